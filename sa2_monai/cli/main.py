@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frame of the console script: choice of the command, exit codes, error messages.
+
+A command is a module with ``add_arguments(parser)`` and ``run(args) -> int``. It is imported when it is chosen, so that
+``--help`` and ``info`` answer at once; commands in turn import torch and MONAI inside ``run``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sa2_monai.version import __version__
+
+__all__ = ["COMMANDS", "Command", "UsageError", "main", "root_cause"]
+
+DONE, FAILED = 0, 1  # and 2 for wrong use, which is argparse's own code
+# As a shell reports a program that ended by SIGINT or SIGPIPE.
+INTERRUPTED, PIPE_CLOSED = 130, 141
+
+
+class UsageError(Exception):
+    """Wrong use that only a command can notice, after its arguments were parsed; ends with exit code 2."""
+
+
+class Command(NamedTuple):
+    """One sub-command: its name, a line of help, and the module that does the work."""
+
+    name: str
+    help: str
+    module: str
+
+
+COMMANDS = (
+    Command("info", "list the networks and the installed versions", "sa2_monai.cli.info"),
+    Command("sample", "make a small microscopy data set with exact masks", "sa2_monai.cli.sample"),
+    Command("predict", "segment pictures with a trained network", "sa2_monai.cli.predict"),
+    Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
+    Command("import-weights", "convert a published checkpoint", "sa2_monai.cli.import_weights"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the console script.
+
+    Args:
+        argv: arguments without the name of the program; those of the process when ``None``.
+
+    Returns:
+        0 when the work is done, 1 when it failed (one line on stderr; the traceback too with ``--debug``), 2 for wrong
+        use; 130 after Ctrl-C and 141 when the reader of the output went away.
+
+    Raises:
+        SystemExit: by the argument parser, with 0 for ``--help`` and ``--version`` and 2 for wrong use.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe is caught; also after argparse's own help
+    except BrokenPipeError:
+        # What is still in the buffer cannot go anywhere; without this Python complains once more while it shuts down.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        print("\nsa2-monai: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    parser, subparsers = _build_parsers()
+    # Only the chosen command is imported, and only then its options are known.
+    command = next((command for command in COMMANDS if command.name == chosen), None)
+    if command is None:
+        parser.parse_args(arguments)  # --help, --version or an unknown command: does not come back
+        parser.error("which COMMAND? 'sa2-monai --help' lists them")
+    subparser = subparsers[command.name]
+    module = importlib.import_module(command.module)
+    subparser.description = (module.__doc__ or "").strip().split("\n\n")[0]
+    module.add_arguments(subparser)
+    args = parser.parse_args(arguments)
+    try:
+        return int(module.run(args) or DONE)
+    except UsageError as error:
+        subparser.error(str(error))
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        if args.debug:
+            raise
+        print(f"sa2-monai {command.name}: error: {root_cause(error)}", file=sys.stderr)
+        return FAILED
+
+
+def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    parser = argparse.ArgumentParser(
+        prog="sa2-monai",
+        description="Published 2D segmentation networks as MONAI bundles.",
+        epilog="'sa2-monai COMMAND --help' explains a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"sa2-monai {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    subparsers = {}
+    for name, line, _ in COMMANDS:
+        subparser = actions.add_parser(name, help=line)
+        # SUPPRESS: 'sa2-monai --debug info' must not be undone by the default of the sub-command.
+        subparser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        subparsers[name] = subparser
+    return parser, subparsers
+
+
+def root_cause(error: BaseException) -> str:
+    """Message of the exception that people can do something about.
+
+    MONAI wraps what fails inside a transform, a component or an expression of a bundle into a ``RuntimeError`` that
+    speaks of the wrapping ("applying transform ..."). These wrappers are taken off until an exception appears that was
+    not raised by MONAI, which is the one that names the file. Workers of a data loader break the chain: they put a
+    printed traceback into their message, and the same is done with that.
+    """
+    while error.__cause__ is not None and _raised_by_monai(error):
+        error = error.__cause__
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        # Without the number of the error, which says nothing to people.
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    elif re.match(r"Caught \w+ in DataLoader worker", message):
+        message = _printed_cause(message)
+    return message.strip() or type(error).__name__
+
+
+def _raised_by_monai(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("monai.")
+
+
+def _printed_cause(message: str) -> str:
+    """What :func:`root_cause` does, for a printed chain: the cause comes first there, its wrappers follow."""
+    chain = re.split(r"\n\n(?:The above exception was|During handling of) .*\n\n", message)
+    cause = next((printed for printed in reversed(chain) if not _printed_by_monai(printed)), chain[0])
+    # Code is indented; the first line that is not is the exception, and its message may have several lines.
+    found = re.search(r"^[\w.]+: (?:\[Errno \d+\] )?(.+)\Z", cause, re.MULTILINE | re.DOTALL)
+    return found.group(1) if found else message
+
+
+def _printed_by_monai(printed: str) -> bool:
+    places = re.findall(r'^  File "(.+)", line', printed, re.MULTILINE)
+    return bool(places) and re.search(r"[/\\]monai[/\\]", places[-1]) is not None

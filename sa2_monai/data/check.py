@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of images and label maps before training starts: readable, of one size, with known values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.data.pictures import read_image, read_label
+from sa2_monai.data.problems import Problems, listing
+
+__all__ = ["LabelTable", "check_cases", "check_label_names", "label_table"]
+
+#: Value in the label file -> class, or ``"nonzero"``: every value but 0 is class 1.
+LabelTable = dict[int, int] | str
+
+
+def label_table(label_values: Mapping[Any, int] | str | None, class_names: Sequence[str]) -> LabelTable:
+    """Table of the values in label files.
+
+    Args:
+        label_values: value in the file -> class (keys may be text, as JSON and YAML have them), ``"nonzero"``, or
+            ``None``: ``{0: 0, 1: 1, 255: 1}`` for two classes, otherwise every class is its own value.
+        class_names: names of the classes, background first.
+
+    Returns:
+        ``"nonzero"``, or a dictionary of integers.
+
+    Raises:
+        ValueError: fewer than two classes, doubled names, or a table that does not fit them.
+    """
+    names = list(class_names)
+    if isinstance(class_names, str) or len(names) < 2 or len({name.lower() for name in names}) < len(names):
+        raise ValueError(f"class_names is {class_names!r}, expected at least two different names, background first")
+    if label_values is None:
+        return {0: 0, 1: 1, 255: 1} if len(names) == 2 else {k: k for k in range(len(names))}
+    if isinstance(label_values, str):
+        if label_values != "nonzero":
+            raise ValueError(f"label_values is {label_values!r}, expected 'nonzero' or a table value -> class")
+        if len(names) != 2:
+            raise ValueError(
+                f"label_values 'nonzero' knows two classes, class_names has {len(names)}; give a table value -> class"
+            )
+        return "nonzero"
+    try:
+        table = {int(value): int(index) for value, index in label_values.items()}
+    except (TypeError, ValueError, AttributeError):
+        raise ValueError(f"label_values is {label_values!r}, expected a table of integers value -> class") from None
+    outside = {value: index for value, index in table.items() if not 0 <= index < len(names)}
+    if outside or not table:
+        raise ValueError(
+            f"label_values {label_values!r} names classes outside 0 to {len(names) - 1}; class_names has {len(names)}"
+        )
+    return table
+
+
+def check_cases(where: str, cases: Sequence[Mapping[str, Any]], table: LabelTable, in_channels: int | None) -> None:
+    """Read all images and labels in a thread pool and report every problem in one error.
+
+    Args:
+        where: folder named in the message.
+        cases: data list.
+        table: see :func:`label_table`.
+        in_channels: 1, 3, or ``None`` for whatever the files have.
+
+    Raises:
+        ValueError: unreadable or missing files, labels of another size than their image, unknown label values,
+            channel counts that pictures cannot have.
+    """
+    if in_channels not in (None, 1, 3):
+        raise ValueError(
+            f"in_channels is {in_channels}, but pictures are read with 1 (grey) or 3 (RGB) channels; "
+            "set in_channels to 1 or 3, or write a data list and reader of your own"
+        )
+    problems = Problems(where)
+    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+        for found in pool.map(lambda case: _check_case(case, table, in_channels), cases):
+            for problem in found:
+                problems.add(*problem)
+    problems.raise_if_any()
+
+
+def check_label_names(path: Path, labels: Any, table: LabelTable, class_names: Sequence[str]) -> None:
+    """Compare the ``labels`` table of a ``dataset.json`` with the classes of the training.
+
+    Names need not be equal ("nucleus" may be trained as "foreground"), but a value must be known, and a name must not
+    stand for another class.
+
+    Args:
+        path: the file, named in the message.
+        labels: table value -> name (or name -> value, as newer decathlon files have it); ``None`` checks nothing.
+        table: see :func:`label_table`.
+        class_names: names of the classes, background first.
+
+    Raises:
+        ValueError: what contradicts, and the cure.
+    """
+    if not isinstance(labels, Mapping) or isinstance(table, str):
+        return
+    entries: list[tuple[int, str]] = []
+    for key, value in labels.items():
+        text, number = (value, key) if str(key).lstrip("-").isdigit() else (key, value)
+        if not str(number).lstrip("-").isdigit():
+            raise ValueError(f"{path}: 'labels' holds {key!r}: {value!r}, expected a table value -> name")
+        entries.append((int(number), str(text)))
+    lower = [name.lower() for name in class_names]
+    found = []
+    for number, name in entries:
+        if number not in table:
+            found.append(f"value {number} ({name}) belongs to no class")
+        elif name.lower() in lower and lower.index(name.lower()) != table[number]:
+            found.append(
+                f"value {number} is {name}, but would become class {table[number]} ({class_names[table[number]]})"
+            )
+    if found:
+        raise ValueError(
+            f"{path}: its 'labels' contradict class_names {list(class_names)} with the label table {table}: "
+            f"{listing(found, separator='; ')}; correct class_names or label_values (value in the file -> class)"
+        )
+
+
+def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | None) -> list[tuple[str, str, str]]:
+    """Problems of one case as (kind, case, cure)."""
+    found: list[tuple[str, str, str]] = []
+    sizes: list[tuple[int, int]] = []
+    label: np.ndarray | None = None
+    for key in ("image", "label"):
+        try:
+            if key == "image":
+                array = read_image(case[key], in_channels)
+            else:
+                array = label = read_label(case[key])
+            sizes.append((array.shape[0], array.shape[1]))
+        except (OSError, ValueError) as error:
+            found.append((f"unreadable {key} files", str(error), "replace or remove these files"))
+    if len(sizes) == 2 and sizes[0] != sizes[1]:
+        (height, width), (label_height, label_width) = sizes
+        found.append(
+            (
+                "labels of another size than their image",
+                f"{case['label']}: {label_width} x {label_height}, image {width} x {height} (width x height)",
+                "make each label from its own image, at the image's full size",
+            )
+        )
+    if label is not None and isinstance(table, dict):
+        unknown = sorted(set(np.unique(label).tolist()) - set(table))
+        if unknown:
+            found.append(
+                (
+                    f"label values outside the table {table}",
+                    f"{case['label']}: {listing([str(value) for value in unknown], 8)}",
+                    "give label_values (value in the file -> class, or 'nonzero'), add the missing class_names, or "
+                    "repair the files (JPEG and interpolation invent values)",
+                )
+            )
+    if label is not None and isinstance(table, str) and label.min(initial=0) < 0:
+        found.append(("negative label values", str(case["label"]), "write class or instance numbers from 0"))
+    return found

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data lists for MONAI: one function for all data sets, with the split and the checks before training starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sa2_monai.data import glas, monuseg
+from sa2_monai.data.check import check_cases, check_label_names, label_table
+from sa2_monai.data.folders import Case, Parts, decathlon_parts, folder_parts, read_dataset_json
+from sa2_monai.data.splits import check_disjoint, kfold, split_test
+
+__all__ = ["DATASETS", "SECTIONS", "label_table", "load_datalist", "load_parts"]
+
+logger = logging.getLogger(__name__)
+
+SECTIONS = ("training", "validation", "test")
+
+#: Data sets by name: function of (directory, cache folder) that lists the cases by part.
+DATASETS: dict[str, Callable[[Path, Path | None], Parts]] = {
+    "folder": lambda directory, cache: folder_parts(directory),
+    "decathlon": lambda directory, cache: decathlon_parts(directory),
+    "monuseg": monuseg.monuseg_parts,
+    "glas": lambda directory, cache: glas.glas_parts(directory),
+}
+
+# Data sets whose label files hold instance numbers: every value but 0 is foreground.
+_NONZERO = ("monuseg", "glas")
+
+
+def load_datalist(
+    dataset_dir: str | os.PathLike[str],
+    section: str,
+    dataset: str = "folder",
+    fold: int | None = None,
+    num_folds: int = 5,
+    split_seed: int = 999,
+    class_names: Sequence[str] = ("background", "foreground"),
+    label_values: Mapping[Any, int] | str | None = None,
+    in_channels: int | None = None,
+    test_fraction: float = 0.2,
+    check: bool = True,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> list[Case]:
+    """Data list of one part of a data set, checked.
+
+    The parts are those of :func:`load_parts`; see there for how splits are made.
+
+    Args:
+        dataset_dir: folder of the data set (or a ``dataset.json``).
+        section: ``"training"``, ``"validation"`` or ``"test"``.
+        dataset: a name of :data:`DATASETS`.
+        fold: fold of the K-fold split, 0 to ``num_folds - 1``; ``None`` uses the validation part of the data set.
+        num_folds: number of folds.
+        split_seed: seed of the test split and of the folds (999 is SA2-Net's).
+        class_names: names of the classes, background first.
+        label_values: table value in the label file -> class, or ``"nonzero"`` (every value but 0 is class 1); see
+            :func:`label_table` for ``None``. MoNuSeg and GlaS have ``"nonzero"`` by themselves.
+        in_channels: channels that the images will be read with (1 or 3), checked; ``None`` does not check.
+        test_fraction: share held out as test part where the data set lists none, in [0, 1).
+        check: read every image and label of the section and report all problems at once.
+        cache_dir: where MoNuSeg's polygons are rasterised to; ``None`` is ``<dataset_dir>/.sa2_monai``.
+
+    Returns:
+        List of dictionaries with ``image``, ``label`` (absolute paths), ``case`` and, where all cases have them,
+        ``instances`` and ``group``; sorted.
+
+    Raises:
+        FileNotFoundError: the folder is missing.
+        ValueError: unknown names, no cases, or problems of the files, each with what was found and the cure.
+    """
+    if section not in SECTIONS:
+        raise ValueError(f"section is {section!r}, expected one of {', '.join(SECTIONS)}")
+    table = label_table("nonzero" if label_values is None and dataset in _NONZERO else label_values, class_names)
+    parts = load_parts(dataset_dir, dataset, fold, num_folds, split_seed, test_fraction, cache_dir)
+    cases = parts[section]
+    if not cases:
+        raise ValueError(_no_cases(Path(dataset_dir), section, parts))
+    missing = [str(case["case"]) for case in cases if "label" not in case]
+    if missing:
+        raise ValueError(
+            f"{dataset_dir}: {len(missing)} of {len(cases)} {section} cases have no label ({', '.join(missing[:10])}); "
+            "add 'label' entries, or use the images for prediction only"
+        )
+    if check:
+        directory = Path(dataset_dir)
+        description = directory if directory.suffix == ".json" else directory / "dataset.json"
+        if dataset in ("folder", "decathlon") and description.is_file():
+            check_label_names(description, read_dataset_json(description).get("labels"), table, class_names)
+        check_cases(str(dataset_dir), cases, table, in_channels)
+    return cases
+
+
+def load_parts(
+    dataset_dir: str | os.PathLike[str],
+    dataset: str = "folder",
+    fold: int | None = None,
+    num_folds: int = 5,
+    split_seed: int = 999,
+    test_fraction: float = 0.2,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Parts:
+    """All three parts of a data set, split where the data set does not split itself; files are not opened.
+
+    - Test: the listed part, otherwise ``test_fraction`` of the sorted cases, drawn with ``split_seed``.
+    - Validation: the listed part. Without one, or with ``fold`` given, the sorted training list is folded with the
+      membership of scikit-learn's ``KFold(shuffle=True, random_state=split_seed)``; ``fold=None`` then means fold 0.
+    - With ``fold`` given, a listed validation part is left out altogether: the published protocol folds the training
+      list only.
+    - Where all cases carry a ``group`` shared by several of them, groups are split instead of cases.
+
+    Args:
+        dataset_dir: see :func:`load_datalist`, as all the others.
+        dataset: a name of :data:`DATASETS`.
+        fold: fold or ``None``.
+        num_folds: number of folds.
+        split_seed: seed of the splits.
+        test_fraction: share held out as test part.
+        cache_dir: cache folder.
+
+    Returns:
+        ``{"training": [...], "validation": [...], "test": [...]}``; a list may be empty.
+
+    Raises:
+        FileNotFoundError: the folder is missing.
+        ValueError: unknown data set, bad fold, no known layout, a missing partner, a case in two parts.
+    """
+    if dataset not in DATASETS:
+        raise ValueError(f"dataset is {dataset!r}, expected one of {', '.join(sorted(DATASETS))}")
+    directory = Path(os.path.abspath(dataset_dir))
+    if not directory.exists():
+        raise FileNotFoundError(f"{dataset_dir}: no such folder; give the folder of the data set as dataset_dir")
+    if directory.is_file() and directory.suffix == ".json":
+        dataset = "decathlon"
+    elif not directory.is_dir():
+        raise ValueError(f"{dataset_dir}: is a file, expected the folder of the data set or its dataset.json")
+    if fold is not None and not 0 <= fold < num_folds:
+        raise ValueError(f"fold is {fold}, expected 0 to {num_folds - 1} (num_folds is {num_folds})")
+    listed = DATASETS[dataset](directory, None if cache_dir is None else Path(cache_dir))
+    for key in ("instances", "group"):  # data loaders need the same entries in every case
+        _keep_if_everywhere(listed, key)
+    training, validation, test = (listed.get(section, []) for section in SECTIONS)
+    if training and "test" not in listed and test_fraction > 0:
+        rest, held_out = split_test([case["case"] for case in training], test_fraction, split_seed, _groups(training))
+        training, test = [training[i] for i in rest], [training[i] for i in held_out]
+        logger.info("%s lists no test part: %d cases held out by seed %d", dataset_dir, len(test), split_seed)
+    if training and (fold is not None or not validation):
+        training, validation = _fold(dataset_dir, training, fold or 0, num_folds, split_seed)
+    parts = {"training": training, "validation": validation, "test": test}
+    check_disjoint(parts)
+    return parts
+
+
+def _fold(
+    where: str | os.PathLike[str], training: list[Case], fold: int, num_folds: int, seed: int
+) -> tuple[list[Case], list[Case]]:
+    names = sorted(_groups(training) or [case["case"] for case in training])
+    units = sorted(set(names))
+    if len(units) < num_folds:
+        raise ValueError(
+            f"{where}: {len(training)} training cases ({len(units)} independent) are too few for {num_folds} folds; "
+            "add images, list a validation part, or lower num_folds"
+        )
+    held_out = {units[i] for i in kfold(len(units), num_folds, seed)[fold][1]}
+    key = "case" if len(units) == len(training) else "group"
+    return (
+        [case for case in training if case[key] not in held_out],
+        [case for case in training if case[key] in held_out],
+    )
+
+
+def _groups(cases: list[Case]) -> list[str] | None:
+    """Groups of the cases if all have one and any is shared; otherwise cases are split singly."""
+    groups = [case.get("group") for case in cases]
+    return [str(g) for g in groups] if all(groups) and len(set(groups)) < len(groups) else None
+
+
+def _keep_if_everywhere(parts: Parts, key: str) -> None:
+    cases = [case for part in parts.values() for case in part]
+    if not all(key in case for case in cases):
+        for case in cases:
+            case.pop(key, None)
+
+
+def _no_cases(directory: Path, section: str, parts: Parts) -> str:
+    counts = ", ".join(f"{len(cases)} {part}" for part, cases in parts.items())
+    cure: Any = {
+        "training": "add images and labels, or list them under 'training' in dataset.json",
+        "validation": "list a validation part, or give the training part enough cases to be folded",
+        "test": "list a test part, or set test_fraction above 0",
+    }
+    return f"{directory}: no {section} cases ({counts}); {cure[section]}"

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Collect what is wrong with a data set and report it in one error, at most ten cases of a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["Problems", "listing"]
+
+_LIMIT = 10
+
+
+def listing(items: Sequence[str], limit: int = _LIMIT, separator: str = ", ") -> str:
+    """Join names for a message; what exceeds the limit is counted.
+
+    Args:
+        items: what to name.
+        limit: how many are named.
+        separator: what stands between them.
+    """
+    text = separator.join(items[:limit])
+    return text + (f"{separator}and {len(items) - limit} more" if len(items) > limit else "")
+
+
+class Problems:
+    """Problems by kind, raised together.
+
+    Args:
+        where: the folder or list that is checked; the first words of the message.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._found: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, kind: str, case: str, cure: str) -> None:
+        """Note one problem.
+
+        Args:
+            kind: what is wrong, said once for all cases of the kind.
+            case: the file, and what was found in it.
+            cure: what the user can do.
+        """
+        self._found.setdefault((kind, cure), []).append(case)
+
+    def raise_if_any(self) -> None:
+        """Raise one ``ValueError`` that names all kinds; return if there are none."""
+        if self._found:
+            lines = [
+                f"{kind} ({len(cases)}):\n    " + listing(cases, separator="\n    ") + f"\n  -> {cure}"
+                for (kind, cure), cases in self._found.items()
+            ]
+            raise ValueError(f"{self._where}: the data cannot be used as they are\n  " + "\n  ".join(lines))

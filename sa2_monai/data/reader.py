@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MONAI image reader for pictures: one way of seeing every format, depth and colour mode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.config import PathLike
+from monai.data import ImageReader
+from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
+
+from sa2_monai.data.pictures import PICTURE_SUFFIXES, read_image, read_label
+
+__all__ = ["PictureReader"]
+
+
+class PictureReader(ImageReader):
+    """Reader of PNG, JPEG, TIFF and BMP pictures for ``LoadImage(d)``, images and label maps.
+
+    Images come as float32 scaled by the integer range of the file (8-bit / 255, 16-bit / 65535), label maps with the
+    values in the file. See :func:`~sa2_monai.data.read_image` and :func:`~sa2_monai.data.read_label` for what happens
+    to palettes, alpha channels and orientation tags.
+
+    Args:
+        channels: 1 or 3, see :func:`~sa2_monai.data.read_image`; ``None`` keeps what the file has.
+        channel_order: ``"RGB"`` or ``"BGR"``.
+        label: read label maps instead of images.
+        reverse_indexing: ``True`` gives (W, H[, C]) like MONAI's own readers, ``False`` (H, W[, C]).
+
+    Example:
+        >>> LoadImaged("image", reader=PictureReader(channels=3), ensure_channel_first=True, image_only=True)
+    """
+
+    def __init__(
+        self,
+        channels: int | None = None,
+        channel_order: str = "RGB",
+        label: bool = False,
+        reverse_indexing: bool = True,
+    ) -> None:
+        super().__init__()
+        if channels not in (None, 1, 3):
+            raise ValueError(f"channels is {channels}, expected 1, 3 or None; a picture file holds grey or colour")
+        if channel_order not in ("RGB", "BGR"):
+            raise ValueError(f"channel_order is {channel_order!r}, expected 'RGB' or 'BGR'")
+        self.channels = channels
+        self.channel_order = channel_order
+        self.label = label
+        self.reverse_indexing = reverse_indexing
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        """Whether the file names (one or several) have a suffix of a format that is read.
+
+        Args:
+            filename: file name or list of file names.
+        """
+        return all(Path(name).suffix.lower() in PICTURE_SUFFIXES for name in ensure_tuple(filename))
+
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[np.ndarray]:
+        """Read one file, or several whose channels are put together.
+
+        Args:
+            data: file name or list of file names.
+            kwargs: not used; part of MONAI's interface.
+
+        Returns:
+            Arrays (H, W, C), one per file.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ValueError: a file cannot be read, or a float image leaves [0, 1].
+        """
+        return [self._read_one(name) for name in ensure_tuple(data)]
+
+    def get_data(self, img: list[np.ndarray]) -> tuple[np.ndarray, dict]:
+        """Array and metadata of what :meth:`read` returned.
+
+        Args:
+            img: arrays (H, W, C) of one size.
+
+        Returns:
+            Array (W, H) or (W, H, C) ((H, W[, C]) without ``reverse_indexing``) and a dictionary with
+            ``spatial_shape``, ``original_channel_dim``, ``affine`` (identity: pictures carry no geometry) and
+            ``space``.
+
+        Raises:
+            ValueError: the pictures are of different size.
+        """
+        if len({array.shape[:2] for array in img}) > 1:
+            raise ValueError(
+                f"pictures of different size ({', '.join(str(a.shape[:2]) for a in img)} rows and columns) cannot be "
+                "the channels of one image"
+            )
+        array = np.concatenate(img, axis=2) if len(img) > 1 else img[0]
+        if self.reverse_indexing:
+            array = array.transpose(1, 0, 2)
+        meta = {
+            MetaKeys.SPATIAL_SHAPE: np.asarray(array.shape[:2]),
+            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan") if array.shape[2] == 1 else -1,
+            MetaKeys.AFFINE: np.eye(4),
+            MetaKeys.ORIGINAL_AFFINE: np.eye(4),
+            MetaKeys.SPACE: SpaceKeys.RAS,
+        }
+        return np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array), meta
+
+    def _read_one(self, name: PathLike) -> np.ndarray:
+        if self.label:
+            return read_label(name)[:, :, None]
+        array = read_image(name, self.channels, self.channel_order)
+        if array.dtype.kind == "u":
+            return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+        low, high = float(array.min(initial=0)), float(array.max(initial=0))
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"{name}: float picture with values from {low:g} to {high:g}, expected [0, 1]; "
+                "scale it, or save it with 8 or 16 bits per channel"
+            )
+        return array

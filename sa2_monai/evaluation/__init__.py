@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation of segmentations: protocols ``clinical`` and ``paper``, statistics, reports, overlay pictures.
+
+What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`) is imported when it is asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from sa2_monai.evaluation.comparison import compare
+from sa2_monai.evaluation.evaluator import evaluate
+from sa2_monai.evaluation.overlays import draw_overlay, write_overlays
+from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, summarize_folds
+from sa2_monai.evaluation.report import write_report
+from sa2_monai.evaluation.result import EvaluationResult
+from sa2_monai.evaluation.rows import COLUMNS
+
+if TYPE_CHECKING:
+    from sa2_monai.evaluation.case_metric import CaseMetric
+    from sa2_monai.evaluation.report_handler import ReportHandler
+
+__all__ = [
+    "COLUMNS",
+    "FAMILIES",
+    "CaseMetric",
+    "EvaluationResult",
+    "PaperOptions",
+    "ReportHandler",
+    "compare",
+    "draw_overlay",
+    "evaluate",
+    "summarize_folds",
+    "write_overlays",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CaseMetric":
+        from sa2_monai.evaluation.case_metric import CaseMetric
+
+        return CaseMetric
+    if name == "ReportHandler":
+        from sa2_monai.evaluation.report_handler import ReportHandler
+
+        return ReportHandler
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clinical values of every case inside a MONAI engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.metrics import CumulativeIterationMetric
+
+from sa2_monai.metrics import surface
+
+__all__ = ["CaseMetric"]
+
+
+class CaseMetric(CumulativeIterationMetric):
+    """Collects the values of all classes per case; the headline is the mean of class means of the clinical Dice.
+
+    Inputs are class-index maps, ``(1, H, W)`` each in a list or ``(B, 1, H, W)``, the same with three axes for volumes.
+    The state of a structure comes from pixel counts: a missed or spurious structure has Dice 0, one that is in neither
+    map is left out. Every case gives rows of one fixed size, so that lists of decollated maps, batches and several
+    processes can be gathered alike.
+
+    Args:
+        num_classes: number of classes, background included.
+        distances: compute the surface distances too (NumPy, on the CPU; off by default because training does not need
+            them).
+        tolerance: of the normalised surface distance, in the unit of ``spacing``.
+        spacing: distance of pixel centres per axis, or ``None`` for pixels.
+
+    Raises:
+        ValueError: for fewer than two classes; when called, for maps of another shape or with values that are no class.
+    """
+
+    VALUES = (
+        *("tp", "fp", "fn", "tn"),
+        *("dice", "jaccard", "precision", "sensitivity", "specificity"),
+        *("nsd", "hd95", "hd", "assd", "masd"),
+    )
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        distances: bool = False,
+        tolerance: float = 2.0,
+        spacing: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        if num_classes < 2:
+            raise ValueError(f"num_classes is {num_classes}, expected the background and at least one class")
+        self.num_classes = num_classes
+        self.distances = distances
+        self.tolerance = tolerance
+        self.spacing = spacing
+
+    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor:
+        """Return the rows ``(B, classes without background, values)`` of a batch."""
+        if y is None:
+            raise ValueError("CaseMetric needs the reference y as well as y_pred")
+        prediction, reference = (m.as_tensor() if isinstance(m, MetaTensor) else m for m in (y_pred, y))
+        if prediction.shape != reference.shape or prediction.ndim not in (4, 5) or prediction.shape[1] != 1:
+            raise ValueError(
+                f"y_pred has shape {tuple(prediction.shape)}, y {tuple(reference.shape)}: expected equal class-index "
+                "maps (1, H, W) in lists or (B, 1, H, W); apply arg max or the threshold first"
+            )
+        return torch.stack([self._rows(p[0], r[0]) for p, r in zip(prediction, reference, strict=True)])
+
+    def _rows(self, prediction: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        indices = []
+        for name, labels in (("y_pred", prediction), ("y", reference)):
+            index = labels.to(torch.int64)
+            low, high = int(index.min()), int(index.max())
+            if low < 0 or high >= self.num_classes or (labels.is_floating_point() and not torch.equal(index, labels)):
+                raise ValueError(
+                    f"{name} holds values from {float(labels.min()):g} to {float(labels.max()):g}, "
+                    f"expected class indices 0..{self.num_classes - 1}"
+                )
+            indices.append(index)
+        p, r = indices
+        pairs = torch.bincount((r * self.num_classes + p).flatten(), minlength=self.num_classes**2)
+        matrix = pairs.reshape(self.num_classes, self.num_classes).cpu()
+        tp = matrix.diagonal()[1:].double()
+        fp, fn = matrix.sum(dim=0)[1:] - tp, matrix.sum(dim=1)[1:] - tp
+        tn = matrix.sum() - tp - fp - fn
+        values = [tp, fp, fn, tn, 2 * tp / (2 * tp + fp + fn), tp / (tp + fp + fn)]
+        values += [tp / (tp + fp), tp / (tp + fn), tn / (tn + fp)]  # 0/0 is NaN
+        rows = torch.stack([*values, *[torch.full_like(tp, torch.nan)] * 5], dim=1)
+        if self.distances:
+            rows[:, 9:] = torch.from_numpy(self._surface(p.cpu().numpy(), r.cpu().numpy()))
+        # MPS has no double precision
+        return rows.float().to(prediction.device) if prediction.device.type == "mps" else rows.to(prediction.device)
+
+    def _surface(self, prediction: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        values = []
+        for index in range(1, self.num_classes):
+            d = surface.surface_distances(prediction == index, reference == index, self.spacing)
+            nsd = surface.nsd(*d, self.tolerance)
+            values.append([nsd, surface.hd95(*d), surface.hd(*d), surface.assd(*d), surface.masd(*d)])
+        return np.array(values)
+
+    def get_rows(self) -> torch.Tensor:
+        """Return all values of all cases of all processes, ``(cases, classes without background, len(VALUES))``.
+
+        Raises:
+            ValueError: when no case was seen.
+        """
+        rows = super().get_buffer()
+        if rows is None:
+            raise ValueError("CaseMetric has seen no case; call it on predictions first")
+        return rows
+
+    def get_buffer(self) -> torch.Tensor:
+        """Return the clinical Dice of all cases, ``(cases, classes without background)``; MONAI's savers write it."""
+        return self.get_rows()[:, :, self.VALUES.index("dice")]
+
+    def class_means(self, value: str = "dice") -> torch.Tensor:
+        """Return the mean of one value per class over the cases in which it is defined, ``NaN`` where it never is.
+
+        Args:
+            value: one of :attr:`VALUES`.
+
+        Raises:
+            ValueError: for an unknown value, or when no case was seen.
+        """
+        if value not in self.VALUES:
+            raise ValueError(f"value is {value!r}, expected one of {', '.join(self.VALUES)}")
+        return self.get_rows()[:, :, self.VALUES.index(value)].nanmean(dim=0)
+
+    def aggregate(self, value: str = "dice") -> torch.Tensor:
+        """Return the mean over classes of :meth:`class_means`, a single number; ``NaN`` when no class is defined."""
+        return self.class_means(value).nanmean()

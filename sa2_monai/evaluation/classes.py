@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of classes and the values that stand for them in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+__all__ = ["class_table", "map_values", "present_values", "value_table"]
+
+NONZERO = "nonzero"
+
+
+def class_table(classes: Sequence[str] | Mapping[int, str]) -> dict[int, str]:
+    """Return ``value -> name``, background included, sorted by value.
+
+    Args:
+        classes: names in the order of their values, background first, or a mapping from value to name; value 0 is
+            always background and may be left out of a mapping.
+
+    Raises:
+        ValueError: without a class beside the background, or with a name or value that is empty, repeated or negative.
+    """
+    if isinstance(classes, str):
+        raise ValueError(f"classes is the text {classes!r}, expected a list of names with the background first")
+    if isinstance(classes, Mapping):
+        table = {int(value): str(name) for value, name in classes.items()}
+        table.setdefault(0, "background")
+    else:
+        table = {value: str(name) for value, name in enumerate(classes)}
+    names = list(table.values())
+    if len(table) < 2:
+        raise ValueError(
+            f"classes are {names}, expected the background and at least one class, e.g. background,nucleus"
+        )
+    if min(table) < 0 or len(set(names)) != len(names) or not all(name.strip() for name in names):
+        raise ValueError(f"classes are {table}, expected values from 0 and names that are not empty and differ")
+    return dict(sorted(table.items()))
+
+
+def value_table(
+    label_values: Mapping[int, int] | str | None, classes: Mapping[int, str], lenient: bool
+) -> dict[int, int] | str:
+    """Return the table ``value in a file -> class value``, or the word ``"nonzero"``.
+
+    Args:
+        label_values: the table as given; ``None`` for the default; ``"nonzero"`` where every value above 0 (255, or the
+            number of an instance) is the one foreground class.
+        classes: the table of classes.
+        lenient: whether the default of two classes also takes 255 for the foreground (pictures).
+
+    Raises:
+        ValueError: when a target is not a class, or ``"nonzero"`` meets more than one foreground class.
+    """
+    if isinstance(label_values, str):
+        if label_values != NONZERO:
+            raise ValueError(f"label_values is {label_values!r}, expected a table value -> class, 'nonzero' or None")
+        if len(classes) != 2:
+            raise ValueError(
+                f"label_values 'nonzero' needs exactly one class beside the background, got {dict(classes)}"
+            )
+        return NONZERO
+    if label_values is None:
+        table = {value: value for value in classes}
+        if lenient and len(classes) == 2:
+            table.setdefault(255, max(classes))
+        return table
+    table = {int(value): int(target) for value, target in label_values.items()}
+    unknown = sorted(set(table.values()) - set(classes))
+    if unknown:
+        raise ValueError(f"label_values maps to {unknown}, expected values of the classes {dict(classes)}")
+    return table
+
+
+def present_values(array: np.ndarray) -> np.ndarray:
+    """Sorted values of an integer array; by counting where the values are small, which is faster than sorting."""
+    if array.size and array.dtype.kind in "bu" and array.dtype.itemsize <= 2:
+        return np.flatnonzero(np.bincount(array.ravel()))
+    return np.unique(array)
+
+
+def map_values(
+    array: np.ndarray, table: Mapping[int, int] | str, classes: Mapping[int, str], source: str
+) -> np.ndarray:
+    """Translate the values of a file into class values.
+
+    Args:
+        array: integer array.
+        table: what :func:`value_table` returned.
+        classes: the table of classes.
+        source: name of the file or case for the message.
+
+    Returns:
+        Array of the same shape with class values (the input itself when nothing changes).
+
+    Raises:
+        ValueError: when the array holds a value that is not in the table.
+    """
+    if isinstance(table, str):
+        return np.where(array != 0, max(classes), 0).astype(np.int64 if max(classes) > 255 else np.uint8)
+    values = present_values(array)
+    unknown = [int(value) for value in values if int(value) not in table]
+    if unknown:
+        shown = ", ".join(map(str, unknown[:8])) + (", ..." if len(unknown) > 8 else "")
+        raise ValueError(
+            f"{source}: holds the values {shown}; expected {sorted(table)} for the classes {dict(classes)}. "
+            "Give the table of its values as label_values, or 'nonzero' where every value above 0 is foreground"
+        )
+    if all(table[int(value)] == int(value) for value in values):
+        return array
+    targets = np.array([table[int(value)] for value in values])
+    return targets[np.searchsorted(values, array)]

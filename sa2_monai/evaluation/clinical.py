@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clinical protocol: cases on their own grid, distances in the unit of the file, missing structures by state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.evaluation.loading import LoadedCase
+from sa2_monai.evaluation.rows import clinical_row
+
+__all__ = ["VERSION", "case_rows", "diagonal", "tolerance_table"]
+
+VERSION = 1
+
+
+def tolerance_table(tolerance: float | Mapping[str, float], names: list[str]) -> dict[str, float]:
+    """Return the tolerance of the normalised surface distance per class name.
+
+    Args:
+        tolerance: one number for all classes, or numbers by class name; classes left out get 2.
+        names: names of the foreground classes.
+
+    Raises:
+        ValueError: for an unknown class or a number that is not finite and not negative.
+    """
+    if isinstance(tolerance, Mapping):
+        unknown = sorted(set(map(str, tolerance)) - set(names))
+        if unknown:
+            raise ValueError(f"tolerance names {unknown}, expected classes of {names}")
+        table = {name: float(tolerance.get(name, 2.0)) for name in names}
+    else:
+        table = dict.fromkeys(names, float(tolerance))
+    wrong = {name: value for name, value in table.items() if not 0 <= value < float("inf")}
+    if wrong:
+        raise ValueError(f"tolerance is {wrong}, expected finite numbers that are not negative")
+    return table
+
+
+def diagonal(item: LoadedCase) -> float:
+    """Length of the diagonal of the array, ``sqrt(sum((n_i s_i)²))``, in the unit of the spacing."""
+    lengths = [n * s for n, s in zip(item.reference.shape, item.geometry.spacing, strict=True)]
+    return float(np.sqrt(np.square(lengths).sum()))
+
+
+def _voxel_volume(item: LoadedCase) -> float | None:
+    if item.reference.ndim != 3 or item.geometry.unit != "mm":
+        return None
+    if item.geometry.affine is not None:
+        return float(abs(np.linalg.det(item.geometry.affine[:3, :3])))
+    return float(np.prod(item.geometry.spacing))
+
+
+def case_rows(item: LoadedCase, classes: Mapping[int, str], tolerances: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Compute the rows of one case, one per foreground class; a missing prediction counts as empty."""
+    prediction = np.zeros_like(item.reference) if item.prediction is None else item.prediction
+    rows = []
+    for value, name in classes.items():
+        if value == 0:
+            continue
+        row = clinical_row(
+            item.case,
+            value,
+            name,
+            prediction == value,
+            item.reference == value,
+            item.geometry.spacing,
+            item.geometry.unit,
+            tolerances[name],
+            _voxel_volume(item),
+        )
+        row.update(prediction_file=item.prediction_file, reference_file=item.geometry.source, resampled=item.resampled)
+        rows.append(row)
+    return rows

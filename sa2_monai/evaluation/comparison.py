@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Paired comparison of two evaluations of the same cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.evaluation.result import EvaluationResult
+from sa2_monai.evaluation.statistics import Bootstrap, interval, nan_mean
+from sa2_monai.evaluation.summary import few_cases, matrix
+
+__all__ = ["compare"]
+
+
+def _difference(a: np.ndarray, b: np.ndarray, draws_a: np.ndarray, draws_b: np.ndarray, valid: int) -> dict[str, Any]:
+    mean_a, mean_b = float(a), float(b)
+    low, high = interval(draws_a - draws_b) if valid >= 2 else (None, None)
+    return {
+        "a": None if np.isnan(mean_a) else mean_a,
+        "b": None if np.isnan(mean_b) else mean_b,
+        "difference": None if np.isnan(mean_a - mean_b) else mean_a - mean_b,
+        "ci95_low": low,
+        "ci95_high": high,
+    }
+
+
+def compare(
+    result_a: EvaluationResult,
+    result_b: EvaluationResult,
+    metrics: Sequence[str] = ("dice", "jaccard", "nsd", "hd95"),
+    *,
+    bootstrap_samples: int = 2000,
+    seed: int = 0,
+    groups: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Compare two models on the same cases by the bootstrap of the difference of their means (a - b).
+
+    Both means are taken over the same draws of cases. A false alarm of one model on a case without the structure counts
+    for that model (Dice 0 against undefined), so the difference is that of the two headline numbers.
+
+    Args:
+        result_a: evaluation of the first model.
+        result_b: evaluation of the second model.
+        metrics: columns of the per-case table.
+        bootstrap_samples: number of draws.
+        seed: seed of the draws; the same index matrix as in :func:`evaluate`.
+        groups: case -> group that is drawn as a whole; ``None`` takes those of ``result_a``.
+
+    Returns:
+        ``cases``, ``per_class[name][metric]`` and ``overall[metric]`` (mean of class means), each with ``a``, ``b``,
+        ``difference``, ``ci95_low``, ``ci95_high``, and ``warnings``; per class also ``n_pairs``, the number of
+        cases in which both are defined.
+
+    Raises:
+        ValueError: when protocol, cases or classes of the two differ, or a metric is unknown.
+    """
+    keys = ("name", "version", "family", "unit", "tolerance")
+    protocols = [{k: r.summary["protocol"].get(k) for k in keys} for r in (result_a, result_b)]
+    if protocols[0] != protocols[1]:
+        raise ValueError(f"the protocols differ: {protocols[0]} and {protocols[1]}; evaluate both in the same way")
+    if result_a.summary["classes"] != result_b.summary["classes"]:
+        raise ValueError(f"the classes differ: {result_a.summary['classes']} and {result_b.summary['classes']}")
+    cases = result_a.cases
+    if cases != result_b.cases:
+        other = sorted(set(cases) ^ set(result_b.cases))
+        raise ValueError(f"the cases differ, a comparison is paired: only one has {', '.join(other[:10])}")
+    unknown = [metric for metric in metrics if not isinstance(result_a.per_case[0].get(metric), float)]
+    if unknown:
+        raise ValueError(f"unknown metrics {unknown}: expected columns of the per-case table that hold numbers")
+
+    names = list(result_a.summary["classes"].values())
+    bootstrap = Bootstrap(cases, groups if groups is not None else result_a.groups, bootstrap_samples, seed)
+    per_class: dict[str, dict[str, Any]] = {name: {} for name in names}
+    overall: dict[str, Any] = {}
+    for metric in metrics:
+        rows_a, rows_b = ([r for r in x.per_case if r["class_name"] in per_class] for x in (result_a, result_b))
+        a, b = matrix(rows_a, metric, cases, names), matrix(rows_b, metric, cases, names)
+        for column, name in enumerate(names):
+            u, v = a[:, column], b[:, column]
+            pairs = int(np.count_nonzero(~np.isnan(u) & ~np.isnan(v)))
+            block = _difference(nan_mean(u), nan_mean(v), bootstrap.means(u), bootstrap.means(v), pairs)
+            per_class[name][metric] = {"n_pairs": pairs, **block}
+        valid = int(np.count_nonzero(~np.isnan(a).all(axis=1) & ~np.isnan(b).all(axis=1)))
+        means = (nan_mean(nan_mean(a, axis=0)), nan_mean(nan_mean(b, axis=0)))
+        overall[metric] = _difference(*means, bootstrap.class_means(a), bootstrap.class_means(b), valid)
+    return {"cases": len(cases), "per_class": per_class, "overall": overall, "warnings": few_cases(bootstrap.units)}

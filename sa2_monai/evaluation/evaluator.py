@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evaluation of a set of predictions against references, by one of the two protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.evaluation import clinical
+from sa2_monai.evaluation.cases import collect, pair
+from sa2_monai.evaluation.classes import class_table, value_table
+from sa2_monai.evaluation.loading import CaseLoader
+from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, evaluate_paper
+from sa2_monai.evaluation.result import EvaluationResult
+from sa2_monai.evaluation.statistics import Bootstrap
+from sa2_monai.evaluation.summary import NOTICE, few_cases, software, summarize
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    predictions: Any,
+    references: Any,
+    classes: Sequence[str] | Mapping[int, str],
+    protocol: str = "clinical",
+    *,
+    family: str | None = None,
+    unit: str | None = None,
+    tolerance: float | Mapping[str, float] = 2.0,
+    empty: str | None = None,
+    bootstrap_samples: int = 2000,
+    seed: int = 0,
+    groups: Mapping[str, str] | None = None,
+    label_values: Mapping[int, int] | str | None = None,
+    spacing: Sequence[float] | None = None,
+    allow_missing: bool = True,
+    allow_resample: bool = False,
+    prediction_suffix: str = "",
+    reference_suffix: str = "",
+    images: Any = None,
+    paper: PaperOptions | Mapping[str, Any] | None = None,
+) -> EvaluationResult:
+    """Measure predictions against references.
+
+    Args:
+        predictions: a folder, a list of files, or a mapping from case to path or array. Values are class values (two
+            classes: 255 is taken for 1 as well). For ``family="image_ensemble"`` also a list of folders or mappings,
+            one per model, with probability maps.
+        references: a folder, a list of files, or a mapping; these are the cases of the split. Pictures and arrays count
+            pixels; NIfTI, NRRD and MHA/MHD bring their geometry.
+        classes: names with the background first, or a mapping from value to name.
+        protocol: ``"clinical"`` or ``"paper"``.
+        family: family of the paper protocol: ``image``, ``image_ensemble``, ``pooled``, ``cell``, ``volume``,
+            ``image_2d`` or ``size_range``.
+        unit: ``"mm"`` or ``"px"`` that the files are expected to have; ``None`` takes what they have.
+        tolerance: of the normalised surface distance, in the unit; one number or numbers by class name.
+        empty: ``"worst"`` adds the means in which a missing structure has the worst value (``<metric>_worst``).
+        bootstrap_samples: draws of the confidence interval.
+        seed: seed of the draws.
+        groups: case -> group (the patient), where groups are drawn instead of cases.
+        label_values: table ``value in a reference -> class value``; ``"nonzero"`` where every value above 0 is the one
+            foreground class; ``None`` for the class values themselves (two classes: 255 is taken for 1 as well).
+        spacing: millimetres per axis of pictures and arrays, where it is known.
+        allow_missing: count a case without a prediction as missed (with a warning) instead of refusing.
+        allow_resample: bring a prediction of another grid onto that of the reference by nearest neighbour.
+        prediction_suffix: ending of the prediction files' names that is not part of the case, e.g. ``"_seg"``.
+        reference_suffix: the same for the references, e.g. ``"_anno"``.
+        images: folder, list or mapping of the images, kept for the overlay pictures.
+        paper: options of the paper protocol, see :class:`sa2_monai.evaluation.PaperOptions`.
+
+    Returns:
+        The rows, the summary, and functions to write them.
+
+    Raises:
+        FileNotFoundError: when a folder or a reference does not exist.
+        ValueError: for unknown options, files that cannot be read, values outside the classes, grids that differ, two
+            files for one case, or no pair at all. The message names the file, what was found and what was expected.
+    """
+    table = class_table(classes)
+    names = [name for value, name in table.items() if value]
+    _check_options(protocol, family, unit, empty, paper)
+    value_table(label_values, table, lenient=False)  # a wrong table is an error before any file is read
+    tolerances = clinical.tolerance_table(tolerance, names)
+    reference_files = collect(references, "reference", reference_suffix)
+    image_files = {} if images is None else collect(images, "image")
+    group_of = None if groups is None else {str(case): str(group) for case, group in groups.items()}
+    cases = list(reference_files)
+    bootstrap = Bootstrap(cases, group_of, bootstrap_samples, seed)
+    draws = {"samples": bootstrap_samples, "seed": seed, "unit": "case" if group_of is None else "group"}
+
+    if protocol == "paper":
+        assert family is not None
+        options = paper if isinstance(paper, PaperOptions) else PaperOptions(**(paper or {}))
+        result = evaluate_paper(
+            family,
+            predictions,
+            reference_files,
+            table,
+            options,
+            bootstrap,
+            label_values=label_values,
+            allow_missing=allow_missing,
+            prediction_suffix=prediction_suffix,
+        )
+        result.summary["protocol"]["bootstrap"] = draws
+        result.images, result.groups = image_files, group_of
+        return result
+
+    prediction_files = collect(predictions, "prediction", prediction_suffix)
+    warnings = pair(prediction_files, reference_files, allow_missing)
+    loader = CaseLoader(prediction_files, reference_files, table, label_values, spacing, allow_resample)
+    rows: list[dict[str, Any]] = []
+    diagonals: dict[str, float] = {}
+    units: dict[str, str] = {}
+    for case in cases:
+        item = loader.load(case)
+        units.setdefault(item.geometry.unit, case)
+        _check_unit(units, unit)
+        if not np.any(item.reference):
+            warnings.append(f"empty_reference: the reference of case {case} holds no object at all")
+        if item.resampled:
+            warnings.append(f"resampled: the prediction of case {case} was brought onto the grid of its reference")
+        rows += clinical.case_rows(item, table, tolerances)
+        diagonals[case] = clinical.diagonal(item)
+
+    warnings += few_cases(bootstrap.units, "cases" if group_of is None else "groups")
+    summary = {
+        "protocol": {
+            "name": "clinical",
+            "version": clinical.VERSION,
+            "hd95": "directed-maximum",
+            "unit": next(iter(units)),
+            "tolerance": tolerances,
+            "empty": empty,
+            "bootstrap": draws,
+        },
+        "software": software(),
+        "cases": len(cases),
+        "classes": {str(value): name for value, name in table.items() if value},
+        **summarize(rows, cases, names, bootstrap, diagonals=diagonals if empty == "worst" else None),
+        "warnings": warnings,
+        "notice": NOTICE,
+    }
+
+    def load(case: str) -> tuple[np.ndarray | None, np.ndarray]:
+        item = loader.load(case)
+        return item.prediction, item.reference
+
+    return EvaluationResult(rows, summary, load, image_files, group_of)
+
+
+def _check_options(protocol: str, family: str | None, unit: str | None, empty: str | None, paper: Any) -> None:
+    if protocol not in ("clinical", "paper"):
+        raise ValueError(f"protocol is {protocol!r}, expected 'clinical' or 'paper'")
+    if protocol == "clinical" and (family is not None or paper is not None):
+        raise ValueError("family and paper options belong to protocol='paper'; the clinical protocol has none")
+    if protocol == "paper" and family not in FAMILIES:
+        raise ValueError(f"family is {family!r}, expected one of {', '.join(FAMILIES)} with protocol='paper'")
+    if unit not in (None, "mm", "px"):
+        raise ValueError(f"unit is {unit!r}, expected 'mm', 'px' or None")
+    if empty not in (None, "worst"):
+        raise ValueError(f"empty is {empty!r}, expected None or 'worst'")
+    if protocol == "paper" and empty is not None:
+        raise ValueError("empty='worst' belongs to the clinical protocol; the paper families have their own stand-ins")
+
+
+def _check_unit(units: Mapping[str, str], expected: str | None) -> None:
+    if len(units) > 1:
+        found = ", ".join(f"{unit} ({case})" for unit, case in units.items())
+        raise ValueError(f"the references have different units: {found}; evaluate pictures and volumes apart")
+    found, case = next(iter(units.items()))
+    if expected is not None and found != expected:
+        cure = "give their spacing" if expected == "mm" else "leave unit out to measure in millimetres"
+        raise ValueError(f"case {case} is measured in {found}, but unit is {expected!r}; {cure}")

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loading of the cases of an evaluation, with all checks that come before a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.evaluation.classes import map_values, value_table
+from sa2_monai.evaluation.labels import CORNER_TOLERANCE, LabelMap, corner_distance, read_label_map, resample_to
+
+__all__ = ["CaseLoader", "LoadedCase"]
+
+
+@dataclass(frozen=True)
+class LoadedCase:
+    """One case after the checks.
+
+    Attributes:
+        case: its name.
+        prediction: class values on the grid of the reference, or ``None`` where there is no prediction.
+        reference: class values.
+        geometry: the reference as read, with spacing, unit and affine; its array holds the values of the file.
+        prediction_file: path as given, empty for an array or a missing prediction.
+        resampled: whether the prediction was brought onto the grid of the reference.
+    """
+
+    case: str
+    prediction: np.ndarray | None
+    reference: np.ndarray
+    geometry: LabelMap
+    prediction_file: str
+    resampled: bool
+
+
+@dataclass(frozen=True)
+class CaseLoader:
+    """Reads and checks single cases.
+
+    Args:
+        predictions: case -> path or array.
+        references: case -> path or array.
+        classes: value -> name, background included.
+        label_values: table of the values in the reference files, see :func:`sa2_monai.evaluation.evaluate`.
+        spacing: millimetres per axis for arrays and pictures, or ``None``.
+        allow_resample: whether a prediction on another grid is brought onto that of the reference.
+        same_grid: whether both must have one shape; the paper family ``image`` checks its grid itself.
+    """
+
+    predictions: Mapping[str, Any]
+    references: Mapping[str, Any]
+    classes: Mapping[int, str]
+    label_values: Mapping[int, int] | str | None = None
+    spacing: Any = None
+    allow_resample: bool = False
+    same_grid: bool = True
+
+    def reference(self, case: str) -> tuple[LabelMap, np.ndarray]:
+        """Return the reference as read and as class values."""
+        label = read_label_map(self.references[case], f"reference of case {case}", self.spacing)
+        table = value_table(self.label_values, self.classes, lenient=label.affine is None)
+        return label, map_values(label.array, table, self.classes, label.source or f"reference of case {case}")
+
+    def prediction(self, case: str) -> tuple[LabelMap, np.ndarray] | None:
+        """Return the prediction as read and as class values, or ``None`` where there is no file."""
+        item = self.predictions.get(case)
+        if item is None or (isinstance(item, Path) and not item.is_file()):
+            return None
+        label = read_label_map(item, f"prediction of case {case}", self.spacing)
+        table = value_table(None, self.classes, lenient=label.affine is None)
+        return label, map_values(label.array, table, self.classes, label.source or f"prediction of case {case}")
+
+    def load(self, case: str) -> LoadedCase:
+        """Read both maps of a case and check them against each other.
+
+        Raises:
+            FileNotFoundError: when the reference does not exist.
+            ValueError: when a file cannot be read, holds unknown values, or the grids differ.
+        """
+        geometry, reference = self.reference(case)
+        found = self.prediction(case)
+        if found is None:
+            return LoadedCase(case, None, reference, geometry, "", False)
+        label, prediction = found
+        resampled = False
+        if self.same_grid:
+            problem = self._difference(label, geometry)
+            if problem and not (self.allow_resample and label.affine is not None and geometry.affine is not None):
+                raise ValueError(
+                    f"case {case}: {problem} (prediction {label.source or 'array'}, reference "
+                    f"{geometry.source or 'array'}); save predictions on the grid of the reference"
+                    + (", or allow resampling" if label.affine is not None and geometry.affine is not None else "")
+                )
+            if problem:
+                on_grid = LabelMap(prediction, label.spacing, label.unit, label.affine, label.source)
+                prediction, resampled = resample_to(on_grid, geometry), True
+        return LoadedCase(case, prediction, reference, geometry, label.source, resampled)
+
+    @staticmethod
+    def _difference(prediction: LabelMap, reference: LabelMap) -> str:
+        """Say how two grids differ; empty when they do not."""
+        if (prediction.affine is None) != (reference.affine is None):
+            which = "prediction" if prediction.affine is None else "reference"
+            return f"the {which} has no physical geometry while the other has"
+        if prediction.array.ndim != reference.array.ndim:
+            return f"the prediction has shape {prediction.array.shape}, the reference {reference.array.shape}"
+        if prediction.array.shape != reference.array.shape:
+            return f"the prediction has shape {prediction.array.shape}, the reference {reference.array.shape}"
+        if prediction.affine is not None and reference.affine is not None:
+            distance = corner_distance(reference.array.shape, prediction.affine, reference.affine)
+            if distance > CORNER_TOLERANCE:
+                return f"the affines of prediction and reference differ by {distance:.4g} mm at a corner"
+        return ""

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of the worst, median and best cases with both contours.
+
+Reference yellow, prediction blue, white where both run together: yellow and blue stay apart for people who confuse red
+and green, and the dark rim keeps them visible on stained tissue and on black.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_dilation
+
+from sa2_monai.evaluation.files import write_atomically
+from sa2_monai.evaluation.result import EvaluationResult
+
+__all__ = ["REFERENCE_COLOUR", "choose_cases", "draw_overlay", "write_overlays"]
+
+REFERENCE_COLOUR = (240, 228, 66)
+PREDICTION_COLOUR = (0, 200, 255)
+BOTH_COLOUR = (255, 255, 255)
+_RIM_COLOUR = (0, 0, 0)
+_SMALL, _LARGE = 512, 1024  # pixels of the longer side that a picture is enlarged or reduced to
+_STRIP = 26
+_OWN_NAMES = re.compile(r"(worst|median|best)_\d+_.*\.png")
+_log = logging.getLogger(__name__)
+
+
+def _to_rgb(image: np.ndarray) -> np.ndarray:
+    """Bring a picture of any type to uint8 RGB; 16-bit and dark pictures are stretched between their percentiles."""
+    pixels = np.asarray(image)
+    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    if pixels.shape[2] not in (1, 3):
+        pixels = pixels[:, :, :3] if pixels.shape[2] > 3 else pixels[:, :, :1]
+    values = pixels.astype(np.float64)
+    full = 255.0 if pixels.dtype == np.uint8 else float(np.nanmax(values, initial=1.0))
+    low, high = np.nanpercentile(values, [0.5, 99.5])
+    if pixels.dtype == np.uint8 and high - low >= 0.4 * full:
+        low, high = 0.0, full
+    scaled = np.clip((np.nan_to_num(values) - low) / max(high - low, 1e-12), 0, 1) * 255
+    return np.repeat(scaled, 3 // scaled.shape[2], axis=2).round().astype(np.uint8)
+
+
+def _contour(labels: np.ndarray) -> np.ndarray:
+    """Foreground pixels that touch another class, background included; the border of the picture is no contour."""
+    padded = np.pad(labels, 1, mode="edge")
+    core = padded[1:-1, 1:-1]
+    neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    return (core != 0) & np.logical_or.reduce([n != core for n in neighbours])
+
+
+def _display_size(height: int, width: int) -> tuple[int, int]:
+    longer = max(height, width)
+    if longer < _SMALL:
+        factor = float(math.ceil(_SMALL / longer))
+    else:
+        factor = min(1.0, _LARGE / longer)
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def _resized(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Nearest neighbour at half-pixel centres."""
+    rows, columns = (((np.arange(m) + 0.5) * n / m).astype(np.int64) for n, m in zip(labels.shape, size, strict=True))
+    return labels[np.ix_(rows, columns)]
+
+
+def _font() -> Any:
+    try:
+        return ImageFont.load_default(size=14)
+    except (TypeError, OSError):  # Pillow before 10.1, or without FreeType
+        return ImageFont.load_default()
+
+
+def _strip(width: int, case: str, score: float) -> Image.Image:
+    """The legend under the picture: colours, case name, Dice."""
+    strip = Image.new("RGB", (width, _STRIP), (24, 24, 24))
+    draw, font = ImageDraw.Draw(strip), _font()
+    x = 6
+    for colour, text in ((REFERENCE_COLOUR, "reference"), (PREDICTION_COLOUR, "prediction"), (BOTH_COLOUR, "both")):
+        draw.rectangle((x, 8, x + 10, 18), fill=colour)
+        draw.text((x + 15, 5), text, fill=(230, 230, 230), font=font)
+        x += 15 + int(draw.textlength(text, font=font)) + 12
+    end = "Dice undefined" if math.isnan(score) else f"Dice {score:.3f}"
+    title, name = f"{case}   {end}", case
+    while draw.textlength(title, font=font) > width - x - 6 and len(name) > 1:
+        name = name[:-1]
+        title = f"{name}...   {end}"
+    draw.text((width - 6 - draw.textlength(title, font=font), 5), title, fill=(255, 255, 255), font=font)
+    return strip
+
+
+def draw_overlay(
+    image: np.ndarray | None, prediction: np.ndarray | None, reference: np.ndarray, case: str, dice: float
+) -> Image.Image:
+    """Draw both contours into a picture, with a legend strip below.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, C)``, any integer or float type; of another size than the masks it is resized;
+            ``None`` draws on dark grey.
+        prediction: class values ``(H, W)``, or ``None`` for a missing prediction.
+        reference: class values ``(H, W)``.
+        case: name for the legend.
+        dice: number for the legend; ``NaN`` is written as undefined.
+
+    Returns:
+        RGB picture; small masks are enlarged by a whole factor, large ones reduced to 1024 pixels.
+
+    Raises:
+        ValueError: when the masks are not two-dimensional or have different shapes.
+    """
+    guess = np.zeros_like(reference) if prediction is None else prediction
+    if reference.ndim != 2 or guess.shape != reference.shape:
+        raise ValueError(
+            f"case {case}: masks have shapes {guess.shape} and {reference.shape}, expected one shape (H, W)"
+        )
+    size = _display_size(*reference.shape)
+    if image is None:
+        canvas = np.full((*size, 3), 64, dtype=np.uint8)
+    else:
+        mode = Image.Resampling.NEAREST if reference.shape[0] < size[0] else Image.Resampling.BILINEAR
+        canvas = np.asarray(Image.fromarray(_to_rgb(image)).resize((size[1], size[0]), mode)).copy()
+    near = np.ones((3, 3), dtype=bool)
+    line_r, line_p = _contour(_resized(reference, size)), _contour(_resized(guess, size))
+    both = (line_r & binary_dilation(line_p, near)) | (line_p & binary_dilation(line_r, near))
+    canvas[binary_dilation(line_r | line_p, near)] = _RIM_COLOUR
+    thick = np.ones((2, 2), dtype=bool)
+    for line, colour in (
+        (line_r & ~both, REFERENCE_COLOUR),
+        (line_p & ~both, PREDICTION_COLOUR),
+        (both, BOTH_COLOUR),
+    ):
+        canvas[binary_dilation(line, thick)] = colour
+    width = max(size[1], 480)
+    page = Image.new("RGB", (width, size[0] + _STRIP), (24, 24, 24))
+    page.paste(Image.fromarray(canvas), ((width - size[1]) // 2, 0))
+    page.paste(_strip(width, case, dice), (0, size[0]))
+    return page
+
+
+def _scores(result: EvaluationResult) -> dict[str, float]:
+    """Dice of every case, mean over its classes; from the counts where the protocol has no Dice per case."""
+    values: dict[str, list[float]] = {}
+    for row in result.per_case:
+        dice, total = row["dice"], row["voxels_pred"] + row["voxels_ref"]
+        if math.isnan(dice) and total:
+            dice = 2 * row["voxels_both"] / total
+        values.setdefault(row["case"], []).append(dice)
+    return {case: float(np.mean([v for v in vs if not math.isnan(v)] or [math.nan])) for case, vs in values.items()}
+
+
+def choose_cases(result: EvaluationResult, count: int = 3) -> list[tuple[str, int, str, float]]:
+    """Choose the worst, median and best cases, none of them twice.
+
+    Args:
+        result: an evaluation.
+        count: cases of each kind; fewer where there are not enough cases.
+
+    Returns:
+        Tuples ``(kind, rank from 1, case, Dice)``; cases without a Dice are left out.
+    """
+    ranked = sorted((dice, case) for case, dice in _scores(result).items() if not math.isnan(dice))
+    free = list(range(len(ranked)))
+    chosen: list[tuple[str, int, str, float]] = []
+    middle = (len(ranked) - 1) / 2
+    orders = {
+        "worst": lambda i: (i, i),
+        "best": lambda i: (-i, i),
+        "median": lambda i: (abs(i - middle), i),
+    }
+    picked: dict[str, list[int]] = {kind: [] for kind in orders}
+    for _ in range(count):  # one of each kind in turn, so that few cases are shared out evenly
+        for kind, order in orders.items():
+            if free:
+                best = min(free, key=order)
+                free.remove(best)
+                picked[kind].append(best)
+    for kind in ("worst", "median", "best"):
+        chosen += [(kind, rank, ranked[i][1], ranked[i][0]) for rank, i in enumerate(picked[kind], start=1)]
+    return chosen
+
+
+def _image(source: Any) -> np.ndarray | None:
+    if source is None:
+        return None
+    if isinstance(source, (str, Path)):
+        from sa2_monai.data import read_image
+
+        return np.asarray(read_image(Path(source)))
+    return np.asarray(source)
+
+
+def write_overlays(result: EvaluationResult, directory: str | Path, count: int = 3) -> list[Path]:
+    """Write the overlay pictures of the worst, median and best cases.
+
+    Pictures of an earlier run in the same folder are removed. Volumes have none.
+
+    Args:
+        result: an evaluation; its ``images`` are drawn under the contours where there are any.
+        directory: folder for ``worst_1_<case>_dice0.123.png`` and so on.
+        count: pictures of each kind.
+
+    Returns:
+        Paths of the pictures, worst first.
+
+    Raises:
+        OSError: when the folder cannot be written.
+        ValueError: when an image cannot be read.
+    """
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    for kind, rank, case, dice in choose_cases(result, count):
+        prediction, reference = result.load(case)
+        if reference.ndim != 2:
+            _log.info("no overlay pictures: case %s is a volume", case)
+            break
+        page = draw_overlay(_image(result.images.get(case)), prediction, reference, case, dice)
+        stream = io.BytesIO()
+        page.save(stream, format="PNG")
+        safe = re.sub(r"[^\w.+-]+", "_", case)[:100]
+        paths.append(write_atomically(folder / f"{kind}_{rank}_{safe}_dice{dice:.3f}.png", stream.getvalue()))
+    for old in folder.iterdir():
+        if _OWN_NAMES.fullmatch(old.name) and old not in paths:
+            old.unlink()
+    return paths

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the families of the paper protocol share: options, the report of a family, checks of the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.evaluation.loading import LoadedCase
+from sa2_monai.evaluation.rows import empty_row
+from sa2_monai.metrics.overlap import Counts
+
+__all__ = ["FamilyReport", "PaperOptions", "binary_name", "check_grid", "paper_row", "predicted"]
+
+
+@dataclass(frozen=True)
+class PaperOptions:
+    """Options of the paper protocol; each belongs to the families named with it.
+
+    Args:
+        grid: rows and columns on which the metric is computed, or one number for both; ``None`` is the published grid
+            (224; ``size_range`` 512). Not for ``volume``.
+        plus_one: the Dice of the MoNuSeg ensemble, ``(2I+1)/(|P|+|R|+1e-5+1)`` (``image_ensemble``).
+        divisor: number of test images that the sum is divided by, where it is not the number of cases (``image``,
+            ``image_ensemble``).
+        reference_foreground: value that every foreground pixel of a reference has before it is resized; ``None`` keeps
+            the values of the file as published: 255 or the number of the instance (``image``, ``image_ensemble``).
+        ignore_value: value of the reference whose pixels are left out (``size_range``).
+        nuclei: case -> mask of the nucleus, path or array, whose pixels become background (``cell``).
+        size: size of an image's largest object, ``"object"`` (pixels of the largest 8-connected object of one class) or
+            ``"contour"`` (area inside its outer contour, as published) (``size_range``).
+        sizes: limits of the cumulative size subsets in percent of the image (``size_range``).
+
+    Raises:
+        ValueError: for a grid, size, divisor, or foreground value that is not possible.
+    """
+
+    grid: int | Sequence[int] | None = None
+    plus_one: bool = False
+    divisor: int | None = None
+    reference_foreground: int | None = None
+    ignore_value: int | None = 255
+    nuclei: Mapping[str, Any] | None = None
+    size: str = "object"
+    sizes: Sequence[float] = (0.5, 1, 2, 3, 5, 10, 100)
+
+    def __post_init__(self) -> None:
+        if self.grid is not None:
+            size = (self.grid, self.grid) if isinstance(self.grid, int) else tuple(self.grid)
+            if len(size) != 2 or any(int(n) != n or n < 1 for n in size):
+                raise ValueError(f"grid is {self.grid!r}, expected a positive number or (rows, columns)")
+        if self.size not in ("object", "contour"):
+            raise ValueError(f"size is {self.size!r}, expected 'object' or 'contour'")
+        if self.divisor is not None and self.divisor < 1:
+            raise ValueError(f"divisor is {self.divisor}, expected the number of test images")
+        if self.reference_foreground is not None and not 1 <= self.reference_foreground <= 255:
+            raise ValueError(f"reference_foreground is {self.reference_foreground}, expected 1 to 255")
+
+    def grid_size(self, published: int) -> tuple[int, int]:
+        """Return (rows, columns) of the grid; ``published`` when none is set."""
+        if self.grid is None:
+            return published, published
+        if isinstance(self.grid, int):
+            return self.grid, self.grid
+        rows, columns = self.grid
+        return int(rows), int(columns)
+
+
+@dataclass
+class FamilyReport:
+    """What a family computes.
+
+    Attributes:
+        rows: per case and class, with the columns of the per-case table; what is not published is ``NaN``.
+        names: classes of the rows.
+        metrics: columns that the publication averages over cases; empty for pooled families.
+        values: the numbers of the publication.
+        protocol: entries that describe the variant (grid, options).
+        deviations: where the run differs from the publication.
+    """
+
+    rows: list[dict[str, Any]]
+    names: list[str]
+    metrics: tuple[str, ...]
+    values: dict[str, Any]
+    protocol: dict[str, Any]
+    deviations: list[str] = field(default_factory=list)
+
+
+def paper_row(item: LoadedCase, value: int, name: str, counts: Counts) -> dict[str, Any]:
+    """Return a row in pixels with files, state and counts, and no metric yet."""
+    row = empty_row(item.case, value, name, counts, [1.0] * item.geometry.array.ndim, "px")
+    row.update(prediction_file=item.prediction_file, reference_file=item.geometry.source)
+    return row
+
+
+def predicted(item: LoadedCase) -> np.ndarray:
+    """Return the prediction; a missing one is all background on the grid of the reference."""
+    return np.zeros_like(item.reference) if item.prediction is None else item.prediction
+
+
+def binary_name(classes: Mapping[int, str], family: str) -> tuple[int, str]:
+    """Return the one foreground class.
+
+    Raises:
+        ValueError: when there are more classes.
+    """
+    foreground = [(value, name) for value, name in classes.items() if value]
+    if len(foreground) != 1:
+        raise ValueError(f"family {family!r} is defined for one class beside the background, got {dict(classes)}")
+    return foreground[0]
+
+
+def check_grid(item: LoadedCase, grid: tuple[int, int], family: str) -> None:
+    """Check that a case lies on the grid of the family.
+
+    Raises:
+        ValueError: when it does not.
+    """
+    if item.reference.shape != grid:
+        raise ValueError(
+            f"case {item.case}: {item.geometry.source or 'the reference'} has shape {item.reference.shape}, family "
+            f"{family!r} compares at {grid[0]}x{grid[1]}; bring both masks onto it the published way, or set grid"
+        )
+
+
+def grid_deviation(grid: tuple[int, int], published: int) -> list[str]:
+    """Name a grid that is not the published one."""
+    if grid == (published, published):
+        return []
+    return [f"measured at {grid[0]}x{grid[1]}, the publication at {published}x{published}"]

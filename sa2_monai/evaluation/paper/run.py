@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The paper protocol: loads the cases as a family needs them and turns its report into a result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.evaluation.cases import collect, collect_probabilities, pair
+from sa2_monai.evaluation.loading import CaseLoader, LoadedCase
+from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions
+from sa2_monai.evaluation.paper.image import EnsembleLoader, ImageLoader, image, image_ensemble
+from sa2_monai.evaluation.paper.pooled import CellLoader, cell, pooled
+from sa2_monai.evaluation.paper.size_range import size_range
+from sa2_monai.evaluation.paper.volume import image_2d, volume
+from sa2_monai.evaluation.result import EvaluationResult
+from sa2_monai.evaluation.statistics import Bootstrap
+from sa2_monai.evaluation.summary import NOTICE, few_cases, software, summarize
+
+__all__ = ["FAMILIES", "VERSION", "evaluate_paper"]
+
+VERSION = 1
+Family = Callable[[Iterable[LoadedCase], Mapping[int, str], PaperOptions], FamilyReport]
+FAMILIES: dict[str, Family] = {
+    "image": image,
+    "image_ensemble": image_ensemble,
+    "pooled": pooled,
+    "cell": cell,
+    "volume": volume,
+    "image_2d": image_2d,
+    "size_range": size_range,
+}
+
+
+def _members(predictions: Any, suffix: str) -> list[dict[str, Any]]:
+    """Return the probability maps of every model: one source, or a list of folders or mappings."""
+    several = isinstance(predictions, (list, tuple)) and all(
+        isinstance(item, Mapping) or (isinstance(item, (str, Path)) and Path(item).is_dir()) for item in predictions
+    )
+    return [collect_probabilities(source, suffix) for source in (predictions if several else [predictions])]
+
+
+def _strict(value: Any) -> Any:
+    """Replace ``NaN`` by ``None``, in nested dicts and lists."""
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def evaluate_paper(
+    family: str,
+    predictions: Any,
+    references: Mapping[str, Any],
+    classes: Mapping[int, str],
+    options: PaperOptions,
+    bootstrap: Bootstrap,
+    *,
+    label_values: Mapping[int, int] | str | None = None,
+    allow_missing: bool = True,
+    prediction_suffix: str = "",
+) -> EvaluationResult:
+    """Evaluate by one family of the paper protocol.
+
+    Args:
+        family: one of :data:`FAMILIES`.
+        predictions: as for :func:`sa2_monai.evaluation.evaluate`.
+        references: case -> path or array, sorted by case.
+        classes: value -> name, background included.
+        options: options of the families.
+        bootstrap: draws over the cases.
+        label_values: table of the values in the references; the families ``image`` take any value above 0 by default.
+        allow_missing: count a case without a prediction as missed instead of refusing.
+        prediction_suffix: ending of the prediction files' names that is not part of the case.
+
+    Returns:
+        A result whose summary has the blocks ``paper`` (the numbers by the published definition) and ``deviations``
+        beside those of the clinical protocol.
+
+    Raises:
+        FileNotFoundError: when a reference does not exist.
+        ValueError: as :func:`sa2_monai.evaluation.evaluate`; also for masks on another grid than that of the family.
+    """
+    loader: CaseLoader
+    if family in ("image", "image_ensemble"):
+        values = "nonzero" if label_values is None and len(classes) == 2 else label_values
+        if family == "image":
+            files = collect(predictions, "prediction", prediction_suffix)
+            loader = ImageLoader(files, references, classes, values, same_grid=False, options=options)
+        else:
+            members = _members(predictions, prediction_suffix)
+            files = {case: item for member in members for case, item in member.items()}
+            loader = EnsembleLoader(
+                files, references, classes, values, same_grid=False, options=options, members=members
+            )
+    else:
+        files = collect(predictions, "prediction", prediction_suffix)
+        if family == "cell":
+            nuclei = {} if options.nuclei is None else collect(options.nuclei, "nucleus")
+            loader = CellLoader(files, references, classes, label_values, nuclei=nuclei)
+        else:
+            table = label_values
+            if family == "size_range" and options.ignore_value is not None and not isinstance(table, str):
+                # ignored pixels are background for the loader; the family leaves them out by the value in the file
+                known = {value: value for value in classes} if table is None else dict(table)
+                table = {**known, options.ignore_value: 0}
+            loader = CaseLoader(files, references, classes, table)
+    warnings = pair(files, references, allow_missing)
+
+    def items() -> Iterator[LoadedCase]:
+        for case in references:
+            yield loader.load(case)
+
+    report = FAMILIES[family](items(), classes, options)
+    cases = list(references)
+    report.rows.sort(key=lambda row: (row["case"], row["class_value"]))
+    warnings += few_cases(bootstrap.units)
+    summary = {
+        "protocol": {"name": "paper", "version": VERSION, "family": family, "unit": "px", **report.protocol},
+        "software": software(),
+        "cases": len(cases),
+        "classes": {str(value): name for value, name in classes.items() if name in report.names},
+        **summarize(report.rows, cases, report.names, bootstrap, report.metrics),
+        "paper": _strict(report.values),
+        "deviations": report.deviations,
+        "warnings": warnings,
+        "notice": NOTICE,
+    }
+
+    def load(case: str) -> tuple[np.ndarray | None, np.ndarray]:
+        item = loader.load(case)
+        return item.prediction, item.reference
+
+    return EvaluationResult(report.rows, summary, load)

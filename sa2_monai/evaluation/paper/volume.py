@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Families ``volume`` (Synapse, ACDC) and ``image_2d`` (HSA-UNet's 2D sets): MedPy values with stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.evaluation.loading import LoadedCase
+from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, check_grid, grid_deviation, paper_row, predicted
+from sa2_monai.metrics import overlap, surface
+
+__all__ = ["image_2d", "stand_in_values", "volume"]
+
+PUBLISHED_GRID = 224
+
+
+def stand_in_values(prediction: np.ndarray, reference: np.ndarray) -> tuple[float, float, overlap.Counts]:
+    """Compute Dice and pooled HD95 in voxels by the published rule for empty masks.
+
+    Args:
+        prediction: boolean mask, 2D or 3D.
+        reference: the same for the reference.
+
+    Returns:
+        ``(dice, hd95, counts)``: MedPy's values when both masks have pixels, ``(1, 0)`` when only the prediction has,
+        ``(0, 0)`` otherwise. The rule rewards false alarms; it is here because published tables contain it.
+    """
+    counts = overlap.counts(prediction, reference)
+    if counts.prediction and counts.reference:
+        return overlap.dice(counts), surface.hd95_pooled(*surface.surface_distances(prediction, reference)), counts
+    return (1.0 if counts.prediction else 0.0), 0.0, counts
+
+
+def _means(rows: list[dict[str, Any]], names: list[str], metrics: tuple[str, ...]) -> dict[str, Any]:
+    per_class = {
+        name: {m: float(np.mean([row[m] for row in rows if row["class_name"] == name])) for m in metrics}
+        for name in names
+    }
+    totals = {m: float(np.mean([per_class[name][m] for name in names])) for m in metrics}
+    return {**totals, "per_class": per_class}
+
+
+def volume(items: Iterable[LoadedCase], classes: Mapping[int, str], options: PaperOptions) -> FamilyReport:
+    """Compute Dice and HD95 (voxels) per case and foreground class, averaged per class and then over classes."""
+    names = [name for value, name in classes.items() if value]
+    rows = []
+    for item in items:
+        prediction = predicted(item)
+        for value, name in classes.items():
+            if value:
+                dice, hd95, counts = stand_in_values(prediction == value, item.reference == value)
+                row = paper_row(item, value, name, counts)
+                row.update(dice=dice, hd95=hd95)
+                rows.append(row)
+    metrics = ("dice", "hd95")
+    protocol = {"hd95": "pooled, voxels", "empty": "prediction alone (1, 0), otherwise (0, 0)"}
+    return FamilyReport(rows, names, metrics, _means(rows, names, metrics), protocol)
+
+
+def image_2d(items: Iterable[LoadedCase], classes: Mapping[int, str], options: PaperOptions) -> FamilyReport:
+    """Compute Dice, HD95 (pixels), sensitivity, specificity and accuracy per image and class, background included."""
+    grid = options.grid_size(PUBLISHED_GRID)
+    names = list(classes.values())
+    rows = []
+    for item in items:
+        check_grid(item, grid, "image_2d")
+        prediction = predicted(item)
+        for value, name in classes.items():
+            dice, hd95, counts = stand_in_values(prediction == value, item.reference == value)
+            row = paper_row(item, value, name, counts)
+            shares = dict.fromkeys(("sensitivity", "specificity", "accuracy"), 0.0)
+            if row["status"] == "ok":
+                # without true negatives and false positives the published code has 0, not an undefined value
+                shares = {k: float(np.nan_to_num(getattr(overlap, k)(counts))) for k in shares}
+            row.update(dice=dice, hd95=hd95, **shares)
+            rows.append(row)
+    metrics = ("dice", "hd95", "sensitivity", "specificity", "accuracy")
+    values = _means(rows, names, metrics)
+    for row in rows:
+        del row["accuracy"]  # a value of this family, not a column of the table
+    deviations = [
+        *grid_deviation(grid, PUBLISHED_GRID),
+        "Q7: the test images are not augmented; the published numbers contain random flips and deformations",
+        "Q8: images and masks are paired by name, in the publication by the order of a directory listing",
+    ]
+    protocol = {
+        "grid": list(grid),
+        "hd95": "pooled, pixels",
+        "empty": "prediction alone (1, 0, 0, 0, 0), otherwise zeros",
+    }
+    return FamilyReport(rows, names, metrics[:-1], values, protocol, deviations)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluation returns and writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.evaluation.files import write_atomically
+from sa2_monai.evaluation.rows import rows_to_csv
+from sa2_monai.evaluation.table import format_table
+
+__all__ = ["CSV_NAME", "JSON_NAME", "EvaluationResult"]
+
+CSV_NAME = "metrics_per_case.csv"
+JSON_NAME = "metrics_summary.json"
+
+
+@dataclass
+class EvaluationResult:
+    """Values of every case and class, and their summary.
+
+    Attributes:
+        per_case: one dict per case and class with the columns of ``metrics_per_case.csv``, sorted by case and class
+            value; undefined values are ``NaN``.
+        summary: the content of ``metrics_summary.json``; undefined values are ``None``.
+        load: function that returns ``(prediction or None, reference)`` of a case as class values on the grid that was
+            measured; the overlay pictures use it.
+        images: case -> path or array of the image, as given.
+        groups: case -> group of the bootstrap, or ``None``.
+    """
+
+    per_case: list[dict[str, Any]]
+    summary: dict[str, Any]
+    load: Callable[[str], tuple[np.ndarray | None, np.ndarray]] = field(repr=False)
+    images: dict[str, Any] = field(default_factory=dict, repr=False)
+    groups: dict[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def cases(self) -> list[str]:
+        """Names of the cases, sorted."""
+        return sorted({row["case"] for row in self.per_case})
+
+    @property
+    def headline(self) -> float | None:
+        """The one number of the protocol: mean of class means of Dice, or the Dice of the paper family."""
+        if "paper" in self.summary:
+            value = self.summary["paper"].get("dice")
+        else:
+            value = self.summary["overall"]["dice"]["mean_of_class_means"]
+        return None if value is None else float(value)
+
+    def table(self) -> str:
+        """Return the summary as a text table."""
+        return format_table(self.summary)
+
+    def write(self, directory: str | Path) -> dict[str, Path]:
+        """Write ``metrics_per_case.csv`` and ``metrics_summary.json``, each at once or not at all.
+
+        Args:
+            directory: folder for the files; created when it does not exist.
+
+        Returns:
+            The two paths under ``"csv"`` and ``"json"``.
+
+        Raises:
+            OSError: when the folder cannot be created or written.
+        """
+        folder = Path(directory)
+        text = json.dumps(self.summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return {
+            "csv": write_atomically(folder / CSV_NAME, rows_to_csv(self.per_case)),
+            "json": write_atomically(folder / JSON_NAME, text),
+        }

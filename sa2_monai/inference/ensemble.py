@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ensemble of networks by the published protocol: the average of their probability maps."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from sa2_monai.weights import load_weights
+
+__all__ = ["EnsembleNetwork", "load_ensemble"]
+
+
+class EnsembleNetwork(nn.Module):
+    """Average the probabilities of several networks and return the logits of that average.
+
+    This is the ensemble of the folds of SA2-Net's cross-validation (specification of SA2-Net, section 8.1, b). The
+    result is logits again, so that the ensemble stands wherever one network stands: same inferer, same post-processing,
+    same export. With one output channel ``x`` the result is ``logit(mean(sigmoid(x)))``, taken as the difference of two
+    log-mean-exps of log-sigmoids; with more channels it is ``log(mean(softmax(x)))``, whose softmax is that mean. No
+    probability is ever formed, so confident networks lose nothing, and memory does not grow with their number.
+
+    Networks of half precision are averaged in single precision. The module can be scripted and traced if its networks
+    can. It is meant for evaluation: in training mode networks with deep supervision return lists, which cannot be
+    averaged.
+
+    Args:
+        networks: one or more networks with the same input and output; each returns logits (N, C, H, W).
+
+    Raises:
+        ValueError: if there is no network.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        if len(networks) == 0:
+            raise ValueError("an ensemble needs at least one network, got none. Give the checkpoints of the folds.")
+        self.networks = nn.ModuleList(networks)
+        self.log_count = math.log(len(networks))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the averaged probabilities.
+
+        Args:
+            x: images (N, C_in, H, W).
+
+        Returns:
+            logits (N, C, H, W), ``float32`` or ``float64``.
+        """
+        channels = 0
+        total = torch.zeros(0)  # running sum over the networks, in the log domain
+        for index, network in enumerate(self.networks):
+            logits = network(x)
+            channels = logits.shape[1]
+            if logits.dtype == torch.float16 or logits.dtype == torch.bfloat16:
+                logits = logits.float()
+            if channels == 1:  # the same thing as two classes
+                log_probability = torch.cat([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=1)
+            else:
+                log_probability = F.log_softmax(logits, dim=1)
+            total = log_probability if index == 0 else torch.logaddexp(total, log_probability)
+        if channels == 1:
+            return total[:, 1:] - total[:, :1]  # the count of networks cancels
+        return total - self.log_count
+
+
+def load_ensemble(
+    network_def: nn.Module,
+    checkpoints: Sequence[str | os.PathLike[str]],
+    device: torch.device | str = "cpu",
+    expected: Mapping[str, Any] | None = None,
+) -> EnsembleNetwork:
+    """Build an ensemble: one copy of a network for each checkpoint.
+
+    Args:
+        network_def: the network, with any weights; it is copied and not changed.
+        checkpoints: flat state files (``model.pt``) of trainings of this very network, one per fold.
+        device: where the networks live.
+        expected: settings that every checkpoint must have been trained with, see
+            :func:`~sa2_monai.weights.load_weights`.
+
+    Returns:
+        The ensemble in evaluation mode.
+
+    Raises:
+        FileNotFoundError: for a checkpoint that is not there.
+        ValueError: if there are none, or if one belongs to another network or was trained with other settings.
+    """
+    networks = []
+    for checkpoint in checkpoints:
+        network = copy.deepcopy(network_def)
+        load_weights(network, checkpoint, expected)
+        networks.append(network.to(device))
+    return EnsembleNetwork(networks).eval()

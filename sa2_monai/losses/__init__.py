@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses on logits that MONAI lacks, and the sum over deeply supervised outputs.
+
+What MONAI has with the same formula is used from MONAI. The published multi-class losses of SA2-Net are
+``monai.losses.DiceCELoss`` with these arguments, inside :class:`DeepSupervisionLoss`:
+
+- SegPC-2021 and ISIC-2018: ``softmax=True, to_onehot_y=True, batch=True, smooth_nr=0.0, smooth_dr=1e-6,
+  lambda_dice=0.5, lambda_ce=0.5``;
+- ACDC: ``softmax=True, to_onehot_y=True, batch=True, squared_pred=True, smooth_nr=1e-5, smooth_dr=1e-5,
+  lambda_dice=0.7, lambda_ce=0.3``.
+"""
+
+from sa2_monai.losses.balanced_bce_dice import BalancedBCEDiceLoss
+from sa2_monai.losses.deep_supervision import DeepSupervisionLoss
+from sa2_monai.losses.weighted_iou_bce import WeightedIoUBCELoss
+
+__all__ = ["BalancedBCEDiceLoss", "DeepSupervisionLoss", "WeightedIoUBCELoss"]

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segmentation metrics as pure functions on arrays: overlap, surface distances, foreground maps, object sizes."""
+
+from sa2_monai.metrics.foreground import e_measure, mean_absolute_error
+from sa2_monai.metrics.instances import largest_contour_percent, largest_object_percent
+from sa2_monai.metrics.overlap import (
+    Counts,
+    accuracy,
+    confusion_matrix,
+    counts,
+    counts_of_class,
+    dice,
+    f_beta,
+    jaccard,
+    precision,
+    sensitivity,
+    specificity,
+)
+from sa2_monai.metrics.surface import asd, assd, hd, hd95, hd95_pooled, masd, nsd, surface_distances
+
+__all__ = [
+    "Counts",
+    "accuracy",
+    "asd",
+    "assd",
+    "confusion_matrix",
+    "counts",
+    "counts_of_class",
+    "dice",
+    "e_measure",
+    "f_beta",
+    "hd",
+    "hd95",
+    "hd95_pooled",
+    "jaccard",
+    "largest_contour_percent",
+    "largest_object_percent",
+    "masd",
+    "mean_absolute_error",
+    "nsd",
+    "precision",
+    "sensitivity",
+    "specificity",
+    "surface_distances",
+]

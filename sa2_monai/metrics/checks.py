@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of the arrays that the metrics work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["check_label_pair", "check_mask_pair", "check_spacing"]
+
+
+def check_mask_pair(prediction: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Check two masks of one structure and return them as boolean arrays.
+
+    Args:
+        prediction: boolean or integer array of any shape; non-zero is foreground.
+        reference: the same for the reference, same shape.
+
+    Returns:
+        The two masks as boolean arrays (not copied when they are boolean already).
+
+    Raises:
+        ValueError: when a mask is neither boolean nor integer, or the shapes differ.
+    """
+    prediction, reference = check_label_pair(prediction, reference)
+    return prediction.astype(bool, copy=False), reference.astype(bool, copy=False)
+
+
+def check_label_pair(prediction: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Check two label maps: boolean or integer arrays of one shape.
+
+    Raises:
+        ValueError: when a map is neither boolean nor integer, has no axis, or the shapes differ.
+    """
+    arrays = []
+    for name, mask in (("prediction", prediction), ("reference", reference)):
+        array = np.asarray(mask)
+        if array.dtype.kind not in "bui":
+            raise ValueError(f"{name} has data type {array.dtype}, expected boolean or integer: threshold it first")
+        if array.ndim < 1:
+            raise ValueError(f"{name} is a single number, expected an array")
+        arrays.append(array)
+    if arrays[0].shape != arrays[1].shape:
+        raise ValueError(f"prediction has shape {arrays[0].shape}, reference {arrays[1].shape}: expected equal shapes")
+    return arrays[0], arrays[1]
+
+
+def check_spacing(spacing: Sequence[float] | float | None, ndim: int) -> np.ndarray:
+    """Return the spacing as a float64 vector with one positive number per axis.
+
+    Args:
+        spacing: one number per axis, one number for all axes, or ``None`` for unit spacing.
+        ndim: number of axes of the array.
+
+    Raises:
+        ValueError: when the length is not ``ndim`` or a value is not a positive finite number.
+    """
+    if spacing is None:
+        return np.ones(ndim)
+    try:
+        vector = np.asarray(spacing, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"spacing is {spacing!r}, expected {ndim} positive numbers, one per axis") from error
+    if vector.ndim == 0:
+        vector = np.full(ndim, float(vector))
+    if vector.shape != (ndim,):
+        raise ValueError(f"spacing {spacing!r} has shape {vector.shape}, expected {ndim} numbers, one per axis")
+    if not (np.isfinite(vector).all() and (vector > 0).all()):
+        raise ValueError(f"spacing is {spacing!r}, expected positive finite numbers")
+    return vector

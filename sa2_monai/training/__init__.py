@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ignite handlers for training: exact resume, selection of the best weights, early stop, a record of each run.
+
+All of them are written inline in the ``handlers`` list of a bundle's YAML. The engine arrives through ``attach``, so
+no handler refers to the trainer that lists it. Order in ``train#handlers``: :class:`LoadWeights`,
+:class:`EpochSeed`, ``ValidationHandler``, learning rate, :class:`CheckpointHandler`, :class:`EarlyStop`,
+:class:`RunRecord`, then MONAI's handlers that print.
+"""
+
+from sa2_monai.training.checkpoint import CheckpointHandler
+from sa2_monai.training.early_stop import EarlyStop
+from sa2_monai.training.epoch_seed import EpochSeed
+from sa2_monai.training.load_weights import LoadWeights
+from sa2_monai.training.run_record import RunRecord
+
+__all__ = ["CheckpointHandler", "EarlyStop", "EpochSeed", "LoadWeights", "RunRecord"]

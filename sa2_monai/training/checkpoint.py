@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Best weights and resume state of a training, each written as a whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from torch import nn
+from torch.optim import Optimizer
+
+from sa2_monai.training.distributed import rank, world_size
+from sa2_monai.training.random_state import get_random_state, set_random_state
+from sa2_monai.training.settings import (
+    optimizer_settings,
+    restore_optimizer,
+    restore_scheduler,
+    scheduler_settings,
+)
+from sa2_monai.weights import atomic_write, check_info, check_state_dict, plain, save_weights, unwrap
+from sa2_monai.weights.atomic import remove_leftovers
+from sa2_monai.weights.read import read_safely
+from sa2_monai.weights.save import sidecar_of
+from sa2_monai.weights.state import tensors_of
+
+__all__ = ["CheckpointHandler"]
+
+logger = logging.getLogger(__name__)
+
+_KEYS = ("model", "optimizer", "lr_scheduler", "settings", "engine", "evaluator", "scaler", "random_state", "info")
+
+
+class CheckpointHandler:
+    """Save the best weights to ``model.pt`` and the whole state to ``last.pt``, and resume from it.
+
+    - After each epoch whose validation gave a new best key metric: ``model.pt``, a flat state dict with the sidecar
+      ``model.json`` (``info``, epoch, metric). Only the evaluator's key metric selects.
+    - After each ``save_interval`` epochs: ``last.pt`` with everything that the next epoch depends on. A training that
+      is killed and resumed loses the epochs since then, no more.
+    - Without a validation (no evaluator, an empty one): the last weights become ``model.pt`` when training completes.
+    - A ``model.pt`` or ``last.pt`` of an earlier training is kept in ``previous/<number>`` when it would be
+      overwritten.
+
+    Together with :class:`EpochSeed`, a resumed training gives the same weights, bit for bit, as one that was never
+    interrupted (CPU, or CUDA with deterministic algorithms). Settings of optimiser and schedule that were changed in
+    the configuration in between are used from there on, the schedule at the step it had reached.
+
+    The place in the list of handlers does not matter, except that ``LoadWeights`` comes before and ``EarlyStop``
+    after it. With several processes, all of them have this handler; rank 0 writes, all read; no process waits for
+    another.
+
+    Args:
+        ckpt_dir: folder for the files; made when needed.
+        network: network in training; may be wrapped by ``DistributedDataParallel``.
+        optimizer: its optimiser.
+        lr_scheduler: its learning rate schedule.
+        evaluator: evaluator that a ``ValidationHandler`` runs with the trainer's epoch.
+        resume: continue from ``last.pt`` when it is there.
+        info: what the sidecar shall say about the weights, see :func:`sa2_monai.weights.save_weights`.
+        save_interval: epochs between two writings of ``last.pt``, >= 1.
+
+    Raises:
+        ValueError: for a ``save_interval`` below 1; when training starts, for a ``last.pt`` that is damaged, of
+            another network, of another class count or of other settings than ``info``.
+        OSError: when a file cannot be written; the old one is kept then.
+    """
+
+    def __init__(
+        self,
+        ckpt_dir: str | os.PathLike[str],
+        network: nn.Module,
+        optimizer: Optimizer,
+        lr_scheduler: Any = None,
+        evaluator: Any = None,
+        resume: bool = False,
+        info: Mapping[str, Any] | None = None,
+        save_interval: int = 1,
+    ) -> None:
+        if save_interval < 1:
+            raise ValueError(f"CheckpointHandler: save_interval must be at least 1 epoch, got {save_interval}.")
+        self.model_path = Path(ckpt_dir) / "model.pt"
+        self.last_path = Path(ckpt_dir) / "last.pt"
+        self.network = network
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+        self.evaluator = evaluator
+        self.resume = resume
+        self.info = dict(info or {})
+        self.save_interval = save_interval
+        # As the configuration says, before the first step changes them.
+        self._optimizer_settings = optimizer_settings(optimizer)
+        self._scheduler_settings = scheduler_settings(lr_scheduler)
+        self._own_files: set[Path] = set()  # written by this training, so there is no need to keep a copy
+        self._previous: Path | None = None
+        self._last_saved = 0
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the trainer."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.COMPLETED, self._complete)
+
+    def _start(self, engine: Engine) -> None:
+        if rank() == 0:
+            remove_leftovers(self.last_path)
+            remove_leftovers(self.model_path)
+        # Registered only now, behind all handlers of the list: validation and schedule are through when it saves.
+        if not engine.has_event_handler(self._epoch_completed, Events.EPOCH_COMPLETED):
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
+        if self.resume and engine.state.epoch == 0:
+            if self.last_path.is_file():
+                self._restore(engine)
+            else:
+                logger.info("nothing to resume: %s does not exist. Training starts from scratch.", self.last_path)
+
+    def _epoch_completed(self, engine: Engine) -> None:
+        epoch = engine.state.epoch
+        self._forget_undefined_best()
+        if self.evaluator is not None and self.evaluator.state.best_metric_epoch == epoch:
+            state = self.evaluator.state
+            self._save_model(epoch, metric=float(state.best_metric), metric_name=state.key_metric_name)
+        if epoch % self.save_interval == 0:
+            self._save_last(engine)
+
+    def _complete(self, engine: Engine) -> None:
+        epoch = engine.state.epoch
+        if epoch == 0:
+            return
+        if self.evaluator is None or self.evaluator.state.best_metric_epoch < 1:
+            logger.info("no validation gave a best epoch: the weights of the last one (%d) are saved.", epoch)
+            self._save_model(epoch)
+        if self._last_saved != epoch:
+            self._save_last(engine)
+
+    def _forget_undefined_best(self) -> None:
+        """Keep a first validation that gave no number from being the best for ever: nothing is greater than NaN."""
+        if self.evaluator is not None and math.isnan(float(self.evaluator.state.best_metric)):
+            logger.warning("the validation metric is not a number; this epoch cannot be the best.")
+            self.evaluator.state.best_metric = -1
+            self.evaluator.state.best_metric_epoch = -1
+
+    # Writing: rank 0 only, without any call that other ranks would have to answer.
+
+    def _save_model(self, epoch: int, **result: Any) -> None:
+        if rank() != 0:
+            return
+        self._keep_previous(self.model_path)
+        save_weights(tensors_of(self.network), self.model_path, {**self.info, "epoch": epoch, **result})
+        logger.info("saved the weights of epoch %d to %s.", epoch, self.model_path)
+
+    def _save_last(self, engine: Engine) -> None:
+        self._last_saved = engine.state.epoch
+        if rank() != 0:
+            return
+        state = self._state(engine)
+        self._keep_previous(self.last_path)
+        atomic_write(self.last_path, lambda file: torch.save(state, file))
+
+    def _state(self, engine: Engine) -> dict[str, Any]:
+        evaluator = None
+        if self.evaluator is not None:
+            evaluator = {key: plain(getattr(self.evaluator.state, key)) for key in ("best_metric", "best_metric_epoch")}
+        scaler = getattr(engine, "scaler", None)
+        return {
+            "model": dict(unwrap(self.network).state_dict()),
+            "optimizer": plain(self.optimizer.state_dict(), "optimizer"),
+            "lr_scheduler": None
+            if self.lr_scheduler is None
+            else plain(self.lr_scheduler.state_dict(), "lr_scheduler"),
+            "settings": {"optimizer": self._optimizer_settings, "lr_scheduler": self._scheduler_settings},
+            "engine": {key: getattr(engine.state, key) for key in ("epoch", "iteration", "epoch_length")},
+            "evaluator": evaluator,
+            "scaler": None if scaler is None else plain(scaler.state_dict(), "scaler"),
+            "random_state": get_random_state(),
+            "info": plain(self.info, "info"),
+        }
+
+    def _keep_previous(self, path: Path) -> None:
+        """Keep a file of an earlier training before it is overwritten for the first time."""
+        if path in self._own_files:
+            return
+        self._own_files.add(path)
+        if not path.is_file():
+            return
+        if self._previous is None:
+            folder = path.parent / "previous"
+            taken = [int(child.name) for child in folder.glob("*") if child.name.isdigit()]
+            self._previous = folder / str(max(taken, default=0) + 1)
+            self._previous.mkdir(parents=True)
+        for file in (path, sidecar_of(path)):
+            # A second name for the same file, where the file system has that: the first one is there all the time.
+            if file.is_file():
+                try:
+                    os.link(file, self._previous / file.name)
+                except OSError:
+                    shutil.copy2(file, self._previous / file.name)
+        logger.info("%s of an earlier training is kept in %s.", path.name, self._previous)
+
+    # Reading: all ranks.
+
+    def _restore(self, engine: Engine) -> None:
+        source = str(self.last_path)
+        state = read_safely(self.last_path)
+        if not isinstance(state, dict) or any(key not in state for key in _KEYS):
+            raise ValueError(
+                f"{source} is not the state of a training that can be resumed. Move it away and start without resume."
+            )
+        check_state_dict(self.network, state["model"], source)
+        check_info(state["info"], self.info, source, "Restore these settings to resume, or start without resume.")
+        then = state["settings"]
+        restore_optimizer(self.optimizer, state["optimizer"], then["optimizer"], self._optimizer_settings, source)
+        if self._scheduler_settings is not None and state["lr_scheduler"] is not None:
+            restore_scheduler(
+                self.lr_scheduler,
+                state["lr_scheduler"],
+                then["lr_scheduler"],
+                self._scheduler_settings,
+                self.optimizer,
+            )
+        unwrap(self.network).load_state_dict(state["model"])
+        if self.evaluator is not None and state["evaluator"] is not None:
+            for key, value in state["evaluator"].items():
+                setattr(self.evaluator.state, key, value)
+        scaler = getattr(engine, "scaler", None)
+        if scaler is not None and state["scaler"]:
+            scaler.load_state_dict(state["scaler"])
+        if world_size() == 1:  # the file has the generators of rank 0; the others must not draw the same numbers
+            set_random_state(state["random_state"])
+        self._restore_engine(engine, **state["engine"])
+        self._own_files |= {self.last_path, self.model_path}
+
+    def _restore_engine(self, engine: Engine, epoch: int, iteration: int, epoch_length: int | None) -> None:
+        engine.state.epoch = self._last_saved = epoch
+        length = engine.state.epoch_length
+        # Ignite starts in the middle of an epoch unless the iterations are whole epochs of the present length.
+        engine.state.iteration = iteration if length in (None, epoch_length) else epoch * length
+        if length != epoch_length:
+            logger.warning(
+                "an epoch had %s iterations and has %s now: was the data or batch_size changed?", epoch_length, length
+            )
+        last = engine.state.max_epochs
+        if last is not None and epoch >= last:
+            logger.info(
+                "nothing left to do: %s has completed epoch %d and max_epochs is %d. Raise max_epochs to train on.",
+                self.last_path,
+                epoch,
+                last,
+            )
+        else:
+            logger.info("resuming from %s: %d epochs are done, %s in all.", self.last_path, epoch, last)

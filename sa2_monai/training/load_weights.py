@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights of a file into the network when an engine starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ignite.engine import Engine, Events
+from torch import nn
+
+from sa2_monai.weights import load_weights
+
+__all__ = ["LoadWeights"]
+
+logger = logging.getLogger(__name__)
+
+
+class LoadWeights:
+    """Load weights when the engine starts: all tensors or none, with one clear reason.
+
+    For inference and evaluation, and for a training that starts from weights (list it first then; a resumed
+    training keeps its own).
+
+    Args:
+        path: weight file.
+        network: takes the weights.
+        expected: settings that the sidecar of the weights must agree with, see
+            :func:`sa2_monai.weights.load_weights`, which also tells the errors.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], network: nn.Module, expected: Mapping[str, Any] | None = None
+    ) -> None:
+        self.path = path
+        self.network = network
+        self.expected = expected
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to a trainer or an evaluator."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Load."""
+        if engine.state.epoch > 0:  # the engine goes on with what it has
+            logger.info(
+                "weights of %s are not loaded: the engine continues after epoch %d.", self.path, engine.state.epoch
+            )
+            return
+        info = load_weights(self.network, self.path, self.expected)
+        epoch, metric = info.get("epoch"), info.get("metric")
+        known = (
+            f" (epoch {epoch}, {info.get('metric_name', 'metric')} {metric:.4f})" if None not in (epoch, metric) else ""
+        )
+        logger.info("loaded weights of %s%s.", self.path, known)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was run, with what, on what, for how long: one file per run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+
+from sa2_monai.training.distributed import rank, world_size
+from sa2_monai.version import __version__
+from sa2_monai.weights import plain, sha256_of, write_json
+
+__all__ = ["RunRecord"]
+
+_PACKAGES = {"torch": "torch", "monai": "monai", "ignite": "pytorch-ignite", "numpy": "numpy"}
+
+
+class RunRecord:
+    """Write ``run.json`` when an engine starts, bring it up to date after each epoch, and complete it at the end.
+
+    It holds ``status`` (``running``, ``completed``, ``failed``, ``interrupted``; a killed run stays ``running``),
+    ``started`` and ``ended`` (UTC), ``seconds``, ``epochs`` (seconds of each, its validation included), ``versions``,
+    ``device``, ``processes``, ``configuration``, ``seed``, ``inputs`` (number and SHA-256 of the list) and ``weights``
+    (path and SHA-256 of the file at the start, and again at the end).
+
+    List it before ``StatsHandler``: Ignite passes an exception to the first handler that raises it again, which both
+    do. Rank 0 writes.
+
+    Args:
+        output_dir: folder for ``run.json``; made when needed.
+        configuration: switches of the run; its ``seed`` is recorded as that of the run.
+        inputs: data list; its order counts.
+        weights: weight file that the run uses or makes.
+
+    Raises:
+        OSError: when the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str],
+        configuration: Mapping[str, Any],
+        inputs: Sequence[Any] | None = None,
+        weights: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.path = Path(output_dir) / "run.json"
+        self.configuration = configuration
+        self.inputs = inputs
+        self.weights = weights
+        self._record: dict[str, Any] = {}
+        self._started = self._epoch_started = 0.0
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to a trainer or an evaluator."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
+        engine.add_event_handler(Events.COMPLETED, self._end)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
+
+    def _start(self, engine: Engine) -> None:
+        self._started = time.perf_counter()
+        self._record = {
+            "status": "running",
+            "started": _now(),
+            "ended": None,
+            "seconds": None,
+            "epochs": [],
+            "versions": _versions(),
+            "device": _device(engine),
+            "processes": world_size(),
+            "configuration": _json(self.configuration),
+            "seed": _json(self.configuration.get("seed")),
+            "inputs": _list_hash(self.inputs),
+            "weights": None,
+        }
+        # Behind all handlers of the list, so that an epoch's time includes its validation.
+        if not engine.has_event_handler(self._end_epoch, Events.EPOCH_COMPLETED):
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._end_epoch)
+        self._hash_weights()
+        self._write()
+
+    def _start_epoch(self, _: Engine) -> None:
+        self._epoch_started = time.perf_counter()
+
+    def _end_epoch(self, engine: Engine) -> None:
+        seconds = round(time.perf_counter() - self._epoch_started, 3)
+        self._record["epochs"].append({"epoch": engine.state.epoch, "seconds": seconds})
+        self._write()
+
+    def _end(self, _: Engine) -> None:
+        self._finish("completed")
+
+    def _fail(self, _: Engine, error: BaseException) -> None:
+        if self._record and self._record["status"] == "running":  # Ignite may report one error twice
+            self._record["error"] = f"{type(error).__name__}: {error}"
+            self._finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+        raise error
+
+    def _finish(self, status: str) -> None:
+        self._record["status"] = status
+        self._record["ended"] = _now()
+        self._record["seconds"] = round(time.perf_counter() - self._started, 3)
+        self._hash_weights()
+        self._write()
+
+    def _hash_weights(self) -> None:
+        if rank() == 0 and self.weights is not None and Path(self.weights).is_file():
+            self._record["weights"] = {"path": str(self.weights), "sha256": sha256_of(self.weights)}
+
+    def _write(self) -> None:
+        if rank() == 0:
+            write_json(self.path, self._record)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str]:
+    versions = {"sa2_monai": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    for name, distribution in _PACKAGES.items():
+        try:
+            versions[name] = metadata.version(distribution)
+        except metadata.PackageNotFoundError:  # e.g. monai-weekly
+            versions[name] = "unknown"
+    return versions
+
+
+def _device(engine: Engine) -> str:
+    device = getattr(engine.state, "device", None)
+    if device is not None and torch.device(device).type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return str(device)
+
+
+def _json(value: Any) -> Any:
+    """A value as JSON has it; what is not data (a component of the configuration) by its description."""
+    try:
+        return json.loads(json.dumps(plain(value)))
+    except TypeError:
+        if isinstance(value, Mapping):
+            return {str(key): _json(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [_json(item) for item in value]
+        return str(value)
+
+
+def _list_hash(inputs: Sequence[Any] | None) -> dict[str, Any] | None:
+    if inputs is None:
+        return None
+    text = json.dumps(_json(list(inputs)), sort_keys=True)
+    return {"count": len(inputs), "sha256": hashlib.sha256(text.encode()).hexdigest()}

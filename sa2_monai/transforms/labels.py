@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the values in a label file to class indices, and the check that a label belongs to its image."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from monai.utils import ImageMetaKey, convert_to_dst_type, convert_to_tensor
+
+__all__ = ["CheckSameSized", "MapLabelsd"]
+
+NONZERO = "nonzero"
+# Two ways of writing a binary mask: class numbers, and white on black for people to look at.
+BINARY = {0: 0, 1: 1, 255: 1}
+
+
+def source_name(array: Any, key: Hashable) -> str:
+    """File that ``array`` was read from, for messages; ``'key'`` in quotes when the metadata do not know it."""
+    name = array.meta.get(ImageMetaKey.FILENAME_OR_OBJ) if isinstance(array, MetaTensor) else None
+    return str(name) if name else f"'{key}' (an array without file name)"
+
+
+class MapLabelsd(MapTransform):
+    """Turn the raw values of a label file into class indices 0 .. ``num_classes`` - 1 (0 = background), as ``uint8``.
+
+    Args:
+        keys: labels of any numeric dtype and shape. A ``MetaTensor`` keeps its metadata and history.
+        num_classes: number of classes with the background, 2 .. 256.
+        label_values: which raw value means which class.
+
+            - ``None`` with two classes: 0 is background, 1 and 255 are foreground. ``None`` with more: the values are
+              the class indices themselves.
+            - a mapping of raw value to class index, for instance ``{0: 0, 85: 1, 170: 2}`` (keys may be strings of
+              digits, as JSON has them). Several raw values may share a class.
+            - ``"nonzero"``: every value but 0 is class 1 (instance numbers, smoothed masks).
+        allow_missing_keys: do not complain about absent keys.
+
+    Raises:
+        ValueError: at once when the table names a class that does not exist; when called, if a label has values that
+            the table does not explain. The message names the file, the values, the table and the cure.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        num_classes: int,
+        label_values: Mapping[int | str, int] | str | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        if not 2 <= num_classes <= 256:
+            raise ValueError(f"num_classes must be 2 to 256 (background included), got {num_classes}.")
+        self.num_classes = num_classes
+        self.table: dict[int, int] | None = None if label_values == NONZERO else self._read_table(label_values)
+
+    def _read_table(self, label_values: Mapping[int | str, int] | str | None) -> dict[int, int]:
+        if label_values is None:
+            return dict(BINARY) if self.num_classes == 2 else {value: value for value in range(self.num_classes)}
+        if not isinstance(label_values, Mapping):
+            raise ValueError(
+                f"label_values must be null, a table of raw value to class index, or {NONZERO!r}, got {label_values!r}."
+            )
+        table = {int(raw): int(index) for raw, index in label_values.items()}
+        wrong = {raw: index for raw, index in table.items() if not 0 <= index < self.num_classes}
+        if wrong or not table:
+            raise ValueError(
+                f"label_values must give class indices 0 to {self.num_classes - 1}, got {wrong or 'an empty table'}. "
+                "Correct the table, or add the missing names to class_names."
+            )
+        return table
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return the dictionary with class indices (``uint8``, same shape) in place of the raw labels of ``keys``."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            label = convert_to_tensor(d[key])
+            indices = self._map(label, source_name(d[key], key))
+            d[key] = convert_to_dst_type(indices, dst=d[key], dtype=torch.uint8)[0]
+        return d
+
+    def _map(self, label: torch.Tensor, name: str) -> torch.Tensor:
+        if self.table is None:
+            return (label != 0).to(torch.uint8)
+        indices = torch.zeros(label.shape, dtype=torch.uint8, device=label.device)
+        unknown: list[float] = []
+        for value in torch.unique(label).tolist():
+            if value not in self.table:  # 1.0 finds the key 1; 0.5 finds nothing
+                unknown.append(value)
+            elif self.table[value]:
+                indices[label == value] = self.table[value]
+        if unknown:
+            shown = ", ".join(f"{value:g}" for value in unknown[:8]) + (", ..." if len(unknown) > 8 else "")
+            raise ValueError(
+                f"label {name} has the values {shown}, which are none of the known ones "
+                f"{self._describe()}. Set label_values to a table of raw value to class index, "
+                f"or to '{NONZERO}' if everything but 0 is foreground; a label saved as JPEG must be made again as PNG."
+            )
+        return indices
+
+    def _describe(self) -> str:
+        pairs = list((self.table or {}).items())
+        shown = ", ".join(f"{raw} (class {index})" for raw, index in pairs[:8])
+        return shown + (", ..." if len(pairs) > 8 else "")
+
+
+class CheckSameSized(MapTransform):
+    """Check that several items of a case, image and label as a rule, have the same spatial size.
+
+    To be placed after loading and ``EnsureChannelFirstd``, before anything resizes.
+
+    Args:
+        keys: channel-first arrays (C, ...); the first one sets the size. Absent keys are skipped with
+            ``allow_missing_keys=True``.
+        allow_missing_keys: do not complain about absent keys.
+
+    Raises:
+        ValueError: when called, naming both files and both sizes. Sizes are given in the order of the axes.
+    """
+
+    def __init__(self, keys: KeysCollection = ("image", "label"), allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return the dictionary unchanged."""
+        d = dict(data)
+        present = list(self.key_iterator(d))
+        for key in present[1:]:
+            first = present[0]
+            if tuple(d[key].shape[1:]) != tuple(d[first].shape[1:]):
+                raise ValueError(
+                    f"{key} {source_name(d[key], key)} has the size {_size(d[key].shape[1:])}, but its {first} "
+                    f"{source_name(d[first], first)} has {_size(d[first].shape[1:])}. "
+                    f"Give every {first} a {key} of its own size."
+                )
+        return d
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(str(length) for length in shape)

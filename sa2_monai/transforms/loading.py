@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loading with one reader: what the reader refuses is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from monai.config import KeysCollection
+from monai.data import ImageReader
+from monai.transforms import LoadImaged
+
+__all__ = ["StrictLoadImaged"]
+
+
+class StrictLoadImaged(LoadImaged):
+    """``LoadImaged`` that uses the given reader and no other.
+
+    MONAI's own class goes on with every reader it knows when the wanted one raises. A picture that the reader refuses
+    for a reason (another scale of values, a broken file that Pillow half reads) would then come in unscaled and without
+    a word, or the reason would drown in the tracebacks of the others. Here the reader's own exception arrives.
+
+    Args:
+        keys: entries with file names.
+        reader: the reader.
+        kwargs: see ``monai.transforms.LoadImaged`` (``dtype``, ``ensure_channel_first``, ``allow_missing_keys``, ...).
+
+    Raises:
+        TypeError: if ``reader`` is not an ``ImageReader``.
+    """
+
+    def __init__(self, keys: KeysCollection, reader: ImageReader, **kwargs: Any) -> None:
+        if not isinstance(reader, ImageReader):
+            raise TypeError(f"reader must be an object of a class of monai.data.ImageReader, got {reader!r}.")
+        super().__init__(keys, reader, **kwargs)
+        self.reader = reader
+
+    def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
+        """Return the dictionary with the pictures in place of the file names; ``reader`` overrules the own one once."""
+        return super().__call__(data, reader or self.reader)

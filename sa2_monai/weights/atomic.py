@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are either the old one or the new one, never half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+__all__ = ["atomic_write", "remove_leftovers", "write_json"]
+
+
+def atomic_write(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
+    """Write a file under a temporary name beside it, flush it to the disk, and rename it.
+
+    Args:
+        path: the file; its folder is made when it is not there.
+        write: gets the open binary file and writes all of it.
+
+    Raises:
+        OSError: when the folder cannot be made or written, or the disk is full. The old file is untouched then, and
+            the temporary one is gone.
+    """
+    path = Path(path)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        # torch's zip writer reports a failing write as a RuntimeError and keeps the OSError as context.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if isinstance(cause, OSError):
+            kept = " The file that was there before is unchanged." if path.exists() else ""
+            raise OSError(
+                cause.errno,
+                f"cannot write {path}: {cause.strerror or cause}. Free space or make the folder writable, or choose "
+                f"another folder.{kept}",
+            ) from error
+        raise
+    _flush_folder(path.parent)
+
+
+def write_json(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
+    """Write a JSON file by :func:`atomic_write`.
+
+    Raises:
+        OSError: as there.
+        TypeError: for values that JSON does not have.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove temporary files of ``path`` that a killed process left behind."""
+    path = Path(path)
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the renaming itself survive a power failure, where the system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

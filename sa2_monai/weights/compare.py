@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Do these weights belong to this network and this configuration? If not, why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from sa2_monai.weights import sa2net
+from sa2_monai.weights.state import plain, unwrap
+
+__all__ = ["CONVERTERS", "SETTINGS", "check_info", "check_state_dict"]
+
+CONVERTERS = {"sa2net": sa2net}
+"""One module per network, all with the same functions and ``EVIDENCE``."""
+
+SETTINGS = (
+    *("network", "in_channels", "out_channels", "base_channels", "class_names"),
+    *("view", "roi_size", "intensity", "channel_order"),
+)
+"""What a sidecar and a configuration must agree on: the network, and how it sees an image."""
+
+
+def check_state_dict(network: nn.Module, state_dict: Mapping[str, torch.Tensor], source: str) -> None:
+    """Refuse tensors that do not fit the network exactly, or that are not finite.
+
+    Args:
+        network: the network that shall take them, wrapped or not.
+        state_dict: tensors by name.
+        source: where they come from, for the message.
+
+    Raises:
+        ValueError: one message that says what the tensors tell about the network they were made for, and the cure.
+    """
+    expected = unwrap(network).state_dict()
+    name = type(unwrap(network)).__name__
+    shapes = [k for k in state_dict if k in expected and state_dict[k].shape != expected[k].shape]
+    if set(state_dict) != set(expected):
+        raise ValueError(_wrong_names(name, state_dict, expected, source))
+    if shapes:
+        raise ValueError(_wrong_shapes(name, shapes, state_dict, expected, source))
+    bad = [k for k, value in state_dict.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
+    if bad:
+        raise ValueError(
+            f"{source} has values that are not finite in {_first(bad)}: its training diverged. Use an earlier "
+            "checkpoint, or train again with a smaller learning rate."
+        )
+
+
+def _wrong_names(
+    name: str, state_dict: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], source: str
+) -> str:
+    for other, converter in CONVERTERS.items():
+        if converter.describe_published(state_dict):
+            return (
+                f"{source} is a published {other} checkpoint with its authors' tensor names. Convert it first: "
+                f"sa2-monai import-weights --network {other} {source} OUT.pt"
+            )
+        if converter.describe(state_dict) and not converter.describe(expected):
+            return (
+                f"{source} is a checkpoint of another network ({other}), this one is {name}. Give a {name} checkpoint."
+            )
+    missing = [k for k in expected if k not in state_dict]
+    unknown = [k for k in state_dict if k not in expected]
+    common = len(expected) - len(missing)
+    parts = [f"{source} is not a checkpoint of this {name}: {common} of {len(expected)} tensor names agree"]
+    parts += [f"missing: {_first(missing)}"] if missing else []
+    parts += [f"unknown: {_first(unknown)}"] if unknown else []
+    return "; ".join(parts) + ". Give a checkpoint of the same network, built with the same options."
+
+
+def _wrong_shapes(
+    name: str,
+    wrong: Sequence[str],
+    state_dict: Mapping[str, torch.Tensor],
+    expected: Mapping[str, torch.Tensor],
+    source: str,
+) -> str:
+    facts, cures = [], []
+    for converter in CONVERTERS.values():
+        theirs, ours = converter.describe(state_dict), converter.describe(expected)
+        for key in theirs:
+            if key in ours and theirs[key] != ours[key]:
+                tensor, axis, what = converter.EVIDENCE[key]
+                facts.append(
+                    f"{tensor} has {state_dict[tensor].shape[axis]} {what}, this network has "
+                    f"{expected[tensor].shape[axis]}: the checkpoint was made with {key}={theirs[key]}"
+                )
+                cures.append(f"{key}={theirs[key]}")
+    if not facts:
+        first = wrong[0]
+        shape, wanted = list(state_dict[first].shape), list(expected[first].shape)
+        facts.append(f"{len(wrong)} tensors differ in shape, e.g. {first} is {shape}, this {name} has {wanted}")
+    cure = f"Build the network with {', '.join(cures)}" if cures else "Build the network with the checkpoint's options"
+    return f"{source} does not fit: {'; '.join(facts)}. {cure}, or use another checkpoint."
+
+
+def _first(names: Sequence[str], limit: int = 6) -> str:
+    """The first names and how many more there are."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def check_info(
+    info: Mapping[str, Any], expected: Mapping[str, Any], source: str | os.PathLike[str], cure: str | None = None
+) -> None:
+    """Refuse weights that were trained with other settings than those of the configuration.
+
+    Only :data:`SETTINGS` that both sides state (not ``None``) are compared.
+
+    Args:
+        info: sidecar of the weights.
+        expected: settings of the configuration.
+        source: the weights, for the message.
+        cure: what to do; by default, to take over the settings of the weights.
+
+    Raises:
+        ValueError: naming each differing setting with both values.
+    """
+    wrong = []
+    for key in SETTINGS:
+        theirs, ours = _comparable(info.get(key)), _comparable(expected.get(key))
+        if theirs is not None and ours is not None and theirs != ours:
+            wrong.append((key, theirs, ours))
+    if wrong:
+        facts = "; ".join(f"{key} is {theirs!r}, the configuration says {ours!r}" for key, theirs, ours in wrong)
+        values = ", ".join(f"{key}={theirs!r}" for key, theirs, _ in wrong)
+        cure = cure or f"Set {values} in the configuration, or use weights that were trained with its settings."
+        raise ValueError(f"{source} was trained with other settings: {facts}. {cure}")
+
+
+def _comparable(value: Any) -> Any:
+    """As JSON would give it back: tuples are lists."""
+    value = plain(value)
+    if isinstance(value, (list, tuple)):
+        return [_comparable(item) for item in value]
+    return value

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``sa2-monai predict`` on a bundle that is run for real."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mini_bundle import make_bundle
+from PIL import Image
+
+from sa2_monai.cli.main import main
+
+INFO = {"network": "sa2net", "class_names": ["background", "nucleus"], "view": "whole", "roi_size": [32, 32]}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return make_bundle(tmp_path / "bundle", INFO)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Three pictures of different size, kind and depth; the right half is bright, the upper left corner too."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, (height, width) in (("a.1.png", (40, 60)), ("b.jpg", (32, 32)), ("c.tif", (50, 20))):
+        picture = np.full((height, width), 10, dtype=np.uint8)
+        picture[:, width // 2 :] = 240
+        picture[: height // 4, : width // 4] = 240
+        stored = np.stack([picture] * 3, axis=2) if name.startswith("b") else picture
+        if name.startswith("c"):
+            stored = picture.astype(np.uint16) * 257
+        Image.fromarray(stored).save(folder / name)
+    return folder
+
+
+def expected(height: int, width: int) -> np.ndarray:
+    mask = np.zeros((height, width), dtype=np.uint8)
+    mask[:, width // 2 :] = 1
+    mask[: height // 4, : width // 4] = 1
+    return mask
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        assert picture.mode in ("L", "I;16")
+        return np.asarray(picture)
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Run a command that must fail; return its one message."""
+    assert main(["predict", *map(str, arguments)]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert err.startswith("sa2-monai predict: error: ")
+    return err.removeprefix("sa2-monai predict: error: ").rstrip("\n")
+
+
+def test_a_folder(bundle: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "out"
+    assert main(["predict", "--bundle", str(bundle), str(pictures), "--output", str(out), "--batch-size", "3"]) == 0
+    assert sorted(path.name for path in (out / "predictions").iterdir()) == ["a.1.png", "b.png", "c.png"]
+    for name, size in (("a.1", (40, 60)), ("b", (32, 32)), ("c", (50, 20))):
+        mask = read(out / "predictions" / f"{name}.png")
+        assert mask.shape == size
+        assert mask.dtype == np.uint8
+        assert (mask == expected(*size)).mean() > 0.93
+        assert set(np.unique(mask)) == {0, 1}
+    printed = capsys.readouterr().out
+    assert "class_names ['background', 'nucleus'], view whole, roi_size [32, 32]" in printed
+    assert f"{pictures / 'a.1.png'} -> {out / 'predictions' / 'a.1.png'}" in printed
+    assert printed.rstrip().endswith(f"3 masks in {out / 'predictions'}")
+
+
+def test_single_pictures_and_other_weights(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "elsewhere.pt"
+    torch.save({"weight": torch.zeros(1, 3, 1, 1), "bias": torch.tensor([-9.0])}, weights)
+    inputs = [str(pictures / "a.1.png"), str(pictures / "c.tif")]
+    arguments = ["--bundle", str(bundle), "--weights", str(weights), "--output", str(tmp_path), "--device", "cpu"]
+    assert main(["predict", *inputs, *arguments, "--probabilities"]) == 0
+    assert sorted(path.name for path in (tmp_path / "predictions").iterdir()) == [
+        *("a.1.png", "a.1_prob.png", "c.png", "c_prob.png")
+    ]
+    assert read(tmp_path / "predictions" / "c.png").max() == 0
+    probability = read(tmp_path / "predictions" / "c_prob.png") / 65535
+    np.testing.assert_allclose(probability, torch.tensor(-9.0).sigmoid().item(), atol=1e-5)
+
+
+def test_what_the_weights_carry_overrules_the_bundle(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The size at which the network looks comes from the weights: at 2 x 2 pixels the corner is the whole quarter."""
+    bundle = make_bundle(tmp_path / "coarse", {**INFO, "roi_size": [2, 2]})
+    assert main(["predict", "--bundle", str(bundle), str(pictures / "b.jpg"), "--output", str(tmp_path / "1")]) == 0
+    (bundle / "models" / "model.json").unlink()
+    capsys.readouterr()
+    assert main(["predict", "--bundle", str(bundle), str(pictures / "b.jpg"), "--output", str(tmp_path / "2")]) == 0
+    assert "no model.json beside" in capsys.readouterr().out
+    coarse, fine = (read(tmp_path / n / "predictions" / "b.png") for n in "12")
+    assert coarse[12, 12] == 1
+    assert fine[12, 12] == 0
+
+
+def test_a_packaged_bundle_is_json(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+    from monai.bundle import ConfigParser
+
+    config = ConfigParser.load_config_file(bundle / "configs" / "inference.yaml")
+    (bundle / "configs" / "inference.yaml").unlink()
+    (bundle / "configs" / "inference.json").write_text(json.dumps(config))
+    assert main(["predict", "--bundle", str(bundle), str(pictures / "b.jpg"), "--output", str(tmp_path / "out")]) == 0
+
+
+def test_the_default_bundle_is_that_of_the_checkout(
+    bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sa2_monai
+
+    checkout = tmp_path / "checkout"
+    monkeypatch.setattr(sa2_monai, "__file__", str(checkout / "sa2_monai" / "__init__.py"))
+    arguments = ["predict", str(pictures / "b.jpg"), "--output", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "required outside a checkout of the repository: --bundle" in capsys.readouterr().err
+    shutil.copytree(bundle, checkout / "bundles" / "sa2net")
+    assert main(arguments) == 0
+
+
+def test_what_is_missing_is_named(
+    bundle: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    common = ("--bundle", bundle, "--output", out)
+    assert "no-such.png" in failure(capsys, pictures / "no-such.png", *common)
+    assert "no-such.pt: no such weights" in failure(capsys, pictures, *common, "--weights", tmp_path / "no-such.pt")
+    assert "is not a bundle" in failure(capsys, pictures, "--bundle", tmp_path, "--output", out)
+    (tmp_path / "file").write_text("")
+    message = failure(capsys, pictures, "--bundle", bundle, "--output", tmp_path / "file")
+    assert "cannot write to the output folder" in message
+    assert not out.exists()
+
+
+def test_a_broken_picture_is_named_without_the_wrapping(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff this is no picture")
+    message = failure(capsys, tmp_path / "broken.jpg", "--bundle", bundle, "--output", tmp_path / "out")
+    assert "broken.jpg" in message
+    assert "applying transform" not in message
+
+
+def test_two_pictures_of_one_name(
+    bundle: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copy(pictures / "b.jpg", tmp_path / "other" / "b.jpg")
+    both = (pictures / "b.jpg", tmp_path / "other" / "b.jpg")
+    message = failure(capsys, *both, "--bundle", bundle, "--output", tmp_path / "out")
+    assert all(str(path) in message for path in both)
+
+
+def test_inputs_are_never_overwritten(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "predictions").mkdir()
+    picture = tmp_path / "predictions" / "a.png"
+    Image.fromarray(np.zeros((16, 16), dtype=np.uint8)).save(picture)
+    before = picture.read_bytes()
+    assert "would overwrite it" in failure(capsys, picture, "--bundle", bundle, "--output", tmp_path)
+    assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("view", "$__import__('pathlib').Path('/tmp/run-by-a-sidecar').touch()"),
+        ("class_names", ["background", " @output_dir"]),
+        ("intensity", {"_target_": "os.getcwd"}),
+        ("intensity", {"kind": ["%other.yaml"]}),
+    ],
+)
+def test_the_file_beside_the_weights_cannot_run_code(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, value: object
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle", {**INFO, key: value})
+    message = failure(capsys, pictures, "--bundle", bundle, "--output", tmp_path / "out")
+    assert "Only plain values are accepted" in message
+    assert "model.json" in message
+    assert not Path("/tmp/run-by-a-sidecar").exists()
+
+
+def test_weights_of_another_network_or_window(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make_bundle(tmp_path / "one" / "sa2net", {**INFO, "network": "daeformer"})
+    message = failure(capsys, pictures, "--bundle", other, "--output", tmp_path / "out")
+    assert "network 'daeformer', but the bundle is 'sa2net'" in message
+    crooked = make_bundle(tmp_path / "two" / "sa2net", {**INFO, "roi_size": [100, 96]})
+    assert "illegal window size" in failure(capsys, pictures, "--bundle", crooked, "--output", tmp_path / "out")
+
+
+def test_a_bundle_without_the_ids(
+    bundle: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = bundle / "configs" / "inference.yaml"
+    config.write_text(config.read_text().replace("save_probabilities: false\n", "").replace("view: whole\n", ""))
+    arguments = (pictures, "--bundle", bundle, "--output", tmp_path / "out", "--probabilities")
+    assert "has no save_probabilities, view" in failure(capsys, *arguments)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_cuda_without_a_gpu(bundle: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = (pictures, "--bundle", bundle, "--output", tmp_path / "out", "--device", "cuda")
+    assert "no usable CUDA device" in failure(capsys, *arguments)
+
+
+@pytest.mark.parametrize("wrong", [["--batch-size", "0"], ["--batch-size", "x"], ["--device", "tpu"], []])
+def test_wrong_use(wrong: list[str], pictures: Path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", str(pictures), *wrong])
+    assert stopped.value.code == 2

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tests that every network of the package has to pass.
+
+A network's test module subclasses :class:`BaseNetworkTester`, fills in the tables and adds what is particular to it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from goldens import fill
+
+from sa2_monai.networks import create_network
+from sa2_monai.weights import convert_published
+
+GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
+
+
+@cache
+def golden(name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Description and arrays of a golden file."""
+    with np.load(GOLDENS / f"{name}.npz") as arrays:
+        return json.loads((GOLDENS / f"{name}.json").read_text()), dict(arrays)
+
+
+def published_state(name: str, live_only: bool = False) -> dict[str, torch.Tensor]:
+    """The published checkpoint that belongs to a golden file, float64."""
+    tensors = golden(name)[0]["tensors"]
+    return {n: torch.from_numpy(fill.tensor(n, tuple(s))) for n, s, use in tensors if use == "live" or not live_only}
+
+
+def sliced(name: str, key: str, array: np.ndarray) -> np.ndarray:
+    """The part of ``array`` that the golden file stores under ``key``."""
+    text = golden(name)[0]["outputs"][key]["slice"]
+    assert set(text) <= set("[]., :0123456789"), text
+    return array[eval(f"np.s_{text}")]
+
+
+class BaseNetworkTester:
+    """Tests of one network; subclasses set the class attributes."""
+
+    NAME: ClassVar[str]  # of the bundle and of create_network
+    GOLDEN: ClassVar[str]
+    GOLDEN_ARGUMENTS: ClassVar[dict[str, Any]]
+    # golden key -> (sub-module whose output it is, what is done to that output)
+    GOLDEN_MAPS: ClassVar[dict[str, tuple[str, Callable[[torch.Tensor], torch.Tensor]]]]
+    # golden key of each training output, finest first
+    GOLDEN_TRAINING: ClassVar[list[str]]
+    FLOAT32_TOLERANCE: ClassVar[float] = 1e-5
+    LIVE_PARAMETERS: ClassVar[int]
+    SMALL: ClassVar[dict[str, Any]]  # constructor arguments of a cheap instance with 3 input channels, 1 output
+    SMALL_SIZE: ClassVar[tuple[int, int]]  # a legal size, height unlike width
+    SHAPE_CASES: ClassVar[list[tuple[dict[str, Any], tuple[int, ...]]]]  # arguments, input shape
+    ILLEGAL_CASES: ClassVar[list[tuple[dict[str, Any], str]]]  # arguments, words of the error
+    ILLEGAL_INPUTS: ClassVar[list[tuple[int, ...]]]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def published(cls) -> torch.nn.Module:
+        """The network with the golden weights, float64, in evaluation mode."""
+        network = create_network(cls.NAME, **cls.GOLDEN_ARGUMENTS).double().eval()
+        network.load_state_dict(convert_published(cls.NAME, published_state(cls.GOLDEN)))
+        return network
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def golden_input(cls) -> torch.Tensor:
+        config = golden(cls.GOLDEN)[0]["config"]
+        return torch.from_numpy(fill.image(config["seed"], tuple(config["input_shape"])))
+
+    def small(self, **changes: Any) -> torch.nn.Module:
+        torch.manual_seed(0)
+        return create_network(self.NAME, **{"in_channels": 3, "out_channels": 1, **self.SMALL, **changes})
+
+    def small_input(self, batch: int = 2) -> torch.Tensor:
+        return torch.rand(batch, 3, *self.SMALL_SIZE, generator=torch.Generator().manual_seed(1))
+
+    # ------------------------------------------------------------------ exactness
+
+    def test_golden_logits_and_maps_float64(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
+        arrays = golden(self.GOLDEN)[1]
+        found: dict[str, np.ndarray] = {}
+        hooks = []
+        for key, (module, change) in self.GOLDEN_MAPS.items():
+
+            def keep(_m: Any, _i: Any, y: torch.Tensor, key: str = key, change: Callable = change) -> None:
+                found[key] = change(y).numpy()
+
+            hooks.append(published.get_submodule(module).register_forward_hook(keep))
+        with torch.no_grad():
+            found["logits"] = published(golden_input).numpy()
+        for hook in hooks:
+            hook.remove()
+        assert set(found) == {"logits", *self.GOLDEN_MAPS}
+        for key, array in found.items():
+            difference = np.abs(sliced(self.GOLDEN, key, array) - arrays[key]).max()
+            assert difference <= 1e-6, f"{key}: {difference}"
+            # The stored statistics cover what the stored slice leaves out.
+            expected = golden(self.GOLDEN)[0]["outputs"][key]
+            assert array.mean() == pytest.approx(expected["mean"], abs=1e-6)
+            assert array.min() == pytest.approx(expected["min"], abs=1e-6)
+            assert array.max() == pytest.approx(expected["max"], abs=1e-6)
+
+    def test_golden_training_outputs_float64(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
+        arrays = golden(self.GOLDEN)[1]
+        published.training = True  # the goldens were made with running statistics
+        with torch.no_grad():
+            outputs = published(golden_input)
+        published.training = False
+        assert isinstance(outputs, list)
+        assert len(outputs) == len(self.GOLDEN_TRAINING)
+        for key, output in zip(self.GOLDEN_TRAINING, outputs):
+            assert np.abs(sliced(self.GOLDEN, key, output.numpy()) - arrays[key]).max() <= 1e-6, key
+
+    def test_golden_logits_float32(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
+        network = create_network(self.NAME, **self.GOLDEN_ARGUMENTS).eval()
+        network.load_state_dict({k: v.float() for k, v in published.state_dict().items()})
+        with torch.no_grad():
+            logits = network(golden_input.float()).numpy()
+        assert logits.dtype == np.float32
+        difference = np.abs(sliced(self.GOLDEN, "logits", logits) - golden(self.GOLDEN)[1]["logits"]).max()
+        assert difference <= self.FLOAT32_TOLERANCE
+
+    def test_parameter_count(self, published: torch.nn.Module) -> None:
+        assert sum(p.numel() for p in published.parameters()) == self.LIVE_PARAMETERS
+
+    # ------------------------------------------------------------------ shapes, arguments, modes
+
+    def test_shapes(self, shape_case: tuple[dict[str, Any], tuple[int, ...]]) -> None:
+        arguments, shape = shape_case
+        network = self.small(**arguments).eval()
+        with torch.no_grad():
+            logits = network(torch.rand(shape))
+        assert logits.shape == (shape[0], arguments.get("out_channels", 1), *shape[2:])
+        assert logits.dtype == torch.float32
+
+    def test_illegal_arguments(self, illegal_case: tuple[dict[str, Any], str]) -> None:
+        arguments, words = illegal_case
+        with pytest.raises(ValueError, match=words):
+            self.small(**arguments)
+
+    def test_illegal_inputs(self, size_case: tuple[int, ...]) -> None:
+        with pytest.raises(ValueError, match=r"multiples of|expects an input of shape"):
+            self.small().eval()(torch.rand(size_case))
+
+    def test_logits_are_not_activated(self) -> None:
+        network = self.small().eval()
+        with torch.no_grad():
+            low = network(self.small_input())
+            last = list(network.parameters())[0]
+            for name, parameter in network.named_parameters():
+                if name.startswith("head1") and name.endswith("bias"):
+                    parameter -= 50.0
+                    last = parameter
+            shifted = network(self.small_input())
+        assert last.numel() == 1
+        torch.testing.assert_close(shifted, low - 50.0, rtol=1e-5, atol=1e-4)
+
+    def test_every_parameter_learns(self) -> None:
+        network = self.small().train()
+        outputs = network(self.small_input())
+        sum((y * torch.rand_like(y)).sum() for y in outputs).backward()
+        missing = [n for n, p in network.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
+        assert missing == []
+
+    def test_deep_supervision(self) -> None:
+        x = self.small_input()
+        outputs = self.small().train()(x)
+        assert isinstance(outputs, list)
+        assert all(y.shape == (2, 1, *self.SMALL_SIZE) for y in outputs)
+        assert isinstance(self.small(deep_supervision=False).train()(x), torch.Tensor)
+        assert isinstance(self.small().eval()(x), torch.Tensor)
+
+    def test_gradients_in_float64(self) -> None:
+        network = self.small().double().train()
+        x = self.small_input().double()[:, :, :32, :32].requires_grad_()
+        target = torch.rand(2, 1, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+        def value(z: torch.Tensor) -> torch.Tensor:
+            return sum(((y - target) ** 2).mean() for y in network(z))
+
+        (gradient,) = torch.autograd.grad(value(x), x)
+        direction = torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+        step = 1e-6
+        with torch.no_grad():
+            numeric = (value(x + step * direction) - value(x - step * direction)) / (2 * step)
+        assert float((gradient * direction).sum()) == pytest.approx(float(numeric), rel=1e-4)
+
+    def test_dropout(self) -> None:
+        x = self.small_input()
+        network = self.small(dropout=0.5)
+        plain = self.small()
+        with torch.no_grad():
+            torch.testing.assert_close(network.eval()(x), plain.eval()(x))
+            torch.manual_seed(0)
+            first = network.train()(x)[0]
+            assert not torch.equal(first, network(x)[0])
+            torch.manual_seed(0)
+            assert torch.equal(first, network(x)[0]), "a seeded run must repeat"
+
+    # ------------------------------------------------------------------ precision and memory format
+
+    def test_channels_last(self) -> None:
+        network, x = self.small().eval(), self.small_input()
+        with torch.no_grad():
+            expected = network(x)
+            network = network.to(memory_format=torch.channels_last)
+            found = network(x.contiguous(memory_format=torch.channels_last))
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_half_precision(self, dtype: torch.dtype) -> None:
+        network, x = self.small().eval(), self.small_input()
+        with torch.no_grad():
+            expected = network(x)
+            found = network.to(dtype)(x.to(dtype))
+        assert found.dtype == dtype
+        scale = float(expected.abs().max())
+        assert float((found.float() - expected).abs().max()) <= (0.05 if dtype == torch.bfloat16 else 0.01) * scale
+
+    def test_autocast_training_step(self) -> None:
+        network = self.small().train()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = network(self.small_input())
+        sum(y.float().mean() for y in outputs).backward()
+        assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+
+    # ------------------------------------------------------------------ files and exports
+
+    def test_save_and_load(self, tmp_path: Path) -> None:
+        network, other = self.small().eval(), self.small(dropout=0.1).eval()
+        with torch.no_grad():
+            for p in other.parameters():
+                p.zero_()
+        torch.save(network.state_dict(), tmp_path / "model.pt")
+        other.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
+        with torch.no_grad():
+            assert torch.equal(network(self.small_input()), other(self.small_input()))
+
+    def test_script(self) -> None:
+        network, x = self.small().eval(), self.small_input()
+        buffer = io.BytesIO()
+        torch.jit.save(torch.jit.script(network), buffer)
+        buffer.seek(0)
+        scripted = torch.jit.load(buffer)
+        with torch.no_grad():
+            torch.testing.assert_close(scripted(x), network(x), rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(scripted(x[:1, :, :32, :32]), network(x[:1, :, :32, :32]), rtol=1e-5, atol=1e-6)
+        with pytest.raises(torch.jit.Error, match="multiples of"):
+            scripted(x[:, :, :17])
+
+    def test_trace(self) -> None:
+        network, x = self.small().eval(), self.small_input()
+        with torch.no_grad():
+            traced = torch.jit.trace(network, x)
+            other = torch.rand(1, 3, 64, 64)
+            torch.testing.assert_close(traced(other), network(other), rtol=1e-5, atol=1e-6)
+
+    def test_torch_export_with_dynamic_shapes(self) -> None:
+        network, x = self.small().eval(), self.small_input()
+        with torch.no_grad():
+            program = torch.export.export(network, (x,), dynamic_shapes=self.dynamic_shapes())
+            other = torch.rand(3, 3, 64, 48)
+            torch.testing.assert_close(program.module()(other), network(other), rtol=1e-5, atol=1e-6)
+
+    def test_onnx(self, tmp_path: Path) -> None:
+        onnxruntime = pytest.importorskip("onnxruntime", reason="extra `onnx` is not installed")
+        network, x = self.small().eval(), self.small_input()
+        path = tmp_path / "model.onnx"
+        torch.onnx.export(network, (x,), path, dynamic_shapes=self.dynamic_shapes(), dynamo=True, verbose=False)
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        other = torch.rand(3, 3, 64, 48)
+        (found,) = session.run(None, {session.get_inputs()[0].name: other.numpy()})
+        with torch.no_grad():
+            expected = network(other).numpy()
+        assert np.abs(found - expected).max() <= 1e-4
+        assert ((found > 0) == (expected > 0)).mean() >= 0.999
+
+    def test_compile(self) -> None:
+        network, x = self.small().eval(), self.small_input()
+        with torch.no_grad():
+            torch.testing.assert_close(torch.compile(network)(x), network(x), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    def test_cuda_agrees_with_cpu(self) -> None:
+        network, x = self.small().eval(), self.small_input()
+        with torch.no_grad():
+            expected = network(x)
+            found = network.cuda()(x.cuda()).cpu()
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+    def dynamic_shapes(self) -> dict[str, dict[int, Any]]:
+        """Batch, height and width as free as the network allows."""
+        divisor = create_network(self.NAME, in_channels=3, out_channels=1, **self.SMALL).divisor
+        height, width = torch.export.Dim("height", min=1, max=64), torch.export.Dim("width", min=1, max=64)
+        return {"x": {0: torch.export.Dim("batch", min=1, max=64), 2: divisor * height, 3: divisor * width}}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MapLabelsd and CheckSameSized: tables, kinds of arrays, messages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Flipd
+
+from sa2_monai.transforms import CheckSameSized, MapLabelsd
+
+
+def label_of(values: list[float], name: str = "/data/labels/a.png") -> MetaTensor:
+    return MetaTensor(torch.tensor(values, dtype=torch.float32).reshape(1, 1, -1), meta={"filename_or_obj": name})
+
+
+def mapped(transform: MapLabelsd, values: list[float]) -> list[int]:
+    return transform({"label": label_of(values)})["label"].flatten().tolist()
+
+
+def test_two_classes_take_both_ways_of_writing_a_mask() -> None:
+    assert mapped(MapLabelsd("label", 2), [0, 1, 255, 0]) == [0, 1, 1, 0]
+
+
+def test_more_classes_are_indices_already() -> None:
+    assert mapped(MapLabelsd("label", 4), [3, 0, 2, 1]) == [3, 0, 2, 1]
+
+
+@pytest.mark.parametrize("table", [{0: 0, 85: 1, 170: 2, 200: 2}, {"0": 0, "85": 1, "170": 2, "200": 2}])
+def test_a_table_maps_raw_values(table: dict) -> None:
+    assert mapped(MapLabelsd("label", 3, table), [170, 85, 0, 200]) == [2, 1, 0, 2]
+
+
+def test_a_table_may_send_zero_to_an_object() -> None:
+    assert mapped(MapLabelsd("label", 2, {0: 1, 255: 0}), [0, 255]) == [1, 0]
+
+
+def test_nonzero_takes_instances_and_smoothed_masks() -> None:
+    assert mapped(MapLabelsd("label", 2, "nonzero"), [0, 7, 40000, 0.25]) == [0, 1, 1, 1]
+
+
+def test_metadata_and_history_stay() -> None:
+    data = Flipd("label", spatial_axis=0)({"label": label_of([0, 255])})
+    out = MapLabelsd("label", 2)(data)["label"]
+    assert isinstance(out, MetaTensor)
+    assert out.dtype == torch.uint8
+    assert out.meta["filename_or_obj"] == "/data/labels/a.png"
+    assert [operation["class"] for operation in out.applied_operations] == ["Flip"]
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
+def test_arrays_and_tensors_of_any_dtype(kind, dtype) -> None:
+    label = kind(np.array([[[0, 255], [1, 0]]], dtype=dtype))
+    out = MapLabelsd("label", 2)({"label": label})["label"]
+    assert type(out) is type(label)
+    assert str(out.dtype).removeprefix("torch.") == "uint8"
+    assert out.tolist() == [[[0, 1], [1, 0]]]
+
+
+def test_the_input_is_not_changed() -> None:
+    label = label_of([0, 255])
+    MapLabelsd("label", 2)({"label": label})
+    assert label.flatten().tolist() == [0, 255]
+
+
+def test_unknown_values_name_file_values_table_and_cure() -> None:
+    with pytest.raises(ValueError, match=r"label /data/labels/b\.png has the values 7, 9, which") as caught:
+        MapLabelsd("label", 2)({"label": label_of([0, 9, 7, 255], "/data/labels/b.png")})
+    message = str(caught.value)
+    assert "0 (class 0), 1 (class 1), 255 (class 1)" in message
+    assert "label_values" in message
+    assert "'nonzero'" in message
+
+
+def test_many_unknown_values_are_cut_short() -> None:
+    with pytest.raises(ValueError, match=r"values 3, 4, 5, 6, 7, 8, 9, 10, \.\.\., which"):
+        MapLabelsd("label", 3)({"label": label_of([float(i) for i in range(200)])})
+    with pytest.raises(ValueError, match=r"7 \(class 7\), \.\.\. *\."):
+        MapLabelsd("label", 20)({"label": label_of([20])})
+
+
+def test_fractions_are_no_classes() -> None:
+    with pytest.raises(ValueError, match=r"values 0\.5, which"):
+        MapLabelsd("label", 2)({"label": label_of([0.5])})
+
+
+def test_an_array_without_a_file_is_named_by_its_key() -> None:
+    with pytest.raises(ValueError, match=r"label 'mask' \(an array without file name\) has the values 2"):
+        MapLabelsd("mask", 2)({"mask": np.array([[2]])})
+
+
+@pytest.mark.parametrize("classes", [0, 1, 257])
+def test_impossible_numbers_of_classes(classes: int) -> None:
+    with pytest.raises(ValueError, match=f"2 to 256.*got {classes}"):
+        MapLabelsd("label", classes)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"), [({0: 0, 255: 2}, "255: 2"), ({0: -1}, "0: -1"), ({}, "empty"), ("foreground", "'foreground'")]
+)
+def test_impossible_tables(table, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        MapLabelsd("label", 2, table)
+
+
+def test_absent_labels_are_an_error_unless_allowed() -> None:
+    with pytest.raises(KeyError):
+        MapLabelsd("label", 2)({})
+    assert MapLabelsd("label", 2, allow_missing_keys=True)({}) == {}
+
+
+def test_same_size_passes_unchanged() -> None:
+    data = {"image": torch.zeros(3, 5, 4), "label": torch.zeros(1, 5, 4)}
+    assert CheckSameSized()(data) == data
+
+
+def test_other_size_names_both_files_and_sizes() -> None:
+    image = MetaTensor(torch.zeros(3, 5, 4), meta={"filename_or_obj": "/data/images/a.png"})
+    label = MetaTensor(torch.zeros(1, 4, 5), meta={"filename_or_obj": "/data/labels/a.png"})
+    with pytest.raises(
+        ValueError, match=r"label /data/labels/a\.png has the size 4 x 5, but its image /data/images/a\.png has 5 x 4"
+    ):
+        CheckSameSized()({"image": image, "label": label})
+
+
+def test_more_than_two_items_are_checked() -> None:
+    data = {"image": np.zeros((3, 8, 8)), "label": np.zeros((1, 8, 8)), "instances": np.zeros((1, 8, 7))}
+    with pytest.raises(ValueError, match="instances 'instances'"):
+        CheckSameSized(("image", "label", "instances"))(data)
+
+
+def test_an_absent_label_can_be_allowed() -> None:
+    data = {"image": torch.zeros(3, 5, 4)}
+    assert CheckSameSized(allow_missing_keys=True)(data) == data
+    with pytest.raises(KeyError):
+        CheckSameSized()(data)
