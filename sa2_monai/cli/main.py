@@ -96,7 +96,9 @@ def _run(arguments: list[str]) -> int:
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         if args.debug:
             raise
-        print(f"sa2-monai {command.name}: error: {root_cause(error)}", file=sys.stderr)
+        # On a terminal a progress bar may stand on the line.
+        clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+        print(f"{clear}sa2-monai {command.name}: error: {root_cause(error)}", file=sys.stderr)
         return FAILED
 
 
@@ -134,6 +136,9 @@ def root_cause(error: BaseException) -> str:
         message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     elif re.match(r"Caught \w+ in DataLoader worker", message):
         message = _printed_cause(message)
+    if "cannot find a suitable reader" in message:
+        # MONAI's LoadImage prints what each reader said; the first is the one that the bundle names.
+        message = _exception_text([*message.split("Traceback (most recent call last):"), ""][1]) or message
     return message.strip() or type(error).__name__
 
 
@@ -148,9 +153,14 @@ def _printed_cause(message: str) -> str:
     """What :func:`root_cause` does, for a printed chain: the cause comes first there, its wrappers follow."""
     chain = re.split(r"\n\n(?:The above exception was|During handling of) .*\n\n", message)
     cause = next((printed for printed in reversed(chain) if not _printed_by_monai(printed)), chain[0])
-    # Code is indented; the first line that is not is the exception, and its message may have several lines.
-    found = re.search(r"^[\w.]+: (?:\[Errno \d+\] )?(.+)\Z", cause, re.MULTILINE | re.DOTALL)
-    return found.group(1) if found else message
+    return _exception_text(cause) or message
+
+
+def _exception_text(printed: str) -> str:
+    """Message at the end of a printed traceback, which may have several lines; empty where there is none."""
+    # Code is indented; the first line that is not names the exception.
+    found = re.search(r"^[\w.]+: (?:\[Errno \d+\] )?(.+)\Z", printed, re.MULTILINE | re.DOTALL)
+    return found.group(1) if found else ""
 
 
 def _printed_by_monai(printed: str) -> bool:

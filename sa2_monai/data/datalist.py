@@ -76,7 +76,8 @@ def load_datalist(
     if section not in SECTIONS:
         raise ValueError(f"section is {section!r}, expected one of {', '.join(SECTIONS)}")
     table = label_table("nonzero" if label_values is None and dataset in _NONZERO else label_values, class_names)
-    parts = load_parts(dataset_dir, dataset, fold, num_folds, split_seed, test_fraction, cache_dir)
+    # The test part stands without the folds, which a small training part may be too small for.
+    parts = _split(dataset_dir, dataset, fold, num_folds, split_seed, test_fraction, cache_dir, section != "test")
     cases = parts[section]
     if not cases:
         raise ValueError(_no_cases(Path(dataset_dir), section, parts))
@@ -129,6 +130,19 @@ def load_parts(
         FileNotFoundError: the folder is missing.
         ValueError: unknown data set, bad fold, no known layout, a missing partner, a case in two parts.
     """
+    return _split(dataset_dir, dataset, fold, num_folds, split_seed, test_fraction, cache_dir, True)
+
+
+def _split(
+    dataset_dir: str | os.PathLike[str],
+    dataset: str,
+    fold: int | None,
+    num_folds: int,
+    split_seed: int,
+    test_fraction: float,
+    cache_dir: str | os.PathLike[str] | None,
+    fold_training: bool,
+) -> Parts:
     if dataset not in DATASETS:
         raise ValueError(f"dataset is {dataset!r}, expected one of {', '.join(sorted(DATASETS))}")
     directory = Path(os.path.abspath(dataset_dir))
@@ -148,7 +162,7 @@ def load_parts(
         rest, held_out = split_test([case["case"] for case in training], test_fraction, split_seed, _groups(training))
         training, test = [training[i] for i in rest], [training[i] for i in held_out]
         logger.info("%s lists no test part: %d cases held out by seed %d", dataset_dir, len(test), split_seed)
-    if training and (fold is not None or not validation):
+    if fold_training and training and (fold is not None or not validation):
         training, validation = _fold(dataset_dir, training, fold or 0, num_folds, split_seed)
     parts = {"training": training, "validation": validation, "test": test}
     check_disjoint(parts)
@@ -158,8 +172,7 @@ def load_parts(
 def _fold(
     where: str | os.PathLike[str], training: list[Case], fold: int, num_folds: int, seed: int
 ) -> tuple[list[Case], list[Case]]:
-    names = sorted(_groups(training) or [case["case"] for case in training])
-    units = sorted(set(names))
+    units = sorted(set(_groups(training) or [str(case["case"]) for case in training]))
     if len(units) < num_folds:
         raise ValueError(
             f"{where}: {len(training)} training cases ({len(units)} independent) are too few for {num_folds} folds; "

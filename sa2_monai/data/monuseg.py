@@ -69,7 +69,7 @@ def monuseg_parts(directory: Path, cache_dir: Path | None = None) -> Parts:
         report_counts(directory, parts, EXPECTED)
         return parts
     problems = Problems(str(directory))
-    tiles = _by_stem(directory, (".tif", ".tiff", ".png"), problems)
+    tiles = _by_stem(directory, (".tif", ".tiff"), problems)
     annotations = _by_stem(directory, (".xml",), problems)
     if not tiles and not annotations:
         raise ValueError(

@@ -188,8 +188,8 @@ def _load(path: Path, label: bool) -> np.ndarray:
             return _load_with_sitk(path, _orientation(picture), tiff=picture.format == "TIFF")
         try:
             picture.load()
-            # Newer Pillow has turned a TIFF while loading and removed the tag, then this changes nothing.
-            oriented = ImageOps.exif_transpose(picture)
+            # A TIFF is turned while Pillow loads it; its tag may still be there and must not be followed twice.
+            oriented = picture if picture.format == "TIFF" else ImageOps.exif_transpose(picture)
         except Exception as error:
             raise _damaged(path, error) from error
         return _to_array(oriented, path, bits, label)
@@ -315,7 +315,7 @@ def _bits_per_channel(picture: Image.Image, path: Path) -> int:
 
 def _stored_size(picture: Image.Image) -> tuple[int, int]:
     tags: Any = getattr(picture, "tag_v2", None)
-    if tags and 256 in tags and 257 in tags:  # newer Pillow reports a TIFF's size as turned, older as stored
+    if tags and 256 in tags and 257 in tags:  # Pillow reports a TIFF's size as turned
         return int(tags[257]), int(tags[256])
     return picture.height, picture.width
 

@@ -36,7 +36,7 @@ def collect(source: Any, role: str, suffix: str = "") -> dict[str, Any]:
     Args:
         source: a directory, a list of files, or a mapping from case to path or array.
         role: ``"prediction"`` or ``"reference"``, for messages. In a directory of predictions the probability maps
-            ``<case>_prob.*`` are left out.
+            ``<case>_prob.*`` beside ``<case>.*`` are left out.
         suffix: ending of the file names that is not part of the case, e.g. ``"_anno"``.
 
     Returns:
@@ -59,9 +59,16 @@ def collect(source: Any, role: str, suffix: str = "") -> dict[str, Any]:
                 raise FileNotFoundError(f"{path}: no such folder or file ({role}s)")
             files: Iterable[Path] = _files(path, role) if path.is_dir() else [path]
             if role == "prediction" and path.is_dir():
-                files = [f for f in files if not case_name(f).endswith(PROBABILITY_SUFFIX)]
+                names = {case_name(f) + PROBABILITY_SUFFIX for f in files}
+                files = [f for f in files if case_name(f) not in names]
         elif isinstance(source, Sequence) and all(isinstance(item, (str, Path)) for item in source):
             files = [Path(item) for item in source]
+            folder = next((item for item in files if item.is_dir()), None)
+            if folder is not None:
+                raise ValueError(
+                    f"{folder}: is a folder in a list of {role} files; give one folder alone (several are the models "
+                    "of the paper family 'image_ensemble')"
+                )
         else:
             raise ValueError(
                 f"{role}s are given as {type(source).__name__}, expected a folder, a list of files, or a mapping from "

@@ -81,7 +81,7 @@ def present_values(array: np.ndarray) -> np.ndarray:
 
 
 def map_values(
-    array: np.ndarray, table: Mapping[int, int] | str, classes: Mapping[int, str], source: str
+    array: np.ndarray, table: Mapping[int, int] | str, classes: Mapping[int, str], source: str, cure: str = ""
 ) -> np.ndarray:
     """Translate the values of a file into class values.
 
@@ -90,6 +90,7 @@ def map_values(
         table: what :func:`value_table` returned.
         classes: the table of classes.
         source: name of the file or case for the message.
+        cure: end of the message; by default that of a reference.
 
     Returns:
         Array of the same shape with class values (the input itself when nothing changes).
@@ -105,7 +106,10 @@ def map_values(
         shown = ", ".join(map(str, unknown[:8])) + (", ..." if len(unknown) > 8 else "")
         raise ValueError(
             f"{source}: holds the values {shown}; expected {sorted(table)} for the classes {dict(classes)}. "
-            "Give the table of its values as label_values, or 'nonzero' where every value above 0 is foreground"
+            + (
+                cure
+                or "Give the table of its values as label_values, or 'nonzero' where every value above 0 is foreground"
+            )
         )
     if all(table[int(value)] == int(value) for value in values):
         return array

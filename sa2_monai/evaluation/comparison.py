@@ -57,12 +57,12 @@ def compare(
     Raises:
         ValueError: when protocol, cases or classes of the two differ, or a metric is unknown.
     """
+    if result_a.summary["classes"] != result_b.summary["classes"]:
+        raise ValueError(f"the classes differ: {result_a.summary['classes']} and {result_b.summary['classes']}")
     keys = ("name", "version", "family", "unit", "tolerance")
     protocols = [{k: r.summary["protocol"].get(k) for k in keys} for r in (result_a, result_b)]
     if protocols[0] != protocols[1]:
         raise ValueError(f"the protocols differ: {protocols[0]} and {protocols[1]}; evaluate both in the same way")
-    if result_a.summary["classes"] != result_b.summary["classes"]:
-        raise ValueError(f"the classes differ: {result_a.summary['classes']} and {result_b.summary['classes']}")
     cases = result_a.cases
     if cases != result_b.cases:
         other = sorted(set(cases) ^ set(result_b.cases))

@@ -55,7 +55,8 @@ def evaluate(
         family: family of the paper protocol: ``image``, ``image_ensemble``, ``pooled``, ``cell``, ``volume``,
             ``image_2d`` or ``size_range``.
         unit: ``"mm"`` or ``"px"`` that the files are expected to have; ``None`` takes what they have.
-        tolerance: of the normalised surface distance, in the unit; one number or numbers by class name.
+        tolerance: of the normalised surface distance, in the unit; one number or numbers by class name. The paper
+            families do not use it.
         empty: ``"worst"`` adds the means in which a missing structure has the worst value (``<metric>_worst``).
         bootstrap_samples: draws of the confidence interval.
         seed: seed of the draws.
@@ -81,6 +82,10 @@ def evaluate(
     table = class_table(classes)
     names = [name for value, name in table.items() if value]
     _check_options(protocol, family, unit, empty, paper)
+    if protocol == "paper" and (unit == "mm" or spacing is not None or allow_resample):
+        raise ValueError(
+            "unit, spacing and resampling belong to the clinical protocol; the paper families count pixels"
+        )
     value_table(label_values, table, lenient=False)  # a wrong table is an error before any file is read
     tolerances = clinical.tolerance_table(tolerance, names)
     reference_files = collect(references, "reference", reference_suffix)

@@ -72,7 +72,8 @@ class CaseLoader:
             return None
         label = read_label_map(item, f"prediction of case {case}", self.spacing)
         table = value_table(None, self.classes, lenient=label.affine is None)
-        return label, map_values(label.array, table, self.classes, label.source or f"prediction of case {case}")
+        source = label.source or f"prediction of case {case}"
+        return label, map_values(label.array, table, self.classes, source, "Predictions hold the values of the classes")
 
     def load(self, case: str) -> LoadedCase:
         """Read both maps of a case and check them against each other.

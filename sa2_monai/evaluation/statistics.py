@@ -19,10 +19,6 @@ def nan_mean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
         return np.asarray(np.true_divide(total, number))
 
 
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
 def interval(statistics: np.ndarray) -> tuple[float | None, float | None]:
     """2.5th and 97.5th percentile (linear interpolation) of the statistics that are not ``NaN``."""
     valid = statistics[~np.isnan(statistics)]

@@ -2,9 +2,8 @@
 """Ignite handlers for training: exact resume, selection of the best weights, early stop, a record of each run.
 
 All of them are written inline in the ``handlers`` list of a bundle's YAML. The engine arrives through ``attach``, so
-no handler refers to the trainer that lists it. Order in ``train#handlers``: :class:`LoadWeights`,
-:class:`EpochSeed`, ``ValidationHandler``, learning rate, :class:`CheckpointHandler`, :class:`EarlyStop`,
-:class:`RunRecord`, then MONAI's handlers that print.
+no handler refers to the trainer that lists it. In ``train#handlers``, :class:`LoadWeights` comes before
+:class:`CheckpointHandler` and :class:`EarlyStop` after it; :class:`RunRecord` comes last.
 """
 
 from sa2_monai.training.checkpoint import CheckpointHandler

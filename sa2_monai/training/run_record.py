@@ -34,8 +34,7 @@ class RunRecord:
     ``device``, ``processes``, ``configuration``, ``seed``, ``inputs`` (number and SHA-256 of the list) and ``weights``
     (path and SHA-256 of the file at the start, and again at the end).
 
-    List it before ``StatsHandler``: Ignite passes an exception to the first handler that raises it again, which both
-    do. Rank 0 writes.
+    An exception goes on to the other handlers, or up when there are none. Rank 0 writes.
 
     Args:
         output_dir: folder for ``run.json``; made when needed.
@@ -67,6 +66,9 @@ class RunRecord:
         engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         engine.add_event_handler(Events.COMPLETED, self._end)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
+        # Ahead of the others: MONAI's StatsHandler raises the exception again, and Ignite asks no more handlers then.
+        handlers = engine._event_handlers[Events.EXCEPTION_RAISED]
+        handlers.insert(0, handlers.pop())
 
     def _start(self, engine: Engine) -> None:
         self._started = time.perf_counter()
@@ -101,11 +103,12 @@ class RunRecord:
     def _end(self, _: Engine) -> None:
         self._finish("completed")
 
-    def _fail(self, _: Engine, error: BaseException) -> None:
+    def _fail(self, engine: Engine, error: BaseException) -> None:
         if self._record and self._record["status"] == "running":  # Ignite may report one error twice
             self._record["error"] = f"{type(error).__name__}: {error}"
             self._finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
-        raise error
+        if len(engine._event_handlers[Events.EXCEPTION_RAISED]) == 1:  # a handler that returns hides the exception
+            raise error
 
     def _finish(self, status: str) -> None:
         self._record["status"] = status

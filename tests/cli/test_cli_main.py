@@ -8,21 +8,17 @@ import subprocess
 import sys
 import types
 from importlib import metadata
+from pathlib import Path
 
 import pytest
-from monai.transforms import Compose, Lambdad
+from monai.data import PILReader
+from monai.transforms import Compose, Lambdad, LoadImaged
 from torch.utils.data import DataLoader
 
 from sa2_monai import __version__
 from sa2_monai.cli import UsageError
 from sa2_monai.cli import main as main_function
 from sa2_monai.cli.main import COMMANDS, Command, main, root_cause
-
-PROGRAM = "import sys; from sa2_monai.cli import main; sys.exit(main(sys.argv[1:]))"
-
-
-def program(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, **options)
 
 
 @pytest.fixture
@@ -223,6 +219,32 @@ def test_our_own_better_words_are_kept(workers: int) -> None:
     with pytest.raises((RuntimeError, OSError)) as caught:
         next(iter(DataLoader(Transformed(Compose([Lambdad("image", wrap)])), num_workers=workers)))
     assert root_cause(caught.value) == "b.png cannot be read. Copy it again."
+
+
+class Refusing(PILReader):
+    """Takes no file."""
+
+    def read(self, data, **kwargs):  # type: ignore[no-untyped-def]
+        raise ValueError(f"{data[0]}: refused")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_reader_that_was_asked_for_has_the_word(workers: int, tmp_path: Path) -> None:
+    """MONAI's own loader asks all readers and prints what each of them said."""
+    (tmp_path / "0").write_text("no picture")
+    transform = Compose([Lambdad("image", lambda index: tmp_path / str(index)), LoadImaged("image", reader=Refusing())])
+    with pytest.raises(RuntimeError) as caught:
+        next(iter(DataLoader(Transformed(transform), num_workers=workers)))
+    assert root_cause(caught.value) == f"{tmp_path / '0'}: refused"
+
+
+def test_a_progress_bar_is_cleared_on_a_terminal(
+    command: types.ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command.run = raising(ValueError("a.png: wrong"))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["try"]) == 1
+    assert capsys.readouterr().err == "\r\x1b[Ksa2-monai try: error: a.png: wrong\n"
 
 
 def test_a_worker_message_without_a_traceback_is_left_alone() -> None:

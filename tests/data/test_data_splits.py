@@ -74,7 +74,7 @@ def test_groups_stay_together() -> None:
 def test_test_part_errors() -> None:
     with pytest.raises(ValueError, match=r"test_fraction is 1, expected a number in \[0, 1\)"):
         split_test(["a", "b"], 1)
-    with pytest.raises(ValueError, match="1 case.* too few to hold out 20% as test part; add images"):
+    with pytest.raises(ValueError, match=r"1 case.* too few to hold out 20% as test part; add images"):
         split_test(["a"], 0.2)
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ignite.engine import Events
 from torch import nn
 from torch.optim import lr_scheduler as schedules
-from training_setup import Run, Stop, items, same, tiny_network
+from training_setup import Run, Stop, same, tiny_network
 from weights.full_disk import full_disk
 
-from sa2_monai.training import CheckpointHandler, EpochSeed
+from sa2_monai.training import EpochSeed
 from sa2_monai.training.random_state import get_random_state, set_random_state
 from sa2_monai.weights import load_weights, read_info
 
@@ -55,27 +56,24 @@ def test_seed_decides_the_result(tmp_path: Path) -> None:
 
 def test_without_epoch_seed_global_generators_continue(tmp_path: Path) -> None:
     """Shuffling is exact from the stored generators alone; only MONAI's transforms need EpochSeed."""
-    numbers: dict[str, list[float]] = {"a": [], "b": []}
+    numbers: dict[str, list[Any]] = {"a": [], "b": []}
 
-    def draw(name: str) -> Any:
-        class Draw:
-            def attach(self, engine: Any) -> None:
-                from ignite.engine import Events
+    class Draw:
+        def __init__(self, name: str) -> None:
+            self.name = name
 
-                engine.add_event_handler(
-                    Events.EPOCH_STARTED,
-                    lambda e: numbers[name].append(
-                        (e.state.epoch, random.random(), np.random.rand(), torch.rand(1).item())
-                    ),  # noqa: NPY002
-                )
+        def attach(self, engine: Any) -> None:
+            engine.add_event_handler(Events.EPOCH_STARTED, self)
 
-        return [Draw()]
+        def __call__(self, _: Any) -> None:
+            drawn = random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+            numbers[self.name].append(drawn)
 
-    Run(tmp_path / "a", 3, seed=None, extra=draw("a")).run()
+    Run(tmp_path / "a", 3, seed=None, extra=[Draw("a")]).run()
     numbers["a"].clear()
-    interrupt(tmp_path / "a", 7, max_epochs=3, seed=None, extra=draw("a"))
+    interrupt(tmp_path / "a", 7, max_epochs=3, seed=None, extra=[Draw("a")])
     torch.manual_seed(0)
-    Run(tmp_path / "a", 3, True, seed=None, extra=draw("b")).run()
+    Run(tmp_path / "a", 3, True, seed=None, extra=[Draw("b")]).run()
     assert numbers["b"] == numbers["a"][2:]
 
 
@@ -194,27 +192,16 @@ def test_finished_cosine_comes_back_to_life_when_max_epochs_grows(tmp_path: Path
     assert Run(tmp_path, 4).run().rate == 0
     rates: list[float] = []
     run = Run(tmp_path, 8, True)
-    from ignite.engine import Events
-
     run.trainer.add_event_handler(Events.EPOCH_STARTED, lambda _: rates.append(run.rate))
     run.run()
     assert rates == pytest.approx([1e-2 * (1 + np.cos(np.pi * epoch / 8)) / 2 for epoch in range(4, 8)])
 
 
 def test_plateau_keeps_its_count_and_takes_a_new_patience(tmp_path: Path) -> None:
-    class Step:
-        def __init__(self) -> None:
-            self.run: Any = None
-
-        def attach(self, engine: Any) -> None:
-            pass
-
     def plateau(patience: int) -> Any:
         return lambda o: schedules.ReduceLROnPlateau(o, factor=0.5, patience=patience)
 
     def go(folder: Path, resume: bool, patience: int, max_epochs: int) -> Run:
-        from ignite.engine import Events
-
         run = Run(folder, max_epochs, resume, scheduler=plateau(patience), validate=False)
         # replace the handler that steps without a metric
         run.trainer._event_handlers[Events.EPOCH_COMPLETED].clear()
@@ -401,8 +388,3 @@ def test_second_run_of_the_same_engine_continues(tmp_path: Path) -> None:
     assert len(run.trainer._event_handlers) > 0
     calls = [h for e, hs in run.trainer._event_handlers.items() for h in hs if "epoch_completed" in str(h[0])]
     assert len(calls) == 1
-
-
-def test_data_of_the_setup_is_fixed() -> None:
-    assert np.array_equal(items()[3]["image"], items()[3]["image"])
-    assert CheckpointHandler.__doc__ is not None

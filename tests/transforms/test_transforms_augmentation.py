@@ -7,6 +7,7 @@ No transform of our own is needed; these tests prove that the composition has th
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,45 +15,33 @@ import torch
 import yaml
 from monai.bundle import ConfigParser
 from monai.data import DataLoader, Dataset, MetaTensor
-from monai.transforms import Compose, RandRotated
+from monai.transforms import Compose, OneOf, RandRotated
 from scipy import ndimage
 
-# The very text that stands in bundles/sa2net/configs/train.yaml.
-AUGMENTATION = """
-augmentation:
-  _target_: Compose
-  transforms:
-    - _target_: OneOf
-      weights: [0.5, 0.25, 0.25]
-      transforms:
-        - _target_: Compose
-          transforms:
-            - {_target_: RandRotate90d, keys: [image, label], prob: 0.75, max_k: 3}
-            - {_target_: RandAxisFlipd, keys: [image, label], prob: 1.0}
-        - _target_: RandRotated
-          keys: [image, label]
-          prob: 1.0
-          range_x: ["$-20 * np.pi / 180", "$19 * np.pi / 180"]
-          mode: nearest
-          padding_mode: zeros
-        - {_target_: Identityd, keys: [image, label]}
-    - {_target_: CastToTyped, keys: [image, label], dtype: ["$torch.float32", "$torch.uint8"]}
-"""
 DRAWS = 1200
 
 
 @pytest.fixture
-def augmentation() -> Compose:
-    parser = ConfigParser(yaml.safe_load(AUGMENTATION))
-    return parser.get_parsed_content("augmentation")
+def tail(repository: Path) -> Compose:
+    """The training transforms of the bundle from the random ones on."""
+    config = ConfigParser.load_config_file(repository / "bundles" / "sa2net" / "configs" / "train.yaml")
+    transforms = config["train"]["preprocessing"]["transforms"]
+    (start,) = [i for i, transform in enumerate(transforms) if transform["_target_"] == "OneOf"]
+    parser = ConfigParser({"tail": {"_target_": "Compose", "transforms": transforms[start:]}})
+    return parser.get_parsed_content("tail")
 
 
-def test_frequencies_of_the_branches(augmentation: Compose) -> None:
+@pytest.fixture
+def augmentation(tail: Compose) -> OneOf:
+    return tail.transforms[0]
+
+
+def test_frequencies_of_the_branches(augmentation: OneOf) -> None:
     """Half: quarter turns and one flip, which give each of four mirror images equally often. A quarter: rotation."""
     augmentation.set_random_state(seed=7)
     picture = torch.arange(36.0).reshape(1, 6, 6)
     mirrored = [torch.rot90(picture, k, (1, 2)).flip(1) for k in range(4)]
-    rotation = augmentation.transforms[0].transforms[1].rand_rotate
+    rotation = augmentation.transforms[1].rand_rotate
     counts: Counter = Counter()
     angles = []
     for _ in range(DRAWS):
@@ -77,9 +66,9 @@ def test_frequencies_of_the_branches(augmentation: Compose) -> None:
     assert abs(np.mean(angles) + 0.5) < 2
 
 
-def test_quarter_turns_are_uniform(augmentation: Compose) -> None:
+def test_quarter_turns_are_uniform(augmentation: OneOf) -> None:
     """The published k is uniform in 0..3: no turn with 0.25, else one of three."""
-    turn = augmentation.transforms[0].transforms[0].transforms[0]
+    turn = augmentation.transforms[0].transforms[0]
     turn.set_random_state(seed=3)
     picture = torch.arange(4.0).reshape(1, 2, 2)
     counts: Counter = Counter()
@@ -89,14 +78,12 @@ def test_quarter_turns_are_uniform(augmentation: Compose) -> None:
     assert all(abs(counts[k] - DRAWS / 4) < 5 * np.sqrt(DRAWS * 3 / 16) for k in range(4))
 
 
-def test_image_and_label_move_together(augmentation: Compose) -> None:
+def test_image_and_label_move_together(augmentation: OneOf) -> None:
     augmentation.set_random_state(seed=1)
     picture = torch.as_tensor(np.random.default_rng(0).integers(1, 200, (1, 32, 32)).astype(np.float32))
     moved = 0
     for _ in range(40):
         out = augmentation({"image": MetaTensor(picture), "label": MetaTensor(picture.to(torch.uint8))})
-        assert out["image"].dtype == torch.float32
-        assert out["label"].dtype == torch.uint8
         assert out["image"].shape == picture.shape
         assert torch.equal(out["image"].as_tensor(), out["label"].as_tensor().float())
         moved += not torch.equal(out["image"].as_tensor(), picture)
@@ -121,14 +108,15 @@ def test_rotation_is_the_published_one(degrees: float) -> None:
     assert set(np.unique(ours)) <= {0, 1, 2}
 
 
-def test_the_branches_collate(augmentation: Compose) -> None:
-    """One branch of MONAI returns float labels, the others keep uint8: the cast at the end makes them one batch."""
+def test_the_branches_collate(tail: Compose) -> None:
+    """MONAI's rotation returns float labels, the other branches keep uint8: the cast at the end unites them."""
     image, label = MetaTensor(torch.rand(3, 16, 16)), MetaTensor(torch.ones(1, 16, 16, dtype=torch.uint8))
     cases = [{"image": image, "label": label} for _ in range(16)]
-    augmentation.set_random_state(seed=0)
-    batch = next(iter(DataLoader(Dataset(cases, augmentation), batch_size=16, num_workers=0)))
+    tail.set_random_state(seed=0)
+    batch = next(iter(DataLoader(Dataset(cases, tail), batch_size=16, num_workers=0)))
     assert batch["image"].shape == (16, 3, 16, 16)
-    assert batch["label"].dtype == torch.uint8
+    assert batch["label"].shape == (16, 1, 16, 16)
+    assert batch["image"].dtype == torch.float32
 
 
 @pytest.mark.parametrize("size", [(20, 100), (64, 64), (150, 70), (5, 5)])

@@ -47,7 +47,7 @@ class CellLoader(CaseLoader):
         nucleus = read_label_map(self.nuclei[case], f"nucleus of case {case}")
         if nucleus.array.shape != item.reference.shape:
             raise ValueError(
-                f"case {case}: its nucleus {nucleus.source} has shape {nucleus.array.shape}, "
+                f"case {case}: its nucleus {nucleus.source or '(array)'} has shape {nucleus.array.shape}, "
                 f"expected {item.reference.shape}"
             )
         outside = nucleus.array == 0

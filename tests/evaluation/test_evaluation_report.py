@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports from data lists, overlay pictures, and the command ``evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sa2_monai import evaluation
+from sa2_monai.cli import evaluate as command
+from sa2_monai.evaluation import EvaluationResult, draw_overlay, evaluate, overlays, write_overlays, write_report
+
+TWO = ["background", "nucleus"]
+
+
+def square(size: int, start: int, stop: int) -> np.ndarray:
+    mask = np.zeros((size, size), np.uint8)
+    mask[start:stop, start:stop] = 1
+    return mask
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> list[dict[str, str]]:
+    """Ten cases whose Dice rises with the number, in the folders ``labels``, ``images`` and ``predictions``."""
+    items = []
+    for name in ("labels", "images", "predictions"):
+        (tmp_path / name).mkdir()
+    for index in range(10):
+        item = {key: str(tmp_path / f"{key}s" / f"case{index}.png") for key in ("image", "label")}
+        Image.fromarray(square(40, 8, 30) * 255).save(item["label"])
+        Image.fromarray(np.full((40, 40), 120, np.uint8)).save(item["image"])
+        Image.fromarray(square(40, 8, 12 + 2 * index)).save(tmp_path / "predictions" / f"case{index}.png")
+        items.append({**item, "case": f"case{index}"})
+    return items
+
+
+def test_report_of_a_data_list(data: list[dict[str, str]], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = write_report(tmp_path / "predictions", data, TWO, out, overlays=2)
+    assert sorted(p.name for p in out.iterdir()) == [
+        "metrics_per_case.csv",
+        "metrics_summary.json",
+        "overlays",
+        "table.txt",
+    ]
+    names = [p.name for p in sorted((out / "overlays").iterdir())]
+    assert [name.split("_dice")[0] for name in names] == [
+        "best_1_case9",
+        "best_2_case8",
+        "median_1_case4",
+        "median_2_case5",
+        "worst_1_case0",
+        "worst_2_case1",
+    ]
+    assert names[4] == f"worst_1_case0_dice{result.per_case[0]['dice']:.3f}.png"
+    # a second report leaves no picture of the first, and no picture of others is touched
+    (out / "overlays" / "mine.png").write_bytes(b"")
+    write_report(tmp_path / "predictions", data[5:], TWO, out, overlays=1)
+    left = sorted(p.name.split("_dice")[0] for p in (out / "overlays").iterdir())
+    assert left == ["best_1_case9", "median_1_case7", "mine.png", "worst_1_case5"]
+
+
+def test_data_lists_that_do_not_work(data: list[dict[str, str]], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the data list is empty"):
+        write_report(tmp_path, [], TWO, tmp_path)
+    with pytest.raises(ValueError, match="two entries of the data list have the case 'case0'"):
+        write_report(tmp_path, [data[0], data[0]], TWO, tmp_path)
+    with pytest.raises(ValueError, match="case case0 of the data list has no label"):
+        write_report(tmp_path, [{"image": "x", "case": "case0"}], TWO, tmp_path)
+
+
+def test_groups_of_the_data_list_are_drawn(data: list[dict[str, str]], tmp_path: Path) -> None:
+    grouped = [{**item, "group": f"patient{i // 5}"} for i, item in enumerate(data)]
+    for item in grouped:
+        item.pop("case")  # the label's name counts then
+    result = write_report(tmp_path / "predictions", grouped, TWO, tmp_path / "out", overlays=0)
+    assert result.summary["protocol"]["bootstrap"]["unit"] == "group"
+    assert any(w.startswith("few_cases: 2 groups") for w in result.summary["warnings"])
+    assert not (tmp_path / "out" / "overlays").exists()
+
+
+def result_of(dices: list[float]) -> EvaluationResult:
+    rows = [
+        {"case": f"c{i}", "dice": dice, "voxels_pred": 0, "voxels_ref": 0, "voxels_both": 0}
+        for i, dice in enumerate(dices)
+    ]
+    return EvaluationResult(rows, {}, lambda case: (None, square(12, 2, 8)))
+
+
+@pytest.mark.parametrize(
+    ("dices", "count", "chosen"),
+    [
+        ([0.5], 3, ["worst c0"]),
+        ([0.9, 0.1], 3, ["worst c1", "best c0"]),
+        ([0.9, 0.1, 0.5], 1, ["worst c1", "median c2", "best c0"]),
+        ([0.4, 0.1, 0.2, 0.3, float("nan")], 1, ["worst c1", "median c2", "best c0"]),
+        ([0.3, 0.3, 0.3, 0.3], 2, ["worst c0", "worst c2", "median c1", "best c3"]),
+        ([], 2, []),
+    ],
+)
+def test_no_case_is_chosen_twice(dices: list[float], count: int, chosen: list[str]) -> None:
+    assert [f"{kind} {case}" for kind, _, case, _ in overlays.choose_cases(result_of(dices), count)] == chosen
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [((30, 40), (390, 520)), ((600, 700), (600, 700)), ((3000, 1500), (1024, 512)), ((512, 2), (512, 2))],
+)
+def test_pictures_have_a_sensible_size(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    mask = np.zeros(size, np.uint8)
+    page = draw_overlay(None, None, mask, "x", 0.5)
+    assert page.size == (max(480, shown[1]), shown[0] + 26)
+
+
+@pytest.mark.parametrize("kind", ["grey8", "rgb8", "grey16", "rgb16", "float", "rgba", "none", "dark", "other size"])
+def test_contours_are_seen_on_every_kind_of_image(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    base = rng.integers(60, 200, (64, 64), dtype=np.uint8)
+    images = {
+        "grey8": base,
+        "rgb8": np.dstack([base] * 3),
+        "grey16": base.astype(np.uint16) * 11,
+        "rgb16": np.dstack([base.astype(np.uint16) * 200] * 3),
+        "float": base[:, :, None] / 255.0,
+        "rgba": np.dstack([base] * 4),
+        "none": None,
+        "dark": base // 50,
+        "other size": np.dstack([base] * 3)[:32, :48],
+    }
+    image = images[kind]
+    page = np.asarray(draw_overlay(image, square(64, 20, 50), square(64, 10, 40), "case", 0.444))[:512]
+    for colour in (overlays.REFERENCE_COLOUR, overlays.PREDICTION_COLOUR):
+        assert (page == colour).all(axis=-1).sum() > 400
+    inside = page[8:60, 8:60]  # far from both contours: the image, grey, neither black nor saturated
+    if image is not None:
+        assert 20 < inside.mean() < 235
+        assert inside.std() > 5
+
+
+def test_contours_lie_on_the_masks() -> None:
+    reference, prediction = square(64, 10, 40), square(64, 10, 40)
+    prediction[10:40, 40:50] = 1
+    page = np.asarray(draw_overlay(None, prediction, reference, "case", 0.5))
+    scale = 512 // 64
+    assert tuple(page[10 * scale, 20 * scale]) == overlays.BOTH_COLOUR  # upper edge of both
+    assert tuple(page[25 * scale, 50 * scale - 1]) == overlays.PREDICTION_COLOUR
+    assert tuple(page[25 * scale, 40 * scale - 1]) == overlays.REFERENCE_COLOUR
+    assert tuple(page[60 * scale, 5 * scale]) == (64, 64, 64)
+
+
+def test_the_legend_fits_and_names_the_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = np.asarray(draw_overlay(None, None, square(64, 1, 9), "a", 0.5))[512:]
+    long = np.asarray(draw_overlay(None, None, square(64, 1, 9), "a" * 300, float("nan")))[512:]
+    assert (short != long).any()
+    assert (long[:, :4] == 24).all()
+    monkeypatch.setattr(overlays.ImageFont, "load_default", lambda size=None: _old_pillow(size))
+    assert draw_overlay(None, None, square(64, 1, 9), "a", 0.5).size == (512, 538)
+
+
+_LOAD_DEFAULT = overlays.ImageFont.load_default
+
+
+def _old_pillow(size: float | None) -> object:
+    if size is not None:
+        raise TypeError("load_default() takes no arguments")
+    return _LOAD_DEFAULT()
+
+
+def test_masks_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"case x: masks have shapes \(9, 9\) and \(8, 8\)"):
+        draw_overlay(None, square(9, 1, 2), square(8, 1, 2), "x", 0.5)
+
+
+def test_volumes_have_no_pictures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    volume = np.zeros((6, 6, 3), np.uint8)
+    volume[2:4, 2:4, 1] = 1
+    with caplog.at_level("INFO"):
+        assert write_overlays(evaluate({"v": volume}, {"v": volume}, TWO), tmp_path) == []
+    assert "case v is a volume" in caplog.text
+
+
+def test_names_of_cases_are_made_fit_for_files(tmp_path: Path) -> None:
+    result = evaluate({"a/b c": square(9, 2, 6)}, {"a/b c": square(9, 2, 6)}, TWO, images={"a/b c": square(9, 1, 8)})
+    assert [p.name for p in write_overlays(result, tmp_path / "new")] == ["worst_1_a_b_c_dice1.000.png"]
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return parser.parse_args(list(arguments))
+
+
+def folders(tmp_path: Path) -> list[str]:
+    return ["-p", str(tmp_path / "predictions"), "-r", str(tmp_path / "labels")]
+
+
+def test_command_prints_the_table_and_writes_the_report(
+    data: list[dict[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [
+        "--classes",
+        "background, nucleus",
+        "--images",
+        str(tmp_path / "images"),
+        "--output",
+        str(tmp_path / "o"),
+    ]
+    assert command.run(parse(*folders(tmp_path), *options)) == 0
+    printed = capsys.readouterr().out
+    assert (tmp_path / "o" / "table.txt").read_text().strip() in printed
+    assert "Pictures:  9 in" in printed
+    summary = json.loads((tmp_path / "o" / "metrics_summary.json").read_text())
+    assert f"Dice, mean of class means: {summary['overall']['dice']['mean_of_class_means']:.4f}" in printed
+
+
+def test_command_passes_every_option_on(data: list[dict[str, str]], tmp_path: Path) -> None:
+    common = [*folders(tmp_path), "--output", str(tmp_path / "o"), "--overlays", "0"]
+    command.run(
+        parse(
+            *common,
+            "--spacing",
+            "0.5",
+            "--unit",
+            "mm",
+            "--empty",
+            "worst",
+            "--bootstrap",
+            "50",
+            "--seed",
+            "3",
+            "--tolerance",
+            "foreground=1.5",
+            "--label-values",
+            "0:0,255:1",
+            "--strict",
+        )
+    )
+    summary = json.loads((tmp_path / "o" / "metrics_summary.json").read_text())
+    assert summary["protocol"] == {
+        "name": "clinical",
+        "version": 1,
+        "hd95": "directed-maximum",
+        "unit": "mm",
+        "tolerance": {"foreground": 1.5},
+        "empty": "worst",
+        "bootstrap": {"samples": 50, "seed": 3, "unit": "case"},
+    }
+    paper = ["--protocol", "paper", "--family", "image_ensemble", "--plus-one", "--label-values", "nonzero"]
+    command.run(parse(*common, *paper, "--grid", "40"))
+    summary = json.loads((tmp_path / "o" / "metrics_summary.json").read_text())
+    assert (summary["protocol"]["grid"], summary["protocol"]["plus_one"]) == ([40, 40], True)
+    with pytest.raises(ValueError, match="compares at 40x41"):
+        command.run(parse(*common, *paper[:3], "pooled", "--grid", "40", "41"))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        command.run(parse("-p", str(tmp_path / "nowhere"), "-r", str(tmp_path / "labels")))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--tolerance", "x"], ["--tolerance", "a=b"], ["--label-values", "255"], ["--spacing", "1,x"], ["--unit", "in"]],
+)
+def test_command_refuses_wrong_use(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse("-p", "p", "-r", "r", *option)
+    assert stopped.value.code == 2
+    assert option[0] in capsys.readouterr().err
+
+
+def test_families_of_the_command_are_those_of_the_room() -> None:
+    assert tuple(evaluation.FAMILIES) == command.FAMILIES
+
+
+def test_neither_command_nor_evaluation_imports_torch() -> None:
+    code = (
+        "import sys, sa2_monai.cli.evaluate\n"
+        "assert not {'torch', 'monai', 'numpy'} & set(sys.modules)\n"
+        "import sa2_monai.evaluation\n"
+        "assert not {'torch', 'monai', 'ignite'} & set(sys.modules), sorted(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names_of_the_room_exist() -> None:
+    for name in evaluation.__all__:
+        assert getattr(evaluation, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        evaluation.Nothing  # noqa: B018
+
+
+@pytest.mark.realdata
+def test_report_on_real_nuclei(real_data: Path, tmp_path: Path) -> None:
+    labels = sorted((real_data / "bbbc038_nuclei" / "labels").glob("*.png"))[:6]
+    images = real_data / "bbbc038_nuclei" / "images"
+    data = [{"image": str(images / label.name), "label": str(label), "case": label.stem} for label in labels]
+    predictions = {}
+    for label in labels:
+        mask = np.asarray(Image.open(label)) > 0
+        predictions[label.stem] = np.roll(mask, 2, axis=1)
+    result = write_report(predictions, data, TWO, tmp_path, overlays=2)
+    assert 0.5 < result.headline < 1
+    assert max(row["hd95"] for row in result.per_case) <= 2
+    assert len(list((tmp_path / "overlays").iterdir())) == 6
