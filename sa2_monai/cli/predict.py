@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")
+    parser.add_argument("--overlays", action="store_true", help="draw the contours into the pictures (DIR/overlays)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda when there is a GPU, else cpu, by default")
     parser.add_argument("--batch-size", type=_positive, metavar="N", help="pictures or windows at once")
 
@@ -87,7 +89,21 @@ def run(args: argparse.Namespace) -> int:
     with _log_level("monai.bundle.workflows", logging.ERROR), _log_level("ignite", logging.CRITICAL):
         _run_bundle(config_file, overrides, predictions)
     print(f"{len(cases)} {'mask' if len(cases) == 1 else 'masks'} in {predictions}")
+    if args.overlays:
+        _draw(cases, predictions, output / "overlays")
+        print(f"pictures with contours in {output / 'overlays'}")
     return 0
+
+
+def _draw(cases: list[dict[str, str]], predictions: Path, folder: Path) -> None:
+    from sa2_monai.data import read_image, read_label
+    from sa2_monai.evaluation import draw_prediction
+    from sa2_monai.weights import atomic_write
+
+    for case in cases:
+        name = f"{case['case']}.png"
+        page = draw_prediction(read_image(case["image"]), read_label(predictions / name), case["case"])
+        atomic_write(folder / name, functools.partial(page.save, format="PNG"))
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sa2_monai.evaluation.comparison import compare
 from sa2_monai.evaluation.evaluator import evaluate
-from sa2_monai.evaluation.overlays import draw_overlay, write_overlays
+from sa2_monai.evaluation.overlays import draw_overlay, draw_prediction, write_overlays
 from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, summarize_folds
 from sa2_monai.evaluation.report import write_report
 from sa2_monai.evaluation.result import EvaluationResult
@@ -27,6 +27,7 @@ __all__ = [
     "ReportHandler",
     "compare",
     "draw_overlay",
+    "draw_prediction",
     "evaluate",
     "summarize_folds",
     "write_overlays",

@@ -11,6 +11,7 @@ import io
 import logging
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from scipy.ndimage import binary_dilation
 from sa2_monai.evaluation.files import write_atomically
 from sa2_monai.evaluation.result import EvaluationResult
 
-__all__ = ["REFERENCE_COLOUR", "choose_cases", "draw_overlay", "write_overlays"]
+__all__ = ["REFERENCE_COLOUR", "choose_cases", "draw_overlay", "draw_prediction", "write_overlays"]
 
 REFERENCE_COLOUR = (240, 228, 66)
 PREDICTION_COLOUR = (0, 200, 255)
@@ -78,20 +79,19 @@ def _font() -> Any:
         return ImageFont.load_default()
 
 
-def _strip(width: int, case: str, score: float) -> Image.Image:
-    """The legend under the picture: colours, case name, Dice."""
+def _strip(width: int, case: str, end: str, colours: Sequence[tuple[tuple[int, int, int], str]]) -> Image.Image:
+    """The legend under the picture: colours, case name, score."""
     strip = Image.new("RGB", (width, _STRIP), (24, 24, 24))
     draw, font = ImageDraw.Draw(strip), _font()
     x = 6
-    for colour, text in ((REFERENCE_COLOUR, "reference"), (PREDICTION_COLOUR, "prediction"), (BOTH_COLOUR, "both")):
+    for colour, text in colours:
         draw.rectangle((x, 8, x + 10, 18), fill=colour)
         draw.text((x + 15, 5), text, fill=(230, 230, 230), font=font)
         x += 15 + int(draw.textlength(text, font=font)) + 12
-    end = "Dice undefined" if math.isnan(score) else f"Dice {score:.3f}"
-    title, name = f"{case}   {end}", case
+    title, name = f"{case}   {end}".rstrip(), case
     while draw.textlength(title, font=font) > width - x - 6 and len(name) > 1:
         name = name[:-1]
-        title = f"{name}...   {end}"
+        title = f"{name}...   {end}".rstrip()
     draw.text((width - 6 - draw.textlength(title, font=font), 5), title, fill=(255, 255, 255), font=font)
     return strip
 
@@ -121,26 +121,59 @@ def draw_overlay(
             f"case {case}: masks have shapes {guess.shape} and {reference.shape}, expected one shape (H, W)"
         )
     size = _display_size(*reference.shape)
-    if image is None:
-        canvas = np.full((*size, 3), 64, dtype=np.uint8)
-    else:
-        mode = Image.Resampling.NEAREST if reference.shape[0] < size[0] else Image.Resampling.BILINEAR
-        canvas = np.asarray(Image.fromarray(_to_rgb(image)).resize((size[1], size[0]), mode)).copy()
     near = np.ones((3, 3), dtype=bool)
     line_r, line_p = _contour(_resized(reference, size)), _contour(_resized(guess, size))
     both = (line_r & binary_dilation(line_p, near)) | (line_p & binary_dilation(line_r, near))
-    canvas[binary_dilation(line_r | line_p, near)] = _RIM_COLOUR
-    thick = np.ones((2, 2), dtype=bool)
-    for line, colour in (
-        (line_r & ~both, REFERENCE_COLOUR),
-        (line_p & ~both, PREDICTION_COLOUR),
-        (both, BOTH_COLOUR),
-    ):
-        canvas[binary_dilation(line, thick)] = colour
+    lines = [(line_r & ~both, REFERENCE_COLOUR), (line_p & ~both, PREDICTION_COLOUR), (both, BOTH_COLOUR)]
+    end = "Dice undefined" if math.isnan(dice) else f"Dice {dice:.3f}"
+    colours = [(REFERENCE_COLOUR, "reference"), (PREDICTION_COLOUR, "prediction"), (BOTH_COLOUR, "both")]
+    return _page(image, reference.shape, lines, case, end, colours)
+
+
+def draw_prediction(image: np.ndarray, prediction: np.ndarray, case: str) -> Image.Image:
+    """Draw the contour of a prediction that has no reference, like :func:`draw_overlay`.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, C)``.
+        prediction: class values ``(H, W)``.
+        case: name for the legend.
+
+    Returns:
+        RGB picture.
+
+    Raises:
+        ValueError: when the prediction is not two-dimensional.
+    """
+    if prediction.ndim != 2:
+        raise ValueError(f"case {case}: the mask has shape {prediction.shape}, expected (H, W)")
+    line = _contour(_resized(prediction, _display_size(*prediction.shape)))
+    lines = [(line, PREDICTION_COLOUR)]
+    return _page(image, prediction.shape, lines, case, "", [(PREDICTION_COLOUR, "prediction")])
+
+
+def _page(
+    image: np.ndarray | None,
+    shape: tuple[int, ...],
+    lines: Sequence[tuple[np.ndarray, tuple[int, int, int]]],
+    case: str,
+    end: str,
+    colours: Sequence[tuple[tuple[int, int, int], str]],
+) -> Image.Image:
+    """The picture at display size, the lines with a dark rim on it, and the legend below."""
+    size = _display_size(shape[0], shape[1])
+    if image is None:
+        canvas = np.full((*size, 3), 64, dtype=np.uint8)
+    else:
+        mode = Image.Resampling.NEAREST if shape[0] < size[0] else Image.Resampling.BILINEAR
+        canvas = np.asarray(Image.fromarray(_to_rgb(image)).resize((size[1], size[0]), mode)).copy()
+    drawn = np.logical_or.reduce([line for line, _ in lines])
+    canvas[binary_dilation(drawn, np.ones((3, 3), dtype=bool))] = _RIM_COLOUR
+    for line, colour in lines:
+        canvas[binary_dilation(line, np.ones((2, 2), dtype=bool))] = colour
     width = max(size[1], 480)
     page = Image.new("RGB", (width, size[0] + _STRIP), (24, 24, 24))
     page.paste(Image.fromarray(canvas), ((width - size[1]) // 2, 0))
-    page.paste(_strip(width, case, dice), (0, size[0]))
+    page.paste(_strip(width, case, end, colours), (0, size[0]))
     return page
 
 

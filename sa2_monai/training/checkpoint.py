@@ -108,8 +108,8 @@ class CheckpointHandler:
 
     def _start(self, engine: Engine) -> None:
         if rank() == 0:
-            remove_leftovers(self.last_path)
-            remove_leftovers(self.model_path)
+            for path in (self.last_path, self.model_path, sidecar_of(self.model_path)):
+                remove_leftovers(path)  # of a killed process
         # Registered only now, behind all handlers of the list: validation and schedule are through when it saves.
         if not engine.has_event_handler(self._epoch_completed, Events.EPOCH_COMPLETED):
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)

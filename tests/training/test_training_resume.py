@@ -298,6 +298,13 @@ def test_earlier_weights_are_kept(tmp_path: Path) -> None:
     assert (kept / "model.pt").read_bytes() == first
 
 
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    for name in ("last.pt", "model.pt", "model.json"):
+        (tmp_path / f".{name}.123.tmp").write_text("half a file")
+    Run(tmp_path, 1).run()
+    assert sorted(os.listdir(tmp_path)) == ["last.pt", "model.json", "model.pt"]
+
+
 def test_keeping_works_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_links(*_: object) -> None:
         raise OSError

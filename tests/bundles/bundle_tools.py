@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the contract tests know about a bundle: its files, the legal merges of its configurations, how to run it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monai.bundle import ConfigParser, ConfigWorkflow
+
+ROOT = Path(__file__).resolve().parents[2] / "bundles"
+BUNDLES = sorted(folder.name for folder in ROOT.iterdir() if (folder / "configs" / "train.yaml").is_file())
+
+# Overlays that are no data sets. Those in EDITORS may reach into train# and validate#, they never follow inference.yaml.
+EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train")
+SHARED = ("ensemble", "paper")
+BASES = ("train", "inference")
+
+# A bundle on a small picture set and a slow machine.
+TINY: dict[str, Any] = {"roi_size": [32, 32], "batch_size": 2, "num_workers": 0, "device": "cpu", "amp": False}
+# Smallest legal width of each network.
+WIDTH: dict[str, dict[str, Any]] = {"sa2net": {"base_channels": 4}}
+
+
+class Merge(NamedTuple):
+    """One legal sequence of configuration files of a bundle."""
+
+    bundle: str
+    names: tuple[str, ...]
+
+    @property
+    def files(self) -> list[str]:
+        return config_files(self.bundle, *self.names)
+
+    def load(self) -> dict[str, Any]:
+        return ConfigParser.load_config_files(self.files)
+
+    def __str__(self) -> str:
+        return "-".join((self.bundle, *self.names))
+
+
+def configs(bundle: str) -> Path:
+    return ROOT / bundle / "configs"
+
+
+def config_files(bundle: str, *names: str) -> list[str]:
+    return [str(configs(bundle) / f"{name}.yaml") for name in names]
+
+
+def overlays(bundle: str) -> list[str]:
+    return sorted(path.stem for path in configs(bundle).glob("*.yaml") if path.stem not in BASES)
+
+
+def datasets(bundle: str) -> list[str]:
+    return [name for name in overlays(bundle) if name not in (*EDITORS, *SHARED)]
+
+
+def merges(bundle: str) -> Iterator[Merge]:
+    """All legal merges; an overlay that a bundle does not have is left out."""
+    have = {*BASES, *overlays(bundle)}
+    for dataset in ((), *((name,) for name in datasets(bundle))):
+        for base, *rest in (
+            ("train",),
+            ("train", "paper"),
+            ("train", "multi_gpu_train"),
+            ("train", "evaluate"),
+            ("train", "evaluate", "ensemble"),
+            ("train", "paper", "evaluate", "evaluate_paper"),
+            ("train", "paper", "evaluate", "evaluate_paper", "ensemble"),
+            ("inference",),
+            ("inference", "paper"),
+            ("inference", "ensemble"),
+        ):
+            if have.issuperset(rest):
+                yield Merge(bundle, (base, *dataset, *rest))
+
+
+ALL_MERGES = [merge for bundle in BUNDLES for merge in merges(bundle)]
+
+
+def metadata(bundle: str, dataset: str | None = None) -> dict[str, Any]:
+    files = [configs(bundle) / "metadata.json"]
+    files += [configs(bundle) / f"{dataset}_meta.json"] if dataset else []
+    return ConfigParser.load_config_files([str(file) for file in files])
+
+
+def resolved(config: Mapping[str, Any], *ids: str) -> list[Any]:
+    parser = ConfigParser(dict(config))
+    return [parser.get_parsed_content(name) for name in ids]
+
+
+def leaves(config: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Every plain value with its id."""
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            yield from leaves(value, f"{where}::{key}" if where else str(key))
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            yield from leaves(value, f"{where}::{index}")
+    else:
+        yield where, config
+
+
+def components(config: Any, where: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every dictionary with a ``_target_``, with its id."""
+    if isinstance(config, Mapping):
+        if "_target_" in config:
+            yield where, config
+        for key, value in config.items():
+            yield from components(value, f"{where}::{key}" if where else str(key))
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            yield from components(value, f"{where}::{index}")
+
+
+def make_workflow(bundle: str, *names: str, **overrides: Any) -> ConfigWorkflow:
+    """The bundle as ``python -m monai.bundle run`` builds it, small; ``names`` are those of the configurations."""
+    return ConfigWorkflow(
+        config_files(bundle, *names),
+        logging_file=False,  # would replace the handlers of the test process
+        workflow_type="infer" if names[0] == "inference" else "train",
+        **{**TINY, **WIDTH.get(bundle, {}), **overrides},
+    )
+
+
+def run(bundle: str, *names: str, **overrides: Any) -> ConfigWorkflow:
+    """Run a bundle from the first to the last step."""
+    workflow = make_workflow(bundle, *names, **overrides)
+    workflow.initialize()
+    workflow.run()
+    workflow.finalize()
+    return workflow
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def error_chain(error: BaseException | None) -> str:
+    """All messages from the exception to its first cause."""
+    messages = []
+    while error is not None:
+        messages.append(str(error))
+        error = error.__cause__ or error.__context__
+    return "\n".join(messages)

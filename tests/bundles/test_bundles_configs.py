@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The text of every bundle's configurations: names, references, expressions, overlays. Nothing is run here."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pydoc
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from bundle_tools import (
+    ALL_MERGES,
+    BUNDLES,
+    EDITORS,
+    ROOT,
+    Merge,
+    components,
+    config_files,
+    configs,
+    datasets,
+    leaves,
+    metadata,
+    overlays,
+)
+from monai.bundle import ConfigParser, ReferenceResolver
+from monai.bundle.config_item import ComponentLocator
+
+PACKAGES = ("monai", "torch", "ignite", "sa2_monai")
+# Ids that MONAI itself asks for, without any reference in the configuration.
+ENTRY_POINTS = {"initialize", "run", "finalize", "training"}
+INPUTS = {"displayable_configs"}
+SWITCHES = (
+    *("dataset_dir", "output_dir", "in_channels", "out_channels", "class_names", "roi_size", "batch_size"),
+    *("max_epochs", "learning_rate", "val_interval", "amp", "resume", "seed", "num_workers", "pretrained", "device"),
+)
+ARGUMENTS = ("_target_", "_disabled_", "_requires_", "_desc_", "_mode_")
+MODULES = {"monai", "torch", "np", "numpy"}  # what MONAI lets an expression use without an import
+FUNCTIONS = {"len", "str", "int", "float", "bool", "list", "tuple", "dict", "min", "max", "sum", "round", "range"}
+FORBIDDEN_NODES = (
+    *(ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.JoinedStr, ast.Starred),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
+LOCATOR = ComponentLocator()
+EVERY_MERGE = pytest.mark.parametrize("merge", ALL_MERGES, ids=str)
+EVERY_BUNDLE = pytest.mark.parametrize("bundle", BUNDLES)
+
+
+class StrictLoader(yaml.SafeLoader):
+    """MONAI only warns of a key that stands in a mapping twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"{node.start_mark}: a key stands twice in {keys}"
+        return super().construct_mapping(node, deep)
+
+
+def raw(path: str | Path) -> dict[str, Any]:
+    return yaml.load(Path(path).read_text(encoding="utf-8"), StrictLoader)
+
+
+def locate(name: str) -> Any:
+    """Class or function that MONAI builds for a ``_target_``."""
+    if "." not in name:
+        found = LOCATOR.get_component_module_name(name)
+        assert isinstance(found, str), f"MONAI knows {name} as {found}: give the full path"
+        name = f"{found}.{name}"
+    assert name.split(".")[0] in PACKAGES, f"{name} comes from none of {PACKAGES}"
+    found = pydoc.locate(name)
+    assert callable(found), f"{name} does not exist"
+    return found
+
+
+def references(config: Any) -> set[str]:
+    """Ids that values refer to, levels separated by ``::``."""
+    texts = [value for _, value in leaves(config) if isinstance(value, str)]
+    return {name for text in texts for name in ReferenceResolver.match_refs_pattern(text)}
+
+
+def check_expression(text: str) -> None:
+    """One expression without side doors: calls, arithmetic, conditions, lists of what MONAI offers; a short lambda.
+
+    Raises:
+        AssertionError: saying what is not allowed.
+    """
+    code = re.sub(r"@[\w#:]+", "reference", text.lstrip()[1:])
+    tree = ast.parse(code.strip(), mode="eval")  # two statements or an assignment are a SyntaxError
+    own = {"reference"} | {arg.arg for node in ast.walk(tree) if isinstance(node, ast.Lambda) for arg in node.args.args}
+    for node in ast.walk(tree):
+        assert not isinstance(node, FORBIDDEN_NODES), f"{type(node).__name__} in {text}"
+        if isinstance(node, ast.Name):
+            assert node.id in MODULES | FUNCTIONS | own, f"the name {node.id} in {text}"
+        if isinstance(node, ast.Attribute):
+            assert not node.attr.startswith("_"), f"the attribute {node.attr} in {text}"
+            assert node.attr not in ("os", "sys", "subprocess"), f"the attribute {node.attr} in {text}"
+    assert len(text) <= 160, f"too long to be read: {text}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$import os",
+        "$__import__('os').remove('x')",
+        "$os.environ['RANK']",
+        "$sys.path",
+        "$torch.os.remove('x')",
+        "$open('x')",
+        "$a = 1",
+        "$print(1); print(2)",
+        "$().__class__",
+        "$[x for x in @a]",
+        "$f'{1}'",
+        "$(x := 1)",
+        "$eval('1')",
+    ],
+)
+def test_the_check_of_expressions_refuses(text: str) -> None:
+    with pytest.raises((AssertionError, SyntaxError)):
+        check_expression(text)
+
+
+def test_there_is_a_bundle() -> None:
+    assert "sa2net" in BUNDLES
+
+
+@EVERY_BUNDLE
+def test_the_files_are_there(bundle: str) -> None:
+    folder = ROOT / bundle
+    for name in ("train", "inference", "evaluate", "evaluate_paper", "ensemble", "multi_gpu_train"):
+        assert (folder / "configs" / f"{name}.yaml").is_file(), name
+    for name in ("configs/metadata.json", "configs/logging.conf", "LICENSE", "docs/README.md", "docs/data_license.txt"):
+        assert (folder / name).is_file(), name
+    # MONAI Label takes JSON first, the model zoo YAML: there must be one of them.
+    assert [path.name for path in folder.glob("configs/*.json") if not path.stem.endswith("meta")] == ["metadata.json"]
+    assert not list(folder.rglob("*.py")), "code belongs to the package"
+    committed = [path.name for path in (folder / "models").glob("*.p[tk]*")]
+    assert not [name for name in committed if name != "model.pt"]
+
+
+@EVERY_BUNDLE
+def test_every_dataset_has_its_label_names(bundle: str) -> None:
+    assert datasets(bundle)
+    assert {path.stem for path in configs(bundle).glob("*_meta.json")} == {f"{name}_meta" for name in datasets(bundle)}
+
+
+@EVERY_BUNDLE
+def test_the_switches_stand_on_top(bundle: str) -> None:
+    train, inference = (raw(file) for file in config_files(bundle, "train", "inference"))
+    missing = [name for name in SWITCHES if name not in train]
+    assert not missing
+    # The switches come first, in one block that can be read without scrolling.
+    first = [key for key in train if key not in ENTRY_POINTS][: list(train).index("network_def")]
+    assert set(SWITCHES) <= set(first)
+    for name in ("dataset_dir", "output_dir", "in_channels", "class_names", "roi_size", "batch_size", "device"):
+        assert name in inference, name
+
+
+@EVERY_BUNDLE
+def test_the_actions(bundle: str) -> None:
+    """An empty run id evaluates the whole configuration: it must hold one action only (bundle contract, 3.4)."""
+    train, inference = (raw(file) for file in config_files(bundle, "train", "inference"))
+    assert train["training"] == "@run"
+    assert train["run"][-1] == "$@train#trainer.run()"
+    assert train["initialize"] == ["$monai.utils.set_determinism(seed=@seed)"]
+    assert inference["run"][-1] == "$@evaluator.run()"
+    for config, runs in ((train, 1), (inference, 1)):
+        actions = [value for _, value in leaves(config) if isinstance(value, str) and ".run()" in value]
+        assert len(actions) == runs
+    # MONAI Label overrides nothing but this one.
+    assert train["train"]["trainer"]["max_epochs"] == "@max_epochs"
+    for part in ("train", "validate"):
+        assert "_target_" in train[part]["dataset"]["data"], "a list that raises must be inline"
+        assert all("_target_" in handler for handler in train[part]["handlers"])
+
+
+@EVERY_BUNDLE
+def test_yaml_reads_as_it_looks(bundle: str) -> None:
+    number = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|true|false|yes|no|on|off", re.IGNORECASE)
+    for name in ("train", "inference", *overlays(bundle)):
+        (file,) = config_files(bundle, name)
+        for where, value in leaves(raw(file)):
+            is_number = isinstance(value, str) and number.fullmatch(value.strip())
+            assert not is_number, f"{file}: {where} is the text {value!r}"
+
+
+@EVERY_BUNDLE
+def test_no_personal_paths(bundle: str) -> None:
+    for path in sorted(configs(bundle).iterdir()):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(^|[\s'\"=\[:])(/home|/root|/Users|/tmp|/mnt|/data|/work|/opt|~/|[A-Z]:\\)\b", text), path
+    for name in ("train", "inference", *overlays(bundle)):
+        for where, value in leaves(raw(*config_files(bundle, name))):
+            if isinstance(value, str) and value.startswith("/"):
+                assert value.startswith("/workspace/"), f"{name}: {where}"
+
+
+@EVERY_MERGE
+def test_components_exist_and_take_their_arguments(merge: Merge) -> None:
+    found = 0
+    for where, component in components(merge.load()):
+        target = locate(component["_target_"])
+        parameters = inspect.signature(target).parameters
+        given = [key for key in component if key not in ARGUMENTS]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            unknown = [key for key in given if key not in parameters]
+            assert not unknown, f"{where}: {component['_target_']} has no {unknown}"
+        missing = [
+            name
+            for name, p in parameters.items()
+            if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in given
+        ]
+        assert not missing, f"{where}: {component['_target_']} needs {missing}"
+        found += 1
+    assert found > 10
+
+
+@EVERY_MERGE
+def test_expressions(merge: Merge) -> None:
+    config = merge.load()
+    for entry in config.get("imports", []):
+        assert entry.removeprefix("$import ") in PACKAGES, entry
+    for where, value in leaves({key: value for key, value in config.items() if key != "imports"}):
+        if isinstance(value, str) and value.startswith("$"):
+            try:
+                check_expression(value)
+            except SyntaxError as error:
+                pytest.fail(f"{where}: {value}: {error}")
+        elif isinstance(value, str):
+            assert not value.startswith("%"), f"{where}: macros copy text and look up files in the current folder"
+            assert "@" not in value or re.fullmatch(r"@[\w#:]+", value), f"{where}: {value} stays text"
+
+
+@EVERY_MERGE
+def test_references(merge: Merge) -> None:
+    """Each reference leads somewhere, and none of them in a circle."""
+    parser = ConfigParser(merge.load())
+    parser.parse()
+    items = parser.ref_resolver.items
+    for name, item in items.items():
+        for target in ReferenceResolver.find_refs_in_config(config=item.get_config(), id=name):
+            assert target in items, f"{name} refers to @{target}, which does not exist"
+    # Circles are found where references are followed; nothing is built or evaluated.
+    for name in parser.get():
+        parser.get_parsed_content(name, instantiate=False, eval_expr=False)
+
+
+def overlay_cases() -> Iterator[tuple[str, str]]:
+    for bundle in BUNDLES:
+        for name in overlays(bundle):
+            yield bundle, name
+
+
+@pytest.mark.parametrize(("bundle", "name"), list(overlay_cases()))
+def test_overlays_set_nothing_that_is_not_there(bundle: str, name: str) -> None:
+    """MONAI accepts an override of an unknown id in silence: a typo would do nothing."""
+    overlay = raw(*config_files(bundle, name))
+    bases = {key for file in config_files(bundle, "train", "inference") for key in raw(file)}
+    if name == "evaluate_paper":
+        bases |= set(raw(*config_files(bundle, "evaluate")))
+    own = references(overlay)
+    for key in overlay:
+        assert not key.startswith("+"), f"{name}: {key} extends what it may not see; replace the whole item"
+        if "#" not in key:
+            if name in datasets(bundle) or name == "paper":
+                assert key in bases, f"{name}: nothing has the id {key}"
+            else:
+                assert key in bases | own | ENTRY_POINTS, f"{name}: nothing uses {key}"
+            continue
+        assert name in EDITORS, f"{name}: {key} does not exist in all of train, evaluate and inference"
+        parent: Any = raw(*config_files(bundle, "train"))
+        *path, leaf = key.split("#")
+        for part in path:
+            assert part in parent, f"{name}: {key} leads nowhere"
+            parent = parent[part]
+        # A new leaf is an argument of a component (its signature is tested above) or something that is referred to.
+        assert leaf in parent or "_target_" in parent or key.replace("#", "::") in own, f"{name}: nothing uses {key}"
+
+
+@EVERY_BUNDLE
+def test_every_switch_does_something(bundle: str) -> None:
+    for merge in (Merge(bundle, ("train",)), Merge(bundle, ("inference",))):
+        used = {name.split("::")[0] for name in references(merge.load())}
+        allowed = ENTRY_POINTS | INPUTS | {"train", "validate", "evaluator"}
+        idle = [key for key in merge.load() if key not in used | allowed]
+        assert not idle, f"{merge}: nothing refers to {idle}"
+
+
+@EVERY_BUNDLE
+def test_the_schedule_of_an_overlay_resolves_in_inference_too(bundle: str) -> None:
+    for name in datasets(bundle):
+        text = Path(*config_files(bundle, name)).read_text(encoding="utf-8")
+        assert "@train#" not in text, f"{name}: inference.yaml has no 'train'"
+
+
+@EVERY_BUNDLE
+def test_metadata_overlays_change_only_what_is_there(bundle: str) -> None:
+    base = metadata(bundle)
+    for name in datasets(bundle):
+        merged = metadata(bundle, name)
+        assert set(merged) == set(base), f"{name}_meta.json has unknown entries {set(merged) ^ set(base)}"

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tools/quickstart does once the package is installed: data, training, evaluation, real pictures, what is next.
+
+Each step is one command of MONAI or of ``sa2-monai`` in its own process, and is printed before it runs, so that a reader
+can repeat it. A second call goes on where the first one was stopped and says what it uses again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLE = ROOT / "bundles" / "sa2net"
+CONSOLE = "from sa2_monai.cli import main; raise SystemExit(main())"
+BATCH_SIZE = 4
+
+
+def main() -> int:
+    args = parse_arguments()
+    started = time.monotonic()
+    try:
+        output, data, source = choose_data(args)
+        settings = describe(data, args)
+        train(output, data, settings, args)
+        evaluate(output, data, settings)
+        pictures = real_pictures(output)
+    except subprocess.CalledProcessError as error:
+        print(f"\ntools/quickstart: the step above failed (exit code {error.returncode}).", file=sys.stderr)
+        return 1
+    except (OSError, ValueError) as error:
+        print(f"tools/quickstart: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ntools/quickstart: stopped; run it again to go on.", file=sys.stderr)
+        return 130
+    finish(output, source, settings, pictures, time.monotonic() - started)
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="tools/quickstart", description="Train and evaluate bundles/sa2net on a small data set, in minutes."
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--data", metavar="DIR", help="folder with images/ and labels/, or with a dataset.json")
+    which.add_argument("--download", metavar="NAME", help="download a data set; known: bbbc038")
+    parser.add_argument("--classes", metavar="A,B", help="class names, background first; default: those of dataset.json")
+    parser.add_argument("--output", metavar="DIR", help="folder for everything; default: quickstart/<data> in the checkout")
+    parser.add_argument("--steps", type=int, default=520, metavar="N", help="training steps of 4 patches (default: 520)")
+    parser.add_argument("--fresh", action="store_true", help="train anew; the former weights are kept in previous/")
+    args = parser.parse_args()
+    if args.steps < 1:
+        parser.error("--steps must be at least 1")
+    return args
+
+
+def choose_data(args: argparse.Namespace) -> tuple[Path, Path, str]:
+    """Output folder, data folder, and what the data are in words."""
+    if args.data:
+        data = Path(args.data).resolve()
+        if not data.is_dir():
+            raise FileNotFoundError(f"{data}: no such folder; --data wants images/ and labels/, or a dataset.json")
+        output = Path(args.output or ROOT / "quickstart" / data.name).resolve()
+        return output, data, str(data)
+    if args.download:
+        from sa2_monai.data import download
+
+        output = Path(args.output or ROOT / "quickstart" / args.download).resolve()
+        return output, download(args.download, output / "data", progress=show_download), args.download
+    output = Path(args.output or ROOT / "quickstart" / "sample").resolve()
+    console("sample", str(output / "data"))
+    return output, output / "data", "the generated sample"
+
+
+def show_download(done: int, total: int | None) -> None:
+    share = f" of {total / 1e6:.0f}" if total else ""
+    print(f"\r  {done / 1e6:.0f}{share} MB", end="", flush=True)
+
+
+def describe(data: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Values that the overlay cannot know: classes, and how many epochs make the wanted number of steps."""
+    from sa2_monai.data import load_parts
+
+    class_names, label_values = ["background", "foreground"], None
+    if (data / "dataset.json").is_file():
+        labels = json.loads((data / "dataset.json").read_text()).get("labels") or {}
+        if labels:
+            values = sorted(labels, key=int)
+            class_names = [str(labels[value]) for value in values]
+            label_values = {int(value): index for index, value in enumerate(values)}
+            if label_values in ({0: 0, 1: 1}, {0: 0, 255: 1}, {i: i for i in range(len(values))}):
+                label_values = None
+    if args.classes:
+        class_names = args.classes.split(",")
+    count = len(load_parts(data)["training"])
+    if count == 0:
+        raise ValueError(f"{data}: no training cases")
+    epochs = max(1, round(args.steps / math.ceil(count / BATCH_SIZE)))
+    return {
+        "class_names": class_names,
+        "label_values": label_values,
+        "max_epochs": epochs,
+        # Some sixteen validations are enough to choose an epoch from, and leave the time to the training.
+        "val_interval": math.ceil(epochs / 16),
+    }
+
+
+def train(output: Path, data: Path, settings: dict[str, Any], args: argparse.Namespace) -> None:
+    state = output / "quickstart.json"
+    wanted = {"data": str(data), **settings}
+    before = json.loads(state.read_text()) if state.is_file() else None
+    if before is not None and {key: before.get(key) for key in wanted} != json.loads(json.dumps(wanted)) and not args.fresh:
+        raise ValueError(
+            f"{output} holds a training with other data or settings ({state}). "
+            "Choose another folder with --output, or train anew with --fresh."
+        )
+    if before is not None and before.get("trained") and (output / "models" / "model.pt").is_file() and not args.fresh:
+        print(f"\n== training\nreused: {output / 'models' / 'model.pt'} (--fresh trains anew)")
+        return
+    write_json(state, {**wanted, "trained": False})
+    resume = before is not None and not args.fresh
+    bundle("training", [], output, data, settings, resume=resume)
+    write_json(state, {**wanted, "trained": True})
+
+
+def evaluate(output: Path, data: Path, settings: dict[str, Any]) -> None:
+    bundle("run", ["evaluate"], output, data, settings)
+
+
+def real_pictures(output: Path) -> Path:
+    """The trained bundle at work on pictures that are nobody's training data: those inside scikit-image."""
+    import skimage.data
+    from PIL import Image
+
+    folder = output / "real_pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("immunohistochemistry", "cell"):
+        Image.fromarray(getattr(skimage.data, name)()).save(folder / f"{name}.png")
+    result = output / "real_pictures_result"
+    weights = output / "models" / "model.pt"
+    console("predict", str(folder), "--weights", str(weights), "--output", str(result), "--overlays")
+    return result
+
+
+def bundle(run_id: str, overlays: list[str], output: Path, data: Path, settings: dict[str, Any], **more: Any) -> None:
+    """One call of ``python -m monai.bundle run``."""
+    configs = BUNDLE / "configs"
+    files = [str(configs / f"{name}.yaml") for name in ("train", "sample", *overlays)]
+    meta = [str(configs / name) for name in ("metadata.json", "sample_meta.json")]
+    values = {
+        "meta_file": meta,
+        "config_file": files,
+        "logging_file": str(configs / "logging.conf"),
+        "bundle_root": str(BUNDLE),
+        "dataset_dir": str(data),
+        "ckpt_dir": str(output / "models"),
+        "output_dir": str(output / "results"),
+        **settings,
+        **more,
+    }
+    words = [word for key, value in values.items() for word in (f"--{key}", value if isinstance(value, str) else repr(value))]
+    print(f"\n== {'evaluation' if overlays else 'training'}", flush=True)
+    call([sys.executable, "-m", "monai.bundle", "run", run_id, *words])
+
+
+def console(*words: str) -> None:
+    print(f"\n== {words[0]}", flush=True)
+    call([sys.executable, "-c", CONSOLE, *words], shown=["sa2-monai", *words])
+
+
+def call(command: list[str], shown: list[str] | None = None) -> None:
+    print("$ " + shlex.join(shown or ["python", *command[1:]]), flush=True)
+    # MONAI's note that configurations are code is meant for configurations of strangers.
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONWARNINGS": "ignore::UserWarning"})
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    from sa2_monai.weights import atomic_write
+
+    atomic_write(path, lambda file: file.write(json.dumps(values, indent=2).encode()))
+
+
+def finish(output: Path, source: str, settings: dict[str, Any], pictures: Path, seconds: float) -> None:
+    results = output / "results"
+    own = "" if (output / "data").exists() else f" --data {source}"
+    print(f"\n== result: SA2-Net on the test images of {source}, {seconds / 60:.1f} minutes\n")
+    print((results / "table.txt").read_text().strip())
+    print(
+        f"""
+weights (best validation Dice)   {output / "models" / "model.pt"}
+scores of each image             {results / "metrics_per_case.csv"}
+summary                          {results / "metrics_summary.json"}
+worst, median, best cases        {results / "overlays"}
+real pictures of scikit-image    {pictures / "overlays"}
+TensorBoard                      tensorboard --logdir {results}
+
+Next
+  your own pictures    tools/quickstart --data DIR        DIR/images and DIR/labels with the same names
+  longer               tools/quickstart{own} --steps 5000 --output DIR
+  the full network     python -m monai.bundle run training --config_file "['train.yaml','folder.yaml']" (README.md)
+  new pictures         sa2-monai predict PICTURES --weights {output / "models" / "model.pt"} --output DIR"""
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
