@@ -41,6 +41,7 @@ COMMANDS = (
     Command("sample", "make a small microscopy data set with exact masks", "sa2_monai.cli.sample"),
     Command("predict", "segment pictures with a trained network", "sa2_monai.cli.predict"),
     Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
+    Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),
     Command("import-weights", "convert a published checkpoint", "sa2_monai.cli.import_weights"),
 )
 

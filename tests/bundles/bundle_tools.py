@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 ROOT = Path(__file__).resolve().parents[2] / "bundles"
 BUNDLES = sorted(folder.name for folder in ROOT.iterdir() if (folder / "configs" / "train.yaml").is_file())
 
-# Overlays that are no data sets. Those in EDITORS may reach into train# and validate#, they never follow inference.yaml.
+# Overlays that are no data sets. EDITORS may reach into train# and validate#, and never follow inference.yaml.
 EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train")
 SHARED = ("ensemble", "paper")
 BASES = ("train", "inference")

@@ -191,7 +191,9 @@ def test_yaml_reads_as_it_looks(bundle: str) -> None:
 def test_no_personal_paths(bundle: str) -> None:
     for path in sorted(configs(bundle).iterdir()):
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"(^|[\s'\"=\[:])(/home|/root|/Users|/tmp|/mnt|/data|/work|/opt|~/|[A-Z]:\\)\b", text), path
+        assert not re.search(r"(^|[\s'\"=\[:])(/home|/root|/Users|/tmp|/mnt|/data|/work|/opt|~/|[A-Z]:\\)\b", text), (
+            path
+        )
     for name in ("train", "inference", *overlays(bundle)):
         for where, value in leaves(raw(*config_files(bundle, name))):
             if isinstance(value, str) and value.startswith("/"):

@@ -117,7 +117,7 @@ class BaseNetworkTester:
         published.training = False
         assert isinstance(outputs, list)
         assert len(outputs) == len(self.GOLDEN_TRAINING)
-        for key, output in zip(self.GOLDEN_TRAINING, outputs):
+        for key, output in zip(self.GOLDEN_TRAINING, outputs, strict=True):
             assert np.abs(sliced(self.GOLDEN, key, output.numpy()) - arrays[key]).max() <= 1e-6, key
 
     def test_golden_logits_float32(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
@@ -155,7 +155,7 @@ class BaseNetworkTester:
         network = self.small().eval()
         with torch.no_grad():
             low = network(self.small_input())
-            last = list(network.parameters())[0]
+            last = next(network.parameters())
             for name, parameter in network.named_parameters():
                 if name.startswith("head1") and name.endswith("bias"):
                     parameter -= 50.0

@@ -73,7 +73,7 @@ class TestSA2Net(BaseNetworkTester):
         found, expected = network(x), published(x)
         found, expected = (found, expected) if training else ([found], [expected])
         assert len(found) == len(expected) == (4 if training else 1)
-        for a, b in zip(found, expected):
+        for a, b in zip(found, expected, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
 
     def test_folded_normalisation_follows_training(self) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """SA2-Net in the order of operations of its published code: the yardstick of the benchmark.
 
-Written after the project's own description of the network, not after the published source. It has the parameters of
-:class:`sa2_monai.networks.SA2Net` and the same numbers (a test compares them), but does what the published forward does:
+Written after the project's own description of the network, not after the published source. It has the parameters
+of :class:`sa2_monai.networks.SA2Net` and the same numbers (a test compares them), but does what the published forward does:
 up-sampling before the per-pixel layers, concatenations, halves split and joined again, decoder maps resized to full
 resolution before their heads (in evaluation as well), a copy of the input in each MLP, a hand-written layer norm.
 The tensors that never reach an output are left out, which favours the published side.
@@ -46,12 +46,14 @@ def _mlp(block: ConvMLP, x: torch.Tensor) -> torch.Tensor:
 
 def _attention(block: ScaleAwareAttention, levels: list[torch.Tensor]) -> list[torch.Tensor]:
     size = levels[2]
-    local = [_local(b, _resize(x, size) if k != 2 else x) for k, (b, x) in enumerate(zip(block.local, levels))]
+    local = [
+        _local(b, _resize(x, size) if k != 2 else x) for k, (b, x) in enumerate(zip(block.local, levels, strict=True))
+    ]
     mixed = F.gelu(block.fusion(block.fusion_norm(torch.cat(local, dim=1))))
     shared, *gates = torch.split(mixed, [block.channels, 1, 1, 1, 1], dim=1)
     query = F.gelu(block.query(shared))
     outputs = []
-    for k, (y, gate, x) in enumerate(zip(local, gates, levels)):
+    for k, (y, gate, x) in enumerate(zip(local, gates, levels, strict=True)):
         y = y * gate * query
         outputs.append(block.project[k](_mlp(block.mlp[k], (_resize(y, x) if k != 2 else y) + x)))
     return outputs

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tools/quickstart does once the package is installed: data, training, evaluation, real pictures, what is next.
 
-Each step is one command of MONAI or of ``sa2-monai`` in its own process, and is printed before it runs, so that a reader
-can repeat it. A second call goes on where the first one was stopped and says what it uses again.
+Each step is one command of MONAI or of ``sa2-monai`` in its own process, and is printed before it runs, so that a
+reader can repeat it. A second call goes on where the first one was stopped and says what it uses again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import math
 import os
 import shlex
+import statistics
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "bundles" / "sa2net"
 CONSOLE = "from sa2_monai.cli import main; raise SystemExit(main())"
 BATCH_SIZE = 4
+STEPS = 520
+BUDGET = 300  # seconds of training on a slow machine
 
 
 def main() -> int:
@@ -29,7 +32,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         output, data, source = choose_data(args)
-        settings = describe(data, args)
+        settings = describe(data, output, args)
         train(output, data, settings, args)
         evaluate(output, data, settings)
         pictures = real_pictures(output)
@@ -53,12 +56,21 @@ def parse_arguments() -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--data", metavar="DIR", help="folder with images/ and labels/, or with a dataset.json")
     which.add_argument("--download", metavar="NAME", help="download a data set; known: bbbc038")
-    parser.add_argument("--classes", metavar="A,B", help="class names, background first; default: those of dataset.json")
-    parser.add_argument("--output", metavar="DIR", help="folder for everything; default: quickstart/<data> in the checkout")
-    parser.add_argument("--steps", type=int, default=520, metavar="N", help="training steps of 4 patches (default: 520)")
+    parser.add_argument(
+        "--classes", metavar="A,B", help="class names, background first; default: those of dataset.json"
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", help="folder for everything; default: quickstart/<data> in the checkout"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help=f"training steps of {BATCH_SIZE} patches (default: {STEPS}, fewer where they would take over {BUDGET} s)",
+    )
     parser.add_argument("--fresh", action="store_true", help="train anew; the former weights are kept in previous/")
     args = parser.parse_args()
-    if args.steps < 1:
+    if args.steps is not None and args.steps < 1:
         parser.error("--steps must be at least 1")
     return args
 
@@ -86,7 +98,7 @@ def show_download(done: int, total: int | None) -> None:
     print(f"\r  {done / 1e6:.0f}{share} MB", end="", flush=True)
 
 
-def describe(data: Path, args: argparse.Namespace) -> dict[str, Any]:
+def describe(data: Path, output: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Values that the overlay cannot know: classes, and how many epochs make the wanted number of steps."""
     from sa2_monai.data import load_parts
 
@@ -104,7 +116,11 @@ def describe(data: Path, args: argparse.Namespace) -> dict[str, Any]:
     count = len(load_parts(data)["training"])
     if count == 0:
         raise ValueError(f"{data}: no training cases")
-    epochs = max(1, round(args.steps / math.ceil(count / BATCH_SIZE)))
+    before = read_state(output)
+    if args.steps is None and before is not None and not args.fresh and before.get("data") == str(data):
+        epochs = before["max_epochs"]  # a second run must not measure the machine anew and find another number
+    else:
+        epochs = max(1, round((args.steps or affordable_steps(len(class_names))) / math.ceil(count / BATCH_SIZE)))
     return {
         "class_names": class_names,
         "label_values": label_values,
@@ -114,11 +130,39 @@ def describe(data: Path, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def affordable_steps(num_classes: int) -> int:
+    """``STEPS``, or as many as this machine can do in ``BUDGET`` seconds."""
+    import torch
+
+    from sa2_monai.networks import create_network
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    outputs = 1 if num_classes == 2 else num_classes
+    network = create_network("sa2net", in_channels=3, out_channels=outputs, base_channels=16).to(device).train()
+    x = torch.rand(BATCH_SIZE, 3, 128, 128, device=device)
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        sum(y.mean() for y in network(x)).backward()
+        seconds.append(time.perf_counter() - start)
+    # Loading, augmentation, the optimiser and the validations take about as long again as a third of the step.
+    steps = int(BUDGET / (1.33 * statistics.median(seconds[1:])))
+    if steps >= STEPS:
+        return STEPS
+    print(f"this machine is slow: {steps} training steps instead of {STEPS} (--steps {STEPS} insists)")
+    return max(1, steps)
+
+
+def read_state(output: Path) -> dict[str, Any] | None:
+    state = output / "quickstart.json"
+    return json.loads(state.read_text()) if state.is_file() else None
+
+
 def train(output: Path, data: Path, settings: dict[str, Any], args: argparse.Namespace) -> None:
     state = output / "quickstart.json"
-    wanted = {"data": str(data), **settings}
-    before = json.loads(state.read_text()) if state.is_file() else None
-    if before is not None and {key: before.get(key) for key in wanted} != json.loads(json.dumps(wanted)) and not args.fresh:
+    wanted = json.loads(json.dumps({"data": str(data), **settings}))
+    before = read_state(output)
+    if before is not None and {key: before.get(key) for key in wanted} != wanted and not args.fresh:
         raise ValueError(
             f"{output} holds a training with other data or settings ({state}). "
             "Choose another folder with --output, or train anew with --fresh."
@@ -167,7 +211,9 @@ def bundle(run_id: str, overlays: list[str], output: Path, data: Path, settings:
         **settings,
         **more,
     }
-    words = [word for key, value in values.items() for word in (f"--{key}", value if isinstance(value, str) else repr(value))]
+    words = [
+        word for key, value in values.items() for word in (f"--{key}", value if isinstance(value, str) else repr(value))
+    ]
     print(f"\n== {'evaluation' if overlays else 'training'}", flush=True)
     call([sys.executable, "-m", "monai.bundle", "run", run_id, *words])
 

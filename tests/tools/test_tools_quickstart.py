@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tools/quickstart after its installation: it trains, evaluates, predicts, and a second run reuses what is there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "lib" / "quickstart.py"
+
+
+def quickstart(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(SCRIPT), *words], cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.mark.integration
+def test_own_data_then_again(sample_dir: Path, tmp_path: Path) -> None:
+    pytest.importorskip("skimage", reason="extra `microscopy` is not installed")
+    words = ("--data", str(sample_dir), "--output", "out", "--steps", "4")
+    first = quickstart(*words, cwd=tmp_path)
+    assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
+    out = tmp_path / "out"
+    summary = json.loads((out / "results" / "metrics_summary.json").read_text())
+    dice = summary["overall"]["dice"]["mean_of_class_means"]
+    assert summary["cases"] == 4
+    assert f"Dice, mean of class means: {dice:.4f}" in first.stdout
+    assert json.loads((out / "models" / "model.json").read_text())["class_names"] == ["background", "nucleus"]
+    assert {p.name for p in (out / "real_pictures_result" / "overlays").iterdir()} == {
+        "cell.png",
+        "immunohistochemistry.png",
+    }
+    for path in ("results/metrics_per_case.csv", "models/model.pt"):
+        assert str(out / path) in first.stdout
+
+    weights = (out / "models" / "model.pt").read_bytes()
+    second = quickstart(*words, cwd=tmp_path)
+    assert second.returncode == 0, second.stderr[-3000:]
+    assert "reused:" in second.stdout
+    assert (out / "models" / "model.pt").read_bytes() == weights
+    assert f"Dice, mean of class means: {dice:.4f}" in second.stdout
+
+    other = quickstart(*words[:-1], "40", cwd=tmp_path)
+    assert other.returncode == 1
+    assert "holds a training with other data or settings" in other.stderr
+    assert (out / "models" / "model.pt").read_bytes() == weights
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("--data", "nowhere"), 1, "nowhere: no such folder"),
+        (("--steps", "0"), 2, "--steps must be at least 1"),
+        (("--data", ".", "--download", "bbbc038"), 2, "not allowed with argument"),
+    ],
+)
+def test_wrong_use(words: tuple[str, ...], status: int, message: str, tmp_path: Path) -> None:
+    result = quickstart(*words, cwd=tmp_path)
+    assert result.returncode == status
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
