@@ -49,7 +49,9 @@ class Setup(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``sa2-monai crossval``."""
     parser.epilog = "example: sa2-monai crossval --config monuseg --dataset-dir DATA --output OUT max_epochs=500"
-    parser.add_argument("overrides", nargs="*", metavar="ID=VALUE", help="value of the bundle to override, in YAML")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="ID=VALUE", help="values of the bundle to override, in YAML; they come last"
+    )
     parser.add_argument(
         "--bundle", metavar="DIR", help="folder of the bundle (default: bundles/sa2net of the checkout)"
     )

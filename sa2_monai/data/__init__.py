@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sa2_monai.data.datalist import DATASETS, label_table, load_datalist, load_parts
+from sa2_monai.data.datalist import DATASETS, SECTIONS, label_table, load_datalist, load_parts
 from sa2_monai.data.download import DOWNLOADS, download
 from sa2_monai.data.imagelist import list_images
 from sa2_monai.data.pictures import PICTURE_SUFFIXES, picture_size, read_image, read_label
@@ -23,6 +23,7 @@ __all__ = [
     "DATASETS",
     "DOWNLOADS",
     "PICTURE_SUFFIXES",
+    "SECTIONS",
     "PictureReader",
     "check_disjoint",
     "download",

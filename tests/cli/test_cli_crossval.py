@@ -154,7 +154,7 @@ def test_resume_skips_what_is_finished(
         (("--paper",), "paper is True, was False"),
         (("overlap=0.75",), "overrides is {"),
     ):
-        assert crossval(sample, out, *arguments, "--resume", *wrong) == 1
+        assert crossval(sample, out, "--resume", *wrong, *arguments) == 1
         assert message in capsys.readouterr().err
 
     (out / "splits" / "fold1" / "training.txt").write_text("another\n")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """SA2-Net in the order of operations of its published code: the yardstick of the benchmark.
 
-Written after the project's own description of the network, not after the published source. It has the parameters
-of :class:`sa2_monai.networks.SA2Net` and the same numbers (a test compares them), but does what the published forward does:
+Written after the project's own description of the network, not after the published source. It has the parameters of
+:class:`sa2_monai.networks.SA2Net` and the same numbers (a test compares them), but does as the published forward does:
 up-sampling before the per-pixel layers, concatenations, halves split and joined again, decoder maps resized to full
 resolution before their heads (in evaluation as well), a copy of the input in each MLP, a hand-written layer norm.
 The tensors that never reach an output are left out, which favours the published side.

@@ -100,7 +100,7 @@ def show_download(done: int, total: int | None) -> None:
 
 def describe(data: Path, output: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Values that the overlay cannot know: classes, and how many epochs make the wanted number of steps."""
-    from sa2_monai.data import load_parts
+    from sa2_monai.data import SECTIONS, load_datalist
 
     class_names, label_values = ["background", "foreground"], None
     if (data / "dataset.json").is_file():
@@ -113,9 +113,9 @@ def describe(data: Path, output: Path, args: argparse.Namespace) -> dict[str, An
                 label_values = None
     if args.classes:
         class_names = args.classes.split(",")
-    count = len(load_parts(data)["training"])
-    if count == 0:
-        raise ValueError(f"{data}: no training cases")
+    # All problems of the data are told here, before anything is written or trained.
+    table = {"class_names": class_names, "label_values": label_values, "in_channels": 3}
+    count = {section: len(load_datalist(data, section, **table)) for section in SECTIONS}["training"]
     before = read_state(output)
     if args.steps is None and before is not None and not args.fresh and before.get("data") == str(data):
         epochs = before["max_epochs"]  # a second run must not measure the machine anew and find another number
