@@ -145,3 +145,16 @@ def error_chain(error: BaseException | None) -> str:
         messages.append(str(error))
         error = error.__cause__ or error.__context__
     return "\n".join(messages)
+
+
+def failure(bundle: str, *names: str, **overrides: Any) -> str:
+    """Run a bundle that must fail; return all messages of the chain of exceptions.
+
+    Raises:
+        AssertionError: when it does not fail.
+    """
+    try:
+        run(bundle, *names, **overrides)
+    except Exception as error:  # MONAI wraps what fails into exceptions of its own
+        return error_chain(error)
+    raise AssertionError("the run was expected to fail")

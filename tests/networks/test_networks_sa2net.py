@@ -35,6 +35,7 @@ class TestSA2Net(BaseNetworkTester):
     LIVE_PARAMETERS = 19_296_596
     SMALL = {"base_channels": 4}
     SMALL_SIZE = (48, 64)
+    OTHER_SIZE = (64, 48)
     SHAPE_CASES = [
         ({}, (2, 3, 48, 64)),
         ({"out_channels": 4, "in_channels": 1}, (1, 1, 16, 16)),
