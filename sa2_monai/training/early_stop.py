@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""End of a training that no longer improves."""
+"""End of a training that no longer improves, or whose time is over."""
 
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from ignite.engine import Engine, Events
@@ -14,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class EarlyStop:
-    """Stop the training when the best validation is more than ``patience`` epochs old.
+    """Stop the training when the best validation is more than ``patience`` epochs old, or its time is over.
 
     Counts epochs from the evaluator's ``best_metric_epoch``, which :class:`CheckpointHandler` restores, so it goes on
     counting after a resume, and a training that had stopped does not start again. List it after
@@ -23,21 +24,47 @@ class EarlyStop:
     Args:
         evaluator: evaluator whose key metric selects; run by a ``ValidationHandler``.
         patience: epochs without a new best that are still allowed, >= 1. Published for SA2-Net: 50.
+        time_limit: seconds after which no further epoch is begun that would not be through in time, judged by the
+            last one; each start of a training counts anew. ``None`` for no limit. For single processes: the clocks of
+            several do not agree on the last epoch.
 
     Raises:
-        ValueError: for a patience below 1.
+        ValueError: for a patience below 1 or a time limit that is not positive.
     """
 
-    def __init__(self, evaluator: Any, patience: int) -> None:
+    def __init__(self, evaluator: Any, patience: int, time_limit: float | None = None) -> None:
         if patience < 1:
             raise ValueError(f"EarlyStop: patience must be at least 1 epoch, got {patience}.")
+        if time_limit is not None and time_limit <= 0:
+            raise ValueError(f"EarlyStop: time_limit must be a positive number of seconds, got {time_limit}.")
         self.evaluator = evaluator
         self.patience = patience
+        self.time_limit = time_limit
+        self._started = self._epoch_started = 0.0
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer."""
-        engine.add_event_handler(Events.STARTED, self)
+        engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._check_time)
+
+    def _start(self, engine: Engine) -> None:
+        self._started = self._epoch_started = time.monotonic()
+        self(engine)
+
+    def _check_time(self, engine: Engine) -> None:
+        now = time.monotonic()
+        spent, epoch = now - self._started, now - self._epoch_started
+        self._epoch_started = now
+        if self.time_limit is not None and spent + epoch > self.time_limit:
+            logger.info(
+                "training stops after epoch %d: %.0f of %.0f seconds are over and an epoch takes %.0f.",
+                engine.state.epoch,
+                spent,
+                self.time_limit,
+                epoch,
+            )
+            engine.terminate()
 
     def __call__(self, engine: Engine) -> None:
         """Stop the engine when it is time."""

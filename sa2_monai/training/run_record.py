@@ -41,6 +41,7 @@ class RunRecord:
         configuration: switches of the run; its ``seed`` is recorded as that of the run.
         inputs: data list; its order counts.
         weights: weight file that the run uses or makes.
+        filename: name of the file; runs that share ``output_dir`` need different ones.
 
     Raises:
         OSError: when the file cannot be written.
@@ -52,8 +53,9 @@ class RunRecord:
         configuration: Mapping[str, Any],
         inputs: Sequence[Any] | None = None,
         weights: str | os.PathLike[str] | None = None,
+        filename: str = "run.json",
     ) -> None:
-        self.path = Path(output_dir) / "run.json"
+        self.path = Path(output_dir) / filename
         self.configuration = configuration
         self.inputs = inputs
         self.weights = weights

@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bundle_tools import WIDTH, failure, make_workflow, run
+from monai.engines import SupervisedEvaluator
 from PIL import Image
 
 from sa2_monai.data import read_image, read_label
@@ -146,6 +147,26 @@ def test_one_picture_and_a_list(bundle: str, trained: Trained, mixed: Path, tmp_
     listed = predict(bundle, root, tmp_path / "list.txt", tmp_path / "list")
     assert sorted(path.name for path in listed.iterdir()) == ["native.png", "wide.png"]
     assert np.array_equal(read_label(alone / "native.png"), read_label(listed / "native.png"))
+
+
+@pytest.mark.parametrize("run_id", ["run", ""])
+def test_predicts_once(
+    bundle: str, run_id: str, trained: Trained, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    original = SupervisedEvaluator.run
+    monkeypatch.setattr(SupervisedEvaluator, "run", lambda self: (calls.append(self), original(self))[1])
+    workflow = make_workflow(
+        *(bundle, "inference", "sample"),
+        ckpt_dir=str(trained("windows") / "models"),
+        dataset_dir=str(pictures / "images"),
+        output_dir=str(tmp_path),
+    )
+    workflow.run_id = run_id
+    workflow.initialize()
+    workflow.run()
+    assert len(calls) == 1
+    assert len(list((tmp_path / "predictions").iterdir())) == 8
 
 
 def test_what_monai_label_runs(bundle: str, trained: Trained, pictures: Path) -> None:

@@ -137,7 +137,8 @@ def test_the_seed_decides(bundle: str, pictures: Path, tmp_path: Path) -> None:
 
 def test_the_schedule_follows_the_number_of_epochs(bundle: str, pictures: Path) -> None:
     """MONAI Label overrides nothing but ``train#trainer#max_epochs``."""
-    for overrides in ({"train#trainer#max_epochs": 7}, {"max_epochs": 7}):
+    courses = []
+    for overrides in ({"train#trainer#max_epochs": 7}, {"max_epochs": 7}, {"max_epochs": 9}):
         workflow = make_workflow(bundle, "train", "sample", dataset_dir=str(pictures), **overrides)
         scheduler, optimizer = (workflow.parser.get_parsed_content(name) for name in ("lr_scheduler", "optimizer"))
         rates = []
@@ -145,9 +146,9 @@ def test_the_schedule_follows_the_number_of_epochs(bundle: str, pictures: Path) 
             rates.append(optimizer.param_groups[0]["lr"])
             optimizer.step()
             scheduler.step()
-        assert rates == sorted(rates, reverse=True)
-        assert len(set(rates)) == 7
-        assert optimizer.param_groups[0]["lr"] == pytest.approx(rates[0])  # the period is over
+        courses.append(rates)
+    assert courses[0] == courses[1] != courses[2]
+    assert courses[0] == sorted(courses[0], reverse=True)  # the small data sets: one period, no restarts
 
 
 def test_pretrained_weights_are_the_start(bundle: str, trained: Trained, pictures: Path, tmp_path: Path) -> None:

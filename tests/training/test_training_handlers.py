@@ -57,6 +57,26 @@ def test_goes_on_counting_after_a_resume(tmp_path: Path, caplog: pytest.LogCaptu
     assert Late(4).run(tmp_path, 8, True, scores=SCORES).epochs == [7, 8]
 
 
+def test_stops_when_the_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = iter(range(0, 1000, 10))  # ten seconds between any two looks at it: an epoch takes ten
+    monkeypatch.setattr("sa2_monai.training.early_stop.time.monotonic", lambda: float(next(clock)))
+
+    def limited(max_epochs: int, resume: bool = False) -> Run:
+        run = Run(tmp_path, max_epochs, resume)
+        EarlyStop(run.evaluator, 50, time_limit=35).attach(run.trainer)
+        return run.run()
+
+    with caplog.at_level(logging.INFO):
+        assert limited(8).epochs == [1, 2, 3]
+    assert "training stops after epoch 3: 30 of 35 seconds are over and an epoch takes 10." in caplog.text
+    assert limited(8, resume=True).epochs == [4, 5, 6]
+    assert (tmp_path / "model.pt").is_file()
+    with pytest.raises(ValueError, match="time_limit must be a positive number of seconds, got 0"):
+        EarlyStop(None, 1, time_limit=0)
+
+
 def test_does_not_stop_without_a_validation(tmp_path: Path) -> None:
     assert Late(1).run(tmp_path, 4, validate=False).epochs == [1, 2, 3, 4]
     with pytest.raises(ValueError, match="patience must be at least 1"):

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import shlex
-import statistics
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ BUNDLE = ROOT / "bundles" / "sa2net"
 CONSOLE = "from sa2_monai.cli import main; raise SystemExit(main())"
 BATCH_SIZE = 4
 STEPS = 520
-BUDGET = 300  # seconds of training on a slow machine
+TIME_LIMIT = 330  # seconds of training, for slow machines
 
 
 def main() -> int:
@@ -32,7 +31,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         output, data, source = choose_data(args)
-        settings = describe(data, output, args)
+        settings = describe(data, args)
         train(output, data, settings, args)
         evaluate(output, data, settings)
         pictures = real_pictures(output)
@@ -66,11 +65,13 @@ def parse_arguments() -> argparse.Namespace:
         "--steps",
         type=int,
         metavar="N",
-        help=f"training steps of {BATCH_SIZE} patches (default: {STEPS}, fewer where they would take over {BUDGET} s)",
+        help=f"training steps of {BATCH_SIZE} patches (default: {STEPS}, stopped after {TIME_LIMIT} s)",
     )
     parser.add_argument("--fresh", action="store_true", help="train anew; the former weights are kept in previous/")
     args = parser.parse_args()
-    if args.steps is not None and args.steps < 1:
+    args.time_limit = TIME_LIMIT if args.steps is None else None
+    args.steps = STEPS if args.steps is None else args.steps
+    if args.steps < 1:
         parser.error("--steps must be at least 1")
     return args
 
@@ -98,7 +99,7 @@ def show_download(done: int, total: int | None) -> None:
     print(f"\r  {done / 1e6:.0f}{share} MB", end="", flush=True)
 
 
-def describe(data: Path, output: Path, args: argparse.Namespace) -> dict[str, Any]:
+def describe(data: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Values that the overlay cannot know: classes, and how many epochs make the wanted number of steps."""
     from sa2_monai.data import SECTIONS, load_datalist
 
@@ -116,11 +117,7 @@ def describe(data: Path, output: Path, args: argparse.Namespace) -> dict[str, An
     # All problems of the data are told here, before anything is written or trained.
     table = {"class_names": class_names, "label_values": label_values, "in_channels": 3}
     count = {section: len(load_datalist(data, section, **table)) for section in SECTIONS}["training"]
-    before = read_state(output)
-    if args.steps is None and before is not None and not args.fresh and before.get("data") == str(data):
-        epochs = before["max_epochs"]  # a second run must not measure the machine anew and find another number
-    else:
-        epochs = max(1, round((args.steps or affordable_steps(len(class_names))) / math.ceil(count / BATCH_SIZE)))
+    epochs = max(1, round(args.steps / math.ceil(count / BATCH_SIZE)))
     return {
         "class_names": class_names,
         "label_values": label_values,
@@ -128,29 +125,6 @@ def describe(data: Path, output: Path, args: argparse.Namespace) -> dict[str, An
         # Some sixteen validations are enough to choose an epoch from, and leave the time to the training.
         "val_interval": math.ceil(epochs / 16),
     }
-
-
-def affordable_steps(num_classes: int) -> int:
-    """``STEPS``, or as many as this machine can do in ``BUDGET`` seconds."""
-    import torch
-
-    from sa2_monai.networks import create_network
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    outputs = 1 if num_classes == 2 else num_classes
-    network = create_network("sa2net", in_channels=3, out_channels=outputs, base_channels=16).to(device).train()
-    x = torch.rand(BATCH_SIZE, 3, 128, 128, device=device)
-    seconds = []
-    for _ in range(6):
-        start = time.perf_counter()
-        sum(y.mean() for y in network(x)).backward()
-        seconds.append(time.perf_counter() - start)
-    # Loading, augmentation, the optimiser and the validations take about as long again as a third of the step.
-    steps = int(BUDGET / (1.33 * statistics.median(seconds[1:])))
-    if steps >= STEPS:
-        return STEPS
-    print(f"this machine is slow: {steps} training steps instead of {STEPS} (--steps {STEPS} insists)")
-    return max(1, steps)
 
 
 def read_state(output: Path) -> dict[str, Any] | None:
@@ -172,7 +146,7 @@ def train(output: Path, data: Path, settings: dict[str, Any], args: argparse.Nam
         return
     write_json(state, {**wanted, "trained": False})
     resume = before is not None and not args.fresh
-    bundle("training", [], output, data, settings, resume=resume)
+    bundle("training", [], output, data, settings, resume=resume, time_limit=args.time_limit)
     write_json(state, {**wanted, "trained": True})
 
 
