@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sa2_monai.cli.common import find_bundle
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run", "summarize", "table"]
@@ -187,14 +188,7 @@ def _read_setup(args: argparse.Namespace) -> Setup:
 
 
 def _find_configs(bundle: str | None) -> Path:
-    if bundle is None:
-        import sa2_monai
-
-        folder = Path(sa2_monai.__file__).resolve().parents[1] / "bundles" / "sa2net"
-        if not folder.is_dir():
-            raise UsageError("the following argument is required outside a checkout of the repository: --bundle")
-    else:
-        folder = Path(bundle).resolve()
+    folder = find_bundle(bundle)
     if not (folder / "configs").is_dir():
         raise FileNotFoundError(f"{folder} is not a bundle: it has no configs/. Give the folder of one with --bundle.")
     return folder / "configs"

@@ -63,7 +63,7 @@ NETWORKS = (
 # Distribution names. The first line is needed, the second belongs to the extras.
 DEPENDENCIES = (
     *("torch", "monai", "pytorch-ignite", "numpy", "scipy", "pillow", "PyYAML", "nibabel", "SimpleITK", "tensorboard"),
-    *("tqdm", "scikit-image", "onnx", "onnxscript", "onnxruntime", "jsonschema"),
+    *("tqdm", "fire", "scikit-image", "onnx", "onnxscript", "onnxruntime", "jsonschema"),
 )
 
 

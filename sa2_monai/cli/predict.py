@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.cli.common import find_bundle
 from sa2_monai.cli.info import NETWORKS
-from sa2_monai.cli.main import UsageError
 
 __all__ = ["CARRIED", "add_arguments", "run"]
 
@@ -126,14 +126,7 @@ def _positive(text: str) -> int:
 
 def _find_config(bundle: str | None) -> Path:
     """The inference configuration of the bundle that was asked for."""
-    if bundle is None:
-        import sa2_monai
-
-        folder = Path(sa2_monai.__file__).resolve().parents[1] / "bundles" / "sa2net"
-        if not folder.is_dir():
-            raise UsageError("the following argument is required outside a checkout of the repository: --bundle")
-    else:
-        folder = Path(bundle).resolve()
+    folder = find_bundle(bundle)
     for name in CONFIG_NAMES:
         if (folder / "configs" / name).is_file():
             return folder / "configs" / name

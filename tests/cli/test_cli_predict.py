@@ -118,10 +118,8 @@ def test_a_packaged_bundle_is_json(bundle: Path, pictures: Path, tmp_path: Path)
 def test_the_default_bundle_is_that_of_the_checkout(
     bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import sa2_monai
-
     checkout = tmp_path / "checkout"
-    monkeypatch.setattr(sa2_monai, "__file__", str(checkout / "sa2_monai" / "__init__.py"))
+    monkeypatch.setattr("sa2_monai.cli.common.__file__", str(checkout / "sa2_monai" / "cli" / "common.py"))
     arguments = ["predict", str(pictures / "b.jpg"), "--output", str(tmp_path / "out")]
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
