@@ -18,8 +18,9 @@ def test_report(tmp_path: Path) -> None:
     words = [
         "--size",
         "32",
-        "--base-channels",
-        "4",
+        "--network",
+        "sa2net",
+        "--memory",
         "--turns",
         "2",
         "--batch",
@@ -36,7 +37,7 @@ def test_report(tmp_path: Path) -> None:
         for work in ("inference", "training")
         for name in ("published", "published, channels_last", "sa2_monai")
     }
-    assert all(row["seconds"] > 0 and row["batch"] == 2 for row in rows.values())
+    assert all(row["seconds"] > 0 and row["batch"] == 2 and row["size"] == 32 for row in rows.values())
+    assert all(row["peak_mb"] > 0 for row in rows.values())
     assert rows["inference", "published"]["ratio"] == 1.0
-    assert report["machine"]["size"] == 32
-    assert result.stdout.count("| training |") == 3
+    assert result.stdout.count("| sa2net | 32 | training |") == 3

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmark of SA2-Net: ours against the published order of operations, on the same weights, in one run.
+"""Benchmark of the networks: ours against the published order of operations, on the same weights, in one run.
 
 The contestants take turns (A B C, A B C, ...), so that a busy machine slows all of them; the ratio is the median of the
 ratios within a turn. Before anything is timed, their outputs are compared. Peak memory is that of a fresh process.
@@ -8,9 +8,10 @@ ratios within a turn. Before anything is timed, their outputs are compared. Peak
 from __future__ import annotations
 
 import argparse
+import importlib
+import itertools
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,11 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from published_sa2net import PublishedSA2Net
+from torch import nn
 
-from sa2_monai.networks import SA2Net
+from sa2_monai.networks import create_network
 
 WORK = ("inference", "training")
+# Network: module and class of its published order of operations, published size of the image, channels, classes.
+NETWORKS = {
+    "sa2net": ("published_sa2net", "PublishedSA2Net", 224, 3, 1),
+}
 
 
 def main() -> int:
@@ -36,17 +41,16 @@ def main() -> int:
         return 0
     report: dict[str, Any] = {"machine": machine(args), "rows": []}
     print(json.dumps(report["machine"]))
-    print(f"\n| work | batch | contestant | median | published / this | peak memory |\n|{'---|' * 6}")
-    for work in args.work:
-        for batch in args.batch:
-            for row in compare(work, batch, args):
-                report["rows"].append(row)
-                memory = f"{row['peak_mb']:.0f} MB" if row["peak_mb"] else ""
-                print(
-                    f"| {work} | {batch} | {row['contestant']} | {row['seconds'] * 1000:.0f} ms | {row['ratio']:.2f} "
-                    f"| {memory} |",
-                    flush=True,
-                )
+    print(f"\n| network | size | work | batch | contestant | median | published / this | peak memory |\n|{'---|' * 8}")
+    for name, work, batch in itertools.product(args.network, args.work, args.batch):
+        for row in compare(name, work, batch, args):
+            report["rows"].append(row)
+            memory = f"{row['peak_mb']:.0f} MB" if row["peak_mb"] is not None else ""
+            print(
+                f"| {name} | {row['size']} | {work} | {batch} | {row['contestant']} | {row['seconds'] * 1000:.0f} ms "
+                f"| {row['ratio']:.2f} | {memory} |",
+                flush=True,
+            )
     if args.output:
         Path(args.output).write_text(json.dumps(report, indent=2) + "\n")
     return 0
@@ -56,9 +60,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools/benchmark", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, help="threads of torch; default: all cores")
-    parser.add_argument("--size", type=int, default=224, help="height and width of the image")
+    parser.add_argument("--network", nargs="+", choices=list(NETWORKS), default=list(NETWORKS), help="default: all")
+    parser.add_argument("--size", type=int, help="height and width of the image; default: the published one")
     parser.add_argument("--batch", type=int, nargs="+", default=[1], help="batch sizes")
-    parser.add_argument("--base-channels", type=int, default=64)
     parser.add_argument("--work", nargs="+", choices=WORK, default=list(WORK))
     parser.add_argument("--turns", type=int, default=7, help="counted turns, after one for warming up")
     parser.add_argument("--more", action="store_true", help="bfloat16 autocast and torch.compile as well")
@@ -83,16 +87,19 @@ def machine(args: argparse.Namespace) -> dict[str, Any]:
         "device": name,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "size": args.size,
-        "base_channels": args.base_channels,
     }
 
 
-def contestants(args: argparse.Namespace) -> dict[str, Callable[[torch.Tensor], Any]]:
+def contestants(name: str, args: argparse.Namespace) -> dict[str, Callable[[torch.Tensor], Any]]:
     """Published and ours on the same parameters; the first one is what the others are compared with."""
+    module, class_name, _, in_channels, out_channels = NETWORKS[name]
     torch.manual_seed(0)
-    network = SA2Net(base_channels=args.base_channels).to(args.device)
-    published = PublishedSA2Net(network)
+    network = create_network(name, in_channels=in_channels, out_channels=out_channels).to(args.device)
+    for norm in network.modules():  # statistics as after training: ours and theirs have to treat them alike
+        if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
+            norm.running_mean.uniform_(-0.1, 0.1)
+            norm.running_var.uniform_(0.5, 1.5)
+    published = getattr(importlib.import_module(module), class_name)(network)
     found: dict[str, Callable[[torch.Tensor], Any]] = {
         "published": published,
         "published, channels_last": lambda x: published(x.contiguous(memory_format=torch.channels_last)),
@@ -126,7 +133,8 @@ def once(function: Callable[[torch.Tensor], Any], x: torch.Tensor, work: str) ->
         with torch.inference_mode():
             function(x)
     else:
-        sum(y.float().mean() for y in function(x)).backward()
+        outputs = function(x)
+        sum(y.float().mean() for y in (outputs if isinstance(outputs, list) else [outputs])).backward()
     synchronise(x)
     return time.perf_counter() - start
 
@@ -136,29 +144,36 @@ def synchronise(x: torch.Tensor) -> None:
         torch.cuda.synchronize()
 
 
-def compare(work: str, batch: int, args: argparse.Namespace) -> list[dict[str, Any]]:
-    functions = contestants(args)
+def image(name: str, batch: int, args: argparse.Namespace) -> torch.Tensor:
+    size = args.size or NETWORKS[name][2]
+    return torch.rand(batch, NETWORKS[name][3], size, size, device=args.device)
+
+
+def compare(name: str, work: str, batch: int, args: argparse.Namespace) -> list[dict[str, Any]]:
+    functions = contestants(name, args)
     set_mode(functions, work)
-    x = torch.rand(batch, 3, args.size, args.size, device=args.device)
+    x = image(name, batch, args)
     if work == "inference":
         check_agreement(functions, x)
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(args.turns + 1):
-        for name, function in functions.items():
+        for contestant, function in functions.items():
             value = once(function, x, work)
             if turn:
-                seconds[name].append(value)
+                seconds[contestant].append(value)
     rows = []
-    for name, values in seconds.items():
+    for contestant, values in seconds.items():
         ratios = [a / b for a, b in zip(seconds["published"], values, strict=True)]
         rows.append(
             {
+                "network": name,
+                "size": x.shape[-1],
                 "work": work,
                 "batch": batch,
-                "contestant": name,
+                "contestant": contestant,
                 "seconds": statistics.median(values),
                 "ratio": statistics.median(ratios),
-                "peak_mb": memory_in_fresh_process(name, work, batch, args) if args.memory else None,
+                "peak_mb": memory_in_fresh_process(name, contestant, work, batch, args) if args.memory else None,
             }
         )
     return rows
@@ -173,27 +188,36 @@ def check_agreement(functions: dict[str, Callable[[torch.Tensor], Any]], x: torc
                 raise SystemExit(f"{name} differs from the published network by {difference}: nothing is timed")
 
 
-def memory_in_fresh_process(name: str, work: str, batch: int, args: argparse.Namespace) -> float:
-    words = ["--memory-of", name, "--work", work, "--batch", str(batch), "--device", args.device]
-    words += ["--size", str(args.size), "--base-channels", str(args.base_channels)]
-    words += ["--threads", str(torch.get_num_threads()), *(["--more"] if args.more else [])]
+def memory_in_fresh_process(name: str, contestant: str, work: str, batch: int, args: argparse.Namespace) -> float:
+    words = ["--memory-of", contestant, "--network", name, "--work", work, "--batch", str(batch)]
+    words += ["--device", args.device, "--threads", str(torch.get_num_threads())]
+    words += [*(["--size", str(args.size)] if args.size else []), *(["--more"] if args.more else [])]
     done = subprocess.run([sys.executable, __file__, *words], check=True, capture_output=True, text=True)
     return float(done.stdout.split()[-1])
 
 
-def peak_memory(name: str, args: argparse.Namespace) -> float:
-    """Megabytes that the work needs at most, above what the process had before it."""
-    functions = contestants(args)
+def peak_memory(contestant: str, args: argparse.Namespace) -> float:
+    """Megabytes that the work needs at most, above what the process held before it."""
+    functions = contestants(args.network[0], args)
     set_mode(functions, args.work[0])
-    x = torch.rand(args.batch[0], 3, args.size, args.size, device=args.device)
+    x = image(args.network[0], args.batch[0], args)
     if x.is_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        once(functions[name], x, args.work[0])
+        once(functions[contestant], x, args.work[0])
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    once(functions[name], x, args.work[0])
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+    # The peak that getrusage tells is that of the parent process, too. This one belongs to this process and can be
+    # set back.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status("VmRSS")
+    once(functions[contestant], x, args.work[0])
+    return status("VmHWM") - before
+
+
+def status(key: str) -> float:
+    """Megabytes of an entry of the process's status (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith(f"{key}:"))
 
 
 if __name__ == "__main__":
