@@ -6,12 +6,15 @@ Every tensor must be known; those that the network carries but never uses are le
 is written that says what they are: channels, how the network sees a picture, and the SHA-256 of both files.
 
 Example:
-  sa2-monai import-weights --network sa2net best_model_state_dict.pt models/model.pt
+  sa2-monai import-weights --network daeformer published.pth bundles/daeformer/models/model.pt
 """
 
 from __future__ import annotations
 
 import argparse
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +32,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--classes", metavar="NAMES", help="names in the order of the values, background first, e.g. background,nucleus"
     )
     parser.add_argument(
+        "--in-channels",
+        type=int,
+        metavar="N",
+        help="channels of the pictures (default: as the tensors say); 1 for grey pictures where the network repeats "
+        "the channel and has the tensors of 3: daeformer, hsaunet, msa2net",
+    )
+    parser.add_argument(
         "--roi-size",
         type=int,
         nargs=2,
-        default=[224, 224],
         metavar=("H", "W"),
-        help="size to which pictures were resized in training (default: 224 224)",
+        help="size to which pictures were resized in training (default: 512 512 for svanet, 224 224 for the others)",
     )
     parser.add_argument(
         "--channel-order",
         choices=("RGB", "BGR"),
-        help="order of colours in training (default: BGR for 3 input and 1 output channel, as published for MoNuSeg "
-        "and GlaS; else that of the bundle)",
+        help="order of colours in training (default: BGR for sa2net with 3 input and 1 output channel, as published "
+        "for MoNuSeg and GlaS; else that of the bundle)",
     )
     parser.add_argument("--force", action="store_true", help="replace OUT.pt when it is there")
 
@@ -56,11 +65,14 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         OSError: a missing or unreadable checkpoint, or an output that is there already or cannot be written.
-        ValueError: a checkpoint that is not entirely one of the network; the message lists every tensor.
+        ValueError: a checkpoint that is not entirely one of the network (the message lists every tensor), or options
+            that do not fit it.
     """
     output = Path(args.output)
     if output.exists() and not args.force:
         raise FileExistsError(f"{output} exists already. Choose another name, or replace it with --force.")
+
+    import torch
 
     from sa2_monai.networks import create_network
     from sa2_monai.weights import (
@@ -73,20 +85,26 @@ def run(args: argparse.Namespace) -> int:
         skipped_names,
     )
 
+    roi_size = _roi_size(args)
     tensors = read_checkpoint(args.published)
+    options = {} if args.in_channels is None else {"in_channels": args.in_channels}
     try:
-        converted = convert_published(args.network, tensors)
-        found = describe_published(args.network, tensors)
+        converted = convert_published(args.network, tensors, **options)
+        arguments = {**describe_published(args.network, tensors), **options}
     except ValueError as error:
         raise ValueError(f"{args.published}: {error}") from None
-    network = create_network(args.network, **found)
+    if args.network == "svanet":
+        arguments["img_size"] = roi_size[0]  # of its gates; no tensor tells it
+    with torch.device("meta"):  # the tensors themselves become its parameters
+        network = create_network(args.network, **arguments)
     check_state_dict(network, converted, args.published)
-    network.load_state_dict(converted, strict=True)
+    network.load_state_dict(converted, strict=True, assign=True)
 
-    info: dict[str, Any] = {"network": args.network, **found, "view": "whole", "roi_size": args.roi_size}
+    info: dict[str, Any] = {"network": args.network, **arguments, "view": "whole", "roi_size": roi_size}
     if args.classes:
-        info["class_names"] = _class_names(args.classes, found["out_channels"])
-    order = args.channel_order or ("BGR" if (found["in_channels"], found["out_channels"]) == (3, 1) else None)
+        info["class_names"] = _class_names(args.classes, arguments["out_channels"])
+    channels = (arguments["in_channels"], arguments["out_channels"])
+    order = args.channel_order or ("BGR" if args.network == "sa2net" and channels == (3, 1) else None)
     if order:
         info["channel_order"] = order
     info["source"] = {"file": Path(args.published).name, "sha256": sha256_of(args.published)}
@@ -94,14 +112,40 @@ def run(args: argparse.Namespace) -> int:
 
     skipped = skipped_names(args.network, tensors)
     values = sum(tensors[name].numel() for name in skipped)
+    used = len(tensors) - len(skipped)
+    joined = "" if used == len(converted) else f", put together to {len(converted)}"
     print(f"{args.published}: {len(tensors)} tensors of a published {args.network} checkpoint")
-    print(f"  converted  {len(converted)} tensors, {record['parameters']:,} values")
+    print(f"  converted  {used} tensors{joined}, {record['parameters']:,} values")
     print(f"  left out   {len(skipped)} tensors, {values:,} values that the network never uses")
-    print(f"  network    {', '.join(f'{key} {value}' for key, value in found.items())}; all tensors loaded into it")
-    height, width = args.roi_size
+    if skipped:
+        print(_table(skipped, indent=" " * 13))
+    print(f"  network    {', '.join(f'{key} {value}' for key, value in arguments.items())}; all tensors loaded into it")
+    height, width = roi_size
     print(f"  seen as    whole picture, resized to {height} x {width}; channel order {order or 'of the bundle'}")
     print(f"{output}: sha256 {record['sha256']}, {record['bytes']:,} bytes")
     return 0
+
+
+def _table(names: Sequence[str], indent: str) -> str:
+    """Parts of the network with the number of tensors in each."""
+    counts = Counter(".".join(name.split(".")[:2]) for name in names)
+    text = ", ".join(f"{part}\xa0{count}" for part, count in counts.items())  # no line ends between the two
+    return textwrap.fill(text, 120, initial_indent=indent, subsequent_indent=indent).replace("\xa0", " ")
+
+
+def _roi_size(args: argparse.Namespace) -> list[int]:
+    """Height and width to which training resized the pictures."""
+    facts = next(network for network in NETWORKS if network.name == args.network)
+    if args.roi_size is None:
+        return list(facts.published_size)
+    height, width = args.roi_size
+    if height < 1 or width < 1 or height % facts.size_divisor or width % facts.size_divisor:
+        raise ValueError(
+            f"--roi-size is {height} x {width}, but {args.network} takes positive multiples of {facts.size_divisor}."
+        )
+    if args.network == "svanet" and height != width:
+        raise ValueError(f"--roi-size is {height} x {width}, but svanet was published for square pictures alone.")
+    return [height, width]
 
 
 def _class_names(text: str, out_channels: int) -> list[str]:

@@ -22,7 +22,7 @@ __all__ = ["CARRIED", "add_arguments", "run"]
 
 # What a model knows about itself, under the ids that inference.yaml uses too.
 CARRIED = (
-    *("in_channels", "out_channels", "class_names", "base_channels"),
+    *("in_channels", "out_channels", "class_names", "base_channels", "deep_level", "img_size"),
     *("view", "roi_size", "overlap", "intensity", "channel_order"),
 )
 CONFIG_NAMES = ("inference.yaml", "inference.json")
@@ -68,9 +68,9 @@ def run(args: argparse.Namespace) -> int:
     output = check_writable(args.output).resolve()
     predictions = output / "predictions"
     _protect_inputs(cases, predictions)
-    carried = _read_carried(weights, bundle.name)
+    carried, network = _read_carried(weights, bundle.name)
     if carried.get("roi_size") is not None:
-        divisor = next((network.size_divisor for network in NETWORKS if network.name == bundle.name), 1)
+        divisor = next((entry.size_divisor for entry in NETWORKS if entry.name == network), 1)
         check_roi_size(carried["roi_size"], divisor)
 
     overrides: dict[str, Any] = {
@@ -149,20 +149,24 @@ def _protect_inputs(cases: list[dict[str, str]], predictions: Path) -> None:
             raise ValueError(f"the prediction of {case['image']} would overwrite it. Choose another --output folder.")
 
 
-def _read_carried(weights: Path, network: str) -> dict[str, Any]:
-    """Settings from the file beside the weights; empty, with a line that says so, when there is none."""
+def _read_carried(weights: Path, bundle: str) -> tuple[dict[str, Any], str]:
+    """Settings from the file beside the weights and the network's name.
+
+    There are no settings, and a line says so, when there is no such file.
+    """
     sidecar = weights.with_suffix(".json")
     if not sidecar.is_file():
         print(f"no {sidecar.name} beside {weights}: the bundle's own classes and view are used")
-        return {}
+        return {}, bundle
     from sa2_monai.weights import read_info
 
     info = read_info(weights)
+    network = info.get("network") or bundle
     # A folder of another name is a packaged bundle: there the names of the tensors decide.
     known = [entry.name for entry in NETWORKS]
-    if info.get("network") is not None and network in known and info["network"] != network:
+    if bundle in known and network != bundle:
         raise ValueError(
-            f"{weights} holds weights of the network {info['network']!r}, but the bundle is {network!r}. "
+            f"{weights} holds weights of the network {network!r}, but the bundle is {bundle!r}. "
             "Choose the bundle of that network with --bundle."
         )
     carried = {key: info[key] for key in CARRIED if info.get(key) is not None}
@@ -170,7 +174,7 @@ def _read_carried(weights: Path, network: str) -> dict[str, Any]:
         _refuse_code(value, key, sidecar)
     shown = ", ".join(f"{key} {carried[key]}" for key in ("class_names", "view", "roi_size") if key in carried)
     print(f"{sidecar}: {shown}")
-    return carried
+    return carried, network
 
 
 def _refuse_code(value: Any, key: str, sidecar: Path) -> None:

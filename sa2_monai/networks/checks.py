@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-__all__ = ["check_constructor"]
+from collections.abc import Sequence
+
+__all__ = ["check_constructor", "check_divides", "check_widths"]
 
 
 def check_constructor(name: str, spatial_dims: int, dropout: float, **positive: int) -> None:
@@ -28,3 +30,31 @@ def check_constructor(name: str, spatial_dims: int, dropout: float, **positive: 
     for argument, value in positive.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name}: {argument} must be a positive integer, got {value!r}.")
+
+
+def check_widths(name: str, argument: str, values: Sequence[int], length: int) -> tuple[int, ...]:
+    """The values of an argument that has one positive integer per stage.
+
+    Args:
+        name: class name for the message.
+        argument: its name.
+        values: what was given.
+        length: number of stages.
+
+    Raises:
+        ValueError: naming the argument, what was found and what is expected.
+    """
+    found = tuple(values) if isinstance(values, (list, tuple)) else ()
+    if len(found) != length or any(isinstance(v, bool) or not isinstance(v, int) or v < 1 for v in found):
+        raise ValueError(f"{name}: {argument} must be {length} positive integers, got {values!r}.")
+    return found
+
+
+def check_divides(name: str, argument: str, value: int, width: int, what: str = "the width") -> None:
+    """Refuse a number of heads that does not divide a width.
+
+    Raises:
+        ValueError: naming the argument, what was found and what is expected.
+    """
+    if width % value != 0:
+        raise ValueError(f"{name}: {argument} must divide {what} {width}, got {value}.")

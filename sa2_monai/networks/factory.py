@@ -7,11 +7,21 @@ from typing import Any
 
 from torch import nn
 
+from sa2_monai.networks.daeformer import DAEFormer
+from sa2_monai.networks.hsaunet import HSAUNet
+from sa2_monai.networks.msa2net import MSA2Net
 from sa2_monai.networks.sa2net import SA2Net
+from sa2_monai.networks.svanet import SvANet
 
 __all__ = ["NETWORKS", "create_network"]
 
-NETWORKS: dict[str, type[nn.Module]] = {"sa2net": SA2Net}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "daeformer": DAEFormer,
+    "hsaunet": HSAUNet,
+    "msa2net": MSA2Net,
+    "sa2net": SA2Net,
+    "svanet": SvANet,
+}
 
 
 def create_network(name: str, *, in_channels: int, out_channels: int, **options: Any) -> nn.Module:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sa2_monai.networks.blocks import ChannelLayerNorm, ConvNormReLU, double_conv
+from sa2_monai.networks.blocks import ChannelLayerNorm, ConvNormReLU, double_conv, in_parts
 from sa2_monai.networks.checks import check_constructor
 
 __all__ = ["SA2Net"]
@@ -247,6 +247,12 @@ class SA2Net(nn.Module):
         """Logits of the image ``x``; see the class for shapes."""
         if not torch.jit.is_tracing():
             self._check_input(x)
+        if torch.jit.is_scripting():
+            return self._forward(x)
+        found: torch.Tensor | list[torch.Tensor] = in_parts(self, self._forward, x)
+        return found
+
+    def _forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         if x.device.type == "cpu":
             x = x.contiguous(memory_format=torch.channels_last)  # oneDNN is faster so, and layer norm needs no copy
         x1 = self.stage1(x)  # (B, C, H, W)

@@ -11,7 +11,7 @@ from typing import Any
 from ignite.engine import Engine, Events
 from torch import nn
 
-from sa2_monai.weights import load_weights
+from sa2_monai.weights import load_pretrained, load_weights
 
 __all__ = ["LoadWeights"]
 
@@ -29,14 +29,21 @@ class LoadWeights:
         network: takes the weights.
         expected: settings that the sidecar of the weights must agree with, see
             :func:`sa2_monai.weights.load_weights`, which also tells the errors.
+        imagenet: take ImageNet weights for the encoder as well, see :func:`sa2_monai.weights.load_pretrained`. For
+            the start of a training only: a network with nothing but its encoder loaded predicts nonsense.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], network: nn.Module, expected: Mapping[str, Any] | None = None
+        self,
+        path: str | os.PathLike[str],
+        network: nn.Module,
+        expected: Mapping[str, Any] | None = None,
+        imagenet: bool = False,
     ) -> None:
         self.path = path
         self.network = network
         self.expected = expected
+        self.imagenet = imagenet
 
     def attach(self, engine: Engine) -> None:
         """Attach to a trainer or an evaluator."""
@@ -49,7 +56,17 @@ class LoadWeights:
                 "weights of %s are not loaded: the engine continues after epoch %d.", self.path, engine.state.epoch
             )
             return
-        info = load_weights(self.network, self.path, self.expected)
+        load = load_pretrained if self.imagenet else load_weights
+        info = load(self.network, self.path, self.expected)
+        if "imagenet" in info:
+            logger.info(
+                "loaded %s of %s into the encoder, %d tensors (sha256 %s); all else starts from scratch.",
+                info["imagenet"],
+                self.path,
+                info["tensors"],
+                info["sha256"],
+            )
+            return
         epoch, metric = info.get("epoch"), info.get("metric")
         known = (
             f" (epoch {epoch}, {info.get('metric_name', 'metric')} {metric:.4f})" if None not in (epoch, metric) else ""

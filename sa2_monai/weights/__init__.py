@@ -3,6 +3,7 @@
 
 from sa2_monai.weights.atomic import atomic_write, write_json
 from sa2_monai.weights.compare import check_info, check_state_dict
+from sa2_monai.weights.imagenet import load_encoder, load_pretrained
 from sa2_monai.weights.load import load_weights
 from sa2_monai.weights.published import convert_published, describe_published, skipped_names
 from sa2_monai.weights.read import read_checkpoint
@@ -15,6 +16,8 @@ __all__ = [
     "check_state_dict",
     "convert_published",
     "describe_published",
+    "load_encoder",
+    "load_pretrained",
     "load_weights",
     "plain",
     "read_checkpoint",

@@ -5,21 +5,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
-from sa2_monai.weights import sa2net
+from sa2_monai.weights import daeformer, hsaunet, msa2net, sa2net, svanet
 from sa2_monai.weights.state import plain, unwrap
 
-__all__ = ["CONVERTERS", "SETTINGS", "check_info", "check_state_dict"]
+__all__ = ["CONVERTERS", "SETTINGS", "check_finite", "check_info", "check_state_dict"]
 
-CONVERTERS = {"sa2net": sa2net}
-"""One module per network, all with the same functions and ``EVIDENCE``."""
+CONVERTERS: dict[str, ModuleType] = {
+    "daeformer": daeformer,
+    "hsaunet": hsaunet,
+    "msa2net": msa2net,
+    "sa2net": sa2net,
+    "svanet": svanet,
+}
+"""One module per network, all with the same functions and ``EVIDENCE``.
+
+Some have in addition ``GREY_AS_COLOUR`` (a network for one channel has the tensors of one for three), ``dead_names``
+(which published tensors are dead depends on the others) and ``MISTAKEN_FOR`` (notes about other networks' files).
+"""
 
 SETTINGS = (
-    *("network", "in_channels", "out_channels", "base_channels", "class_names"),
+    *("network", "in_channels", "out_channels", "base_channels", "deep_level", "img_size", "class_names"),
     *("view", "roi_size", "intensity", "channel_order"),
 )
 """What a sidecar and a configuration must agree on: the network, and how it sees an image."""
@@ -43,6 +54,19 @@ def check_state_dict(network: nn.Module, state_dict: Mapping[str, torch.Tensor],
         raise ValueError(_wrong_names(name, state_dict, expected, source))
     if shapes:
         raise ValueError(_wrong_shapes(name, shapes, state_dict, expected, source))
+    check_finite(state_dict, source)
+
+
+def check_finite(state_dict: Mapping[str, torch.Tensor], source: str) -> None:
+    """Refuse tensors with values that are not finite.
+
+    Args:
+        state_dict: tensors by name.
+        source: where they come from, for the message.
+
+    Raises:
+        ValueError: naming the tensors.
+    """
     bad = [k for k, value in state_dict.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
     if bad:
         raise ValueError(
@@ -60,10 +84,19 @@ def _wrong_names(
                 f"{source} is a published {other} checkpoint with its authors' tensor names. Convert it first: "
                 f"sa2-monai import-weights --network {other} {source} OUT.pt"
             )
-        if converter.describe(state_dict) and not converter.describe(expected):
+        theirs, ours = converter.describe(state_dict), converter.describe(expected)
+        if theirs and not ours:
             return (
                 f"{source} is a checkpoint of another network ({other}), this one is {name}. Give a {name} checkpoint."
             )
+        # An option that decides which tensors there are; the others change their shapes only.
+        options = [k for k in theirs if k in ours and k not in converter.EVIDENCE and theirs[k] != ours[k]]
+        if options:
+            facts = "; ".join(
+                f"the checkpoint was made with {k}={theirs[k]}, this {name} with {ours[k]}" for k in options
+            )
+            cure = ", ".join(f"{k}={theirs[k]}" for k in options)
+            return f"{source} does not fit: {facts}. Build the network with {cure}, or use another checkpoint."
     missing = [k for k in expected if k not in state_dict]
     unknown = [k for k in state_dict if k not in expected]
     common = len(expected) - len(missing)
@@ -84,7 +117,7 @@ def _wrong_shapes(
     for converter in CONVERTERS.values():
         theirs, ours = converter.describe(state_dict), converter.describe(expected)
         for key in theirs:
-            if key in ours and theirs[key] != ours[key]:
+            if key in converter.EVIDENCE and key in ours and theirs[key] != ours[key]:
                 tensor, axis, what = converter.EVIDENCE[key]
                 facts.append(
                     f"{tensor} has {state_dict[tensor].shape[axis]} {what}, this network has "

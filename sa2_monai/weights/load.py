@@ -27,8 +27,8 @@ def load_weights(
         network: takes the weights; may be wrapped by ``DistributedDataParallel`` or ``torch.compile``.
         path: file written by :func:`~sa2_monai.weights.save_weights`; any flat state dict with the network's names.
         expected: settings of the configuration that shall use the weights (view, roi_size, in_channels, out_channels,
-            class_names, intensity, channel_order, network, base_channels; others are ignored), compared with the
-            sidecar, where both state them.
+            class_names, intensity, channel_order, network, base_channels, deep_level, img_size; others are ignored),
+            compared with the sidecar, where both state them.
 
     Returns:
         The sidecar, see :func:`~sa2_monai.weights.read_info`; empty when there is none.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +14,9 @@ from sa2_monai.weights.compare import CONVERTERS
 
 __all__ = ["convert_published", "describe_published", "skipped_names"]
 
+# A tensor of the files of timm and torchvision -> whose encoder it is.
+_IMAGENET = {"stages.0.blocks.0.attn_block.attn.qkv.weight": "msa2net", "layer1.0.downsample.0.weight": "svanet"}
+
 
 def convert_published(name: str, state_dict: Mapping[str, torch.Tensor], **options: Any) -> dict[str, torch.Tensor]:
     """Rename the tensors of a published checkpoint to those of our network.
@@ -23,63 +26,83 @@ def convert_published(name: str, state_dict: Mapping[str, torch.Tensor], **optio
     Args:
         name: network, e.g. ``"sa2net"``.
         state_dict: published tensors by name, as :func:`~sa2_monai.weights.read_checkpoint` gives them.
-        options: arguments of the network's constructor. Channels and width are read from the tensors; one that is
-            given nevertheless must agree with them.
+        options: arguments of the network's constructor. What :func:`describe_published` reads from the tensors need
+            not be given, and must agree with them if it is; but ``in_channels=1`` is possible where the network
+            repeats one channel to three.
 
     Returns:
         State dict that ``create_network(name, ...)`` loads with ``strict=True``, in the network's order. The tensors
-        are those given, not copies.
+        are those given, not copies, but for those that are put together from several.
 
     Raises:
-        ValueError: for an unknown network name, and for a state dict with unknown tensors, missing tensors or wrong
-            shapes: the message lists every one of them.
+        ValueError: for an unknown network name; for options with which the network has parts that the published one
+            never has; and for a state dict with unknown tensors, missing tensors or wrong shapes: the message lists
+            every one of them.
     """
-    converter = _converter(name)
     found = describe_published(name, state_dict)
-    if other := [f"{k}={options[k]}, the tensors say {v}" for k, v in found.items() if options.get(k, v) != v]:
-        raise ValueError(f"not the {name} checkpoint that was asked for: {'; '.join(other)}.")
+    _check_options(name, found, options)
     with torch.device("meta"):  # names and shapes only
         # A tensor that would tell a number of channels may be missing: the list below has to say so.
         expected = create_network(name, **{"in_channels": 3, "out_channels": 1, **found, **options}).state_dict()
+    sources = _sources(name, expected, options)
 
     converted: dict[str, torch.Tensor] = {}
-    unknown, wrong = [], []
-    for theirs, value in state_dict.items():
-        if converter.is_dead(theirs):
+    wrong = []
+    for ours, names in sources.items():
+        if any(theirs not in state_dict for theirs in names):
             continue
-        ours = converter.published_to_ours(theirs)
-        if ours is None or ours not in expected:
-            unknown.append(theirs)
+        parts = [state_dict[theirs] for theirs in names]
+        wanted = expected[ours].shape
+        if fault := _fit(parts, wanted):
+            shapes = " and ".join(f"{n} {list(v.shape)}" for n, v in zip(names, parts, strict=True))
+            wrong.append(f"{shapes}, expected {fault}")
             continue
-        converted[ours] = value
-        if value.shape != expected[ours].shape:
-            wrong.append(f"{theirs} {list(value.shape)}, expected {list(expected[ours].shape)}")
-    missing = [converter.ours_to_published(ours) for ours in expected if ours not in converted]
-    kinds = {"unknown": unknown, "missing": missing, "wrong shape": wrong}
+        if wanted:  # a 1x1 convolution is a linear map of the channels; counters have no axes
+            parts = [value.reshape(value.shape[0], *wanted[1:]) for value in parts]
+        converted[ours] = parts[0] if len(parts) == 1 else torch.cat(parts)
+    used = {theirs for names in sources.values() for theirs in names}
+    explained = used.union(skipped_names(name, state_dict))
+    kinds = {
+        "unknown": [theirs for theirs in state_dict if theirs not in explained],
+        "missing": [theirs for names in sources.values() for theirs in names if theirs not in state_dict],
+        "wrong shape": wrong,
+    }
     if lines := [f"{kind}: {'; '.join(names)}" for kind, names in kinds.items() if names]:
         raise ValueError(
-            f"not a published {name} checkpoint with {_values(found)}:\n  " + "\n  ".join(lines) + "\n"
+            f"not a published {name} checkpoint with {_values({**found, **options})}:\n  " + "\n  ".join(lines) + "\n"
             "Nothing was converted: every tensor must be known. Is it a checkpoint of the published code, unmodified?"
         )
-    return {ours: converted[ours] for ours in expected}
+    return converted
 
 
-def describe_published(name: str, state_dict: Mapping[str, torch.Tensor]) -> dict[str, int]:
-    """Constructor arguments that the tensors of a published checkpoint tell.
+def describe_published(name: str, state_dict: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Constructor arguments that the tensors of a published checkpoint tell: all that differ between its checkpoints.
 
     Returns:
-        ``in_channels``, ``out_channels`` and, where the network has it, ``base_channels``; without those whose
-        tensor is missing.
+        ``in_channels``, ``out_channels`` and, where the network has it, ``base_channels`` (``sa2net``, ``svanet``) or
+        ``deep_level`` (``msa2net``); without those whose tensor is missing.
 
     Raises:
         ValueError: for an unknown network name, and when the tensors are not of that network.
     """
-    found: dict[str, int] = _converter(name).describe_published(state_dict)
+    found: dict[str, Any] = _converter(name).describe_published(state_dict)
     if not found:
         for other, converter in CONVERTERS.items():
+            if converter.describe_published(state_dict):
+                note = getattr(_converter(name), "MISTAKEN_FOR", {}).get(other, "")
+                raise ValueError(
+                    f"this is a published {other} checkpoint, not one of {name}: import it with --network {other}."
+                    f"{note}"
+                )
             if converter.describe(state_dict):
                 raise ValueError(
                     f"this is a state dict of our own {other}, not a published checkpoint: it needs no conversion."
+                )
+        for tensor, owner in _IMAGENET.items():
+            if tensor in state_dict:
+                raise ValueError(
+                    f"these are ImageNet weights for the encoder of {owner}, not a checkpoint of {name}: give the file "
+                    f"to the training of {owner} as 'pretrained', it needs no conversion."
                 )
         first = ", ".join(list(state_dict)[:4]) or "nothing"
         raise ValueError(f"not a published {name} checkpoint: its first tensors are {first}.")
@@ -93,7 +116,49 @@ def skipped_names(name: str, state_dict: Mapping[str, torch.Tensor]) -> list[str
         ValueError: for an unknown network name.
     """
     converter = _converter(name)
+    if hasattr(converter, "dead_names"):  # what is dead depends on the other tensors
+        return list(converter.dead_names(state_dict))
     return [theirs for theirs in state_dict if converter.is_dead(theirs)]
+
+
+def _check_options(name: str, found: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Refuse options that contradict the tensors."""
+    told = dict(found)
+    if getattr(_converter(name), "GREY_AS_COLOUR", False) and options.get("in_channels") == 1:
+        told.pop("in_channels", None)
+    if other := [f"{k}={options[k]}, the tensors say {v}" for k, v in told.items() if options.get(k, v) != v]:
+        raise ValueError(f"not the {name} checkpoint that was asked for: {'; '.join(other)}.")
+
+
+def _sources(name: str, expected: Iterable[str], options: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The published tensors that make each tensor of ours."""
+    converter = _converter(name)
+    sources, others = {}, []
+    for ours in expected:
+        try:
+            theirs = converter.ours_to_published(ours)
+        except KeyError:  # the tables end with the published configurations
+            others.append(ours)
+            continue
+        sources[ours] = [theirs] if isinstance(theirs, str) else list(theirs)
+    if others:
+        more = f" and {len(others) - 4} more" if len(others) > 4 else ""
+        raise ValueError(
+            f"with {_values(options)}, {name} has tensors that no published checkpoint has: {', '.join(others[:4])}"
+            f"{more}. Convert without these options."
+        )
+    return sources
+
+
+def _fit(parts: Sequence[torch.Tensor], wanted: torch.Size) -> str:
+    """Empty when the parts, put together on the first axis, have the shape; else the shape in words."""
+    shapes = [p.shape[:2] if p.ndim == 4 and len(wanted) == 2 and p.shape[2:] == (1, 1) else p.shape for p in parts]
+    if len(parts) == 1:
+        return "" if shapes[0] == wanted else str(list(wanted))
+    ranks = all(len(shape) == len(wanted) for shape in shapes)
+    if ranks and sum(s[0] for s in shapes) == wanted[0] and all(s[1:] == wanted[1:] for s in shapes):
+        return ""
+    return f"{list(wanted)} together"
 
 
 def _converter(name: str) -> ModuleType:
@@ -102,5 +167,5 @@ def _converter(name: str) -> ModuleType:
     return CONVERTERS[name]
 
 
-def _values(found: Mapping[str, int]) -> str:
+def _values(found: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in found.items())

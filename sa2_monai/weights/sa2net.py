@@ -56,11 +56,12 @@ _MODULES = _modules()
 _PUBLISHED = {ours: theirs for theirs, ours in _MODULES.items()}
 
 # Calculated by nothing: image-pyramid fusion and second gate (calls removed before release), unused convolutions.
-_DEAD_PREFIXES = (
-    *(f"Multi_scale_Fuse{k}." for k in range(1, 4)),
-    *(f"up{k}.AG.weight.{i}." for k in range(1, 5) for i in (0, 2)),
-    *(f"bottleneck.gcn{k}.dwconv{size}_1." for k in range(1, 5) for size in ("3x3", "5x5")),
-)
+_DEAD_MODULES = {
+    *(f"Multi_scale_Fuse{k}.{part}" for k in range(1, 4) for part in ("conv1", "conv2", "conv3")),
+    *(f"Multi_scale_Fuse{k}.{part}" for k in range(1, 4) for part in ("layernorm", "layernorm2")),
+    *(f"up{k}.AG.weight.{i}" for k in range(1, 5) for i in (0, 2)),
+    *(f"bottleneck.gcn{k}.dwconv{size}_1" for k in range(1, 5) for size in ("3x3", "5x5")),
+}
 
 EVIDENCE = {
     "in_channels": ("stage1.conv.weight", 1, "input channels"),
@@ -84,7 +85,8 @@ def ours_to_published(name: str) -> str:
 
 def is_dead(name: str) -> bool:
     """Whether the published tensor has no effect on any output."""
-    return name.startswith(_DEAD_PREFIXES)
+    module, _, leaf = name.rpartition(".")
+    return module in _DEAD_MODULES and leaf in ("weight", "bias")
 
 
 def describe(state_dict: Mapping[str, torch.Tensor]) -> dict[str, int]:

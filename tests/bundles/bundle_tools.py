@@ -16,6 +16,8 @@ BUNDLES = sorted(folder.name for folder in ROOT.iterdir() if (folder / "configs"
 # Overlays that are no data sets. EDITORS may reach into train# and validate#, and never follow inference.yaml.
 EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train")
 SHARED = ("ensemble", "paper")
+# Those that only inference.yaml can precede.
+PREDICTORS = ("inference_trt",)
 BASES = ("train", "inference")
 
 # A bundle on a small picture set and a slow machine.
@@ -54,7 +56,7 @@ def overlays(bundle: str) -> list[str]:
 
 
 def datasets(bundle: str) -> list[str]:
-    return [name for name in overlays(bundle) if name not in (*EDITORS, *SHARED)]
+    return [name for name in overlays(bundle) if name not in (*EDITORS, *SHARED, *PREDICTORS)]
 
 
 def merges(bundle: str) -> Iterator[Merge]:
@@ -72,6 +74,7 @@ def merges(bundle: str) -> Iterator[Merge]:
             ("inference",),
             ("inference", "paper"),
             ("inference", "ensemble"),
+            ("inference", "inference_trt"),
         ):
             if have.issuperset(rest):
                 yield Merge(bundle, (base, *dataset, *rest))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,22 @@ def test_a_folder_of_all_kinds(bundle: str, view: str, trained: Trained, mixed: 
     assert seen == {0, 1}
     # The same picture with 8 and 16 bits gives the same mask.
     assert np.array_equal(read_label(masks["grey"]), read_label(masks["deep"]))
+
+
+def test_without_tensorrt_its_overlay_changes_nothing(
+    bundle: str, trained: Trained, mixed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("TensorRT may be there")
+    root = trained("whole")
+    plain = predict(bundle, root, mixed, tmp_path / "plain", view="whole")
+    logger = logging.getLogger("monai.networks.trt_compiler")  # hands nothing on to the root
+    logger.addHandler(caplog.handler)
+    overlaid = predict(bundle, root, mixed, tmp_path / "trt", "inference_trt", view="whole")
+    logger.removeHandler(caplog.handler)
+    assert "trt_compile() has no effect" in caplog.text
+    for path in plain.rglob("*.png"):
+        assert np.array_equal(read_label(path), read_label(overlaid / path.relative_to(plain))), path.name
 
 
 def network_of(bundle: str, root: Path) -> torch.nn.Module:

@@ -95,7 +95,7 @@ def test_what_the_weights_carry_overrules_the_bundle(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The size at which the network looks comes from the weights: at 2 x 2 pixels the corner is the whole quarter."""
-    bundle = make_bundle(tmp_path / "coarse", {**INFO, "roi_size": [2, 2]})
+    bundle = make_bundle(tmp_path / "coarse", {**INFO, "network": "pixels", "roi_size": [2, 2]})
     assert main(["predict", "--bundle", str(bundle), str(pictures / "b.jpg"), "--output", str(tmp_path / "1")]) == 0
     (bundle / "models" / "model.json").unlink()
     capsys.readouterr()
@@ -198,6 +198,24 @@ def test_weights_of_another_network_or_window(
     assert "network 'daeformer', but the bundle is 'sa2net'" in message
     crooked = make_bundle(tmp_path / "two" / "sa2net", {**INFO, "roi_size": [100, 96]})
     assert "illegal window size" in failure(capsys, pictures, "--bundle", crooked, "--output", tmp_path / "out")
+
+
+def test_the_legal_sizes_are_those_of_the_network(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the network that the weights are of, whatever the folder is called."""
+    other = make_bundle(tmp_path / "packaged", {**INFO, "network": "hsaunet"})
+    message = failure(capsys, pictures, "--bundle", other, "--output", tmp_path / "out")
+    assert "must be a positive multiple of 112" in message
+
+
+def test_what_a_network_is_built_with_comes_from_the_weights(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bundle that has no such setting cannot build that network."""
+    bundle = make_bundle(tmp_path / "bundle", {**INFO, "network": "msa2net", "deep_level": "lka", "img_size": 32})
+    message = failure(capsys, pictures, "--bundle", bundle, "--output", tmp_path / "out")
+    assert "has no deep_level, img_size, which has to be set here" in message
 
 
 def test_a_bundle_without_the_ids(

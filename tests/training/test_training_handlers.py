@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from ignite.engine import Events
+from ignite.engine import Engine, Events
 from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator
 from monai.handlers import StatsHandler
 from torch import nn
 from training_setup import Run, Stop, items, same, tiny_network
 
+from sa2_monai.networks import create_network
 from sa2_monai.training import EarlyStop, LoadWeights, RunRecord
 from sa2_monai.weights import load_weights, save_weights, sha256_of
 
@@ -203,3 +204,29 @@ def test_unknown_versions_are_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(run_record, "_PACKAGES", {"monai": "no-such-distribution"})
     assert run_record._versions()["monai"] == "unknown"
+
+
+def test_imagenet_weights_start_a_training_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    small = {"encoder": "resnet14", "base_channels": 4, "img_size": 64, "aspp_channels": 4}
+    network = create_network("svanet", in_channels=3, out_channels=2, **small)
+    encoder = {name: value + 1 for name, value in network.get_submodule("encoder").state_dict().items()}
+    torch.save({**encoder, "fc.weight": torch.zeros(2, 2), "fc.bias": torch.zeros(2)}, tmp_path / "resnet.pth")
+    with pytest.raises(ValueError, match="tensor names agree"):
+        evaluator(network, [LoadWeights(tmp_path / "resnet.pth", network)]).run()
+    handler = LoadWeights(tmp_path / "resnet.pth", network, imagenet=True)
+    with caplog.at_level(logging.INFO):
+        handler(Engine(lambda *_: None))
+    assert torch.equal(network.get_parameter("encoder.conv1.weight"), encoder["conv1.weight"])
+    assert (
+        f"loaded torchvision's ResNet-50 of {tmp_path / 'resnet.pth'} into the encoder, {len(encoder)} ten"
+        in caplog.text
+    )
+    # weights of ours are taken as ever
+    save_weights(network.state_dict(), tmp_path / "model.pt", {"view": "whole"})
+    with pytest.raises(ValueError, match="view is 'whole', the configuration says 'windows'"):
+        LoadWeights(tmp_path / "model.pt", network, {"view": "windows"}, imagenet=True)(Engine(lambda *_: None))
+    LoadWeights(tmp_path / "model.pt", network, {"view": "whole"}, imagenet=True)(Engine(lambda *_: None))
+    with pytest.raises(FileNotFoundError, match=r"resnet50-11ad3fa6\.pth from https://"):
+        LoadWeights(tmp_path / "no.pth", network, imagenet=True)(Engine(lambda *_: None))
+    with pytest.raises(FileNotFoundError, match="Train first"):
+        LoadWeights(tmp_path / "no.pth", network)(Engine(lambda *_: None))

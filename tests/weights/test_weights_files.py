@@ -106,12 +106,15 @@ def test_weights_without_sidecar_are_loaded(saved: tuple[nn.Module, Path]) -> No
         ("in_channels", 4, "in_channels is 3, the configuration says 4"),
         ("out_channels", 2, "out_channels is 1, the configuration says 2"),
         ("base_channels", 64, "base_channels is 8, the configuration says 64"),
+        ("deep_level", "lka", "deep_level is 'dual', the configuration says 'lka'"),
+        ("img_size", 224, "img_size is 512, the configuration says 224"),
     ],
 )
 def test_settings_that_contradict_the_sidecar(
     key: str, value: object, text: str, saved: tuple[nn.Module, Path]
 ) -> None:
     network, path = saved
+    save_weights(network.state_dict(), path, {**INFO, **SEEN, "deep_level": "dual", "img_size": 512})
     with pytest.raises(ValueError, match=f"model.pt was trained with other settings: {text}"):
         load_weights(network, path, {**INFO, **SEEN, key: value})
 

@@ -28,7 +28,11 @@ from sa2_monai.networks import create_network
 WORK = ("inference", "training")
 # Network: module and class of its published order of operations, published size of the image, channels, classes.
 NETWORKS = {
+    "daeformer": ("published_daeformer", "PublishedDAEFormer", 224, 1, 9),
+    "hsaunet": ("published_hsaunet", "PublishedHSAUNet", 224, 3, 2),
+    "msa2net": ("published_msa2net", "PublishedMSA2Net", 224, 1, 9),
     "sa2net": ("published_sa2net", "PublishedSA2Net", 224, 3, 1),
+    "svanet": ("published_svanet", "PublishedSvANet", 512, 3, 2),
 }
 
 

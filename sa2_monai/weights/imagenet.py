@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ImageNet weights for the encoders of MSA2-Net and SvANet, from the files as published.
+
+The names of timm's MaxViT have not changed since the weights were published (October 2022). What may differ is the form
+of the linear layers of its attention blocks, which timm can build as 1x1 convolutions, and the container: timm's
+training script wraps the state dict.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from monai.utils import optional_import
+from torch import nn
+
+from sa2_monai.networks import MSA2Net, SvANet
+from sa2_monai.weights.compare import check_finite
+from sa2_monai.weights.load import load_weights
+from sa2_monai.weights.read import read_safely, tensors_in
+from sa2_monai.weights.save import sha256_of
+from sa2_monai.weights.state import unwrap
+
+__all__ = ["Source", "load_encoder", "load_pretrained", "source_of"]
+
+_CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model")  # of timm's training, the averaged weights first
+_COUNTER = "num_batches_tracked"
+_LISTED = 40  # names of each kind in a message
+
+
+class Source(NamedTuple):
+    """Where the weights of an encoder are published.
+
+    Attributes:
+        title: publisher and model.
+        files: exact file names with their addresses.
+        stem: name of the first convolution's weight.
+        classifier: names that belong to the classification of ImageNet alone.
+    """
+
+    title: str
+    files: str
+    stem: str
+    classifier: tuple[str, ...]
+
+
+_MAXVIT = Source(
+    title="timm's maxvit_rmlp_small_rw_224.sw_in1k",
+    files="maxvit_rmlp_small_rw_224_sw-6ef0ae4f.pth from https://github.com/rwightman/pytorch-image-models/releases/"
+    "download/v0.1-weights-maxx/maxvit_rmlp_small_rw_224_sw-6ef0ae4f.pth, or model.safetensors from "
+    "https://huggingface.co/timm/maxvit_rmlp_small_rw_224.sw_in1k",
+    stem="stem.conv1.weight",
+    classifier=("head.fc.weight", "head.fc.bias"),
+)
+# Blocks of layers 2 and 3, in which torchvision's ResNets with bottlenecks differ: name and file.
+_RESNETS = {
+    (4, 6): ("ResNet-50", "resnet50-11ad3fa6.pth"),
+    (4, 23): ("ResNet-101", "resnet101-cd907fc2.pth"),
+    (8, 36): ("ResNet-152", "resnet152-f82ba261.pth"),
+}
+
+
+def source_of(network: nn.Module) -> Source:
+    """Where ImageNet weights for the encoder of a network are published.
+
+    Args:
+        network: may be wrapped by ``DistributedDataParallel`` or ``torch.compile``.
+
+    Raises:
+        ValueError: for a network without such an encoder.
+    """
+    network = unwrap(network)
+    if isinstance(network, MSA2Net):
+        return _MAXVIT
+    if isinstance(network, SvANet):
+        depth = (len(network.encoder.layer2), len(network.encoder.layer3))
+        model, file = _RESNETS.get(depth, _RESNETS[4, 6])
+        return Source(
+            title=f"torchvision's {model}",
+            files=f"{file} from https://download.pytorch.org/models/{file}",
+            stem="conv1.weight",
+            classifier=("fc.weight", "fc.bias"),
+        )
+    raise ValueError(
+        f"{type(network).__name__} has no encoder with ImageNet weights: it is trained from scratch (pretrained: null) "
+        "or from its own weights. MSA2Net and SvANet have one."
+    )
+
+
+def load_encoder(network: nn.Module, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Load ImageNet weights into the encoder of a network: all tensors or none.
+
+    Tensors go by name, nothing is ever downloaded. The stem adapts to the number of input channels: SvANet sums its
+    kernels for one channel, which is the same as repeating a grey image; MSA2-Net keeps three there and repeats the
+    channel itself. For other numbers the kernels are repeated in turn and scaled by 3 / channels.
+
+    Args:
+        network: :class:`~sa2_monai.networks.MSA2Net` (MaxViT-small of timm, ``.pth`` or ``.safetensors``) or
+            :class:`~sa2_monai.networks.SvANet` (ResNet-50 of torchvision; ResNet-101 and 152 for an encoder of that
+            depth); may be wrapped by ``DistributedDataParallel`` or ``torch.compile``.
+        path: the file.
+
+    Returns:
+        What was loaded, for the log: ``imagenet`` (publisher and model), ``file``, ``sha256``, ``tensors`` (their
+        number) and ``left_out`` (names of the classifier's tensors).
+
+    Raises:
+        FileNotFoundError: when there is no such file, with its exact name, its address and where to put it.
+        OSError: when it cannot be read.
+        ValueError: for a network without such an encoder, for a damaged file, and for one that does not hold exactly
+            the encoder's tensors, with finite values.
+        ImportError: for a ``.safetensors`` file without the package of that name.
+    """
+    source, path = source_of(network), Path(path)
+    if not path.is_file():
+        raise _missing(source, path)
+    return _load(network, path, tensors_in(_inner(_content(path)), path))
+
+
+def load_pretrained(
+    network: nn.Module, path: str | os.PathLike[str], expected: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Load what a training shall start from: weights of ours, or ImageNet weights where the network can take them.
+
+    Args:
+        network: takes the weights; may be wrapped.
+        path: weight file of ours, or one that :func:`load_encoder` takes; its tensors tell which.
+        expected: see :func:`~sa2_monai.weights.load_weights`; ImageNet weights have no settings.
+
+    Returns:
+        What :func:`load_encoder` or :func:`~sa2_monai.weights.load_weights` returns.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError, ImportError: as those.
+    """
+    path = Path(path)
+    if isinstance(unwrap(network), (MSA2Net, SvANet)):
+        if not path.is_file():
+            raise _missing(source_of(network), path)
+        content = _inner(_content(path))
+        if _is_imagenet(content):
+            return _load(network, path, tensors_in(content, path))
+    return load_weights(network, path, expected)
+
+
+def _missing(source: Source, path: Path) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"{path} does not exist. For ImageNet weights get {source.files}; put the file there, or set pretrained to "
+        "where it is. For weights of your own give the path of a model.pt. With pretrained: null training starts from "
+        "scratch. Nothing is downloaded."
+    )
+
+
+def _content(path: Path) -> Any:
+    """What the file holds."""
+    if path.suffix != ".safetensors":
+        return read_safely(path)
+    load_file, available = optional_import("safetensors.torch", name="load_file")
+    if not available:
+        raise ImportError(f"{path} needs the package safetensors: python -m pip install 'sa2_monai[pretrained]'.")
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot read {path}: {error.strerror or error}.") from error
+    except Exception as error:  # the package has an exception of its own for damage
+        raise ValueError(
+            f"{path} is not a safetensors file or is damaged ({path.stat().st_size} bytes; {error}). Download it again."
+        ) from error
+
+
+def _inner(content: Any) -> Any:
+    """The state dict in a container."""
+    if isinstance(content, Mapping):
+        return next((content[key] for key in _CONTAINERS if isinstance(content.get(key), Mapping)), content)
+    return content
+
+
+def _is_imagenet(content: Any) -> bool:
+    """Whether the names are those of an encoder alone, as timm and torchvision publish them."""
+    names = content if isinstance(content, Mapping) else ()
+    return any(re.fullmatch(r"(module\.|_orig_mod\.)*(stem\.)?conv1\.weight", str(name)) for name in names)
+
+
+def _load(network: nn.Module, path: Path, tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Check everything, then load."""
+    source, encoder = source_of(network), unwrap(network).get_submodule("encoder")
+    expected = encoder.state_dict()
+    theirs = {
+        name: _fitted(value, expected[name].shape, name == source.stem) if name in expected else value
+        for name, value in tensors.items()
+        if name not in source.classifier
+    }
+    if not any(name.endswith(_COUNTER) for name in theirs):  # older files lack them, and nothing depends on them
+        theirs |= {name: torch.zeros((), dtype=torch.long) for name in expected if name.endswith(_COUNTER)}
+    kinds = {
+        "unknown": [f"{name} {list(value.shape)}" for name, value in theirs.items() if name not in expected],
+        "missing": [f"{name} {list(value.shape)}" for name, value in expected.items() if name not in theirs],
+        "wrong shape": [
+            f"{name} {list(tensors[name].shape)}, this network has {list(value.shape)}"
+            for name, value in expected.items()
+            if name in theirs and theirs[name].shape != value.shape
+        ],
+    }
+    if lines := [f"{kind}: {_first(names)}" for kind, names in kinds.items() if names]:
+        raise ValueError(
+            f"{path} does not hold the weights of this encoder ({source.title}):\n  " + "\n  ".join(lines) + "\n"
+            f"Nothing was loaded. Get {source.files}, and build the network with its published widths and depths."
+        )
+    check_finite(theirs, str(path))
+    encoder.load_state_dict(theirs, strict=True)
+    return {
+        "imagenet": source.title,
+        "file": path.name,
+        "sha256": sha256_of(path),
+        "tensors": len(expected),
+        "left_out": [name for name in source.classifier if name in tensors],
+    }
+
+
+def _fitted(value: torch.Tensor, wanted: torch.Size, is_stem: bool) -> torch.Tensor:
+    """A tensor in the form that the network wants, where there is one; else as it is."""
+    if value.shape == wanted:
+        return value
+    if value.ndim == 4 and value.shape[2:] == (1, 1) and value.shape[:2] == wanted:  # a linear layer as a convolution
+        return value.flatten(1)
+    if is_stem and value.ndim == 4 and value.shape[1] == 3:
+        channels = wanted[1]
+        if channels == 1:
+            return value.sum(1, keepdim=True)
+        return value.repeat(1, -(-channels // 3), 1, 1)[:, :channels] * (3 / channels)
+    return value
+
+
+def _first(names: list[str]) -> str:
+    return "; ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
