@@ -3,8 +3,8 @@
 
 Tu et al.: "MaxViT: Multi-Axis Vision Transformer", ECCV 2022, https://arxiv.org/abs/2204.01697, in the variant whose
 ImageNet weights timm publishes as ``maxvit_rmlp_small_rw_224.sw_in1k``. The names of modules are timm's, so that those
-weights load by name (:mod:`sa2_monai.weights.maxvit`). Maps are held with the channel last: then the convolutions, the
-layer normalisations and the matrix products all work on the same memory.
+weights load by name (:func:`sa2_monai.weights.load_encoder`). Maps are held with the channel last: then the
+convolutions, the layer normalisations and the matrix products all work on the same memory.
 """
 
 from __future__ import annotations

@@ -234,6 +234,8 @@ class MSA2Net(nn.Module):
         self.level0 = DecoderLevel(c0, SpatialAttentionGate(c0), large_kernel(c0), True, head, use_checkpoint)
         for level in (self.level3, self.level2, self.level1, self.level0):
             init_xavier(level)
+        # The memory format in which the kernels are read; else they would be copied at each call.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _check_input(self, x: torch.Tensor) -> None:
         shape = list(x.shape)

@@ -451,8 +451,8 @@ class SvANet(nn.Module):
         return logits
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.device.type == "cpu":
-            x = x.contiguous(memory_format=torch.channels_last)  # oneDNN is faster so
+        if x.device.type == "cpu" and not self.training:
+            x = x.contiguous(memory_format=torch.channels_last)  # faster forwards, but slower backwards
         height, width = x.shape[2], x.shape[3]
         maps = self.encoder(x)  # C, 4C, 8C, 16C, 32C channels at 1/2, 1/4, 1/8, 1/16, 1/32
         for i, branch in enumerate(self.branches):

@@ -12,12 +12,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from goldens import fill
-from networks.base_tester import BaseNetworkTester, golden, published_state
+from networks.base_tester import BaseNetworkTester, golden
 
 from sa2_monai.networks import SvANet, create_network
-from sa2_monai.networks.blocks import pooling_matrix
+from sa2_monai.networks.blocks import ConvUnit, fast_conv, pooling_matrix
 from sa2_monai.networks.svanet import ASPP, DilatedUnit, MonteCarloGate, ScaleVariantAttention
-from sa2_monai.weights import convert_published
 
 SMALL = {
     "encoder": "resnet14",
@@ -88,31 +87,29 @@ class TestSvANet(BaseNetworkTester):
         assert len(network.state_dict()) == 1148
 
     @pytest.mark.parametrize("training", [False, True])
-    def test_small_golden(self, training: bool) -> None:
+    def test_small_golden(self, training: bool, published: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
         """Evaluation, and the stochastic modules in their training branch with the draws of the golden file."""
         description, arrays = golden("svanet")
-        network = create_network("svanet", in_channels=3, out_channels=2, img_size=128).double().eval()
-        network.load_state_dict(convert_published("svanet", published_state("svanet")))
+        for path in published.guidance.paths:  # all that img_size=128 changes
+            monkeypatch.setattr(path.attention, "grid", {1: 8, 2: 4, 3: 4}[path.target])
         found: dict[str, torch.Tensor] = {}
-        handles = [
-            network.guidance.paths[2].register_forward_hook(
-                lambda _m, _i, y: found.update({"small.guidance.1to4": y[0] * y[1]})
-            ),
-            network.guidance.register_forward_hook(
-                lambda _m, _i, y: found.update({"small.guided.stage4": y[3].clone()})
-            ),
-            network.decoder[3].register_forward_hook(lambda _m, _i, y: found.update({"small.decoder.stage1": y})),
-        ]
-        if training:
-            for handle in handles:
-                handle.remove()
-            force_draws(network)
+        handles = force_draws(published, monkeypatch) if training else []
+        for key, (module, change) in self.GOLDEN_MAPS.items():
+            if f"small.{key}" in arrays and not training:
+
+                def keep(_m: Any, _i: Any, y: Any, key: str = f"small.{key}", change: Any = change) -> None:
+                    found[key] = change(y)
+
+                handles.append(published.get_submodule(module).register_forward_hook(keep))
         x = torch.from_numpy(fill.image(description["small"]["config"]["seed"], (2, 3, 128, 128)))
         with torch.no_grad():
-            found["small.train_forced.logits" if training else "small.logits"] = network(x)
+            found["small.train_forced.logits" if training else "small.logits"] = published(x)
+        for handle in handles:
+            handle.remove()
         assert len(found) == (1 if training else 4)
         for key, value in found.items():
             text = description["small"]["outputs"][key]["slice"]
+            assert set(text) <= set("[]., :0123456789"), text
             difference = np.abs(eval(f"value.numpy(){text}", {"value": value}) - arrays[key]).max()
             assert difference <= 1e-6 * np.abs(arrays[key]).max(), key
 
@@ -186,7 +183,7 @@ class TestSvANet(BaseNetworkTester):
             assert not torch.equal(before, network.eval()(x))
 
 
-def force_draws(network: torch.nn.Module) -> None:
+def force_draws(network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The draws of ``small.train_forced``: the top left of 2 x 2 cells, and map (row + column) mod n."""
 
     def cell(_m: Any, args: tuple[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -199,10 +196,13 @@ def force_draws(network: torch.nn.Module) -> None:
         r = torch.arange(module.grid)
         return args[0], (r[:, None] + r) % len(args[0])
 
+    handles = []
     for module in network.modules():
         if isinstance(module, (MonteCarloGate, ScaleVariantAttention)):
-            module.training = True
-            module.register_forward_pre_hook(cell if isinstance(module, MonteCarloGate) else diagonals)
+            monkeypatch.setattr(module, "training", True)
+            draws = cell if isinstance(module, MonteCarloGate) else diagonals
+            handles.append(module.register_forward_pre_hook(draws))
+    return handles
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
@@ -261,3 +261,52 @@ def test_taps_in_the_padding_are_left_out(size: tuple[int, int]) -> None:
 def test_context_of_one_image_in_evaluation() -> None:
     with torch.no_grad():
         assert ASPP(4, 3, (1, 2), 0.1, 1e-3).eval()(torch.rand(1, 4, 1, 1)).shape == (1, 3, 1, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("method", "channels", "filters", "size", "stride"),
+    [
+        ("product", 512, 1024, (3, 5), 1),
+        ("product", 512, 1024, (6, 4), 2),
+        ("winograd", 256, 264, (24, 26), 1),
+        ("direct", 256, 264, (24, 27), 1),
+        ("direct", 8, 8, (24, 26), 1),
+        ("direct", 8, 8, (4, 4), 1),
+    ],
+)
+def test_wide_3x3_convolution(
+    method: str,
+    channels: int,
+    filters: int,
+    size: tuple[int, int],
+    stride: int,
+    dtype: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each way of calculating it, in parts, too, against the plain convolution and normalisation."""
+    torch.manual_seed(0)
+    unit = ConvUnit(channels, filters, 3, stride=stride, activation="none").to(dtype).eval()
+    x = torch.randn(2, channels, *size, dtype=dtype)
+    with torch.no_grad():
+        unit.norm.running_mean.uniform_(-0.2, 0.2)
+        unit.norm.running_var.uniform_(0.5, 1.5)
+        assert fast_conv._method(x, unit.conv.weight, stride) == method
+        assert fast_conv.conv3x3_gains(x, unit.conv.weight, stride) == (method != "direct")
+        expected = unit.norm(unit.conv(x))
+        tolerance = 1e-12 if dtype == torch.float64 else 3e-6
+        torch.testing.assert_close(unit(x), expected, rtol=tolerance, atol=tolerance)
+        monkeypatch.setattr(fast_conv, "_BAND", 16 * 8 * channels * 2 * size[1])
+        monkeypatch.setattr(fast_conv, "_WEIGHTS", 16 * 8 * channels * 100)
+        torch.testing.assert_close(unit(x), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_plain_convolution_wherever_the_fast_one_does_not_belong() -> None:
+    x, weight = torch.randn(1, 256, 24, 24), torch.randn(256, 256, 3, 3)
+    assert not fast_conv.conv3x3_gains(x, weight), "gradients"
+    with torch.no_grad():
+        assert fast_conv.conv3x3_gains(x, weight)
+        assert not fast_conv.conv3x3_gains(x, torch.randn(256, 256, 1, 1))
+        assert not fast_conv.conv3x3_gains(x.bfloat16(), weight.bfloat16())
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert not fast_conv.conv3x3_gains(x, weight)

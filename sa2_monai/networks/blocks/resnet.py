@@ -23,7 +23,7 @@ class ResNetEncoder(ResNet):
     """ResNet with bottlenecks, stride in the 3x3 convolution ("v1.5"), without its classifier.
 
     Layers, names and shapes are those of torchvision, whose checkpoints it loads without ``fc.*``
-    (:func:`sa2_monai.weights.load_resnet`).
+    (:func:`sa2_monai.weights.load_encoder`).
 
     Args:
         name: one of :data:`RESNET_DEPTHS`.

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sa2_monai.networks.blocks.conv3x3 import conv3x3, conv3x3_gains
+from sa2_monai.networks.blocks.fast_conv import conv3x3, conv3x3_gains
 from sa2_monai.networks.blocks.norms import norm_affine
 
 __all__ = ["ConvUnit", "UpConvUnit"]
@@ -22,7 +22,7 @@ class ConvUnit(nn.Module):
 
     In evaluation mode the normalisation of narrow units is folded into the convolution at each call: the same numbers
     up to rounding, one pass over the map less, and nothing to undo when training goes on. On a CPU, 3x3 convolutions
-    of wide units take :func:`~sa2_monai.networks.blocks.conv3x3.conv3x3`.
+    of wide units take :func:`~sa2_monai.networks.blocks.fast_conv.conv3x3`.
 
     Args:
         in_channels: channels of the input.

@@ -54,7 +54,7 @@ def conv3x3(
 
     Args:
         x: ``(B, C, H, W)``, fast in channels_last memory.
-        weight: ``(D, C, 3, 3)``, likewise.
+        weight: ``(D, C, 3, 3)``, fast in contiguous memory.
         scale: ``(D,)``.
         shift: ``(D,)``.
         stride: step of the convolution; H and W are multiples of it.
@@ -63,24 +63,25 @@ def conv3x3(
         ``(B, D, H / stride, W / stride)`` in channels_last memory.
     """
     padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))  # (B, H + 2, W + 2, C)
-    if _method(x, weight, stride) == "winograd":
-        y = _winograd(padded, weight, scale, shift)
-    else:
-        y = _product(padded, weight, stride).mul_(scale).add_(shift)
-    return y.permute(0, 3, 1, 2)
+    calculate = _winograd if _method(x, weight, stride) == "winograd" else _product
+    return calculate(padded, weight, scale, shift, stride).permute(0, 3, 1, 2)
 
 
-def _product(padded: torch.Tensor, weight: torch.Tensor, stride: int) -> torch.Tensor:
-    """Matrix product of the patches with the weights; ``(B, H + 2, W + 2, C)`` -> ``(B, H', W', D)``."""
+def _product(
+    padded: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, stride: int
+) -> torch.Tensor:
+    """Matrix product of patches and weights: ``(B, H + 2, W + 2, C)`` -> ``(B, H / stride, W / stride, D)``."""
     b, h, w, c = padded.shape
-    size = (b, (h - 3) // stride + 1, (w - 3) // stride + 1, 3, 3, c)
-    patches = padded.as_strided(size, (h * w * c, stride * w * c, stride * c, w * c, c, 1))
-    y = F.linear(patches.reshape(-1, 9 * c), weight.permute(0, 2, 3, 1).flatten(1))
-    return y.view(*size[:3], weight.shape[0])
+    size = (b, (h - 2) // stride, (w - 2) // stride)
+    patches = padded.as_strided((*size, c, 3, 3), (h * w * c, stride * w * c, stride * c, 1, w * c, c))
+    y = F.linear(patches.reshape(-1, 9 * c), weight.flatten(1)).view(*size, -1)
+    return y.mul_(scale).add_(shift)
 
 
-def _winograd(padded: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    """F(2x2, 3x3): ``(B, H + 2, W + 2, C)`` -> ``(B, H, W, D)``, H and W even.
+def _winograd(
+    padded: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, _stride: int
+) -> torch.Tensor:
+    """F(2x2, 3x3): ``(B, H + 2, W + 2, C)`` -> ``(B, H, W, D)``.
 
     In each tile of 4 x 4 pixels, which overlaps its neighbours by 2, and in each filter, 16 linear combinations are
     made; their products, summed over C, are combined to the 2 x 2 results of the tile.
@@ -98,7 +99,7 @@ def _winograd(padded: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, s
     group = max(1, _WEIGHTS // (bytes_per_channel * c))
     for first in range(0, d, group):
         chosen = slice(first, first + group)
-        u = of_filter @ weight[chosen].permute(2, 3, 0, 1).reshape(9, -1)
+        u = of_filter @ weight[chosen].reshape(-1, 9).t()
         u = u.view(16, -1, c).transpose(1, 2)  # (16, C, filters)
         for top in range(0, rows, step):
             band = slice(top, top + step)
