@@ -10,11 +10,12 @@ from sa2_monai.cli.main import UsageError
 __all__ = ["find_bundle"]
 
 
-def find_bundle(bundle: str | None) -> Path:
-    """The bundle folder that ``--bundle`` names; ``bundles/sa2net`` of the checkout without it.
+def find_bundle(bundle: str | None, network: str = "sa2net") -> Path:
+    """The bundle folder that ``--bundle`` names; ``bundles/<network>`` of the checkout without it.
 
     Args:
         bundle: value of the option.
+        network: name of the network whose bundle is wanted.
 
     Returns:
         The folder, absolute; whether it holds a bundle is for the command to check.
@@ -24,7 +25,7 @@ def find_bundle(bundle: str | None) -> Path:
     """
     if bundle is not None:
         return Path(bundle).resolve()
-    folder = Path(__file__).resolve().parents[2] / "bundles" / "sa2net"
+    folder = Path(__file__).resolve().parents[2] / "bundles" / network
     if not folder.is_dir():
         raise UsageError("the following argument is required outside a checkout of the repository: --bundle")
     return folder

@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare predictions with reference masks and print the table.
 
-Cases are paired by file name without extension. With --output the table per case (CSV), the summary (JSON), the printed
-table and overlay pictures of the worst, median and best cases are written.
+Cases are paired by file name without extension; a folder of nnU-Net works as it is. With --output the table per case
+(CSV), the summary (JSON), a report to look at (HTML), the printed table, overlay pictures of the worst, median and best
+cases and a record of the run are written. The exit code is 1 when a case failed or a limit (--fail-under, --fail-over)
+was not kept; the files are written all the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import time
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
+
+from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
 
@@ -28,12 +36,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes",
         type=_names,
-        default=["background", "foreground"],
         metavar="NAMES",
-        help="names in the order of the values, background first, e.g. background,nucleus",
+        help="names in the order of the values, background first, e.g. background,nucleus (default: those of a "
+        "dataset.json beside the predictions or references, else background,foreground)",
     )
     parser.add_argument("--output", "-o", metavar="DIR", help="folder for CSV, JSON, table and overlay pictures")
     parser.add_argument("--images", metavar="DIR", help="folder of the images, for the overlay pictures")
+    parser.add_argument(
+        "--compare", metavar="DIR", help="predictions of a second model: paired differences with interval and test"
+    )
+    parser.add_argument(
+        "--groups", metavar="FILE", help="CSV table with the columns case and patient; patients are drawn as a whole"
+    )
+    parser.add_argument(
+        "--fail-under",
+        action="append",
+        default=[],
+        metavar="LIMIT",
+        help="exit with 1 when a mean is smaller, e.g. dice=0.85 or dice:liver=0.9; may be repeated",
+    )
+    parser.add_argument(
+        "--fail-over",
+        action="append",
+        default=[],
+        metavar="LIMIT",
+        help="exit with 1 when the mean of a distance is larger, e.g. hd95=10; missed structures have none, so combine "
+        "it with a limit for dice, or with --empty worst and hd95_worst=10",
+    )
+    parser.add_argument(
+        "--instances",
+        choices=("auto", "numbers", "components"),
+        nargs="?",
+        const="auto",
+        help="also detection F1 and panoptic quality of single objects: files hold their 'numbers', or what is "
+        "connected in them ('components'); 'auto' decides for every file",
+    )
     parser.add_argument("--protocol", choices=("clinical", "paper"), default="clinical", help="(default: clinical)")
     parser.add_argument("--family", choices=FAMILIES, help="family of the paper protocol")
     parser.add_argument("--grid", type=int, nargs="+", metavar="N", help="grid of the paper protocol, rows and columns")
@@ -58,7 +95,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default: 0)")
     parser.add_argument("--prediction-suffix", default="", metavar="TEXT", help="ending of prediction names, e.g. _seg")
     parser.add_argument("--reference-suffix", default="", metavar="TEXT", help="ending of reference names, e.g. _anno")
-    parser.add_argument("--allow-resample", action="store_true", help="resample predictions onto the reference grid")
+    parser.add_argument(
+        "--resample",
+        "--allow-resample",
+        dest="allow_resample",
+        action="store_true",
+        help="bring predictions of another grid onto that of the reference (nearest neighbour)",
+    )
     parser.add_argument("--strict", action="store_true", help="fail when a case has no prediction")
     parser.add_argument("--overlays", type=int, default=3, metavar="N", help="pictures of each kind (default: 3)")
 
@@ -70,15 +113,67 @@ def run(args: argparse.Namespace) -> int:
         args: the parsed arguments of :func:`add_arguments`.
 
     Returns:
-        0. Failures are raised.
+        0 when all is well; 1 when a case failed or a limit was not kept.
 
     Raises:
         OSError: a folder or file is missing, or the output folder cannot be written.
+        UsageError: limits that are none, or a comparison that cannot be.
         ValueError: masks or options that do not fit; the message names the file and the cure.
     """
-    from sa2_monai.evaluation import evaluate
-    from sa2_monai.evaluation.report import save_report
+    from sa2_monai.evaluation.limits import check_limits, parse_limits
 
+    try:
+        limits = [*parse_limits(args.fail_under, lowest=True), *parse_limits(args.fail_over, lowest=False)]
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if args.compare and len(args.predictions) > 1:
+        raise UsageError("--compare takes one folder of predictions on either side")
+
+    from sa2_monai.evaluation import compare, evaluate
+    from sa2_monai.evaluation.class_names import find_classes
+    from sa2_monai.evaluation.groups import read_groups
+    from sa2_monai.evaluation.report import save_report
+    from sa2_monai.evaluation.table import format_comparison
+
+    started, clock = _now(), _Clock()
+    predictions = args.predictions[0] if len(args.predictions) == 1 else args.predictions
+    if args.classes is None:
+        found = find_classes(predictions, args.references)
+        args.classes = found if found is not None else ["background", "foreground"]
+    names = list(args.classes.values()) if isinstance(args.classes, dict) else args.classes
+    for limit in limits:
+        if limit.name is not None and limit.name not in names:
+            raise UsageError(f"limit {limit}: there is no class {limit.name!r}, expected one of {', '.join(names)}")
+    options = _options(args)
+    if args.groups:
+        options["groups"] = read_groups(args.groups)
+    result = evaluate(predictions, args.references, args.classes, args.protocol, **options)
+    clock.lap("evaluate")
+    result.summary["limits"] = check_limits(result.summary, limits)
+    failed = bool(result.failed)
+    print(result.table())
+    comparison = second = None
+    if args.compare:
+        second = evaluate(args.compare, args.references, args.classes, args.protocol, **options)
+        comparison = compare(result, second, **_comparable(result, args))
+        failed = failed or bool(second.failed)
+        clock.lap("compare")
+        print(f"\n{format_comparison(comparison)}")
+    if args.output:
+        settings = {key: value for key, value in vars(args).items() if key not in ("command", "debug")}
+        paths = save_report(result, args.output, overlays=args.overlays, comparison=comparison, settings=settings)
+        clock.lap("report")
+        paths["manifest"] = _write_manifest(args.output, (result, second), settings, (started, _now()), clock)
+        print(f"\nPer case:  {paths['csv']}\nSummary:   {paths['json']}\nTable:     {paths['table']}")
+        print(f"Report:    {paths['html']}\nRecord:    {paths['manifest']}")
+        if paths["overlays"]:
+            print(f"Pictures:  {len(paths['overlays'])} in {paths['overlays'][0].parent}")
+    kept = all(limit["passed"] for limit in result.summary["limits"])
+    return 0 if kept and not failed else 1
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of :func:`sa2_monai.evaluation.evaluate` that both models of a comparison share."""
     paper: dict[str, Any] = {}
     if args.grid:
         paper["grid"] = args.grid[0] if len(args.grid) == 1 else args.grid
@@ -87,33 +182,61 @@ def run(args: argparse.Namespace) -> int:
     spacing = args.spacing
     if spacing is not None and len(spacing) == 1:
         spacing = spacing[0]
-    result = evaluate(
-        args.predictions[0] if len(args.predictions) == 1 else args.predictions,
-        args.references,
-        args.classes,
-        args.protocol,
-        family=args.family,
-        unit=args.unit,
-        tolerance=args.tolerance,
-        empty=args.empty,
-        bootstrap_samples=args.bootstrap,
-        seed=args.seed,
-        label_values=args.label_values,
-        spacing=spacing,
-        allow_missing=not args.strict,
-        allow_resample=args.allow_resample,
-        prediction_suffix=args.prediction_suffix,
-        reference_suffix=args.reference_suffix,
-        images=args.images,
-        paper=paper or None,
-    )
-    print(result.table())
-    if args.output:
-        paths = save_report(result, args.output, overlays=args.overlays)
-        print(f"\nPer case:  {paths['csv']}\nSummary:   {paths['json']}\nTable:     {paths['table']}")
-        if paths["overlays"]:
-            print(f"Pictures:  {len(paths['overlays'])} in {paths['overlays'][0].parent}")
-    return 0
+    return {
+        "family": args.family,
+        "unit": args.unit,
+        "tolerance": args.tolerance,
+        "empty": args.empty,
+        "bootstrap_samples": args.bootstrap,
+        "seed": args.seed,
+        "label_values": args.label_values,
+        "spacing": spacing,
+        "allow_missing": not args.strict,
+        "allow_resample": args.allow_resample,
+        "prediction_suffix": args.prediction_suffix,
+        "reference_suffix": args.reference_suffix,
+        "images": args.images,
+        "paper": paper or None,
+        "instances": args.instances,
+        "on_error": "continue",
+    }
+
+
+def _comparable(result: Any, args: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of the comparison: the metrics that the protocol has."""
+    metrics = ("dice", "jaccard", "nsd", "hd95")
+    return {
+        "metrics": [metric for metric in metrics if metric in result.summary["overall"]],
+        "bootstrap_samples": args.bootstrap,
+        "seed": args.seed,
+    }
+
+
+class _Clock:
+    """Seconds of the steps of a run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self.seconds[step], self._last = now - self._last, now
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _write_manifest(
+    folder: str, results: tuple[Any, Any], settings: dict[str, Any], times: tuple[str, str], clock: _Clock
+) -> Path:
+    from sa2_monai.evaluation.files import write_atomically
+    from sa2_monai.evaluation.manifest import MANIFEST_NAME, evaluation_manifest
+
+    document = evaluation_manifest(results[0], settings, *times, clock.seconds, results[1])
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
+    return write_atomically(Path(folder) / MANIFEST_NAME, text)
 
 
 def _names(text: str) -> list[str]:

@@ -63,7 +63,7 @@ NETWORKS = (
         size_divisor=16,
         checkpoints="DAE-Former trained by its authors' code, e.g. on Synapse (.pth, bare tensors)",
         encoder_weights=None,
-        bundle=None,
+        bundle="bundles/daeformer",
     ),
     NetworkInfo(
         name="hsaunet",
@@ -78,7 +78,7 @@ NETWORKS = (
         checkpoints="HSA-UNet trained by its authors' code, with or without the unused direction prior "
         "(.pth, bare tensors)",
         encoder_weights=None,
-        bundle=None,
+        bundle="bundles/hsaunet",
     ),
     NetworkInfo(
         name="msa2net",
@@ -94,7 +94,7 @@ NETWORKS = (
         "(.pth, bare tensors)",
         encoder_weights="timm's maxvit_rmlp_small_rw_224.sw_in1k (maxvit_rmlp_small_rw_224_sw-6ef0ae4f.pth or "
         "model.safetensors)",
-        bundle=None,
+        bundle="bundles/msa2net",
     ),
     NetworkInfo(
         name="sa2net",

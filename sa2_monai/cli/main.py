@@ -38,7 +38,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("info", "list the networks and the installed versions", "sa2_monai.cli.info"),
-    Command("sample", "make a small microscopy data set with exact masks", "sa2_monai.cli.sample"),
+    Command("sample", "make a small data set, pictures or volumes", "sa2_monai.cli.sample"),
     Command("predict", "segment pictures with a trained network", "sa2_monai.cli.predict"),
     Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
     Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a small data set of synthetic microscopy with exact masks, the same on every machine for a seed."""
+"""Make a small data set of synthetic microscopy or CT with exact masks, the same on every machine for a seed."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 __all__ = ["add_arguments", "run"]
+
+# Cases by part.
+_PICTURES = {"training": 48, "validation": 8, "test": 16}
+_VOLUMES = {"training": 12, "validation": 3, "test": 6}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,14 +20,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: parser of the command.
     """
-    parser.add_argument("output", metavar="OUT", help="folder for images/, labels/, instances/ and dataset.json")
+    parser.add_argument(
+        "output", metavar="OUT", help="folder for images/, labels/, dataset.json (pictures: instances/)"
+    )
+    parser.add_argument(
+        "--volumes", action="store_true", help="abdominal CT volumes with four organs (NIfTI) instead of nuclei (PNG)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed; the same seed gives the same pixels (default: 0)")
     parser.add_argument(
-        "--size", type=int, nargs="+", default=[256], metavar="N", help="side in pixels, or H W (default: 256)"
+        "--size",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="pictures: side in pixels, or H W (default: 256); with --volumes: least voxels along left, back and head "
+        "(default: 96 96 24)",
     )
-    parser.add_argument("--training", type=int, default=48, metavar="N", help="training images (default: 48)")
-    parser.add_argument("--validation", type=int, default=8, metavar="N", help="validation images (default: 8)")
-    parser.add_argument("--test", type=int, default=16, metavar="N", help="test images (default: 16)")
+    for part in _PICTURES:
+        parser.add_argument(
+            f"--{part}",
+            type=int,
+            metavar="N",
+            help=f"{part} cases (default: {_PICTURES[part]}; with --volumes {_VOLUMES[part]})",
+        )
     parser.add_argument("--force", action="store_true", help="write into a folder that holds other files")
 
 
@@ -38,25 +58,32 @@ def run(args: argparse.Namespace) -> int:
         UsageError: a number out of range.
         OSError: the folder holds something else or cannot be written.
     """
+    from sa2_monai import data
     from sa2_monai.cli.main import UsageError
-    from sa2_monai.data import make_sample, sample_is_current
 
-    if len(args.size) > 2:
-        raise UsageError(f"--size takes N or H W, found {len(args.size)} numbers")
-    options = {
-        "num_training": args.training,
-        "num_validation": args.validation,
-        "num_test": args.test,
-        "size": (args.size[0], args.size[-1]),
-    }
+    usual = _VOLUMES if args.volumes else _PICTURES
+    counts = {part: number if getattr(args, part) is None else getattr(args, part) for part, number in usual.items()}
+    make: Callable[..., Any]
+    is_current: Callable[..., bool]
+    options: dict[str, Any] = {f"num_{part}": number for part, number in counts.items()}
+    if args.volumes:
+        if args.size and len(args.size) != 3:
+            raise UsageError(f"--size takes three numbers of voxels with --volumes, found {len(args.size)}")
+        make, is_current, cases = data.make_sample_volumes, data.sample_volumes_are_current, "volumes"
+        options["size"] = tuple(args.size or (96, 96, 24))
+    else:
+        if args.size and len(args.size) > 2:
+            raise UsageError(f"--size takes N or H W, found {len(args.size)} numbers")
+        make, is_current, cases = data.make_sample, data.sample_is_current, "images"
+        options["size"] = (args.size[0], args.size[-1]) if args.size else (256, 256)
     try:
-        reused = sample_is_current(args.output, args.seed, **options)
+        reused = is_current(args.output, args.seed, **options)
     except ValueError as error:
         raise UsageError(str(error)) from error
     if reused:
         print(f"{args.output}: this sample is there already, complete and unchanged; reused")
     else:
-        make_sample(args.output, args.seed, force=args.force, **options)
-        counts = f"{args.training} training, {args.validation} validation and {args.test} test images"
-        print(f"{args.output}: {counts} of seed {args.seed}")
+        make(args.output, args.seed, force=args.force, **options)
+        numbers = f"{counts['training']} training, {counts['validation']} validation and {counts['test']} test {cases}"
+        print(f"{args.output}: {numbers} of seed {args.seed}")
     return 0

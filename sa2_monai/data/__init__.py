@@ -9,44 +9,74 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sa2_monai.data.datalist import DATASETS, SECTIONS, label_table, load_datalist, load_parts
+from sa2_monai.data.acdc import ACDC_CLASSES, ACDC_SPLITS
+from sa2_monai.data.archives import ARCHIVE_SUFFIXES, read_archive
+from sa2_monai.data.calibration import calibrate, orient
+from sa2_monai.data.datalist import DATASETS, SECTIONS, dataset_classes, label_table, load_datalist, load_parts
 from sa2_monai.data.download import DOWNLOADS, download
 from sa2_monai.data.imagelist import list_images
 from sa2_monai.data.pictures import PICTURE_SUFFIXES, picture_size, read_image, read_label
 from sa2_monai.data.splits import check_disjoint, kfold, split_test, write_splits
+from sa2_monai.data.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES
+from sa2_monai.data.volumelist import list_volumes
+from sa2_monai.data.volumes import Volume, read_volume, volume_header
 
 if TYPE_CHECKING:
+    from sa2_monai.data.archive_reader import ArchiveReader
     from sa2_monai.data.reader import PictureReader
     from sa2_monai.data.sample import make_sample, sample_is_current
+    from sa2_monai.data.sample_volumes import make_sample_volumes, sample_volumes_are_current
+    from sa2_monai.data.volume_reader import VolumeReader
 
 __all__ = [
+    "ACDC_CLASSES",
+    "ACDC_SPLITS",
+    "ARCHIVE_SUFFIXES",
     "DATASETS",
     "DOWNLOADS",
     "PICTURE_SUFFIXES",
     "SECTIONS",
+    "SYNAPSE_CLASSES",
+    "SYNAPSE_TABLES",
+    "ArchiveReader",
     "PictureReader",
+    "Volume",
+    "VolumeReader",
+    "calibrate",
     "check_disjoint",
+    "dataset_classes",
     "download",
     "kfold",
     "label_table",
     "list_images",
+    "list_volumes",
     "load_datalist",
     "load_parts",
     "make_sample",
+    "make_sample_volumes",
+    "orient",
     "picture_size",
+    "read_archive",
     "read_image",
     "read_label",
+    "read_volume",
     "sample_is_current",
+    "sample_volumes_are_current",
     "split_test",
+    "volume_header",
     "write_splits",
 ]
 
 
 # Names whose modules import torch and MONAI, or SciPy.
 _LAZY = {
+    "ArchiveReader": "sa2_monai.data.archive_reader",
     "PictureReader": "sa2_monai.data.reader",
+    "VolumeReader": "sa2_monai.data.volume_reader",
     "make_sample": "sa2_monai.data.sample",
+    "make_sample_volumes": "sa2_monai.data.sample_volumes",
     "sample_is_current": "sa2_monai.data.sample",
+    "sample_volumes_are_current": "sa2_monai.data.sample_volumes",
 }
 
 

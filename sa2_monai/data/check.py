@@ -13,8 +13,9 @@ import numpy as np
 
 from sa2_monai.data.pictures import read_image, read_label
 from sa2_monai.data.problems import Problems, listing
+from sa2_monai.data.volume_names import VOLUME_SUFFIXES
 
-__all__ = ["LabelTable", "check_cases", "check_label_names", "label_table"]
+__all__ = ["LabelTable", "check_cases", "check_label_names", "label_names", "label_table"]
 
 #: Value in the label file -> class, or ``"nonzero"``: every value but 0 is class 1.
 LabelTable = dict[int, int] | str
@@ -85,6 +86,29 @@ def check_cases(where: str, cases: Sequence[Mapping[str, Any]], table: LabelTabl
     problems.raise_if_any()
 
 
+def label_names(path: Path, labels: Mapping[Any, Any]) -> list[tuple[int, str]]:
+    """Entries of the ``labels`` of a ``dataset.json``.
+
+    Args:
+        path: the file, named in the message.
+        labels: table value -> name, or name -> value as nnU-Net and newer decathlon files have it.
+
+    Returns:
+        Pairs (value, name) in the order of the table.
+
+    Raises:
+        ValueError: an entry without a whole number, such as nnU-Net's regions of several values.
+    """
+    entries: list[tuple[int, str]] = []
+    for key, value in labels.items():
+        text, number = (value, key) if str(key).lstrip("-").isdigit() else (key, value)
+        if not str(number).lstrip("-").isdigit():
+            regions = "; regions of several values are not supported, give each value a name" * isinstance(value, list)
+            raise ValueError(f"{path}: 'labels' holds {key!r}: {value!r}, expected a table value -> name{regions}")
+        entries.append((int(number), str(text)))
+    return entries
+
+
 def check_label_names(path: Path, labels: Any, table: LabelTable, class_names: Sequence[str]) -> None:
     """Compare the ``labels`` table of a ``dataset.json`` with the classes of the training.
 
@@ -102,12 +126,7 @@ def check_label_names(path: Path, labels: Any, table: LabelTable, class_names: S
     """
     if not isinstance(labels, Mapping) or isinstance(table, str):
         return
-    entries: list[tuple[int, str]] = []
-    for key, value in labels.items():
-        text, number = (value, key) if str(key).lstrip("-").isdigit() else (key, value)
-        if not str(number).lstrip("-").isdigit():
-            raise ValueError(f"{path}: 'labels' holds {key!r}: {value!r}, expected a table value -> name")
-        entries.append((int(number), str(text)))
+    entries = label_names(path, labels)
     lower = [name.lower() for name in class_names]
     found = []
     for number, name in entries:
@@ -137,7 +156,10 @@ def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | N
                 array = label = read_label(case[key])
             sizes.append((array.shape[0], array.shape[1]))
         except (OSError, ValueError) as error:
-            found.append((f"unreadable {key} files", str(error), "replace or remove these files"))
+            cure = "replace or remove these files"
+            if str(case[key]).lower().endswith(VOLUME_SUFFIXES):
+                cure = "these are volumes by their suffix: read them with dataset 'volumes'"
+            found.append((f"unreadable {key} files", str(error), cure))
     if len(sizes) == 2 and sizes[0] != sizes[1]:
         (height, width), (label_height, label_width) = sizes
         found.append(

@@ -5,31 +5,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data import glas, monuseg
-from sa2_monai.data.check import check_cases, check_label_names, label_table
-from sa2_monai.data.folders import Case, Parts, decathlon_parts, folder_parts, read_dataset_json
+from sa2_monai.data.check import check_label_names, label_table
+from sa2_monai.data.folders import Case, Parts, read_dataset_json
+from sa2_monai.data.patients import add_patients
+from sa2_monai.data.registry import DATASETS, ListOptions, dataset_classes, unknown_dataset
 from sa2_monai.data.splits import check_disjoint, kfold, split_test
 
-__all__ = ["DATASETS", "SECTIONS", "label_table", "load_datalist", "load_parts"]
+__all__ = ["DATASETS", "SECTIONS", "dataset_classes", "label_table", "load_datalist", "load_parts"]
 
 logger = logging.getLogger(__name__)
 
 SECTIONS = ("training", "validation", "test")
-
-#: Data sets by name: function of (directory, cache folder) that lists the cases by part.
-DATASETS: dict[str, Callable[[Path, Path | None], Parts]] = {
-    "folder": lambda directory, cache: folder_parts(directory),
-    "decathlon": lambda directory, cache: decathlon_parts(directory),
-    "monuseg": monuseg.monuseg_parts,
-    "glas": lambda directory, cache: glas.glas_parts(directory),
-}
-
-# Data sets whose label files hold instance numbers: every value but 0 is foreground.
-_NONZERO = ("monuseg", "glas")
 
 
 def load_datalist(
@@ -39,12 +29,15 @@ def load_datalist(
     fold: int | None = None,
     num_folds: int = 5,
     split_seed: int = 999,
-    class_names: Sequence[str] = ("background", "foreground"),
+    class_names: Sequence[str] | None = None,
     label_values: Mapping[Any, int] | str | None = None,
     in_channels: int | None = None,
     test_fraction: float = 0.2,
     check: bool = True,
     cache_dir: str | os.PathLike[str] | None = None,
+    patient_pattern: str | None = None,
+    split: str | None = None,
+    check_labels: bool = True,
 ) -> list[Case]:
     """Data list of one part of a data set, checked.
 
@@ -53,21 +46,29 @@ def load_datalist(
     Args:
         dataset_dir: folder of the data set (or a ``dataset.json``).
         section: ``"training"``, ``"validation"`` or ``"test"``.
-        dataset: a name of :data:`DATASETS`.
+        dataset: a name of :data:`DATASETS`: ``"folder"``, ``"decathlon"``, ``"monuseg"`` and ``"glas"`` are pictures;
+            ``"volumes"`` (any folder of NIfTI, NRRD or MetaImage files, decathlon and nnU-Net included), ``"synapse"``
+            and ``"acdc"`` (as downloaded) volumes; ``"synapse_archive"``, ``"acdc_archive"`` and ``"acdc_ssl4mis"``
+            the preprocessed slices and volumes of the literature.
         fold: fold of the K-fold split, 0 to ``num_folds - 1``; ``None`` uses the validation part of the data set.
         num_folds: number of folds.
         split_seed: seed of the test split and of the folds (999 is SA2-Net's).
-        class_names: names of the classes, background first.
-        label_values: table value in the label file -> class, or ``"nonzero"`` (every value but 0 is class 1); see
-            :func:`label_table` for ``None``. MoNuSeg and GlaS have ``"nonzero"`` by themselves.
-        in_channels: channels that the images will be read with (1 or 3), checked; ``None`` does not check.
+        class_names: names of the classes, background first; ``None`` for those of :func:`dataset_classes`.
+        label_values: table value in the label file -> class, or ``"nonzero"`` (every value but 0 is class 1). For
+            ``None`` see :func:`label_table` and, for data sets that have a table by themselves,
+            :func:`dataset_classes`.
+        in_channels: channels that the images will be read with, checked; ``None`` does not check.
         test_fraction: share held out as test part where the data set lists none, in [0, 1).
-        check: read every image and label of the section and report all problems at once.
+        check: look at every image and label of the section and report all problems at once. Pictures are read; of
+            volumes the headers, of archives the shapes.
         cache_dir: where MoNuSeg's polygons are rasterised to; ``None`` is ``<dataset_dir>/.sa2_monai``.
+        patient_pattern: see :func:`load_parts`.
+        split: see :func:`load_parts`.
+        check_labels: with ``check``, also read the labels of volumes and archives and check their values.
 
     Returns:
-        List of dictionaries with ``image``, ``label`` (absolute paths), ``case`` and, where all cases have them,
-        ``instances`` and ``group``; sorted.
+        List of dictionaries with ``image``, ``label`` (absolute paths; ``image`` is a list where a volume has one file
+        per channel), ``case`` and, where all cases have them, ``instances`` and ``group`` (the patient); sorted.
 
     Raises:
         FileNotFoundError: the folder is missing.
@@ -75,9 +76,15 @@ def load_datalist(
     """
     if section not in SECTIONS:
         raise ValueError(f"section is {section!r}, expected one of {', '.join(SECTIONS)}")
-    table = label_table("nonzero" if label_values is None and dataset in _NONZERO else label_values, class_names)
+    names, table = dataset_classes(dataset_dir, dataset, class_names)
+    if label_values is not None:
+        table = label_table(label_values, names)
+    options = ListOptions(None if cache_dir is None else Path(cache_dir), split)
     # The test part stands without the folds, which a small training part may be too small for.
-    parts = _split(dataset_dir, dataset, fold, num_folds, split_seed, test_fraction, cache_dir, section != "test")
+    fold_training = section != "test"
+    parts = _split(
+        dataset_dir, dataset, fold, num_folds, split_seed, test_fraction, options, patient_pattern, fold_training
+    )
     cases = parts[section]
     if not cases:
         raise ValueError(_no_cases(Path(dataset_dir), section, parts))
@@ -90,9 +97,9 @@ def load_datalist(
     if check:
         directory = Path(dataset_dir)
         description = directory if directory.suffix == ".json" else directory / "dataset.json"
-        if dataset in ("folder", "decathlon") and description.is_file():
-            check_label_names(description, read_dataset_json(description).get("labels"), table, class_names)
-        check_cases(str(dataset_dir), cases, table, in_channels)
+        if DATASETS[dataset].described and description.is_file():
+            check_label_names(description, read_dataset_json(description).get("labels"), table, names)
+        DATASETS[dataset].check(str(dataset_dir), cases, table, in_channels, check_labels)
     return cases
 
 
@@ -104,6 +111,8 @@ def load_parts(
     split_seed: int = 999,
     test_fraction: float = 0.2,
     cache_dir: str | os.PathLike[str] | None = None,
+    patient_pattern: str | None = None,
+    split: str | None = None,
 ) -> Parts:
     """All three parts of a data set, split where the data set does not split itself; files are not opened.
 
@@ -112,7 +121,8 @@ def load_parts(
       membership of scikit-learn's ``KFold(shuffle=True, random_state=split_seed)``; ``fold=None`` then means fold 0.
     - With ``fold`` given, a listed validation part is left out altogether: the published protocol folds the training
       list only.
-    - Where all cases carry a ``group`` shared by several of them, groups are split instead of cases.
+    - Where all cases carry a ``group`` (patient) shared by several of them, groups are split instead of cases.
+    - However the parts are made, no case, group or image may stand in two of them.
 
     Args:
         dataset_dir: see :func:`load_datalist`, as all the others.
@@ -122,15 +132,20 @@ def load_parts(
         split_seed: seed of the splits.
         test_fraction: share held out as test part.
         cache_dir: cache folder.
+        patient_pattern: regular expression that finds the patient in a case name, such as ``"(patient\\d+)"``, where
+            nothing else says whose a case is. Without it, ``group`` of ``dataset.json`` does, and for volumes also a
+            table ``patients.csv`` (columns ``case`` and ``patient``) in the folder.
+        split: published split of ``"acdc"``: ``"mtunet"`` (``None``), ``"ssl4mis"`` or ``"official"``.
 
     Returns:
         ``{"training": [...], "validation": [...], "test": [...]}``; a list may be empty.
 
     Raises:
         FileNotFoundError: the folder is missing.
-        ValueError: unknown data set, bad fold, no known layout, a missing partner, a case in two parts.
+        ValueError: unknown data set, bad fold, no known layout, a missing partner, a case or patient in two parts.
     """
-    return _split(dataset_dir, dataset, fold, num_folds, split_seed, test_fraction, cache_dir, True)
+    options = ListOptions(None if cache_dir is None else Path(cache_dir), split)
+    return _split(dataset_dir, dataset, fold, num_folds, split_seed, test_fraction, options, patient_pattern, True)
 
 
 def _split(
@@ -140,21 +155,27 @@ def _split(
     num_folds: int,
     split_seed: int,
     test_fraction: float,
-    cache_dir: str | os.PathLike[str] | None,
+    options: ListOptions,
+    patient_pattern: str | None,
     fold_training: bool,
 ) -> Parts:
     if dataset not in DATASETS:
-        raise ValueError(f"dataset is {dataset!r}, expected one of {', '.join(sorted(DATASETS))}")
+        raise ValueError(unknown_dataset(dataset))
+    if options.split is not None and not DATASETS[dataset].splits:
+        raise ValueError(f"split is {options.split!r}, but {dataset!r} has one split only; leave it out")
     directory = Path(os.path.abspath(dataset_dir))
     if not directory.exists():
         raise FileNotFoundError(f"{dataset_dir}: no such folder; give the folder of the data set as dataset_dir")
     if directory.is_file() and directory.suffix == ".json":
-        dataset = "decathlon"
+        dataset = dataset if dataset == "volumes" else "decathlon"
     elif not directory.is_dir():
         raise ValueError(f"{dataset_dir}: is a file, expected the folder of the data set or its dataset.json")
     if fold is not None and not 0 <= fold < num_folds:
         raise ValueError(f"fold is {fold}, expected 0 to {num_folds - 1} (num_folds is {num_folds})")
-    listed = DATASETS[dataset](directory, None if cache_dir is None else Path(cache_dir))
+    listed = DATASETS[dataset].parts(directory, options)
+    if dataset == "volumes" or patient_pattern is not None:
+        add_patients(directory if directory.is_dir() else directory.parent, listed, patient_pattern)
+    check_disjoint(listed)  # before the entries of single cases are dropped
     for key in ("instances", "group"):  # data loaders need the same entries in every case
         _keep_if_everywhere(listed, key)
     training, validation, test = (listed.get(section, []) for section in SECTIONS)

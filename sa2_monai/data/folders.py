@@ -20,8 +20,20 @@ from typing import Any
 
 from sa2_monai.data.pictures import PICTURE_SUFFIXES
 from sa2_monai.data.problems import Problems, listing
+from sa2_monai.data.volume_names import volumes_in
 
-__all__ = ["Case", "Parts", "decathlon_parts", "folder_parts", "pair_by_stem", "pictures_in"]
+__all__ = [
+    "Case",
+    "Parts",
+    "decathlon_case",
+    "decathlon_parts",
+    "distinct_cases",
+    "folder_parts",
+    "layout_parts",
+    "pair_by_stem",
+    "pictures_in",
+    "read_dataset_json",
+]
 
 Case = dict[str, Any]
 #: Data lists by part; only parts that the data set lists itself are there.
@@ -48,6 +60,22 @@ def folder_parts(directory: Path) -> Parts:
     """
     if (directory / "dataset.json").is_file():
         return decathlon_parts(directory)
+    return layout_parts(directory, _images_and_labels)
+
+
+def layout_parts(directory: Path, read_folder: Callable[[Path], list[Case]]) -> Parts:
+    """Data lists of a folder with ``images`` and ``labels``, or with sub-folders by part that hold them.
+
+    Args:
+        directory: the data set's folder.
+        read_folder: cases of one folder that holds ``images`` and ``labels``.
+
+    Returns:
+        Cases by part; without sub-folders for the parts everything is ``training``.
+
+    Raises:
+        ValueError: no known layout, or two folders for one part.
+    """
     parts: Parts = {}
     for part, names in _PART_NAMES.items():
         found = [directory / name for name in names if (directory / name).is_dir()]
@@ -56,23 +84,25 @@ def folder_parts(directory: Path) -> Parts:
                 f"{directory}: has the folders {names[0]}/ and {names[1]}/, expected one of them; rename or merge"
             )
         if found:
-            parts[part] = _images_and_labels(found[0])
+            parts[part] = read_folder(found[0])
     if (directory / "images").is_dir():
         if "training" in parts:
             raise ValueError(
                 f"{directory}: has images/ and a folder with a training part, expected one of them; {_CURE_LAYOUT}"
             )
-        parts["training"] = _images_and_labels(directory)
+        parts["training"] = read_folder(directory)
     if not parts:
         raise ValueError(f"{directory}: is not a data set of a known layout; {_CURE_LAYOUT}")
     return distinct_cases(parts)
 
 
-def decathlon_parts(directory: Path) -> Parts:
+def decathlon_parts(directory: Path, read_entry: Callable[[Path, str, Any], Case] | None = None) -> Parts:
     """Data lists of a ``dataset.json`` (decathlon style, paths relative to its folder).
 
     Args:
         directory: folder of the file, or the file itself.
+        read_entry: function of (the file, part, entry) that makes a case of an entry; ``None`` is
+            :func:`decathlon_case`.
 
     Returns:
         Lists by part; cases keep ``image``, ``label``, ``instances``, ``case`` and ``group``. A part that is missing or
@@ -91,7 +121,7 @@ def decathlon_parts(directory: Path) -> Parts:
             raise ValueError(
                 f"{path}: {part!r} is a {type(entries).__name__}, expected a list of image and label paths"
             )
-        cases = [_decathlon_case(path, part, entry) for entry in entries]
+        cases = [(read_entry or decathlon_case)(path, part, entry) for entry in entries]
         if cases:
             parts[part] = sorted(cases, key=lambda case: str(case["image"]))
     return distinct_cases(parts)
@@ -193,20 +223,21 @@ def distinct_cases(parts: Parts) -> Parts:
     for part, cases in parts.items():
         names: dict[str, str] = {}
         for case in cases:
-            if case["image"] in images:
+            image = str(case["image"])  # a list where a volume has one file per channel
+            if image in images:
                 problems.add(
                     "images listed twice",
-                    f"{case['image']} ({images[case['image']]} and {part})",
+                    f"{image} ({images[image]} and {part})",
                     "list each image once",
                 )
             elif case["case"] in names:
                 problems.add(
                     "two images of one case name",
-                    f"{names[case['case']]} and {case['image']} in {part}",
+                    f"{names[case['case']]} and {image} in {part}",
                     "rename one of them, or give distinct 'case' entries in dataset.json",
                 )
-            images[case["image"]] = part
-            names[case["case"]] = case["image"]
+            images[image] = part
+            names[case["case"]] = image
     problems.raise_if_any()
     in_parts = [{case["case"] for case in cases} for cases in parts.values()]
     if sum(len(names) for names in in_parts) != len(set().union(*in_parts)):
@@ -222,8 +253,9 @@ def _images_and_labels(folder: Path) -> list[Case]:
             raise FileNotFoundError(f"{folder / name}: no such folder; {_CURE_LAYOUT}")
     images = pictures_in(folder / "images")
     if not images:
+        volumes = "; its volumes are read with dataset 'volumes'" if volumes_in(folder / "images") else ""
         raise ValueError(
-            f"{folder / 'images'}: holds no pictures ({listing(list(PICTURE_SUFFIXES))}); put the images there"
+            f"{folder / 'images'}: holds no pictures ({listing(list(PICTURE_SUFFIXES))}); put the images there{volumes}"
         )
     cases = pair_by_stem(images, pictures_in(folder / "labels"), folder)
     if (folder / "instances").is_dir():
@@ -235,7 +267,20 @@ def _images_and_labels(folder: Path) -> list[Case]:
     return cases
 
 
-def _decathlon_case(path: Path, part: str, entry: Any) -> Case:
+def decathlon_case(path: Path, part: str, entry: Any) -> Case:
+    """Case of one entry of a ``dataset.json``.
+
+    Args:
+        path: the file; the entry's paths are relative to its folder.
+        part: part that the entry stands in, for the message.
+        entry: object with ``image`` and others, or the path of an image without label.
+
+    Returns:
+        ``image``, ``label``, ``instances`` (absolute paths), ``case`` and ``group``, where the entry has them.
+
+    Raises:
+        ValueError: no such object, or a case name with slashes.
+    """
     if isinstance(entry, str):  # the decathlon's own test lists: images without labels
         entry = {"image": entry}
     if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):

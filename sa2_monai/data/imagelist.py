@@ -11,7 +11,7 @@ from sa2_monai.data.folders import pictures_in
 from sa2_monai.data.pictures import PICTURE_SUFFIXES
 from sa2_monai.data.problems import Problems, listing
 
-__all__ = ["list_images"]
+__all__ = ["list_images", "read_paths"]
 
 _SUFFIXES = listing(list(PICTURE_SUFFIXES))
 _LABEL_FOLDERS = ("labels", "instances", "masks", "labelcol")
@@ -36,7 +36,7 @@ def list_images(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]
         if where.is_dir():
             paths = _from_folder(where)
         elif where.suffix.lower() == ".txt":
-            paths = _from_text(where)
+            paths = read_paths(where)
         else:
             paths = [where]
         name = str(source)
@@ -82,7 +82,16 @@ def _is_annotation(path: Path) -> bool:
     return stem != path.stem and any((path.parent / f"{stem}{suffix}").exists() for suffix in PICTURE_SUFFIXES)
 
 
-def _from_text(path: Path) -> list[Path]:
+def read_paths(path: Path) -> list[Path]:
+    """Paths in a text file, one per line, relative to its own folder; empty lines and ``#`` comments are left out.
+
+    Args:
+        path: the text file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: not a text file.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such list of images; check the path")
     try:

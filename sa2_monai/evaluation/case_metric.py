@@ -12,6 +12,7 @@ from monai.data import MetaTensor
 from monai.metrics import CumulativeIterationMetric
 
 from sa2_monai.metrics import surface
+from sa2_monai.metrics.structures import measure_structures
 
 __all__ = ["CaseMetric"]
 
@@ -96,8 +97,8 @@ class CaseMetric(CumulativeIterationMetric):
 
     def _surface(self, prediction: np.ndarray, reference: np.ndarray) -> np.ndarray:
         values = []
-        for index in range(1, self.num_classes):
-            d = surface.surface_distances(prediction == index, reference == index, self.spacing)
+        for structure in measure_structures(prediction, reference, range(1, self.num_classes), self.spacing).values():
+            d = structure.distances
             nsd = surface.nsd(*d, self.tolerance)
             values.append([nsd, surface.hd95(*d), surface.hd(*d), surface.assd(*d), surface.masd(*d)])
         return np.array(values)

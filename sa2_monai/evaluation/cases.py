@@ -9,7 +9,7 @@ from typing import Any
 
 from sa2_monai.evaluation.labels import case_name, is_supported
 
-__all__ = ["PROBABILITY_SUFFIX", "collect", "collect_probabilities", "pair"]
+__all__ = ["PROBABILITY_SUFFIX", "collect", "collect_images", "collect_probabilities", "pair"]
 
 PROBABILITY_SUFFIX = "_prob"
 
@@ -26,7 +26,7 @@ def _add(cases: dict[str, Any], path: Path, role: str, suffix: str) -> None:
 def _files(directory: Path, role: str) -> list[Path]:
     files = sorted(p for p in directory.iterdir() if p.is_file() and not p.name.startswith(".") and is_supported(p))
     if not files:
-        raise ValueError(f"{directory}: holds no {role} files (PNG, TIFF, BMP, NIfTI, NRRD, MHA or NPY)")
+        raise ValueError(f"{directory}: holds no {role} files (PNG, TIFF, BMP, NIfTI, NRRD, MHA, NPY or DICOM SEG)")
     return files
 
 
@@ -97,6 +97,24 @@ def collect_probabilities(source: Any, suffix: str = "") -> dict[str, Any]:
         if maps:
             return collect(maps, "prediction", PROBABILITY_SUFFIX)
     return collect(source, "prediction", suffix)
+
+
+def collect_images(source: Any, references: Mapping[str, Any]) -> dict[str, Any]:
+    """Find the images of a set of cases; of nnU-Net's channels ``<case>_0000``, ``<case>_0001`` the first is taken.
+
+    Args:
+        source: a directory, a list of files, or a mapping from case to path or array.
+        references: mapping whose keys are the cases.
+
+    Raises:
+        FileNotFoundError: when a directory does not exist.
+        ValueError: when there are no files, or two for one case.
+    """
+    images = collect(source, "image")
+    for case in references:
+        if case not in images and f"{case}_0000" in images:
+            images[case] = images[f"{case}_0000"]
+    return images
 
 
 def pair(predictions: Mapping[str, Any], references: Mapping[str, Any], allow_missing: bool) -> list[str]:

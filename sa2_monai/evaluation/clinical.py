@@ -10,6 +10,7 @@ import numpy as np
 
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.rows import clinical_row
+from sa2_monai.metrics.structures import measure_structures
 
 __all__ = ["VERSION", "case_rows", "diagonal", "tolerance_table"]
 
@@ -56,21 +57,12 @@ def _voxel_volume(item: LoadedCase) -> float | None:
 def case_rows(item: LoadedCase, classes: Mapping[int, str], tolerances: Mapping[str, float]) -> list[dict[str, Any]]:
     """Compute the rows of one case, one per foreground class; a missing prediction counts as empty."""
     prediction = np.zeros_like(item.reference) if item.prediction is None else item.prediction
+    spacing, unit, voxel = item.geometry.spacing, item.geometry.unit, _voxel_volume(item)
+    structures = measure_structures(prediction, item.reference, [value for value in classes if value], spacing)
     rows = []
-    for value, name in classes.items():
-        if value == 0:
-            continue
-        row = clinical_row(
-            item.case,
-            value,
-            name,
-            prediction == value,
-            item.reference == value,
-            item.geometry.spacing,
-            item.geometry.unit,
-            tolerances[name],
-            _voxel_volume(item),
-        )
+    for value, structure in structures.items():
+        name = classes[value]
+        row = clinical_row(item.case, value, name, structure, spacing, unit, tolerances[name], voxel)
         row.update(prediction_file=item.prediction_file, reference_file=item.geometry.source, resampled=item.resampled)
         rows.append(row)
     return rows

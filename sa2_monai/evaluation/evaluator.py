@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
-
 from sa2_monai.evaluation import clinical
-from sa2_monai.evaluation.cases import collect, pair
-from sa2_monai.evaluation.classes import class_table, value_table
+from sa2_monai.evaluation.cases import collect, collect_images, pair
+from sa2_monai.evaluation.classes import NONZERO, class_table, value_table
+from sa2_monai.evaluation.failures import Failures
+from sa2_monai.evaluation.instances import InstanceCounts, check_instances, count_instances, summarize_instances
 from sa2_monai.evaluation.loading import CaseLoader
 from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, evaluate_paper
 from sa2_monai.evaluation.result import EvaluationResult
@@ -41,6 +42,8 @@ def evaluate(
     reference_suffix: str = "",
     images: Any = None,
     paper: PaperOptions | Mapping[str, Any] | None = None,
+    instances: str | None = None,
+    on_error: str = "raise",
 ) -> EvaluationResult:
     """Measure predictions against references.
 
@@ -70,6 +73,11 @@ def evaluate(
         reference_suffix: the same for the references, e.g. ``"_anno"``.
         images: folder, list or mapping of the images, kept for the overlay pictures.
         paper: options of the paper protocol, see :class:`sa2_monai.evaluation.PaperOptions`.
+        instances: also measure detection and panoptic quality of single objects (one class): ``"numbers"`` where every
+            value above 0 is the number of an object, ``"components"`` where what is connected is an object, ``"auto"``
+            decides for every file (a mask of 0 and 1, or 0 and 255, holds no numbers).
+        on_error: ``"raise"``, or ``"continue"`` to list a case that cannot be read or does not fit under ``failed`` in
+            the summary and to measure the others.
 
     Returns:
         The rows, the summary, and functions to write them.
@@ -78,6 +86,7 @@ def evaluate(
         FileNotFoundError: when a folder or a reference does not exist.
         ValueError: for unknown options, files that cannot be read, values outside the classes, grids that differ, two
             files for one case, or no pair at all. The message names the file, what was found and what was expected.
+            With ``on_error="continue"`` errors of single cases are raised only when all cases fail.
     """
     table = class_table(classes)
     names = [name for value, name in table.items() if value]
@@ -88,11 +97,16 @@ def evaluate(
         )
     value_table(label_values, table, lenient=False)  # a wrong table is an error before any file is read
     tolerances = clinical.tolerance_table(tolerance, names)
+    failures = Failures(on_error)
+    instance_kind = check_instances(instances, protocol, table)
     reference_files = collect(references, "reference", reference_suffix)
-    image_files = {} if images is None else collect(images, "image")
+    image_files = {} if images is None else collect_images(images, reference_files)
     group_of = None if groups is None else {str(case): str(group) for case, group in groups.items()}
-    cases = list(reference_files)
-    bootstrap = Bootstrap(cases, group_of, bootstrap_samples, seed)
+
+    def bootstrap_of(cases: Sequence[str]) -> Bootstrap:
+        return Bootstrap(cases, group_of, bootstrap_samples, seed)
+
+    bootstrap_of(list(reference_files))  # wrong options are an error before any file is read
     draws = {"samples": bootstrap_samples, "seed": seed, "unit": "case" if group_of is None else "group"}
 
     if protocol == "paper":
@@ -104,10 +118,11 @@ def evaluate(
             reference_files,
             table,
             options,
-            bootstrap,
+            bootstrap_of,
             label_values=label_values,
             allow_missing=allow_missing,
             prediction_suffix=prediction_suffix,
+            failures=failures,
         )
         result.summary["protocol"]["bootstrap"] = draws
         result.images, result.groups = image_files, group_of
@@ -115,21 +130,44 @@ def evaluate(
 
     prediction_files = collect(predictions, "prediction", prediction_suffix)
     warnings = pair(prediction_files, reference_files, allow_missing)
-    loader = CaseLoader(prediction_files, reference_files, table, label_values, spacing, allow_resample)
+    loader = CaseLoader(
+        prediction_files,
+        reference_files,
+        table,
+        NONZERO if instance_kind and label_values is None else label_values,
+        spacing,
+        allow_resample,
+        prediction_values=NONZERO if instance_kind else None,
+    )
     rows: list[dict[str, Any]] = []
+    objects: list[InstanceCounts] = []
     diagonals: dict[str, float] = {}
     units: dict[str, str] = {}
-    for case in cases:
+
+    def measure(case: str) -> None:
         item = loader.load(case)
+        _check_unit({**units, item.geometry.unit: units.get(item.geometry.unit, case)}, unit)
+        found = clinical.case_rows(item, table, tolerances)
+        if instance_kind:
+            objects.append(count_instances(item, instance_kind))
         units.setdefault(item.geometry.unit, case)
-        _check_unit(units, unit)
-        if not np.any(item.reference):
+        if not any(row["voxels_ref"] for row in found):
             warnings.append(f"empty_reference: the reference of case {case} holds no object at all")
         if item.resampled:
             warnings.append(f"resampled: the prediction of case {case} was brought onto the grid of its reference")
-        rows += clinical.case_rows(item, table, tolerances)
+        rows.extend(found)
         diagonals[case] = clinical.diagonal(item)
 
+    for case in reference_files:
+        failures.attempt(case, partial(measure, case))
+    failures.check_any_left(len(reference_files))
+    cases = list(diagonals)
+    bootstrap = bootstrap_of(cases)
+    if not any(row["voxels_ref"] for row in rows):
+        warnings.append(
+            "no_reference_object: no reference holds any object; Dice is 0 for every false alarm, else open"
+        )
+    warnings += failures.warnings(len(reference_files))
     warnings += few_cases(bootstrap.units, "cases" if group_of is None else "groups")
     summary = {
         "protocol": {
@@ -145,15 +183,12 @@ def evaluate(
         "cases": len(cases),
         "classes": {str(value): name for value, name in table.items() if value},
         **summarize(rows, cases, names, bootstrap, diagonals=diagonals if empty == "worst" else None),
+        **({"instances": summarize_instances(objects, bootstrap)} if instance_kind else {}),
+        "failed": failures.entries(prediction_files, reference_files),
         "warnings": warnings,
         "notice": NOTICE,
     }
-
-    def load(case: str) -> tuple[np.ndarray | None, np.ndarray]:
-        item = loader.load(case)
-        return item.prediction, item.reference
-
-    return EvaluationResult(rows, summary, load, image_files, group_of)
+    return EvaluationResult(rows, summary, loader.load, image_files, group_of, objects)
 
 
 def _check_options(protocol: str, family: str | None, unit: str | None, empty: str | None, paper: Any) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 
 from sa2_monai.metrics.checks import check_spacing
 
-__all__ = ["LabelMap", "case_name", "is_supported", "read_label_map", "resample_to"]
+__all__ = ["LabelMap", "case_name", "is_supported", "read_label_map", "read_volume", "resample_to"]
 
 PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".gif")
 NIFTI = (".nii.gz", ".nii")
 ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 ARRAYS = (".npy",)
-SUFFIXES = (*NIFTI, *ITK, *PICTURES, *ARRAYS)
+DICOM = (".dcm",)
+SUFFIXES = (*NIFTI, *ITK, *PICTURES, *ARRAYS, *DICOM)
 CORNER_TOLERANCE = 1e-3  # millimetres
 
 
@@ -63,10 +65,14 @@ def _integers(array: np.ndarray, source: str) -> np.ndarray:
         return array
     if array.dtype.kind != "f":
         raise ValueError(f"{source}: holds data of type {array.dtype}, expected integers")
-    rounded = np.rint(array)
-    if not np.array_equal(rounded, array):  # also true for NaN and infinities
+    if not np.isfinite(array).all():
+        raise ValueError(f"{source}: holds NaN or infinite values, expected a label map (class values)")
+    low, high = float(array.min()), float(array.max())
+    # one byte where it suffices: a volume of doubles is eight times as large
+    labels = array.astype(np.uint8 if low >= 0 and high <= 255 else np.int64)
+    if not np.array_equal(labels, array):
         raise ValueError(f"{source}: holds values that are not integers, expected a label map (class values)")
-    return rounded.astype(np.int64)
+    return labels
 
 
 def _oriented_spacing(affine: np.ndarray, ndim: int, source: str) -> tuple[float, ...]:
@@ -86,7 +92,13 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     import nibabel
 
     try:
-        image = nibabel.load(str(path))
+        if path.name.lower().endswith(".gz"):
+            # all at once: nibabel stops behind the last voxel and does not see a wrong checksum or a missing end
+            content = gzip.decompress(path.read_bytes())
+            kind = nibabel.Nifti2Image if content[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Image
+            image = kind.from_bytes(content)
+        else:
+            image = nibabel.load(str(path))
         array = np.asanyarray(image.dataobj)
     except Exception as error:  # nibabel raises its own types, zlib's and OSError for damaged files
         raise ValueError(f"{path}: cannot be read as NIfTI ({error})") from error
@@ -112,6 +124,16 @@ def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return array, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine  # ITK counts to the left and back, NIfTI to right and front
 
 
+def _read_dicom(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        from sa2_monai.inference.dicom_seg import read_dicom_seg
+
+        array, affine = read_dicom_seg(path)
+    except ImportError as error:
+        raise ValueError(f"{path}: DICOM SEG needs highdicom: pip install 'sa2_monai[dicom]' ({error})") from error
+    return np.asarray(array), np.asarray(affine, dtype=np.float64)
+
+
 def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     suffix = _suffix(path)
     if suffix in PICTURES:
@@ -127,6 +149,8 @@ def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
         array, affine = _read_nifti(path)
     elif suffix in ITK:
         array, affine = _read_itk(path)
+    elif suffix in DICOM:
+        array, affine = _read_dicom(path)
     else:
         raise ValueError(f"{path}: unknown kind of file, expected one of {', '.join(SUFFIXES)}")
     while array.ndim > 3 and array.shape[-1] == 1:
@@ -134,11 +158,25 @@ def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     return array, affine
 
 
+def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the voxels and the affine (RAS) of a volume file of any data type.
+
+    Raises:
+        OSError: when it cannot be opened.
+        ValueError: for another kind of file or one that cannot be read.
+    """
+    if _suffix(path) in NIFTI:
+        return _read_nifti(path)
+    if _suffix(path) in ITK:
+        return _read_itk(path)
+    raise ValueError(f"{path}: is no volume file, expected one of {', '.join((*NIFTI, *ITK))}")
+
+
 def read_label_map(source: Any, name: str, spacing: Any = None) -> LabelMap:
     """Read one label map.
 
     Args:
-        source: a path (picture, NIfTI, NRRD, MHA/MHD, NPY) or an array.
+        source: a path (picture, NIfTI, NRRD, MHA/MHD, NPY, DICOM SEG) or an array.
         name: what it is, for messages about arrays, e.g. ``"reference of case 7"``.
         spacing: millimetres per axis for arrays and pictures, which hold none; ``None`` counts pixels.
 
@@ -187,7 +225,7 @@ def resample_to(prediction: LabelMap, reference: LabelMap) -> np.ndarray:
             offset=matrix[:ndim, 3],
             output_shape=reference.array.shape,
             order=0,
-            mode="constant",
+            mode="grid-constant",  # the outermost voxels reach half a voxel beyond their centres
             cval=0,
         )
     )

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.evaluation.classes import map_values, value_table
-from sa2_monai.evaluation.labels import CORNER_TOLERANCE, LabelMap, corner_distance, read_label_map, resample_to
+from sa2_monai.evaluation.geometry import grid_difference, same_lattice
+from sa2_monai.evaluation.labels import DICOM, LabelMap, read_label_map, resample_to
 
 __all__ = ["CaseLoader", "LoadedCase"]
 
@@ -25,6 +26,8 @@ class LoadedCase:
         prediction: class values on the grid of the reference, or ``None`` where there is no prediction.
         reference: class values.
         geometry: the reference as read, with spacing, unit and affine; its array holds the values of the file.
+        raw_prediction: values of the prediction's file, or ``None``; on the grid of the reference only when it was not
+            resampled.
         prediction_file: path as given, empty for an array or a missing prediction.
         resampled: whether the prediction was brought onto the grid of the reference.
     """
@@ -35,6 +38,7 @@ class LoadedCase:
     geometry: LabelMap
     prediction_file: str
     resampled: bool
+    raw_prediction: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class CaseLoader:
         spacing: millimetres per axis for arrays and pictures, or ``None``.
         allow_resample: whether a prediction on another grid is brought onto that of the reference.
         same_grid: whether both must have one shape; the paper family ``image`` checks its grid itself.
+        prediction_values: ``"nonzero"`` where every value above 0 of a prediction is the one foreground class.
     """
 
     predictions: Mapping[str, Any]
@@ -58,6 +63,7 @@ class CaseLoader:
     spacing: Any = None
     allow_resample: bool = False
     same_grid: bool = True
+    prediction_values: str | None = None
 
     def reference(self, case: str) -> tuple[LabelMap, np.ndarray]:
         """Return the reference as read and as class values."""
@@ -71,7 +77,7 @@ class CaseLoader:
         if item is None or (isinstance(item, Path) and not item.is_file()):
             return None
         label = read_label_map(item, f"prediction of case {case}", self.spacing)
-        table = value_table(None, self.classes, lenient=label.affine is None)
+        table = value_table(self.prediction_values, self.classes, lenient=label.affine is None)
         source = label.source or f"prediction of case {case}"
         return label, map_values(label.array, table, self.classes, source, "Predictions hold the values of the classes")
 
@@ -89,30 +95,21 @@ class CaseLoader:
         label, prediction = found
         resampled = False
         if self.same_grid:
-            problem = self._difference(label, geometry)
+            problem = grid_difference(label, geometry)
+            on_grid = LabelMap(prediction, label.spacing, label.unit, label.affine, label.source)
+            if problem and label.source.lower().endswith(DICOM) and same_lattice(label, geometry):
+                # DICOM SEG leaves empty slices out and turns the axes to its own order: the voxels are the same ones
+                prediction, problem = resample_to(on_grid, geometry), ""
             if problem and not (self.allow_resample and label.affine is not None and geometry.affine is not None):
                 raise ValueError(
                     f"case {case}: {problem} (prediction {label.source or 'array'}, reference "
                     f"{geometry.source or 'array'}); save predictions on the grid of the reference"
-                    + (", or allow resampling" if label.affine is not None and geometry.affine is not None else "")
+                    + (
+                        ", or allow resampling (--resample)"
+                        if label.affine is not None and geometry.affine is not None
+                        else ""
+                    )
                 )
             if problem:
-                on_grid = LabelMap(prediction, label.spacing, label.unit, label.affine, label.source)
                 prediction, resampled = resample_to(on_grid, geometry), True
-        return LoadedCase(case, prediction, reference, geometry, label.source, resampled)
-
-    @staticmethod
-    def _difference(prediction: LabelMap, reference: LabelMap) -> str:
-        """Say how two grids differ; empty when they do not."""
-        if (prediction.affine is None) != (reference.affine is None):
-            which = "prediction" if prediction.affine is None else "reference"
-            return f"the {which} has no physical geometry while the other has"
-        if prediction.array.ndim != reference.array.ndim:
-            return f"the prediction has shape {prediction.array.shape}, the reference {reference.array.shape}"
-        if prediction.array.shape != reference.array.shape:
-            return f"the prediction has shape {prediction.array.shape}, the reference {reference.array.shape}"
-        if prediction.affine is not None and reference.affine is not None:
-            distance = corner_distance(reference.array.shape, prediction.affine, reference.affine)
-            if distance > CORNER_TOLERANCE:
-                return f"the affines of prediction and reference differ by {distance:.4g} mm at a corner"
-        return ""
+        return LoadedCase(case, prediction, reference, geometry, label.source, resampled, label.array)

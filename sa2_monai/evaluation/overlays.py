@@ -13,16 +13,26 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation
 
 from sa2_monai.evaluation.files import write_atomically
+from sa2_monai.evaluation.planes import plane_of
 from sa2_monai.evaluation.result import EvaluationResult
 
-__all__ = ["REFERENCE_COLOUR", "choose_cases", "draw_overlay", "draw_prediction", "write_overlays"]
+__all__ = [
+    "REFERENCE_COLOUR",
+    "Overlay",
+    "choose_cases",
+    "draw_overlay",
+    "draw_overlays",
+    "draw_prediction",
+    "png_bytes",
+    "write_overlays",
+]
 
 REFERENCE_COLOUR = (240, 228, 66)
 PREDICTION_COLOUR = (0, 200, 255)
@@ -219,46 +229,80 @@ def choose_cases(result: EvaluationResult, count: int = 3) -> list[tuple[str, in
     return chosen
 
 
-def _image(source: Any) -> np.ndarray | None:
-    if source is None:
-        return None
-    if isinstance(source, (str, Path)):
-        from sa2_monai.data import read_image
+class Overlay(NamedTuple):
+    """One picture of a report: why it was chosen (worst, median, best), its rank from 1, and what it shows."""
 
-        return np.asarray(read_image(Path(source)))
-    return np.asarray(source)
+    kind: str
+    rank: int
+    case: str
+    dice: float
+    page: Image.Image
 
 
-def write_overlays(result: EvaluationResult, directory: str | Path, count: int = 3) -> list[Path]:
+def draw_overlays(result: EvaluationResult, count: int = 3) -> list[Overlay]:
+    """Draw the worst, median and best cases; of volumes the slice with most errors.
+
+    Args:
+        result: an evaluation; its ``images`` are drawn under the contours where there are any. An image that cannot be
+            read is left out with a message in the log.
+        count: pictures of each kind.
+
+    Returns:
+        The pictures, worst first.
+
+    Raises:
+        OSError: when a mask of a chosen case is gone.
+        ValueError: when it cannot be read any more.
+    """
+    found = []
+    for kind, rank, case, dice in choose_cases(result, count):
+        item = result.load_case(case)
+        try:
+            plane = plane_of(item, result.images.get(case))
+        except (OSError, ValueError, RuntimeError) as error:
+            _log.warning("overlay of case %s without its image: %s", case, error)
+            plane = plane_of(item, None)
+        title = f"{case}, {plane.place}" if plane.place else case
+        found.append(
+            Overlay(kind, rank, case, dice, draw_overlay(plane.image, plane.prediction, plane.reference, title, dice))
+        )
+    return found
+
+
+def png_bytes(page: Image.Image) -> bytes:
+    """The picture as the content of a PNG file."""
+    stream = io.BytesIO()
+    page.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def write_overlays(
+    result: EvaluationResult, directory: str | Path, count: int = 3, drawn: Sequence[Overlay] | None = None
+) -> list[Path]:
     """Write the overlay pictures of the worst, median and best cases.
 
-    Pictures of an earlier run in the same folder are removed. Volumes have none.
+    Pictures of an earlier run in the same folder are removed.
 
     Args:
         result: an evaluation; its ``images`` are drawn under the contours where there are any.
         directory: folder for ``worst_1_<case>_dice0.123.png`` and so on.
         count: pictures of each kind.
+        drawn: what :func:`draw_overlays` returned, when that was done before.
 
     Returns:
         Paths of the pictures, worst first.
 
     Raises:
-        OSError: when the folder cannot be written.
-        ValueError: when an image cannot be read.
+        OSError: when the folder cannot be written, or a mask of a chosen case is gone.
+        ValueError: when a mask cannot be read any more.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
-    for kind, rank, case, dice in choose_cases(result, count):
-        prediction, reference = result.load(case)
-        if reference.ndim != 2:
-            _log.info("no overlay pictures: case %s is a volume", case)
-            break
-        page = draw_overlay(_image(result.images.get(case)), prediction, reference, case, dice)
-        stream = io.BytesIO()
-        page.save(stream, format="PNG")
-        safe = re.sub(r"[^\w.+-]+", "_", case)[:100]
-        paths.append(write_atomically(folder / f"{kind}_{rank}_{safe}_dice{dice:.3f}.png", stream.getvalue()))
+    for overlay in draw_overlays(result, count) if drawn is None else drawn:
+        safe = re.sub(r"[^\w.+-]+", "_", overlay.case)[:100]
+        name = f"{overlay.kind}_{overlay.rank}_{safe}_dice{overlay.dice:.3f}.png"
+        paths.append(write_atomically(folder / name, png_bytes(overlay.page)))
     for old in folder.iterdir():
         if _OWN_NAMES.fullmatch(old.name) and old not in paths:
             old.unlink()

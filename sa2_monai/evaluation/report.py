@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report in a folder: table per case, summary, text table, overlay pictures."""
+"""A report in a folder: table per case, summary, text table, HTML, overlay pictures."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sa2_monai.evaluation.evaluator import evaluate
 from sa2_monai.evaluation.files import write_atomically
+from sa2_monai.evaluation.html_report import HTML_NAME, html_report
 from sa2_monai.evaluation.labels import case_name
-from sa2_monai.evaluation.overlays import write_overlays
+from sa2_monai.evaluation.overlays import draw_overlays, write_overlays
 from sa2_monai.evaluation.result import EvaluationResult
+from sa2_monai.evaluation.table import format_comparison
 
-__all__ = ["TABLE_NAME", "save_report", "write_report"]
+__all__ = ["COMPARISON_NAME", "TABLE_NAME", "save_report", "write_report"]
 
+COMPARISON_NAME = "comparison.json"
 TABLE_NAME = "table.txt"
 
 
@@ -48,7 +52,8 @@ def write_report(
         data: data list, ``[{"image": ..., "label": ..., "case": ..., "group": ...}, ...]``; without ``case`` the
             label's file name counts. When every entry has a ``group``, groups are drawn in the bootstrap.
         class_names: names with the background first.
-        output_dir: folder for ``metrics_per_case.csv``, ``metrics_summary.json``, ``table.txt`` and ``overlays/``.
+        output_dir: folder for ``metrics_per_case.csv``, ``metrics_summary.json``, ``table.txt``, ``report.html`` and
+            ``overlays/``.
         overlays: pictures each of the worst, median and best cases; 0 for none.
         options: further arguments of :func:`sa2_monai.evaluation.evaluate` (``protocol``, ``family``, ``tolerance``,
             ``label_values``, ...).
@@ -72,22 +77,39 @@ def write_report(
     return result
 
 
-def save_report(result: EvaluationResult, output_dir: str | Path, *, overlays: int = 3) -> dict[str, Any]:
+def save_report(
+    result: EvaluationResult,
+    output_dir: str | Path,
+    *,
+    overlays: int = 3,
+    comparison: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Write the files of a report.
 
     Args:
         result: an evaluation.
         output_dir: folder, created when it does not exist.
         overlays: pictures each of the worst, median and best cases; 0 for none.
+        comparison: what :func:`sa2_monai.evaluation.compare` returned, written as ``comparison.json``.
+        settings: of the run, listed in the HTML file.
 
     Returns:
-        Paths under ``"csv"``, ``"json"``, ``"table"``, and the list ``"overlays"``.
+        Paths under ``"csv"``, ``"json"``, ``"table"``, ``"html"``, where there are such also ``"instances"`` and
+        ``"comparison"``, and the list ``"overlays"``.
 
     Raises:
         OSError: when the folder cannot be written.
     """
     folder = Path(output_dir)
     paths: dict[str, Any] = dict(result.write(folder))
-    paths["table"] = write_atomically(folder / TABLE_NAME, result.table() + "\n")
-    paths["overlays"] = write_overlays(result, folder / "overlays", overlays) if overlays > 0 else []
+    text = result.table() + "\n"
+    if comparison is not None:
+        document = json.dumps(comparison, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        paths["comparison"] = write_atomically(folder / COMPARISON_NAME, document)
+        text += f"\n{format_comparison(comparison)}\n"
+    paths["table"] = write_atomically(folder / TABLE_NAME, text)
+    drawn = draw_overlays(result, overlays) if overlays > 0 else []
+    paths["overlays"] = write_overlays(result, folder / "overlays", overlays, drawn) if overlays > 0 else []
+    paths["html"] = write_atomically(folder / HTML_NAME, html_report(result, drawn, comparison, settings))
     return paths

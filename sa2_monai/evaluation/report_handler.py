@@ -26,13 +26,15 @@ class ReportHandler:
         predictions_dir: folder with the files of the run, ``<case>.png``.
         data: data list of the run, ``[{"image": ..., "label": ..., "case": ...}, ...]``.
         class_names: names of the classes, background first.
-        output_dir: folder for ``metrics_per_case.csv``, ``metrics_summary.json``, ``table.txt`` and ``overlays/``.
+        output_dir: folder for ``metrics_per_case.csv``, ``metrics_summary.json``, ``table.txt``, ``report.html`` and
+            ``overlays/``.
         protocol: ``"clinical"`` or ``"paper"``.
         family: family of the paper protocol.
         label_values: values in the label files, see :func:`sa2_monai.evaluation.evaluate`.
         overlays: pictures each of the worst, median and best cases; 0 for none.
         name: of the logger that the table goes to.
-        options: further arguments of :func:`sa2_monai.evaluation.evaluate`, e.g. ``tolerance``, ``paper``.
+        options: further arguments of :func:`sa2_monai.evaluation.evaluate`, e.g. ``tolerance``, ``paper``,
+            ``on_error``.
 
     After the run ``engine.state.report`` holds the summary, on the main process.
     """
@@ -70,6 +72,7 @@ class ReportHandler:
             engine: the evaluator that has written the predictions.
 
         Raises:
+            FailedCasesError: with ``on_error="continue"``, after the report of the others is written.
             OSError: when a file is missing or the folder cannot be written.
             ValueError: as :func:`sa2_monai.evaluation.evaluate`.
         """
@@ -86,5 +89,14 @@ class ReportHandler:
                 )
                 engine.state.report = self.result.summary  # type: ignore[attr-defined]
                 self.logger.info("%s\nReport in %s", self.result.table(), self.output_dir)
+                self._tell_failures(self.result)
         finally:
             idist.barrier()  # also after an error, or the other processes would wait for ever
+
+    @staticmethod
+    def _tell_failures(result: EvaluationResult) -> None:
+        if result.failed:
+            from sa2_monai.inference.tolerance import FailedCasesError
+
+            messages = {entry["case"]: entry["message"] for entry in result.failed}
+            raise FailedCasesError(messages, result.summary["cases"] + len(messages))

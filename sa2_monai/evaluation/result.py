@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.evaluation.files import write_atomically
+from sa2_monai.evaluation.instances import InstanceCounts, instances_to_csv
+from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.rows import rows_to_csv
 from sa2_monai.evaluation.table import format_table
 
-__all__ = ["CSV_NAME", "JSON_NAME", "EvaluationResult"]
+__all__ = ["CSV_NAME", "INSTANCES_NAME", "JSON_NAME", "EvaluationResult"]
 
 CSV_NAME = "metrics_per_case.csv"
 JSON_NAME = "metrics_summary.json"
+INSTANCES_NAME = "instances_per_case.csv"
 
 
 @dataclass
@@ -29,22 +32,34 @@ class EvaluationResult:
         per_case: one dict per case and class with the columns of ``metrics_per_case.csv``, sorted by case and class
             value; undefined values are ``NaN``.
         summary: the content of ``metrics_summary.json``; undefined values are ``None``.
-        load: function that returns ``(prediction or None, reference)`` of a case as class values on the grid that was
-            measured; the overlay pictures use it.
+        load_case: function that reads a case again, as class values on the grid that was measured; the overlay
+            pictures use it.
         images: case -> path or array of the image, as given.
         groups: case -> group of the bootstrap, or ``None``.
+        objects: detection of single objects per case, where it was asked for.
     """
 
     per_case: list[dict[str, Any]]
     summary: dict[str, Any]
-    load: Callable[[str], tuple[np.ndarray | None, np.ndarray]] = field(repr=False)
+    load_case: Callable[[str], LoadedCase] = field(repr=False)
     images: dict[str, Any] = field(default_factory=dict, repr=False)
     groups: dict[str, str] | None = field(default=None, repr=False)
+    objects: list[InstanceCounts] = field(default_factory=list, repr=False)
 
     @property
     def cases(self) -> list[str]:
         """Names of the cases, sorted."""
         return sorted({row["case"] for row in self.per_case})
+
+    @property
+    def failed(self) -> list[dict[str, str]]:
+        """The cases that could not be measured, each with its message and files."""
+        return list(self.summary.get("failed", []))
+
+    def load(self, case: str) -> tuple[np.ndarray | None, np.ndarray]:
+        """Read a case again: ``(prediction or None, reference)`` as class values on the grid that was measured."""
+        item = self.load_case(case)
+        return item.prediction, item.reference
 
     @property
     def headline(self) -> float | None:
@@ -62,18 +77,21 @@ class EvaluationResult:
     def write(self, directory: str | Path) -> dict[str, Path]:
         """Write ``metrics_per_case.csv`` and ``metrics_summary.json``, each at once or not at all.
 
+        With single objects also ``instances_per_case.csv``.
+
         Args:
             directory: folder for the files; created when it does not exist.
 
         Returns:
-            The two paths under ``"csv"`` and ``"json"``.
+            The paths under ``"csv"``, ``"json"`` and ``"instances"``.
 
         Raises:
             OSError: when the folder cannot be created or written.
         """
         folder = Path(directory)
         text = json.dumps(self.summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        return {
-            "csv": write_atomically(folder / CSV_NAME, rows_to_csv(self.per_case)),
-            "json": write_atomically(folder / JSON_NAME, text),
-        }
+        paths = {"csv": write_atomically(folder / CSV_NAME, rows_to_csv(self.per_case))}
+        if self.objects:
+            paths["instances"] = write_atomically(folder / INSTANCES_NAME, instances_to_csv(self.objects))
+        paths["json"] = write_atomically(folder / JSON_NAME, text)
+        return paths

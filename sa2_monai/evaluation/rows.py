@@ -13,6 +13,7 @@ import numpy as np
 
 from sa2_monai.metrics import overlap, surface
 from sa2_monai.metrics.overlap import Counts
+from sa2_monai.metrics.structures import Structure
 
 __all__ = ["COLUMNS", "METRICS", "STATES", "clinical_row", "rows_to_csv", "state_of"]
 
@@ -65,8 +66,7 @@ def clinical_row(
     case: str,
     value: int,
     name: str,
-    prediction: np.ndarray,
-    reference: np.ndarray,
+    structure: Structure,
     spacing: Sequence[float],
     unit: str,
     tolerance: float,
@@ -78,8 +78,7 @@ def clinical_row(
         case: name of the case.
         value: value of the class.
         name: name of the class.
-        prediction: boolean mask of the class, 2D or 3D.
-        reference: the same for the reference, same shape.
+        structure: counts and surface distances of the class.
         spacing: distance of pixel centres per axis in ``unit``.
         unit: ``"mm"`` or ``"px"``.
         tolerance: of the normalised surface distance, in ``unit``.
@@ -89,11 +88,10 @@ def clinical_row(
         A dict with the keys :data:`COLUMNS`; undefined values are ``NaN``. The state comes from the counts; an absent
         structure has no Dice, a missed or spurious one has Dice 0, NSD 0 and no distances.
     """
-    counts = overlap.counts(prediction, reference)
+    counts, vectors = structure
     row = empty_row(case, value, name, counts, spacing, unit, tolerance)
     for metric in OVERLAPS:
         row[metric] = getattr(overlap, metric)(counts)
-    vectors = surface.surface_distances(prediction, reference, spacing)
     row["nsd"] = surface.nsd(*vectors, tolerance)
     for metric in DISTANCES:
         row[metric] = getattr(surface, metric)(*vectors)

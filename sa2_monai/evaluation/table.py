@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["format_table"]
+__all__ = ["format_comparison", "format_table"]
 
 _SHOWN = (
     ("dice", "Dice"),
@@ -59,6 +59,41 @@ def _paper_lines(values: Mapping[str, Any]) -> list[str]:
     return ["", "Published definition:", *lines] if lines else []
 
 
+def _object_lines(block: Mapping[str, Any] | None) -> list[str]:
+    if not block:
+        return []
+    pooled = block["pooled"]
+    lines = ["", f"Single objects (IoU above {block['iou_threshold']:g}):"]
+    for key in ("detection_f1", "panoptic_quality"):
+        lines.append(
+            f"  {key}: {_number(block['per_case'][key]['mean'])} mean over cases, {_number(pooled[key])} all together"
+        )
+    return [*lines, f"  {pooled['tp']} found, {pooled['fn']} missed, {pooled['fp']} false"]
+
+
+def format_comparison(comparison: Mapping[str, Any]) -> str:
+    """Format a comparison of two models as text.
+
+    Args:
+        comparison: what :func:`sa2_monai.evaluation.compare` returned.
+
+    Returns:
+        Lines joined by line feeds, without one at the end.
+    """
+    test = comparison["test"]
+    how = "all exchanges" if test["exact"] else f"{test['samples']} random exchanges"
+    rows: list[tuple[str, ...]] = [("class", "metric", "A", "B", "A - B", "95% CI", "p")]
+    for name, metrics in [("all classes", comparison["overall"]), *comparison["per_class"].items()]:
+        for index, (metric, block) in enumerate(metrics.items()):
+            low, high = block["ci95_low"], block["ci95_high"]
+            ci = "-" if low is None else f"{low:+.4f} - {high:+.4f}"
+            numbers = [_number(block[key]) for key in ("a", "b", "difference")]
+            rows.append((name if not index else "", metric, *numbers, ci, _number(block["p_value"])))
+    lines = [f"Comparison of {comparison['cases']} cases, A predictions, B compared; {test['name']}, {how}:"]
+    lines += _aligned(rows)
+    return "\n".join([*lines, *(f"  {warning}" for warning in comparison["warnings"])])
+
+
 def format_table(summary: Mapping[str, Any]) -> str:
     """Format a summary as text: per class and metric the mean, sd, 95 % interval, median and range over cases.
 
@@ -84,6 +119,16 @@ def format_table(summary: Mapping[str, Any]) -> str:
         if "counts" in block:
             lines.append(f"{name}: " + ", ".join(f"{n} {state}" for state, n in block["counts"].items()))
     lines += _paper_lines(summary.get("paper", {}))
+    lines += _object_lines(summary.get("instances"))
+    for limit in summary.get("limits", []):
+        verdict = "passed" if limit["passed"] else "NOT PASSED"
+        lines.append(f"Limit {limit['limit']}: {_number(limit['value'])}, {verdict}")
+    failed = summary.get("failed", [])
+    if failed:
+        lines += ["", f"Failed ({len(failed)}), in no mean:"]
+        lines += [f"  {entry['case']}: {entry['message']}" for entry in failed[:12]]
+        if len(failed) > 12:
+            lines.append(f"  ... and {len(failed) - 12} more in metrics_summary.json")
     for title, key in (("Deviations from the publication", "deviations"), ("Warnings", "warnings")):
         entries = summary.get(key)
         if entries:

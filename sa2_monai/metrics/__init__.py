@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segmentation metrics as pure functions on arrays: overlap, surface distances, foreground maps, object sizes."""
+"""Segmentation metrics as pure functions on arrays: overlap, surface distances, foreground maps, single objects."""
 
+from sa2_monai.metrics.detection import InstanceMatch, connected_instances, match_instances
 from sa2_monai.metrics.foreground import e_measure, mean_absolute_error
 from sa2_monai.metrics.instances import largest_contour_percent, largest_object_percent
 from sa2_monai.metrics.overlap import (
@@ -16,14 +17,18 @@ from sa2_monai.metrics.overlap import (
     sensitivity,
     specificity,
 )
+from sa2_monai.metrics.structures import Structure, measure_structures
 from sa2_monai.metrics.surface import asd, assd, hd, hd95, hd95_pooled, masd, nsd, surface_distances
 
 __all__ = [
     "Counts",
+    "InstanceMatch",
+    "Structure",
     "accuracy",
     "asd",
     "assd",
     "confusion_matrix",
+    "connected_instances",
     "counts",
     "counts_of_class",
     "dice",
@@ -36,7 +41,9 @@ __all__ = [
     "largest_contour_percent",
     "largest_object_percent",
     "masd",
+    "match_instances",
     "mean_absolute_error",
+    "measure_structures",
     "nsd",
     "precision",
     "sensitivity",

@@ -3,8 +3,8 @@
 
 A foreground pixel is on the surface when a face neighbour (4 in 2D, 6 in 3D) is background or outside the array. The
 directed distances run between pixel centres, from every surface pixel of one mask to the nearest one of the other.
-:func:`surface_distances` computes the two vectors once (crop to the box of the union, erode, one k-d tree per surface);
-every metric below is a function of these two vectors.
+:func:`surface_distances` computes the two vectors of one structure, :func:`sa2_monai.metrics.measure_structures` those
+of all structures of a label map; every metric below is a function of these two vectors.
 
 ``NaN`` stands for a distance that does not exist because a mask is empty. Definitions: Taha and Hanbury 2015
 (Hausdorff, average distances); Nikolov et al. 2018 and Maier-Hein et al., "Metrics Reloaded", 2024 (normalised surface
@@ -16,28 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import binary_erosion, generate_binary_structure
-from scipy.spatial import cKDTree
 
-from sa2_monai.metrics.checks import check_mask_pair, check_spacing
+from sa2_monai.metrics.checks import check_mask_pair
+from sa2_monai.metrics.nearest import surface_mask
+from sa2_monai.metrics.structures import measure_structures
 
 __all__ = ["asd", "assd", "hd", "hd95", "hd95_pooled", "masd", "nsd", "surface_distances", "surface_mask"]
-
-
-def surface_mask(mask: np.ndarray) -> np.ndarray:
-    """Mark the pixels of a boolean mask that have a face neighbour in the background or outside the array."""
-    return mask & ~binary_erosion(mask, generate_binary_structure(mask.ndim, 1), border_value=0)
-
-
-def _union_box(prediction: np.ndarray, reference: np.ndarray) -> tuple[slice, ...]:
-    """Smallest box that holds both masks; cropping to it changes no surface, because outside counts as background."""
-    union = prediction | reference
-    box = []
-    for axis in range(union.ndim):
-        other = tuple(a for a in range(union.ndim) if a != axis)
-        hit = np.flatnonzero(union.any(axis=other))
-        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return tuple(box)
 
 
 def surface_distances(
@@ -53,31 +37,14 @@ def surface_distances(
     Returns:
         ``(prediction to reference, reference to prediction)``: float64 vectors with one distance per surface pixel, in
         the unit of ``spacing``. When exactly one mask is empty, its own vector is empty and the other holds infinities;
-        when both are, both vectors are empty.
+        when both are, both vectors are empty. The order within a vector has no meaning.
 
     Raises:
         ValueError: when a mask is neither boolean nor integer, the shapes differ, the arrays are not 2D or 3D, or the
             spacing has another length or a value that is not positive.
     """
     p, r = check_mask_pair(prediction, reference)
-    if p.ndim not in (2, 3):
-        raise ValueError(f"masks have shape {p.shape}, expected two or three axes")
-    steps = check_spacing(spacing, p.ndim)
-    if not (p.any() or r.any()):
-        return np.empty(0), np.empty(0)
-    box = _union_box(p, r)
-    index_p = np.argwhere(surface_mask(p[box]))
-    index_r = np.argwhere(surface_mask(r[box]))
-    if not (len(index_p) and len(index_r)):
-        return np.full(len(index_p), np.inf), np.full(len(index_r), np.inf)
-    return _nearest(index_p, index_r, steps), _nearest(index_r, index_p, steps)
-
-
-def _nearest(index_from: np.ndarray, index_to: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Distance of every point to the nearest one of the other set."""
-    _, nearest = cKDTree(index_to * steps).query(index_from * steps)
-    # From whole index differences, so that a distance does not depend on where in the array the mask lies.
-    return np.asarray(np.sqrt(np.square((index_from - index_to[nearest]) * steps).sum(axis=1)))
+    return measure_structures(p, r, (1,), spacing)[1].distances
 
 
 def _exists(d_pred_to_ref: np.ndarray, d_ref_to_pred: np.ndarray) -> bool:

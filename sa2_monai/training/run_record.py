@@ -31,8 +31,9 @@ class RunRecord:
 
     It holds ``status`` (``running``, ``completed``, ``failed``, ``interrupted``; a killed run stays ``running``),
     ``started`` and ``ended`` (UTC), ``seconds``, ``epochs`` (seconds of each, its validation included), ``versions``,
-    ``device``, ``processes``, ``configuration``, ``seed``, ``inputs`` (number and SHA-256 of the list) and ``weights``
-    (path and SHA-256 of the file at the start, and again at the end).
+    ``device``, ``processes``, ``bundle`` (name and version), ``configuration``, ``seed``, ``inputs`` (number and SHA-256 of
+    the list, of each file when asked), ``weights`` (path and SHA-256 of the file at the start, and again at the end) and,
+    of an engine that keeps such a list, ``cases`` with the seconds and the error of each.
 
     An exception goes on to the other handlers, or up when there are none. Rank 0 writes.
 
@@ -42,6 +43,8 @@ class RunRecord:
         inputs: data list; its order counts.
         weights: weight file that the run uses or makes.
         filename: name of the file; runs that share ``output_dir`` need different ones.
+        bundle_root: folder of the bundle, whose ``configs/metadata.json`` is asked for name and version.
+        hash_files: also record the SHA-256 of every file of ``inputs`` (of a folder: of its files' hashes by name).
 
     Raises:
         OSError: when the file cannot be written.
@@ -54,11 +57,15 @@ class RunRecord:
         inputs: Sequence[Any] | None = None,
         weights: str | os.PathLike[str] | None = None,
         filename: str = "run.json",
+        bundle_root: str | os.PathLike[str] | None = None,
+        hash_files: bool = False,
     ) -> None:
         self.path = Path(output_dir) / filename
         self.configuration = configuration
         self.inputs = inputs
         self.weights = weights
+        self.bundle_root = bundle_root
+        self.hash_files = hash_files
         self._record: dict[str, Any] = {}
         self._started = self._epoch_started = 0.0
 
@@ -83,9 +90,10 @@ class RunRecord:
             "versions": _versions(),
             "device": _device(engine),
             "processes": world_size(),
+            "bundle": _bundle(self.bundle_root),
             "configuration": _json(self.configuration),
             "seed": _json(self.configuration.get("seed")),
-            "inputs": _list_hash(self.inputs),
+            "inputs": _list_hash(self.inputs, self.hash_files and rank() == 0),
             "weights": None,
         }
         # Behind all handlers of the list, so that an epoch's time includes its validation.
@@ -102,8 +110,12 @@ class RunRecord:
         self._record["epochs"].append({"epoch": engine.state.epoch, "seconds": seconds})
         self._write()
 
-    def _end(self, _: Engine) -> None:
-        self._finish("completed")
+    def _end(self, engine: Engine) -> None:
+        cases = getattr(engine, "cases", None)  # of sa2_monai.inference.CaseEvaluator
+        if cases is not None:
+            self._record["cases"] = _json(cases)
+        failed = any(case["status"] == "failed" for case in cases or ())
+        self._finish("completed with failed cases" if failed else "completed")
 
     def _fail(self, engine: Engine, error: BaseException) -> None:
         if self._record and self._record["status"] == "running":  # Ignite may report one error twice
@@ -161,8 +173,35 @@ def _json(value: Any) -> Any:
         return str(value)
 
 
-def _list_hash(inputs: Sequence[Any] | None) -> dict[str, Any] | None:
+def _list_hash(inputs: Sequence[Any] | None, files: bool) -> dict[str, Any] | None:
     if inputs is None:
         return None
     text = json.dumps(_json(list(inputs)), sort_keys=True)
-    return {"count": len(inputs), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    found: dict[str, Any] = {"count": len(inputs), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    if files:
+        paths = [
+            item[key] for item in inputs for key in ("image", "label") if isinstance(item, Mapping) and key in item
+        ]
+        names = [name for path in paths for name in (path if isinstance(path, (list, tuple)) else [path])]
+        found["files"] = {str(name): _hash(Path(name)) for name in names}
+    return found
+
+
+def _hash(path: Path) -> str | None:
+    """SHA-256 of a file; of a folder (DICOM) that of the names and hashes of its files; ``None`` if it cannot be read."""
+    try:
+        if not path.is_dir():
+            return sha256_of(path)
+        lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
+    except OSError:
+        return None
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _bundle(root: str | os.PathLike[str] | None) -> dict[str, Any] | None:
+    """Name and version of the bundle, ``None`` where there is no metadata file."""
+    try:
+        content = json.loads((Path(root or ".") / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        return {"name": content.get("name"), "version": content.get("version")}
+    except (OSError, ValueError, AttributeError):
+        return None

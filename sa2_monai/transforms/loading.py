@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -32,7 +34,16 @@ class StrictLoadImaged(LoadImaged):
     def __init__(self, keys: KeysCollection, reader: ImageReader, **kwargs: Any) -> None:
         if not isinstance(reader, ImageReader):
             raise TypeError(f"reader must be an object of a class of monai.data.ImageReader, got {reader!r}.")
-        super().__init__(keys, reader, **kwargs)
+        # MONAI makes all readers that it knows; one of them, for DICOM, complains of a GPU decoder that nobody asked for.
+        log = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
+        level = log.level
+        log.setLevel(logging.ERROR)
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*nvImageCodec", category=UserWarning)
+                super().__init__(keys, reader, **kwargs)
+        finally:
+            log.setLevel(level)
         self.reader = reader
 
     def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:

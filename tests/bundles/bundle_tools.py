@@ -12,6 +12,9 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 
 ROOT = Path(__file__).resolve().parents[2] / "bundles"
 BUNDLES = sorted(folder.name for folder in ROOT.iterdir() if (folder / "configs" / "train.yaml").is_file())
+# Bundles that see pictures, and those that see volumes as stacks of slices.
+VOLUME_BUNDLES = [b for b in BUNDLES if "slice_axis:" in (ROOT / b / "configs" / "train.yaml").read_text("utf-8")]
+PICTURE_BUNDLES = [bundle for bundle in BUNDLES if bundle not in VOLUME_BUNDLES]
 
 # Overlays that are no data sets. EDITORS may reach into train# and validate#, and never follow inference.yaml.
 EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train")
@@ -23,7 +26,17 @@ BASES = ("train", "inference")
 # A bundle on a small picture set and a slow machine.
 TINY: dict[str, Any] = {"roi_size": [32, 32], "batch_size": 2, "num_workers": 0, "device": "cpu", "amp": False}
 # Smallest legal width of each network.
-WIDTH: dict[str, dict[str, Any]] = {"sa2net": {"base_channels": 4}}
+WIDTH: dict[str, dict[str, Any]] = {
+    "sa2net": {"base_channels": 4},
+    "daeformer": {"embed_dims": [8, 16, 32], "channel_heads": 2},
+    "hsaunet": {"embed_dims": [16, 32, 64], "channel_heads": 2, "window_size": 2},
+    "msa2net": {
+        "stem_channels": [8, 8],
+        "encoder_channels": [32, 64, 128, 256],
+        "encoder_depths": [1, 1, 1, 1],
+        "channel_attention_heads": 2,
+    },
+}
 
 
 class Merge(NamedTuple):
@@ -60,24 +73,25 @@ def datasets(bundle: str) -> list[str]:
 
 
 def merges(bundle: str) -> Iterator[Merge]:
-    """All legal merges; an overlay that a bundle does not have is left out."""
+    """All legal merges of the base files; of each data set the shortest and the longest ones."""
     have = {*BASES, *overlays(bundle)}
-    for dataset in ((), *((name,) for name in datasets(bundle))):
-        for base, *rest in (
-            ("train",),
-            ("train", "paper"),
-            ("train", "multi_gpu_train"),
-            ("train", "evaluate"),
-            ("train", "evaluate", "ensemble"),
-            ("train", "paper", "evaluate", "evaluate_paper"),
-            ("train", "paper", "evaluate", "evaluate_paper", "ensemble"),
-            ("inference",),
-            ("inference", "paper"),
-            ("inference", "ensemble"),
-            ("inference", "inference_trt"),
-        ):
-            if have.issuperset(rest):
-                yield Merge(bundle, (base, *dataset, *rest))
+    for dataset in datasets(bundle):
+        yield Merge(bundle, ("train", dataset))
+        yield Merge(bundle, ("train", dataset, "paper", "evaluate", "evaluate_paper", "ensemble"))
+        yield Merge(bundle, ("inference", dataset, "paper"))
+    for names in (
+        ("train",),
+        ("train", "paper"),
+        ("train", "multi_gpu_train"),
+        ("train", "evaluate"),
+        ("train", "evaluate", "ensemble"),
+        ("train", "paper", "evaluate", "evaluate_paper"),
+        ("inference",),
+        ("inference", "ensemble"),
+        ("inference", "inference_trt"),
+    ):
+        if have.issuperset(names):
+            yield Merge(bundle, names)
 
 
 ALL_MERGES = [merge for bundle in BUNDLES for merge in merges(bundle)]

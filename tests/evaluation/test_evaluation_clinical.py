@@ -268,7 +268,10 @@ def test_another_grid_is_an_error_or_resampled_on_request(tmp_path: Path) -> Non
     moved = affine.copy()
     moved[2, 3] += 0.5
     nibabel.save(nibabel.Nifti1Image(array, moved), tmp_path / "p" / "v.nii.gz")
-    with pytest.raises(ValueError, match=r"affines of prediction and reference differ by 0\.5 mm"):
+    with pytest.raises(
+        ValueError,
+        match=r"origin in mm: the prediction has \(-20, 3, 40\.5\), the reference \(-20, 3, 40\); .* up to 0\.5 mm",
+    ):
         evaluate(tmp_path / "p", [tmp_path / "v.nii.gz"], ["background", "x"])
     moved[2, 3] = affine[2, 3] + 5e-4
     nibabel.save(nibabel.Nifti1Image(array, moved), tmp_path / "p" / "v.nii.gz")
@@ -389,8 +392,11 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "fractions": (lambda: evaluate({"x": MASK + 0.5}, {"x": MASK}, TWO), "values that are not integers"),
     "complex": (lambda: evaluate({"x": MASK + 1j}, {"x": MASK}, TWO), "data of type complex"),
     "axes": (lambda: evaluate({"x": MASK[0]}, {"x": MASK[0]}, TWO), r"has shape \(6,\)"),
-    "shapes": (lambda: evaluate({"x": MASK.T}, {"x": MASK}, TWO), r"case x: the prediction has shape \(6, 5\)"),
-    "dimensions": (lambda: evaluate({"x": MASK[None]}, {"x": MASK}, TWO), r"has shape \(1, 5, 6\)"),
+    "shapes": (
+        lambda: evaluate({"x": MASK.T}, {"x": MASK}, TWO),
+        r"case x: shape: the prediction has \(6, 5\), the reference \(5, 6\)",
+    ),
+    "dimensions": (lambda: evaluate({"x": MASK[None]}, {"x": MASK}, TWO), r"shape: the prediction has \(1, 5, 6\)"),
     "no pair": (lambda: evaluate({"y": MASK}, {"x": MASK}, TWO), "predictions are named y, references x"),
     "nothing": (lambda: evaluate({}, {"x": MASK}, TWO), "there are no predictions"),
     "a number": (lambda: evaluate(3, {"x": MASK}, TWO), "given as int"),

@@ -183,6 +183,21 @@ def test_an_error_of_the_report_reaches_the_caller(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_bad_case_does_not_cost_the_report_of_the_others(tmp_path: Path) -> None:
+    prediction, reference = maps(3)
+    data = [{"label": r[0].numpy(), "case": str(i)} for i, r in enumerate(reference)]
+    predictions = {str(i): p[0].numpy() for i, p in enumerate(prediction)}
+    predictions["1"] = predictions["1"][:5]
+    engine = Engine(lambda engine, batch: None)
+    handler = ReportHandler(predictions, data, NAMES, tmp_path / "out", overlays=0, on_error="continue")
+    handler.attach(engine)
+    with pytest.raises(ValueError, match=r"1 of 3 cases failed, the others are finished:\n  1: case 1: shape: "):
+        engine.run([0])
+    summary = json.loads((tmp_path / "out" / "metrics_summary.json").read_text())
+    assert summary["cases"] == 2
+    assert [entry["case"] for entry in summary["failed"]] == ["1"]
+
+
 def worker(rank: int, port: int, folder: str) -> None:
     """One of two processes: half of the cases each, the report on the first."""
     os.environ.update(

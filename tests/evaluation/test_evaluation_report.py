@@ -48,6 +48,7 @@ def test_report_of_a_data_list(data: list[dict[str, str]], tmp_path: Path) -> No
         "metrics_per_case.csv",
         "metrics_summary.json",
         "overlays",
+        "report.html",
         "table.txt",
     ]
     names = [p.name for p in sorted((out / "overlays").iterdir())]
@@ -176,14 +177,6 @@ def _old_pillow(size: float | None) -> object:
 def test_masks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"case x: masks have shapes \(9, 9\) and \(8, 8\)"):
         draw_overlay(None, square(9, 1, 2), square(8, 1, 2), "x", 0.5)
-
-
-def test_volumes_have_no_pictures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    volume = np.zeros((6, 6, 3), np.uint8)
-    volume[2:4, 2:4, 1] = 1
-    with caplog.at_level("INFO"):
-        assert write_overlays(evaluate({"v": volume}, {"v": volume}, TWO), tmp_path) == []
-    assert "case v is a volume" in caplog.text
 
 
 def test_names_of_cases_are_made_fit_for_files(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 TABLES = {"shape_case": "SHAPE_CASES", "illegal_case": "ILLEGAL_CASES", "size_case": "ILLEGAL_INPUTS"}
@@ -15,3 +18,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(argument, cases, ids=[str(case).replace("'", "") for case in cases])
     if "golden_map" in metafunc.fixturenames:
         metafunc.parametrize("golden_map", sorted(metafunc.cls.GOLDEN_MAPS))
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """No measurement of coverage: exporters run much of PyTorch's own Python and would take twice the time."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(tracer)

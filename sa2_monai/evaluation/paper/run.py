@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sa2_monai.evaluation.cases import collect, collect_probabilities, pair
+from sa2_monai.evaluation.failures import Failures
 from sa2_monai.evaluation.loading import CaseLoader, LoadedCase
-from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions
+from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, check_grid
 from sa2_monai.evaluation.paper.image import EnsembleLoader, ImageLoader, image, image_ensemble
+from sa2_monai.evaluation.paper.pooled import PUBLISHED_GRID as POOLED_GRID
 from sa2_monai.evaluation.paper.pooled import CellLoader, cell, pooled
+from sa2_monai.evaluation.paper.size_range import PUBLISHED_GRID as SIZE_RANGE_GRID
 from sa2_monai.evaluation.paper.size_range import size_range
+from sa2_monai.evaluation.paper.volume import PUBLISHED_GRID as IMAGE_2D_GRID
 from sa2_monai.evaluation.paper.volume import image_2d, volume
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.statistics import Bootstrap
@@ -34,6 +37,8 @@ FAMILIES: dict[str, Family] = {
     "image_2d": image_2d,
     "size_range": size_range,
 }
+
+GRIDS = {"pooled": POOLED_GRID, "cell": POOLED_GRID, "image_2d": IMAGE_2D_GRID, "size_range": SIZE_RANGE_GRID}
 
 
 def _members(predictions: Any, suffix: str) -> list[dict[str, Any]]:
@@ -59,11 +64,12 @@ def evaluate_paper(
     references: Mapping[str, Any],
     classes: Mapping[int, str],
     options: PaperOptions,
-    bootstrap: Bootstrap,
+    bootstrap_of: Callable[[Sequence[str]], Bootstrap],
     *,
     label_values: Mapping[int, int] | str | None = None,
     allow_missing: bool = True,
     prediction_suffix: str = "",
+    failures: Failures | None = None,
 ) -> EvaluationResult:
     """Evaluate by one family of the paper protocol.
 
@@ -73,10 +79,11 @@ def evaluate_paper(
         references: case -> path or array, sorted by case.
         classes: value -> name, background included.
         options: options of the families.
-        bootstrap: draws over the cases.
+        bootstrap_of: makes the draws over given cases.
         label_values: table of the values in the references; the families ``image`` take any value above 0 by default.
         allow_missing: count a case without a prediction as missed instead of refusing.
         prediction_suffix: ending of the prediction files' names that is not part of the case.
+        failures: what to do with a case that cannot be measured; the error is raised without it.
 
     Returns:
         A result whose summary has the blocks ``paper`` (the numbers by the published definition) and ``deviations``
@@ -111,15 +118,27 @@ def evaluate_paper(
                 table = {**known, options.ignore_value: 0}
             loader = CaseLoader(files, references, classes, table)
     warnings = pair(files, references, allow_missing)
+    failures = failures or Failures("raise")
+    cases: list[str] = []
+
+    def load(case: str) -> LoadedCase:
+        item = loader.load(case)
+        if family in GRIDS:  # here already, where the others can go on
+            check_grid(item, options.grid_size(GRIDS[family]), family)
+        return item
 
     def items() -> Iterator[LoadedCase]:
         for case in references:
-            yield loader.load(case)
+            item = failures.attempt(case, partial(load, case))
+            if item is not None:
+                cases.append(case)
+                yield item
+        failures.check_any_left(len(references))
 
     report = FAMILIES[family](items(), classes, options)
-    cases = list(references)
+    bootstrap = bootstrap_of(cases)
     report.rows.sort(key=lambda row: (row["case"], row["class_value"]))
-    warnings += few_cases(bootstrap.units)
+    warnings += failures.warnings(len(references)) + few_cases(bootstrap.units)
     summary = {
         "protocol": {"name": "paper", "version": VERSION, "family": family, "unit": "px", **report.protocol},
         "software": software(),
@@ -128,12 +147,8 @@ def evaluate_paper(
         **summarize(report.rows, cases, report.names, bootstrap, report.metrics),
         "paper": _strict(report.values),
         "deviations": report.deviations,
+        "failed": failures.entries(files, references),
         "warnings": warnings,
         "notice": NOTICE,
     }
-
-    def load(case: str) -> tuple[np.ndarray | None, np.ndarray]:
-        item = loader.load(case)
-        return item.prediction, item.reference
-
-    return EvaluationResult(report.rows, summary, load)
+    return EvaluationResult(report.rows, summary, loader.load)

@@ -11,27 +11,27 @@ import numpy as np
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, check_grid, grid_deviation, paper_row, predicted
 from sa2_monai.metrics import overlap, surface
+from sa2_monai.metrics.structures import Structure, measure_structures
 
 __all__ = ["image_2d", "stand_in_values", "volume"]
 
 PUBLISHED_GRID = 224
 
 
-def stand_in_values(prediction: np.ndarray, reference: np.ndarray) -> tuple[float, float, overlap.Counts]:
+def stand_in_values(structure: Structure) -> tuple[float, float]:
     """Compute Dice and pooled HD95 in voxels by the published rule for empty masks.
 
     Args:
-        prediction: boolean mask, 2D or 3D.
-        reference: the same for the reference.
+        structure: counts and surface distances of one class, in voxels.
 
     Returns:
-        ``(dice, hd95, counts)``: MedPy's values when both masks have pixels, ``(1, 0)`` when only the prediction has,
+        ``(dice, hd95)``: MedPy's values when both masks have pixels, ``(1, 0)`` when only the prediction has,
         ``(0, 0)`` otherwise. The rule rewards false alarms; it is here because published tables contain it.
     """
-    counts = overlap.counts(prediction, reference)
+    counts = structure.counts
     if counts.prediction and counts.reference:
-        return overlap.dice(counts), surface.hd95_pooled(*surface.surface_distances(prediction, reference)), counts
-    return (1.0 if counts.prediction else 0.0), 0.0, counts
+        return overlap.dice(counts), surface.hd95_pooled(*structure.distances)
+    return (1.0 if counts.prediction else 0.0), 0.0
 
 
 def _means(rows: list[dict[str, Any]], names: list[str], metrics: tuple[str, ...]) -> dict[str, Any]:
@@ -48,13 +48,12 @@ def volume(items: Iterable[LoadedCase], classes: Mapping[int, str], options: Pap
     names = [name for value, name in classes.items() if value]
     rows = []
     for item in items:
-        prediction = predicted(item)
-        for value, name in classes.items():
-            if value:
-                dice, hd95, counts = stand_in_values(prediction == value, item.reference == value)
-                row = paper_row(item, value, name, counts)
-                row.update(dice=dice, hd95=hd95)
-                rows.append(row)
+        foreground = [value for value in classes if value]
+        for value, structure in measure_structures(predicted(item), item.reference, foreground).items():
+            dice, hd95 = stand_in_values(structure)
+            row = paper_row(item, value, classes[value], structure.counts)
+            row.update(dice=dice, hd95=hd95)
+            rows.append(row)
     metrics = ("dice", "hd95")
     protocol = {"hd95": "pooled, voxels", "empty": "prediction alone (1, 0), otherwise (0, 0)"}
     return FamilyReport(rows, names, metrics, _means(rows, names, metrics), protocol)
@@ -67,10 +66,10 @@ def image_2d(items: Iterable[LoadedCase], classes: Mapping[int, str], options: P
     rows = []
     for item in items:
         check_grid(item, grid, "image_2d")
-        prediction = predicted(item)
-        for value, name in classes.items():
-            dice, hd95, counts = stand_in_values(prediction == value, item.reference == value)
-            row = paper_row(item, value, name, counts)
+        for value, structure in measure_structures(predicted(item), item.reference, classes).items():
+            counts = structure.counts
+            dice, hd95 = stand_in_values(structure)
+            row = paper_row(item, value, classes[value], counts)
             shares = dict.fromkeys(("sensitivity", "specificity", "accuracy"), 0.0)
             if row["status"] == "ok":
                 # without true negatives and false positives the published code has 0, not an undefined value

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the slices of TransUNet's archive lie in the patient, found by comparing a file of it with its NIfTI.
+
+The program that made the archive was never published, and a network trained on its slices needs volumes turned the
+same way. The orientation is told relative to the canonical order of axes LPS (x to the left, y to the back, z to the
+head), so that it applies to files of any storage order.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.data.archives import archive_stem, read_archive
+from sa2_monai.data.problems import listing
+from sa2_monai.data.synapse_labels import SYNAPSE_TABLES
+from sa2_monai.data.volumes import Volume, read_volume
+
+__all__ = ["calibrate", "orient"]
+
+_TOLERANCE = 1e-5
+_WINDOW = (-125.0, 275.0)  # HU of the archive's 0 and 1
+
+
+def calibrate(
+    archive_file: str | os.PathLike[str],
+    nifti_image: str | os.PathLike[str],
+    nifti_label: str | os.PathLike[str] | None = None,
+    label_values: Mapping[int, int] | None = None,
+) -> dict[str, Any]:
+    """Find the orientation of an archive: 8 symmetries of the slice, 2 orders of the slices.
+
+    Args:
+        archive_file: ``test_vol_h5/case0008.npy.h5`` (all slices), or one slice ``train_npz/case0005_slice060.npz``
+            with enough in it to tell the symmetries apart.
+        nifti_image: the same case as downloaded, in HU.
+        nifti_label: its labels, compared too; ``None`` compares the images only.
+        label_values: table raw value -> class of the archive; ``None`` is ``SYNAPSE_TABLES["raw"]``.
+
+    Returns:
+        ``{"transpose": bool, "flip": [axes], "reverse_z": bool, "relative_to": "LPS"}`` as :func:`orient` takes it:
+        the axes of ``flip`` (0 is x, 1 is y) are reversed first, then x and y are exchanged.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: files that cannot be read or are of different size, no orientation fits (difference of the clipped
+            and scaled images at most 1e-5, labels equal), or several do.
+        ImportError: h5py is missing (extra ``archives``).
+    """
+    stored = read_archive(archive_file, "image")
+    volume = _canonical(read_volume(nifti_image))
+    image = (np.clip(volume.astype(np.float32), *_WINDOW) - _WINDOW[0]) / np.float32(_WINDOW[1] - _WINDOW[0])
+    labels = None
+    if nifti_label is not None:
+        labels = read_archive(archive_file, "label"), _mapped(nifti_label, label_values or SYNAPSE_TABLES["raw"])
+        if labels[1].shape != image.shape:
+            raise ValueError(
+                f"{nifti_label}: has the shape {labels[1].shape} (LPS), its image {image.shape}; give the label of "
+                f"{nifti_image}"
+            )
+    index = None if stored.ndim == 3 else _slice_number(archive_file, image.shape[2])
+    fits, best = [], (np.inf, "none of the same shape")
+    for transpose, flip, reverse_z in itertools.product((False, True), ([], [0], [1], [0, 1]), (False, True)):
+        orientation = {"transpose": transpose, "flip": flip, "reverse_z": reverse_z, "relative_to": "LPS"}
+        turned = _part(orient(image, orientation), index)
+        if turned.shape != stored.shape:
+            continue
+        difference = _difference(turned, stored)
+        same = labels is None or np.array_equal(_part(orient(labels[1], orientation), index), labels[0])
+        if difference <= _TOLERANCE and same:
+            fits.append(orientation)
+        best = min(best, (difference, f"{orientation}, labels {'equal' if same else 'different'}"))
+    if not fits:
+        raise ValueError(
+            f"{archive_file}: none of 16 orientations of {nifti_image} fits; the nearest differs by {best[0]:.3g} "
+            f"({best[1]}). Is it the same case, in HU, clipped to {_WINDOW}, with this label table?"
+        )
+    if len(fits) > 1:
+        raise ValueError(
+            f"{archive_file}: {len(fits)} orientations fit ({listing([str(fit) for fit in fits], 3)}); give a whole "
+            "volume, or a slice with more in it"
+        )
+    return fits[0]
+
+
+def orient(volume: np.ndarray, orientation: Mapping[str, Any]) -> np.ndarray:
+    """Turn a canonical volume as an archive has it.
+
+    Args:
+        volume: (x, y, z), axes LPS.
+        orientation: result of :func:`calibrate`.
+
+    Returns:
+        View (a, b, z) of the volume: slices ``[:, :, k]`` are those of the archive.
+
+    Raises:
+        ValueError: relative to another order of axes than LPS.
+    """
+    if orientation.get("relative_to", "LPS") != "LPS":
+        raise ValueError(f"orientation is relative to {orientation['relative_to']!r}, expected 'LPS'; calibrate again")
+    turned = np.flip(volume, tuple(orientation["flip"]))
+    turned = turned[:, :, ::-1] if orientation["reverse_z"] else turned
+    return turned.transpose(1, 0, 2) if orientation["transpose"] else turned
+
+
+def _canonical(volume: Volume) -> np.ndarray:
+    import nibabel as nib
+
+    ornt = nib.orientations.ornt_transform(
+        nib.orientations.io_orientation(volume.header.affine), nib.orientations.axcodes2ornt("LPS")
+    )
+    return np.asarray(nib.orientations.apply_orientation(volume.array, ornt))
+
+
+def _mapped(path: str | os.PathLike[str], table: Mapping[int, int]) -> np.ndarray:
+    raw = _canonical(read_volume(path, label=True))
+    mapped = np.zeros(raw.shape, np.uint8)
+    for value in np.unique(raw).tolist():
+        if value not in table:
+            raise ValueError(f"{path}: holds the value {value}, which is not in the label table {dict(table)}")
+        mapped[raw == value] = table[value]
+    return mapped
+
+
+def _slice_number(path: str | os.PathLike[str], slices: int) -> int:
+    match = re.fullmatch(r".*_slice(\d+)", archive_stem(Path(path)))
+    if match is None or int(match[1]) >= slices:
+        raise ValueError(f"{path}: a single slice must be named case0005_slice000, with a number below {slices}")
+    return int(match[1])
+
+
+def _part(volume: np.ndarray, index: int | None) -> np.ndarray:
+    return volume if index is None else volume[:, :, index]
+
+
+def _difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Largest difference, slice by slice: the first slice rules out most orientations, and nothing large is made."""
+    largest = 0.0
+    for k in range(first.shape[-1]):
+        largest = max(largest, float(np.abs(first[..., k] - second[..., k]).max()))
+        if largest > 0.1:
+            break
+    return largest

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which values the labels of a data set hold, how often, and whether the label table explains them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.data.check import LabelTable
+from sa2_monai.data.problems import Problems, listing
+
+__all__ = ["Found", "KindCheck", "count_values", "report_values", "scan"]
+
+#: What the look at one case found: problems (kind, case, cure), the label's file, and its values with their numbers.
+Found = tuple[list[tuple[str, str, str]], str, "Counter[float]"]
+#: Function of (voxels by value over all labels, label table) that says what is wrong with them, as (kind, what, cure).
+KindCheck = Callable[[Mapping[float, int], LabelTable], "tuple[str, str, str] | None"]
+
+_PIECE = 1 << 20  # voxels
+_WIDEST = 1 << 16  # range of values that a histogram is made for
+
+
+def count_values(label: np.ndarray) -> Counter[float]:
+    """Number of voxels by value.
+
+    Args:
+        label: label map of any dtype and shape.
+    """
+    values = label.ravel(order="K")
+    if values.dtype.kind == "f" and np.array_equal(whole := np.rint(values), values):
+        values = whole.astype(np.int64)
+    if values.dtype.kind not in "iub" or not values.size or int(values.max()) - int(values.min()) > _WIDEST:
+        unique, counts = np.unique(values, return_counts=True)
+        return Counter(dict(zip(unique.tolist(), counts.tolist(), strict=True)))
+    # A histogram, piece by piece: far faster than sorting millions of voxels, and small.
+    low, high = int(values.min()), int(values.max())
+    total = np.zeros(high - low + 1, dtype=np.int64)
+    for start in range(0, values.size, _PIECE):
+        total += np.bincount(values[start : start + _PIECE].astype(np.int64) - low, minlength=total.size)
+    return Counter({int(value) + low: int(total[value]) for value in np.flatnonzero(total)})
+
+
+def scan(look: Callable[[Mapping[str, Any]], Found], cases: Iterable[Mapping[str, Any]]) -> list[Found]:
+    """Look at all cases in a thread pool.
+
+    Args:
+        look: function of a case.
+        cases: data list.
+
+    Returns:
+        What was found, in the order of the cases.
+    """
+    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+        return list(pool.map(look, cases))
+
+
+def report_values(problems: Problems, found: list[Found], table: LabelTable, kind_check: KindCheck | None) -> None:
+    """Add what is wrong with the cases and their label values to the problems.
+
+    Args:
+        problems: added to.
+        found: what :func:`scan` returned.
+        table: value in the file -> class, or ``"nonzero"``.
+        kind_check: further check of all values together; where it finds something, the values are not checked singly.
+    """
+    total: Counter[float] = Counter()
+    for case_problems, _, counts in found:
+        total.update(counts)
+        for problem in case_problems:
+            problems.add(*problem)
+    wrong = kind_check(total, table) if kind_check is not None and total else None
+    if wrong is not None:
+        problems.add(*wrong)
+        return
+    for _, name, counts in found:
+        if isinstance(table, str):
+            unknown = [value for value in sorted(counts) if value < 0]
+            kind, cure = "negative label values", "write class or instance numbers from 0"
+        else:
+            unknown = [value for value in sorted(counts) if value not in table]
+            kind = f"label values outside the table {table}"
+            cure = (
+                "give label_values (value in the file -> class, or 'nonzero'), add the missing class_names, or repair "
+                "the files (interpolation invents values)"
+            )
+        if unknown:
+            problems.add(kind, f"{name}: {listing([f'{value:g}' for value in unknown], 8)}", cure)

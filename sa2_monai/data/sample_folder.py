@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of generated data: made beside their place and moved in, stamped, reused, never mixed with other files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sa2_monai.data.problems import listing
+from sa2_monai.data.splits import write_atomically
+
+__all__ = ["PARTS", "PREFIX", "check_numbers", "is_current", "make_folder"]
+
+logger = logging.getLogger(__name__)
+
+#: Parts of a generated set; the place is the number that the random streams take.
+PARTS = ("training", "validation", "test")
+#: Short names of the parts, for files.
+PREFIX = {"training": "train", "validation": "val", "test": "test"}
+
+_STAMP = ".sa2_monai_sample.json"
+
+
+def check_numbers(seed: int, counts: Mapping[str, int], what: str) -> None:
+    """Check the seed and the numbers of cases.
+
+    Args:
+        seed: seed of ``numpy.random.RandomState``.
+        counts: number of cases by part.
+        what: what the cases are, for the message.
+
+    Raises:
+        ValueError: out of range.
+    """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed}, expected 0 to {2**32 - 1}")
+    if counts["training"] < 1 or min(counts.values()) < 0:
+        raise ValueError(f"numbers of {what} are {dict(counts)}, expected at least 1 for training and none negative")
+
+
+def make_folder(
+    folder: Path,
+    parameters: dict[str, Any],
+    write: Callable[[Path], str],
+    force: bool = False,
+) -> Path:
+    """Make a folder of generated data, or reuse it if the same one is there.
+
+    Everything is made beside the folder and moved in at the end: an interrupted run leaves nothing.
+
+    Args:
+        folder: the folder, made if missing.
+        parameters: all that the data depend on, as JSON has it.
+        write: fills a fresh folder and returns the checksum of the pixels (not of the files: compressors differ between
+            machines, pixels do not).
+        force: write even if the folder holds something else. Files of a former set are removed, others stay.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: the folder holds something else, or a damaged or different set.
+        OSError: the folder cannot be written.
+    """
+    if is_current(folder, parameters):
+        logger.info("%s: the sample of seed %d is complete and reused", folder, parameters["seed"])
+        return folder
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder}: is a file, expected a folder for the sample; choose another name")
+    former = _read_stamp(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        what = "a damaged sample" if former and former.get("parameters") == parameters else "other files"
+        what = "a sample of other parameters" if former and former.get("parameters") != parameters else what
+        raise FileExistsError(
+            f"{folder}: holds {what} ({listing(sorted(p.name for p in folder.iterdir()), 5)}); choose an empty folder, "
+            "or write into it with force (--force)"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    try:
+        _write_stamp(made, parameters, write(made))
+        _move_in(made, folder, former)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder
+
+
+def is_current(folder: Path, parameters: dict[str, Any]) -> bool:
+    """Whether a folder holds the data of these parameters, every file with its checksum.
+
+    Args:
+        folder: the folder.
+        parameters: see :func:`make_folder`.
+    """
+    stamp = _read_stamp(folder)
+    if stamp is None or stamp.get("parameters") != parameters:
+        return False
+    return all((folder / name).is_file() and _sha256(folder / name) == sha for name, sha in stamp["sha256"].items())
+
+
+def _write_stamp(folder: Path, parameters: dict[str, Any], pixels: str) -> None:
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    stamp = {
+        "parameters": parameters,
+        "pixels_sha256": pixels,
+        "sha256": {name: _sha256(folder / name) for name in files},
+    }
+    write_atomically(folder / _STAMP, (json.dumps(stamp, indent=1) + "\n").encode())
+
+
+def _move_in(made: Path, folder: Path, former: dict[str, Any] | None) -> None:
+    """Put the finished sample in place; the stamp comes last and vouches for the rest."""
+    if not folder.exists():
+        os.chmod(made, 0o777 & ~_umask())  # mkdtemp makes private folders
+        os.rename(made, folder)
+        return
+    if former is not None:
+        (folder / _STAMP).unlink(missing_ok=True)
+        for name in former.get("sha256", {}):
+            if not Path(name).is_absolute() and ".." not in Path(name).parts:
+                (folder / name).unlink(missing_ok=True)
+    stamp = made / _STAMP
+    for path in sorted(p for p in made.rglob("*") if p.is_file() and p != stamp):
+        target = folder / path.relative_to(made)
+        target.parent.mkdir(exist_ok=True)
+        os.replace(path, target)
+    os.replace(stamp, folder / _STAMP)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _read_stamp(folder: Path) -> dict[str, Any] | None:
+    try:
+        stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return stamp if isinstance(stamp, dict) and isinstance(stamp.get("sha256"), dict) else None
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the grids of two label maps differ, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sa2_monai.evaluation.labels import CORNER_TOLERANCE, LabelMap, corner_distance
+
+__all__ = ["grid_difference", "same_lattice"]
+
+_LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
+
+
+def _numbers(values: Sequence[float] | np.ndarray) -> str:
+    return "(" + ", ".join(f"{round(float(v), 4) + 0.0:g}" for v in values) + ")"
+
+
+def _directions(affine: np.ndarray, ndim: int) -> np.ndarray:
+    columns = affine[:3, :ndim]
+    return np.asarray(columns / np.linalg.norm(columns, axis=0))
+
+
+def _orientation(directions: np.ndarray) -> str:
+    """Where the axes point to, by their largest component: RAS, LPS, ..."""
+    letters = ""
+    for column in directions.T:
+        axis = int(np.argmax(np.abs(column)))
+        letters += _LETTERS[axis][int(column[axis] > 0)]
+    return letters
+
+
+def grid_difference(prediction: LabelMap, reference: LabelMap) -> str:
+    """Say how two grids differ.
+
+    Returns:
+        What differs of shape, spacing, origin and orientation, with the values of both; an empty text when the shapes
+        are equal and the affines agree within 1e-3 mm at all corners.
+    """
+    if (prediction.affine is None) != (reference.affine is None):
+        which = "prediction" if prediction.affine is None else "reference"
+        return f"the {which} has no physical geometry while the other has"
+    found = []
+    if prediction.array.shape != reference.array.shape:
+        found.append(f"shape: the prediction has {prediction.array.shape}, the reference {reference.array.shape}")
+    if prediction.affine is None or reference.affine is None or prediction.array.ndim != reference.array.ndim:
+        return "; ".join(found)
+    distance = corner_distance(reference.array.shape, prediction.affine, reference.affine)
+    if distance <= CORNER_TOLERANCE:
+        return "; ".join(found)
+    ndim = reference.array.ndim
+    # 1e-6: a relative difference that no grid of thousands of voxels turns into the tolerance at a corner
+    if not np.allclose(prediction.spacing, reference.spacing, rtol=1e-6, atol=0):
+        found.append(
+            f"spacing in mm: the prediction has {_numbers(prediction.spacing)}, the reference "
+            f"{_numbers(reference.spacing)}"
+        )
+    origins = prediction.affine[:3, 3], reference.affine[:3, 3]
+    if np.linalg.norm(origins[0] - origins[1]) > CORNER_TOLERANCE:
+        found.append(f"origin in mm: the prediction has {_numbers(origins[0])}, the reference {_numbers(origins[1])}")
+    axes = [_directions(label.affine, ndim) for label in (prediction, reference) if label.affine is not None]
+    codes = [_orientation(directions) for directions in axes]
+    if codes[0] != codes[1]:
+        found.append(f"orientation: the prediction has {codes[0]}, the reference {codes[1]}")
+    else:
+        # from the sine, which stays exact for small angles
+        sines = np.linalg.norm(np.cross(axes[0].T, axes[1].T), axis=1)
+        angle = float(np.degrees(np.arcsin(np.clip(sines.max(), 0, 1))))
+        if angle > 1e-4:
+            found.append(f"orientation: the axes are turned against each other by {angle:.4g} degrees")
+    found.append(f"the grids are up to {distance:.4g} mm apart")
+    return "; ".join(found)
+
+
+def same_lattice(prediction: LabelMap, reference: LabelMap) -> bool:
+    """Whether the voxel centres of the reference are such of the prediction, were that continued in all directions."""
+    if prediction.affine is None or reference.affine is None or prediction.array.ndim != reference.array.ndim:
+        return False
+    exact = np.linalg.inv(prediction.affine) @ reference.affine
+    whole = np.rint(exact)
+    turned = np.abs(whole[:3, :3])
+    if not (turned.sum(axis=0) == 1).all() or not (turned.sum(axis=1) == 1).all():
+        return False
+    return corner_distance(reference.array.shape, prediction.affine @ whole, reference.affine) <= CORNER_TOLERANCE

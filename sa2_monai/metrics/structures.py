@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counts and surface distances of every structure of two label maps: the one core of all surface metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sa2_monai.metrics.boxes import Box, tight_box, unsigned, value_boxes
+from sa2_monai.metrics.checks import check_label_pair, check_spacing
+from sa2_monai.metrics.nearest import Surfaces, nearest_distances, surface_mask
+from sa2_monai.metrics.overlap import Counts
+
+__all__ = ["Structure", "measure_structures"]
+
+
+class Structure(NamedTuple):
+    """One structure in prediction and reference: what all metrics are computed from.
+
+    Attributes:
+        counts: numbers of voxels.
+        distances: directed surface distances ``(prediction to reference, reference to prediction)`` as
+            :func:`sa2_monai.metrics.surface_distances` returns them; empty vectors where they were not asked for.
+    """
+
+    counts: Counts
+    distances: tuple[np.ndarray, np.ndarray]
+
+
+def measure_structures(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    values: Iterable[int],
+    spacing: Sequence[float] | float | None = None,
+    *,
+    distances: bool = True,
+) -> dict[int, Structure]:
+    """Count and measure the structures of two label maps.
+
+    The maps are read once to find the boxes of every value; all else happens inside the boxes of the union of both
+    masks, outside of which nothing can change a value. No temporary array has the size of the maps.
+
+    Args:
+        prediction: boolean or integer label map, 2D or 3D; values from 0.
+        reference: the same for the reference, same shape.
+        values: values of the structures, e.g. ``range(1, 9)``.
+        spacing: distance of voxel centres per axis, in the axis order of the maps; ``None`` counts voxels.
+        distances: whether surface distances are needed.
+
+    Returns:
+        Value -> :class:`Structure`, for all ``values`` in their order, also those that are in neither map.
+
+    Raises:
+        ValueError: when a map is neither boolean nor integer, holds a negative value, the shapes differ, the maps are
+            not 2D or 3D, or the spacing has another length or a value that is not positive.
+    """
+    prediction, reference = check_label_pair(prediction, reference)
+    if prediction.ndim not in (2, 3):
+        raise ValueError(f"masks have shape {prediction.shape}, expected two or three axes")
+    steps = check_spacing(spacing, prediction.ndim)
+    # Along the memory: files are read with the first axis running fastest (NIfTI) or the last one.
+    order = sorted(range(reference.ndim), key=lambda axis: -abs(reference.strides[axis]))
+    p, r = (np.ascontiguousarray(unsigned(labels).transpose(order)) for labels in (prediction, reference))
+    if p.dtype != r.dtype:
+        wider = np.promote_types(p.dtype, r.dtype)
+        p, r = p.astype(wider, copy=False), r.astype(wider, copy=False)
+    wanted = [int(value) for value in values]
+    boxes = value_boxes((p, r), wanted)
+    return {value: _measure(p, r, value, boxes.get(value, []), steps[order], distances) for value in wanted}
+
+
+def _measure(
+    p: np.ndarray, r: np.ndarray, value: int, boxes: Sequence[Box], steps: np.ndarray, distances: bool
+) -> Structure:
+    in_p = in_r = both = 0
+    parts = []
+    for box in boxes:
+        masks = p[box] == value, r[box] == value
+        overlap = masks[0] & masks[1]
+        in_p, in_r = in_p + int(np.count_nonzero(masks[0])), in_r + int(np.count_nonzero(masks[1]))
+        both += int(np.count_nonzero(overlap))
+        if distances:
+            tight = tight_box(np.logical_or(*masks, out=overlap))
+            corner = [outer.start + inner.start for outer, inner in zip(box, tight, strict=True)]
+            parts.append(_surfaces(masks[0][tight], masks[1][tight], corner, steps))
+    counts = Counts(both, in_p - both, in_r - both, p.size - in_p - in_r + both)
+    # the search runs along the first axis of the boxes, see _surfaces
+    return Structure(counts, _distances(parts, steps[_axes(steps)]))
+
+
+def _axes(steps: np.ndarray) -> list[int]:
+    """Order of the axes for the search: fewest columns are near where the finest axis is the first one."""
+    finest = int(np.argmin(steps))
+    return [finest, *(axis for axis in range(len(steps)) if axis != finest)]
+
+
+def _surfaces(p: np.ndarray, r: np.ndarray, corner: Sequence[int], steps: np.ndarray) -> Surfaces:
+    axes = _axes(steps)
+    masks = [surface_mask(np.ascontiguousarray(mask.transpose(axes))) for mask in (p, r)]
+    points = [np.flatnonzero(mask) for mask in masks]
+    return Surfaces(tuple(corner[axis] for axis in axes), (masks[0], masks[1]), (points[0], points[1]))
+
+
+def _distances(parts: Sequence[Surfaces], steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    numbers = [sum(len(part.points[which]) for part in parts) for which in (0, 1)]
+    if not all(numbers):
+        return np.full(numbers[0], np.inf), np.full(numbers[1], np.inf)
+    return nearest_distances(parts, steps, 0), nearest_distances(parts, steps, 1)

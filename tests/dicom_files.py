@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small DICOM series written with pydicom, for the tests of reading and of DICOM SEG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+ROOT = "1.2.826.0.1.3680043.10.9999"
+SHAPE = (32, 24, 6)  # columns, rows, slices
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def rotation(x: float = 0, y: float = 0, z: float = 0) -> np.ndarray:
+    """Rotation matrix of angles in degrees."""
+    out = np.eye(3)
+    for axis, angle in enumerate((x, y, z)):
+        c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        i, j = (axis + 1) % 3, (axis + 2) % 3
+        turn = np.eye(3)
+        turn[i, i], turn[i, j], turn[j, i], turn[j, j] = c, -s, s, c
+        out = turn @ out
+    return out
+
+
+def write_series(
+    folder: Path,
+    orientation: tuple[float, ...] | np.ndarray = AXIAL,
+    step: tuple[float, ...] | np.ndarray | None = None,
+    spacing: tuple[float, float] = (0.8, 0.7),
+    thickness: float = 2.5,
+    modality: str = "CT",
+    seed: int = 0,
+    series: int = 1,
+    numbers: list[int] | None = None,
+    shape: tuple[int, int, int] = SHAPE,
+    **tags: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Write a series and return its array (column, row, slice) and affine (RAS), computed here.
+
+    ``step`` is the vector from slice to slice, LPS; ``None``: ``thickness`` along the normal. ``numbers`` are the
+    instance numbers by position. ``tags`` are set in every instance; ``None`` deletes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    cosines = np.asarray(orientation, float)
+    normal = np.cross(cosines[:3], cosines[3:])
+    vector = normal * thickness if step is None else np.asarray(step, float)
+    origin = np.array([-10.0, -20.0, 30.0])
+    columns, rows, count = shape
+    stored = np.random.default_rng(seed).integers(0, 3000, (count, rows, columns)).astype(np.uint16)
+    stored[:, 0, 0] = 0  # air
+    numbers = numbers or list(range(1, count + 1))
+    for k in range(count):
+        uid = f"{ROOT}.{series}.{k + 1}"
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = CTImageStorage if modality == "CT" else MRImageStorage
+        meta.MediaStorageSOPInstanceUID = uid
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        file = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+        file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, uid
+        file.PatientName, file.PatientID, file.PatientBirthDate, file.PatientSex = "Test^Case", "7", "", ""
+        file.StudyInstanceUID, file.SeriesInstanceUID = f"{ROOT}.0", f"{ROOT}.{series}"
+        file.StudyID, file.StudyDate, file.StudyTime, file.AccessionNumber = "1", "20200101", "120000", ""
+        file.ReferringPhysicianName = ""
+        file.FrameOfReferenceUID = f"{ROOT}.9"
+        file.Modality, file.SeriesDescription, file.SeriesNumber = modality, f"series {series}", series
+        file.InstanceNumber = numbers[k]
+        file.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        file.Rows, file.Columns, file.SamplesPerPixel = rows, columns, 1
+        file.PhotometricInterpretation = "MONOCHROME2"
+        file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 16, 12, 11, 0
+        file.PixelSpacing = [f"{value:.10g}" for value in spacing]
+        file.SliceThickness = "5"  # not the distance of the slices
+        file.ImageOrientationPatient = [f"{value:.12g}" for value in cosines]
+        file.ImagePositionPatient = [f"{value:.10g}" for value in origin + k * vector]
+        if modality == "CT":
+            file.RescaleSlope, file.RescaleIntercept = "1", "-1024"
+        for name, value in tags.items():
+            if value is None:
+                delattr(file, name)
+            else:
+                setattr(file, name, value)
+        file.PixelData = stored[k].tobytes()
+        file.save_as(folder / f"{chr(ord('f') - k % 6)}{k:02d}", enforce_file_format=True)
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = cosines[:3] * spacing[1], cosines[3:] * spacing[0]
+    affine[:3, 2], affine[:3, 3] = vector, origin
+    array = stored.astype(np.int16).T - (1024 if modality == "CT" else 0)
+    return array, LPS_TO_RAS @ affine
+
+
+def tilted(angle: float, thickness: float = 2.5) -> dict[str, Any]:
+    """Axial table movement, slices turned about the left-right axis: what a gantry tilt gives."""
+    turned = rotation(x=angle)
+    return {
+        "orientation": np.r_[turned[:, 0], turned[:, 1]],
+        "step": (0.0, 0.0, thickness / np.cos(np.radians(angle))),
+    }
