@@ -59,7 +59,8 @@ class ArchiveReader(ImageReader):
             kwargs: not used; part of MONAI's interface.
 
         Returns:
-            Array (H, W) of a slice, or (H, W, D) of a volume (D = 1 of a slice with ``as_volume``), see :func:`~sa2_monai.data.read_archive`.
+            Array (H, W) of a slice, or (H, W, D) of a volume (D = 1 of a slice with ``as_volume``), see
+            :func:`~sa2_monai.data.read_archive`.
 
         Raises:
             FileNotFoundError: the file is missing.

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-__all__ = ["Problems", "listing"]
+__all__ = ["FailedCasesError", "Problems", "listing"]
 
 _LIMIT = 10
 
@@ -51,3 +51,17 @@ class Problems:
                 for (kind, cure), cases in self._found.items()
             ]
             raise ValueError(f"{self._where}: the data cannot be used as they are\n  " + "\n  ".join(lines))
+
+
+class FailedCasesError(ValueError):
+    """Some cases failed; the others were finished.
+
+    Args:
+        failures: message by case.
+        total: number of cases.
+    """
+
+    def __init__(self, failures: Mapping[str, str], total: int) -> None:
+        self.failures = dict(failures)
+        lines = "\n".join(f"  {case}: {message}" for case, message in self.failures.items())
+        super().__init__(f"{len(failures)} of {total} cases failed, the others are finished:\n{lines}")

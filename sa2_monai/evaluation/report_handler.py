@@ -11,6 +11,7 @@ from typing import Any
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
+from sa2_monai.data.problems import FailedCasesError
 from sa2_monai.evaluation.report import write_report
 from sa2_monai.evaluation.result import EvaluationResult
 
@@ -96,7 +97,5 @@ class ReportHandler:
     @staticmethod
     def _tell_failures(result: EvaluationResult) -> None:
         if result.failed:
-            from sa2_monai.inference.tolerance import FailedCasesError
-
             messages = {entry["case"]: entry["message"] for entry in result.failed}
             raise FailedCasesError(messages, result.summary["cases"] + len(messages))

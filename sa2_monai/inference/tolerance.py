@@ -17,6 +17,8 @@ from ignite.engine import Engine
 from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
 
+from sa2_monai.data.problems import FailedCasesError
+
 __all__ = ["CaseDataset", "CaseEvaluator", "FailedCasesError"]
 
 logger = logging.getLogger(__name__)
@@ -24,20 +26,6 @@ logger = logging.getLogger(__name__)
 _FAILED = "failed"
 # What a bad file, a full disk or a volume too large for the memory raises; anything else is a defect of the program.
 _ERRORS = (OSError, ValueError, RuntimeError, MemoryError)
-
-
-class FailedCasesError(ValueError):
-    """Some cases failed; the others were finished.
-
-    Args:
-        failures: message by case.
-        total: number of cases.
-    """
-
-    def __init__(self, failures: Mapping[str, str], total: int) -> None:
-        self.failures = dict(failures)
-        lines = "\n".join(f"  {case}: {message}" for case, message in self.failures.items())
-        super().__init__(f"{len(failures)} of {total} cases failed, the others are finished:\n{lines}")
 
 
 class CaseDataset(Dataset):

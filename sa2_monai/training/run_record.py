@@ -31,9 +31,9 @@ class RunRecord:
 
     It holds ``status`` (``running``, ``completed``, ``failed``, ``interrupted``; a killed run stays ``running``),
     ``started`` and ``ended`` (UTC), ``seconds``, ``epochs`` (seconds of each, its validation included), ``versions``,
-    ``device``, ``processes``, ``bundle`` (name and version), ``configuration``, ``seed``, ``inputs`` (number and SHA-256 of
-    the list, of each file when asked), ``weights`` (path and SHA-256 of the file at the start, and again at the end) and,
-    of an engine that keeps such a list, ``cases`` with the seconds and the error of each.
+    ``device``, ``processes``, ``bundle`` (name, version), ``configuration``, ``seed``, ``inputs`` (number and SHA-256
+    of the list, of each file when asked), ``weights`` (path and SHA-256 of the file at the start, and again at the end)
+    and, of an engine that keeps such a list, ``cases`` with the seconds and the error of each.
 
     An exception goes on to the other handlers, or up when there are none. Rank 0 writes.
 
@@ -188,7 +188,7 @@ def _list_hash(inputs: Sequence[Any] | None, files: bool) -> dict[str, Any] | No
 
 
 def _hash(path: Path) -> str | None:
-    """SHA-256 of a file; of a folder (DICOM) that of the names and hashes of its files; ``None`` if it cannot be read."""
+    """SHA-256 of a file; of a folder (DICOM) that of its files' hashes and names; ``None`` if it cannot be read."""
     try:
         if not path.is_dir():
             return sha256_of(path)

@@ -34,7 +34,7 @@ class StrictLoadImaged(LoadImaged):
     def __init__(self, keys: KeysCollection, reader: ImageReader, **kwargs: Any) -> None:
         if not isinstance(reader, ImageReader):
             raise TypeError(f"reader must be an object of a class of monai.data.ImageReader, got {reader!r}.")
-        # MONAI makes all readers that it knows; one of them, for DICOM, complains of a GPU decoder that nobody asked for.
+        # MONAI makes all readers that it knows; one of them, for DICOM, misses a GPU decoder that nobody asked for.
         log = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
         level = log.level
         log.setLevel(logging.ERROR)

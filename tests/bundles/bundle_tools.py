@@ -17,7 +17,7 @@ VOLUME_BUNDLES = [b for b in BUNDLES if "slice_axis:" in (ROOT / b / "configs" /
 PICTURE_BUNDLES = [bundle for bundle in BUNDLES if bundle not in VOLUME_BUNDLES]
 
 # Overlays that are no data sets. EDITORS may reach into train# and validate#, and never follow inference.yaml.
-EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train")
+EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train", "disk_cache")
 SHARED = ("ensemble", "paper")
 # Those that only inference.yaml can precede.
 PREDICTORS = ("inference_trt",)
@@ -83,6 +83,7 @@ def merges(bundle: str) -> Iterator[Merge]:
         ("train",),
         ("train", "paper"),
         ("train", "multi_gpu_train"),
+        ("train", "disk_cache"),
         ("train", "evaluate"),
         ("train", "evaluate", "ensemble"),
         ("train", "paper", "evaluate", "evaluate_paper"),

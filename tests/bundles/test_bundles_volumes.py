@@ -29,7 +29,7 @@ from monai.transforms import Compose
 
 from sa2_monai.cli import main
 from sa2_monai.data import make_sample_volumes
-from sa2_monai.inference import FailedCasesError
+from sa2_monai.inference import FailedCasesError, read_dicom_seg
 from sa2_monai.networks import create_network
 
 CLASSES = ["background", "liver", "spleen", "left kidney", "right kidney"]
@@ -327,3 +327,47 @@ def test_the_slices_of_the_literature(bundle: str, tmp_path: Path) -> None:
     assert read_json(tmp_path / "models" / "model.json")["class_names"] == names
     record = read_json(tmp_path / "eval" / "run.json")
     assert (record["status"], record["inputs"]["count"]) == ("completed", 6)
+
+
+@FIRST
+def test_the_volumes_may_lie_on_disk(bundle: str, volumes: Path, tmp_path: Path) -> None:
+    """The same numbers as from memory."""
+    common = {"dataset_dir": str(volumes), "max_epochs": 2, "slices_per_volume": 2, "val_interval": 2}
+    run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "memory"), **common)
+    run(bundle, "train", "sample_volumes", "disk_cache", bundle_root=str(tmp_path / "disk"), **common)
+    assert len(list((tmp_path / "disk" / "cache").iterdir())) == 3
+    one, two = (weights(tmp_path / name / "models" / "last.pt")["model"] for name in ("memory", "disk"))
+    assert same(one, two)
+
+
+@FIRST
+@pytest.mark.realdata
+def test_a_real_dicom_series(bundle: str, real_data: Path, trained_volumes: Trained, tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="extra `dicom` is not installed")
+    SimpleITK = pytest.importorskip("SimpleITK")
+    series = real_data / "totalseg_ct_example" / "dicom" / "ct_series"
+    checkpoint = str(trained_volumes(bundle) / "models" / "model.pt")
+    words = [str(series), "--weights", checkpoint, "--output", str(tmp_path), "--device", "cpu", "--dicom-seg"]
+    assert main(["predict", *words]) == 0
+    (nifti,) = (tmp_path / "predictions").glob("*.nii.gz")
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series)))
+    image, label = reader.Execute(), SimpleITK.ReadImage(str(nifti))
+    assert label.GetSize() == image.GetSize()
+    for name in ("GetSpacing", "GetOrigin", "GetDirection"):
+        assert np.allclose(getattr(label, name)(), getattr(image, name)(), atol=1e-4), name
+    segments, affine = read_dicom_seg(nifti.with_name(nifti.name.replace(".nii.gz", ".dcm")), series)
+    assert np.array_equal(segments, voxels(nifti))
+    assert np.allclose(affine, nib.load(nifti).affine, atol=1e-4)
+
+
+@FIRST
+@pytest.mark.realdata
+def test_real_hippocampi(bundle: str, real_data: Path, tmp_path: Path) -> None:
+    names = ["background", "anterior", "posterior"]
+    common = {"dataset_dir": str(real_data / "msd_hippocampus"), "bundle_root": str(tmp_path), "class_names": names}
+    run(bundle, "train", "sample_volumes", max_epochs=1, val_interval=1, slices_per_volume=2, **common)
+    run(bundle, "train", "sample_volumes", "evaluate", min_volume=None, **common)
+    summary = read_json(tmp_path / "eval" / "metrics_summary.json")
+    assert (summary["cases"], list(summary["per_class"])) == (30, names[1:])
+    assert summary["protocol"]["unit"] == "mm"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sa2_monai.data import make_sample_volumes
+
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "lib" / "quickstart.py"
 
 
@@ -49,12 +51,30 @@ def test_own_data_then_again(sample_dir: Path, tmp_path: Path) -> None:
     assert (out / "models" / "model.pt").read_bytes() == weights
 
 
+@pytest.mark.integration
+def test_volumes(tmp_path: Path) -> None:
+    make_sample_volumes(tmp_path / "data", seed=1, num_training=2, num_validation=1, num_test=1)
+    done = quickstart("--data", "data", "--output", "out", "--steps", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    results = tmp_path / "out" / "results"
+    summary = json.loads((results / "metrics_summary.json").read_text())
+    assert summary["cases"] == 1
+    assert list(summary["per_class"]) == ["liver", "spleen", "left kidney", "right kidney"]
+    assert f"Dice, mean of class means: {summary['overall']['dice']['mean_of_class_means']:.4f}" in done.stdout
+    assert [path.name for path in (results / "predictions").iterdir()] == ["test_000.nii.gz"]
+    assert str(results / "report.html") in done.stdout
+    assert (results / "report.html").is_file()
+    assert list((results / "overlays").iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
         (("--data", "nowhere"), 1, "nowhere: no such folder"),
         (("--steps", "0"), 2, "--steps must be at least 1"),
         (("--data", ".", "--download", "bbbc038"), 2, "not allowed with argument"),
+        (("--volumes", "--download", "bbbc038"), 2, "--volumes does not go together with --download"),
+        (("--volumes", "--data", "nowhere"), 1, "nowhere: no such folder"),
     ],
 )
 def test_wrong_use(words: tuple[str, ...], status: int, message: str, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ README = (ROOT / "README.md").read_text()
 # What makes a command cheap; the command itself stays as it is printed.
 SMALL_BUNDLE = ["--base_channels", "4", "--roi_size", "[32,32]", "--batch_size", "2", "--max_epochs", "1"]
 CHEAPER = {
+    "sa2-monai sample data/volumes": ["--training", "2", "--validation", "1", "--test", "1"],
     "sa2-monai sample": ["--training", "5", "--validation", "2", "--test", "2", "--size", "64", "64"],
     "python -m monai.bundle": SMALL_BUNDLE,
     "sa2-monai crossval": ["--folds", "2", "base_channels=4", "roi_size=[32,32]", "max_epochs=1"],
@@ -55,6 +56,10 @@ def test_commands_in_order(tmp_path: Path) -> None:
         "bundles/sa2net/eval/metrics_per_case.csv",
         "bundles/sa2net/eval/metrics_summary.json",
         "results/scores/metrics_summary.json",
+        "bundles/daeformer/models/model.pt",
+        "bundles/daeformer/eval/report.html",
+        "results/volumes/predictions/test_000.nii.gz",
+        "results/volume_scores/report.html",
     ):
         assert (tmp_path / file).is_file(), file
     assert len(list((tmp_path / "results" / "overlays").glob("*.png"))) == 9

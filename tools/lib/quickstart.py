@@ -19,11 +19,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-BUNDLE = ROOT / "bundles" / "sa2net"
+BUNDLES = ROOT / "bundles"
 CONSOLE = "from sa2_monai.cli import main; raise SystemExit(main())"
 BATCH_SIZE = 4
 STEPS = 520
+VOLUMES_AT_ONCE = 2  # of which sample_volumes.yaml draws 8 slices each
+VOLUME_STEPS = 900
 TIME_LIMIT = 330  # seconds of training, for slow machines
+# What the two kinds of data differ in: bundle, overlay for small data, name of the network.
+KINDS = {"pictures": ("sa2net", "sample", "SA2-Net"), "volumes": ("daeformer", "sample_volumes", "DAE-Former")}
 
 
 def main() -> int:
@@ -31,10 +35,10 @@ def main() -> int:
     started = time.monotonic()
     try:
         output, data, source = choose_data(args)
-        settings = describe(data, args)
+        settings = describe_volumes(data, args) if args.volumes else describe(data, args)
         train(output, data, settings, args)
-        evaluate(output, data, settings)
-        pictures = real_pictures(output)
+        evaluate(output, data, settings, args)
+        pictures = None if args.volumes else real_pictures(output)
     except subprocess.CalledProcessError as error:
         print(f"\ntools/quickstart: the step above failed (exit code {error.returncode}).", file=sys.stderr)
         return 1
@@ -44,16 +48,19 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\ntools/quickstart: stopped; run it again to go on.", file=sys.stderr)
         return 130
-    finish(output, source, settings, pictures, time.monotonic() - started)
+    finish(output, source, pictures, args, time.monotonic() - started)
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="tools/quickstart", description="Train and evaluate bundles/sa2net on a small data set, in minutes."
+        prog="tools/quickstart", description="Train and evaluate a bundle on a small data set, in minutes."
+    )
+    parser.add_argument(
+        "--volumes", action="store_true", help="volumes instead of pictures; found by itself in a folder of volumes"
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--data", metavar="DIR", help="folder with images/ and labels/, or with a dataset.json")
+    which.add_argument("--data", metavar="DIR", help="folder with images/ and labels/, or a dataset.json")
     which.add_argument("--download", metavar="NAME", help="download a data set; known: bbbc038")
     parser.add_argument(
         "--classes", metavar="A,B", help="class names, background first; default: those of dataset.json"
@@ -65,12 +72,15 @@ def parse_arguments() -> argparse.Namespace:
         "--steps",
         type=int,
         metavar="N",
-        help=f"training steps of {BATCH_SIZE} patches (default: {STEPS}, stopped after {TIME_LIMIT} s)",
+        help=f"training steps (default: {STEPS}, of volumes {VOLUME_STEPS}; stopped after {TIME_LIMIT} s)",
     )
     parser.add_argument("--fresh", action="store_true", help="train anew; the former weights are kept in previous/")
     args = parser.parse_args()
     args.time_limit = TIME_LIMIT if args.steps is None else None
-    args.steps = STEPS if args.steps is None else args.steps
+    args.volumes = args.volumes or (args.data is not None and holds_volumes(Path(args.data)))
+    args.steps = (VOLUME_STEPS if args.volumes else STEPS) if args.steps is None else args.steps
+    if args.volumes and args.download:
+        parser.error("--volumes does not go together with --download")
     if args.steps < 1:
         parser.error("--steps must be at least 1")
     return args
@@ -89,9 +99,27 @@ def choose_data(args: argparse.Namespace) -> tuple[Path, Path, str]:
 
         output = Path(args.output or ROOT / "quickstart" / args.download).resolve()
         return output, download(args.download, output / "data", progress=show_download), args.download
+    if args.volumes:
+        output = Path(args.output or ROOT / "quickstart" / "sample_volumes").resolve()
+        console("sample", str(output / "data"), "--volumes")
+        return output, output / "data", "the generated volumes"
     output = Path(args.output or ROOT / "quickstart" / "sample").resolve()
     console("sample", str(output / "data"))
     return output, output / "data", "the generated sample"
+
+
+def holds_volumes(data: Path) -> bool:
+    """Whether a folder holds volumes: the images of its dataset.json, or the files in one of its folders."""
+    from sa2_monai.data import list_volumes
+
+    folders = [data / name for name in ("images", "imagesTr", "train/images", "training/images")]
+    for folder in folders:
+        if folder.is_dir():
+            try:
+                return bool(list_volumes(folder))
+            except ValueError:
+                return False
+    return False
 
 
 def show_download(done: int, total: int | None) -> None:
@@ -127,6 +155,26 @@ def describe(data: Path, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def describe_volumes(data: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """The same for volumes."""
+    from sa2_monai.data import SECTIONS, dataset_classes, load_datalist
+
+    class_names = args.classes.split(",") if args.classes else None
+    class_names, table = dataset_classes(data, "volumes", class_names)
+    label_values = None if table == {i: i for i in range(len(class_names))} else table
+    known = {"dataset": "volumes", "class_names": class_names, "label_values": label_values, "in_channels": 1}
+    count = {section: len(load_datalist(data, section, **known)) for section in SECTIONS}["training"]
+    epochs = max(1, round(args.steps / math.ceil(count / VOLUMES_AT_ONCE)))
+    settings = {
+        "class_names": list(class_names),
+        "label_values": label_values,
+        "max_epochs": epochs,
+        "val_interval": math.ceil(epochs / 8),
+    }
+    # What is true of the generated organs need not be true of other structures.
+    return settings if args.data is None else {**settings, "largest_component": None, "min_volume": None}
+
+
 def read_state(output: Path) -> dict[str, Any] | None:
     state = output / "quickstart.json"
     return json.loads(state.read_text()) if state.is_file() else None
@@ -146,12 +194,12 @@ def train(output: Path, data: Path, settings: dict[str, Any], args: argparse.Nam
         return
     write_json(state, {**wanted, "trained": False})
     resume = before is not None and not args.fresh
-    bundle("training", [], output, data, settings, resume=resume, time_limit=args.time_limit)
+    bundle("training", [], output, data, settings, args, resume=resume, time_limit=args.time_limit)
     write_json(state, {**wanted, "trained": True})
 
 
-def evaluate(output: Path, data: Path, settings: dict[str, Any]) -> None:
-    bundle("run", ["evaluate"], output, data, settings)
+def evaluate(output: Path, data: Path, settings: dict[str, Any], args: argparse.Namespace) -> None:
+    bundle("run", ["evaluate"], output, data, settings, args)
 
 
 def real_pictures(output: Path) -> Path:
@@ -169,16 +217,25 @@ def real_pictures(output: Path) -> Path:
     return result
 
 
-def bundle(run_id: str, overlays: list[str], output: Path, data: Path, settings: dict[str, Any], **more: Any) -> None:
+def bundle(
+    run_id: str,
+    overlays: list[str],
+    output: Path,
+    data: Path,
+    settings: dict[str, Any],
+    args: argparse.Namespace,
+    **more: Any,
+) -> None:
     """One call of ``python -m monai.bundle run``."""
-    configs = BUNDLE / "configs"
-    files = [str(configs / f"{name}.yaml") for name in ("train", "sample", *overlays)]
-    meta = [str(configs / name) for name in ("metadata.json", "sample_meta.json")]
+    name, small, _ = KINDS["volumes" if args.volumes else "pictures"]
+    configs = BUNDLES / name / "configs"
+    files = [str(configs / f"{name}.yaml") for name in ("train", small, *overlays)]
+    meta = [str(configs / name) for name in ("metadata.json", f"{small}_meta.json")]
     values = {
         "meta_file": meta,
         "config_file": files,
         "logging_file": str(configs / "logging.conf"),
-        "bundle_root": str(BUNDLE),
+        "bundle_root": str(BUNDLES / name),
         "dataset_dir": str(data),
         "ckpt_dir": str(output / "models"),
         "output_dir": str(output / "results"),
@@ -209,25 +266,32 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     atomic_write(path, lambda file: file.write(json.dumps(values, indent=2).encode()))
 
 
-def finish(output: Path, source: str, settings: dict[str, Any], pictures: Path, seconds: float) -> None:
+def finish(output: Path, source: str, pictures: Path | None, args: argparse.Namespace, seconds: float) -> None:
     results = output / "results"
     own = "" if (output / "data").exists() else f" --data {source}"
-    print(f"\n== result: SA2-Net on the test images of {source}, {seconds / 60:.1f} minutes\n")
+    if args.volumes and not own:
+        own = " --volumes"
+    _, _, network = KINDS["volumes" if args.volumes else "pictures"]
+    what = "volumes" if args.volumes else "images"
+    print(f"\n== result: {network} on the test {what} of {source}, {seconds / 60:.1f} minutes\n")
     print((results / "table.txt").read_text().strip())
+    real = f"\nreal pictures of scikit-image    {pictures / 'overlays'}" if pictures else ""
+    layout = "DIR/images and DIR/labels with the same names"
     print(
         f"""
 weights (best validation Dice)   {output / "models" / "model.pt"}
-scores of each image             {results / "metrics_per_case.csv"}
+scores of each case              {results / "metrics_per_case.csv"}
 summary                          {results / "metrics_summary.json"}
-worst, median, best cases        {results / "overlays"}
-real pictures of scikit-image    {pictures / "overlays"}
+report                           {results / "report.html"}
+worst, median, best cases        {results / "overlays"}{real}
 TensorBoard                      tensorboard --logdir {results}
 
 Next
-  your own pictures    tools/quickstart --data DIR        DIR/images and DIR/labels with the same names
+  your own data        tools/quickstart --data DIR        {layout}
+  {"pictures             tools/quickstart" if args.volumes else "volumes              tools/quickstart --volumes"}
   longer               tools/quickstart{own} --steps 5000 --output DIR
-  the full network     python -m monai.bundle run training --config_file "['train.yaml','folder.yaml']" (README.md)
-  new pictures         sa2-monai predict PICTURES --weights {output / "models" / "model.pt"} --output DIR"""
+  the full network     python -m monai.bundle run training --config_file "['train.yaml',...]" (README.md)
+  new {what:<17}sa2-monai predict {what.upper()} --weights {output / "models" / "model.pt"} --output DIR"""
     )
 
 
