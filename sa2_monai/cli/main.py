@@ -135,11 +135,12 @@ def root_cause(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         # Without the number of the error, which says nothing to people.
         message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    elif "cannot find a suitable reader" in message:
+        # MONAI's LoadImage prints what each reader said; the first is the one that the bundle names.
+        readers = message[message.index("cannot find a suitable reader") :].split("Traceback (most recent call last):")
+        message = _exception_text([*readers, ""][1]) or message
     elif re.match(r"Caught \w+ in DataLoader worker", message):
         message = _printed_cause(message)
-    if "cannot find a suitable reader" in message:
-        # MONAI's LoadImage prints what each reader said; the first is the one that the bundle names.
-        message = _exception_text([*message.split("Traceback (most recent call last):"), ""][1]) or message
     return message.strip() or type(error).__name__
 
 

@@ -106,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
     # MONAI warns that there is no logging file, and Ignite logs every exception that ends a run; it is reported anyway.
     with _log_level("monai.bundle.workflows", logging.ERROR), _log_level("ignite", logging.CRITICAL):
         _run_bundle(config_file, overrides, predictions, suffix)
-    print(f"{len(cases)} {'label map' if len(cases) == 1 else 'label maps'} in {predictions}")
+    what = "label map" if volumes else "mask"
+    print(f"{len(cases)} {what}{'' if len(cases) == 1 else 's'} in {predictions}")
     if args.overlays:
         _draw(cases, predictions, output / "overlays")
         print(f"pictures with contours in {output / 'overlays'}")

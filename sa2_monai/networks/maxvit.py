@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from sa2_monai.networks.blocks.folding import FOLDABLE, PointwiseConv
+from sa2_monai.networks.blocks.linear import Linear, linear
 from sa2_monai.networks.blocks.norms import norm_affine
 from sa2_monai.networks.blocks.recording import is_compiled, records_graph
 from sa2_monai.networks.blocks.stochastic_depth import StochasticDepth
@@ -126,7 +127,7 @@ class MBConv(nn.Module):
         scale0, shift0 = norm_affine(before.weight, before.bias, before.running_mean, before.running_var, before.eps)
         scale1, shift1 = norm_affine(after.weight, after.bias, after.running_mean, after.running_var, after.eps)
         weight = self.conv1_1x1.weight.flatten(1) * scale1[:, None]
-        return F.linear(x, weight * scale0, torch.addmv(shift1, weight, shift0))
+        return linear(x, weight * scale0, torch.addmv(shift1, weight, shift0))
 
     def _depthwise(self, x: torch.Tensor) -> torch.Tensor:
         norm = self.norm2
@@ -177,9 +178,9 @@ class Attention(nn.Module):
     def __init__(self, channels: int, head_dim: int, rel_pos_hidden: int) -> None:
         super().__init__()
         self.heads = channels // head_dim
-        self.qkv = nn.Linear(channels, 3 * channels)
+        self.qkv = Linear(channels, 3 * channels)
         self.rel_pos = RelativePosition(self.heads, rel_pos_hidden)
-        self.proj = nn.Linear(channels, channels)
+        self.proj = Linear(channels, channels)
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """Attend within each window of ``x``."""
@@ -202,12 +203,12 @@ class MLP(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(channels, hidden)
-        self.fc2 = nn.Linear(hidden, channels)
+        self.fc1 = Linear(channels, hidden)
+        self.fc2 = Linear(hidden, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Transform ``x``."""
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(linear(x, self.fc1.weight, self.fc1.bias, "gelu"))
 
 
 class LayerScale(nn.Module):

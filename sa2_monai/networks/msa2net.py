@@ -20,6 +20,7 @@ from sa2_monai.networks.blocks.dual_attention import DualAttentionBlock
 from sa2_monai.networks.blocks.efficient_attention import EfficientAttention
 from sa2_monai.networks.blocks.init import init_xavier
 from sa2_monai.networks.blocks.large_kernel import LargeKernelBlock
+from sa2_monai.networks.blocks.linear import Linear
 from sa2_monai.networks.blocks.mix_ffn import MixFFN
 from sa2_monai.networks.blocks.patch_expand import PatchExpand, PatchExpandHead
 from sa2_monai.networks.blocks.spatial_gate import SpatialAttentionGate
@@ -69,7 +70,7 @@ class DecoderLevel(nn.Module):
         use_checkpoint: bool,
     ) -> None:
         super().__init__()
-        self.project = nn.Linear(channels, channels)
+        self.project = Linear(channels, channels)
         self.gate = gate
         self.norm = nn.LayerNorm(channels)
         self.blocks = nn.Sequential(OrderedDict(blocks))

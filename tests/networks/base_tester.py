@@ -269,6 +269,14 @@ class BaseNetworkTester:
         network(x)
         assert batches[4:] == [3], "gradients want the batch as it is"
 
+    def test_matrix_products_of_either_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        network, x = self.small().eval(), self.small_input()
+        with torch.no_grad():
+            found = network(x)
+            monkeypatch.setattr("sa2_monai.networks.blocks.linear._ONEDNN", False)
+            expected = network(x)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
     # ------------------------------------------------------------------ files and exports
 
     def test_save_and_load(self, tmp_path: Path) -> None:
@@ -281,7 +289,7 @@ class BaseNetworkTester:
         with torch.no_grad():
             assert torch.equal(network(self.small_input()), other(self.small_input()))
 
-    def test_script(self, untraced: None) -> None:
+    def test_script(self, untraced: None, one_library: None) -> None:
         network, x, other = self.small().eval(), self.small_input(), self.other_input(1)
         buffer = io.BytesIO()
         torch.jit.save(torch.jit.script(network), buffer)
@@ -293,14 +301,14 @@ class BaseNetworkTester:
         with pytest.raises(torch.jit.Error, match=r"multiples of|must be"):
             scripted(x[:, :, :17])
 
-    def test_trace(self, untraced: None) -> None:
+    def test_trace(self, untraced: None, one_library: None) -> None:
         network, x = self.small().eval(), self.small_input()
         with torch.no_grad():
             traced = torch.jit.trace(network, x)
             other = self.other_input(1)
             torch.testing.assert_close(traced(other), network(other), rtol=1e-5, atol=1e-6)
 
-    def test_torch_export_and_onnx_with_dynamic_shapes(self, tmp_path: Path, untraced: None) -> None:
+    def test_torch_export_and_onnx_with_dynamic_shapes(self, tmp_path: Path, untraced: None, one_library: None) -> None:
         onnxruntime = pytest.importorskip("onnxruntime", reason="extra `onnx` is not installed")
         network, x = self.small().eval(), self.small_input()
         other = self.other_input(3)
@@ -315,7 +323,7 @@ class BaseNetworkTester:
         assert np.abs(found - expected.numpy()).max() <= 1e-4
         assert ((found > 0) == (expected.numpy() > 0)).mean() >= 0.999
 
-    def test_compile(self, untraced: None) -> None:
+    def test_compile(self, untraced: None, one_library: None) -> None:
         network, x = self.small().eval(), self.small_input()
         compiled = torch.compile(network, fullgraph=True, backend=self.COMPILE_BACKEND)
         with torch.no_grad():

@@ -21,6 +21,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
+def one_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matrix products by PyTorch's own choice, as in exported programs, so that both round alike."""
+    monkeypatch.setattr("sa2_monai.networks.blocks.linear._ONEDNN", False)
+
+
+@pytest.fixture
 def untraced() -> Iterator[None]:
     """No measurement of coverage: exporters run much of PyTorch's own Python and would take twice the time."""
     tracer = sys.gettrace()

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sa2_monai.networks.blocks.channel_attention import ChannelAttention
 from sa2_monai.networks.blocks.cross_attention_skip import CrossAttentionSkip
+from sa2_monai.networks.blocks.linear import Linear
 
 __all__ = ["DualAttentionBlock", "DualAttentionDecoderStage", "DualAttentionStage"]
 
@@ -106,9 +107,9 @@ class DualAttentionDecoderStage(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, fusion: CrossAttentionSkip, blocks: list[nn.Module]) -> None:
         super().__init__()
-        self.project = nn.Linear(in_channels, channels)
+        self.project = Linear(in_channels, channels)
         self.fusion = fusion
-        self.reduce = nn.Linear(2 * channels, channels)
+        self.reduce = Linear(2 * channels, channels)
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, low: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:

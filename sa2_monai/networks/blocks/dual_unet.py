@@ -66,6 +66,8 @@ class DualAttentionUNet(nn.Module):
         self.expand2 = expand2
         self.decoder1 = decoder1
         self.head = head
+        # The memory format in which the kernels are read; else they would be copied at each call.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _check_input(self, x: torch.Tensor) -> None:
         shape = list(x.shape)

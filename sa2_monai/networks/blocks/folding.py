@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sa2_monai.networks.blocks.linear import linear
 from sa2_monai.networks.blocks.norms import norm_affine
 from sa2_monai.networks.blocks.recording import is_compiled
 
@@ -29,7 +30,7 @@ class PointwiseConv(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Mix the channels of ``x``."""
-        return F.linear(x, self.weight.flatten(1), self.bias)
+        return linear(x, self.weight.flatten(1), self.bias)
 
 
 class ConvNorm(nn.Module):
@@ -73,7 +74,7 @@ class ConvNorm(nn.Module):
             scale, shift = norm_affine(norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps)
             weight, bias = weight * scale[:, None, None, None], torch.addcmul(shift, bias, scale)
         if self.pointwise:
-            x = F.linear(x, weight.flatten(1), bias)
+            x = linear(x, weight.flatten(1), bias)
         else:
             x = F.conv2d(
                 x.permute(0, 3, 1, 2),

@@ -1,16 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linear maps of one input in a single matrix product."""
+"""Linear maps: by the faster of two libraries, and of one input in a single matrix product."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["MergedLinear"]
+__all__ = ["Linear", "MergedLinear", "linear"]
+
+# An operator of PyTorch's own, which torch.compile uses on CPUs; builds without oneDNN do not have it.
+_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-class MergedLinear(nn.Linear):
+def _onednn_gains(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether oneDNN may calculate the product; it knows no gradients, and nothing is to be recorded of it."""
+    if not _ONEDNN or torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return False
+    if x.device.type != "cpu" or weight.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        return False
+    return x.dtype == torch.float32 and weight.dtype == torch.float32 and x.dim() > 1 and x.numel() > 0
+
+
+def linear(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, activation: str = "none"
+) -> torch.Tensor:
+    """Linear map, and what may follow it, in inference on CPUs by oneDNN.
+
+    PyTorch gives single-precision products to MKL, which on processors that are not Intel's is slower than oneDNN by 5
+    to 20 % at the shapes of these networks; and oneDNN applies the activation while the result is in the cache.
+
+    Args:
+        x: ``(..., C)``.
+        weight: ``(D, C)``.
+        bias: ``(D,)``.
+        activation: ``"none"`` or ``"gelu"``, the one with the error function.
+
+    Returns:
+        ``(..., D)``.
+    """
+    if not torch.jit.is_scripting():  # noqa: SIM102 - TorchScript leaves out what is under this question
+        if _onednn_gains(x, weight):
+            algorithm = "none" if activation == "gelu" else ""
+            y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
+            return y
+    y = F.linear(x, weight, bias)
+    return F.gelu(y) if activation == "gelu" else y
+
+
+class Linear(nn.Linear):
+    """``torch.nn.Linear`` by :func:`linear`."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Transform ``x``, (..., in_features) -> (..., out_features)."""
+        return linear(x, self.weight, self.bias)
+
+
+class MergedLinear(Linear):
     """Several linear maps of the same input, their outputs side by side on the last axis.
 
     Args:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+
+from sa2_monai.networks.blocks.linear import Linear, linear
 
 __all__ = ["MLP"]
 
@@ -23,9 +24,9 @@ class MLP(nn.Module):
 
     def __init__(self, channels: int, hidden_channels: int) -> None:
         super().__init__()
-        self.expand = nn.Linear(channels, hidden_channels)
-        self.reduce = nn.Linear(hidden_channels, channels)
+        self.expand = Linear(channels, hidden_channels)
+        self.reduce = Linear(hidden_channels, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Transform ``x``."""
-        return self.reduce(F.gelu(self.expand(x)))
+        return self.reduce(linear(x, self.expand.weight, self.expand.bias, "gelu"))
