@@ -238,7 +238,7 @@ def test_one_bad_case_does_not_end_the_others(
 
     # The console command finds the bundle by the weights, and its exit code tells.
     words = [str(folder), "--weights", checkpoint, "--output", str(tmp_path / "cli"), "--device", "cpu"]
-    words += ["--largest-component", "--min-volume", "2000"]  # as in the overlay
+    words += ["--largest-component", "--min-volume", "10000"]  # as in the overlay
     assert main(["predict", *words]) == 1
     printed = capsys.readouterr()
     assert "2 of 4 cases failed" in printed.err
