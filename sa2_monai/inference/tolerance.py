@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from ignite.engine import Engine
 from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
 
@@ -88,11 +87,6 @@ class CaseEvaluator(SupervisedEvaluator):
         record["seconds"] = round(time.perf_counter() - started, 3)
         self.cases.append(record if error is None else {**record, "error": error})
         return output
-
-
-def cases_of(engine: Engine) -> list[dict[str, Any]] | None:
-    """Record of the cases of an engine that keeps one."""
-    return engine.cases if isinstance(engine, CaseEvaluator) else None
 
 
 def first_cause(error: BaseException) -> str:
