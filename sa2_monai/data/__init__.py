@@ -9,15 +9,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sa2_monai.data.acdc import ACDC_CLASSES, ACDC_SPLITS
 from sa2_monai.data.archives import ARCHIVE_SUFFIXES, read_archive
 from sa2_monai.data.calibration import calibrate, orient
 from sa2_monai.data.datalist import DATASETS, SECTIONS, dataset_classes, label_table, load_datalist, load_parts
+from sa2_monai.data.datasets.acdc import ACDC_CLASSES, ACDC_SPLITS
+from sa2_monai.data.datasets.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES
 from sa2_monai.data.download import DOWNLOADS, download
 from sa2_monai.data.imagelist import list_images
 from sa2_monai.data.pictures import PICTURE_SUFFIXES, picture_size, read_image, read_label
 from sa2_monai.data.splits import check_disjoint, kfold, split_test, write_splits
-from sa2_monai.data.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES
 from sa2_monai.data.volumelist import list_volumes
 from sa2_monai.data.volumes import Volume, read_volume, volume_header
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data.archives import archive_stem, read_archive
+from sa2_monai.data.datasets.synapse_labels import SYNAPSE_TABLES
 from sa2_monai.data.problems import listing
-from sa2_monai.data.synapse_labels import SYNAPSE_TABLES
 from sa2_monai.data.volumes import Volume, read_volume
 
 __all__ = ["calibrate", "orient"]

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.check import check_label_names, label_table
+from sa2_monai.data.dataset import ListOptions
+from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.folders import Case, Parts, read_dataset_json
 from sa2_monai.data.patients import add_patients
-from sa2_monai.data.registry import DATASETS, ListOptions, dataset_classes, unknown_dataset
+from sa2_monai.data.registry import check_kind, dataset_classes, unknown_dataset
 from sa2_monai.data.splits import check_disjoint, kfold, split_test
 
 __all__ = ["DATASETS", "SECTIONS", "dataset_classes", "label_table", "load_datalist", "load_parts"]
@@ -38,6 +40,7 @@ def load_datalist(
     patient_pattern: str | None = None,
     split: str | None = None,
     check_labels: bool = True,
+    kind: str | None = None,
 ) -> list[Case]:
     """Data list of one part of a data set, checked.
 
@@ -65,6 +68,8 @@ def load_datalist(
         patient_pattern: see :func:`load_parts`.
         split: see :func:`load_parts`.
         check_labels: with ``check``, also read the labels of volumes and archives and check their values.
+        kind: kind of files that the configuration reads, ``"pictures"``, ``"volumes"`` or ``"archives"``; an error if
+            those of the data set are of another kind. ``None`` does not check.
 
     Returns:
         List of dictionaries with ``image``, ``label`` (absolute paths; ``image`` is a list where a volume has one file
@@ -77,6 +82,7 @@ def load_datalist(
     if section not in SECTIONS:
         raise ValueError(f"section is {section!r}, expected one of {', '.join(SECTIONS)}")
     names, table = dataset_classes(dataset_dir, dataset, class_names)
+    check_kind(dataset, kind)
     if label_values is not None:
         table = label_table(label_values, names)
     options = ListOptions(None if cache_dir is None else Path(cache_dir), split)

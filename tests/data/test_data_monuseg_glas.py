@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from sa2_monai.data import load_datalist, load_parts, read_label
-from sa2_monai.data import monuseg as monuseg_module
-from sa2_monai.data.glas import glas_parts
-from sa2_monai.data.monuseg import monuseg_parts, rasterise, read_polygons
+from sa2_monai.data.datasets import monuseg as monuseg_module
+from sa2_monai.data.datasets.glas import glas_parts
+from sa2_monai.data.datasets.monuseg import monuseg_parts, rasterise, read_polygons
 
 SQUARE = [(2.0, 3.0), (2.0, 8.0), (6.0, 8.0), (6.0, 3.0)]  # rows 2..6, columns 3..8
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from sa2_monai.data import SYNAPSE_CLASSES, SYNAPSE_TABLES, dataset_classes, load_datalist, load_parts
-from sa2_monai.data.synapse import SLICES, TEST_CASES
-from sa2_monai.data.synapse_labels import numbering
+from sa2_monai.data.datasets.synapse import SLICES, TEST_CASES
+from sa2_monai.data.datasets.synapse_labels import numbering
 from sa2_monai.transforms import MapLabelsd
 
 NUMBERS = [*range(1, 11), *range(21, 41)]

@@ -296,7 +296,7 @@ def test_classes_of_dataset_json(tmp_path: Path) -> None:
         write_json(tmp_path, labels=labels)
         with pytest.raises(ValueError, match=message):
             dataset_classes(tmp_path)
-    with pytest.raises(ValueError, match=r"expected one of decathlon, .* \(pictures\) or acdc, .* \(volumes\)"):
+    with pytest.raises(ValueError, match=r"expected one of .*decathlon, .* \(pictures\); acdc, .* \(volumes\)"):
         dataset_classes(tmp_path, "x")
 
 

@@ -19,10 +19,11 @@ import csv
 import logging
 from pathlib import Path
 
+from sa2_monai.data.dataset import DataSet, report_counts
 from sa2_monai.data.folders import Parts, pair_by_stem, pictures_in
 from sa2_monai.data.prepared import is_prepared, prepared_parts
 
-__all__ = ["CITATION", "EXPECTED", "HOMEPAGE", "LICENCE", "glas_parts"]
+__all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "glas_parts"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,21 +69,6 @@ def glas_parts(directory: Path) -> Parts:
     return parts
 
 
-def report_counts(directory: Path, parts: Parts, expected: dict[str, tuple[int, ...]]) -> None:
-    """Log a warning for every part with another number of images than published.
-
-    Args:
-        directory: folder named in the message.
-        parts: data lists by part.
-        expected: numbers that are in order, by part.
-    """
-    for part, counts in expected.items():
-        number = len(parts.get(part, []))
-        if number not in counts:
-            wanted = " or ".join(map(str, counts))
-            logger.warning("%s: %d %s images, the published data set has %s", directory, number, part, wanted)
-
-
 def _image_folder(directory: Path) -> Path:
     """The folder itself, or the only one below it that holds the BMP files."""
     for folder in (directory, *sorted(p for p in directory.iterdir() if p.is_dir())):
@@ -107,3 +93,17 @@ def _grades(path: Path) -> dict[str, dict[str, str]] | None:
         logger.warning("%s: has not the columns 'name', 'patient ID' and 'grade (GlaS)'; ignored", path)
         return None
     return {row["name"]: {"patient": row["patient ID"], "grade": row["grade (GlaS)"]} for row in rows}
+
+
+#: Instance numbers: every value but 0 is foreground.
+DATASETS = {
+    "glas": DataSet(
+        lambda directory, options: glas_parts(directory),
+        title="GlaS (Warwick-QU): glands in colon tissue, H&E",
+        homepage=HOMEPAGE,
+        licence=LICENCE,
+        citation=CITATION,
+        label_values="nonzero",
+        expected=EXPECTED,
+    )
+}

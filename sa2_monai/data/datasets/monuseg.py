@@ -26,14 +26,14 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
+from sa2_monai.data.dataset import DataSet, report_counts
 from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.glas import report_counts
 from sa2_monai.data.pictures import picture_size
 from sa2_monai.data.prepared import is_prepared, prepared_parts
 from sa2_monai.data.problems import Problems
 from sa2_monai.data.splits import write_atomically
 
-__all__ = ["CITATION", "EXPECTED", "HOMEPAGE", "LICENCE", "monuseg_parts", "rasterise", "read_polygons"]
+__all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "monuseg_parts", "rasterise", "read_polygons"]
 
 logger = logging.getLogger(__name__)
 
@@ -211,3 +211,17 @@ def _by_stem(directory: Path, suffixes: tuple[str, ...], problems: Problems) -> 
             if other != path:
                 problems.add("two files of one name", f"{other} and {path}", "keep one of them")
     return table
+
+
+#: Instance numbers: every value but 0 is foreground.
+DATASETS = {
+    "monuseg": DataSet(
+        lambda directory, options: monuseg_parts(directory, options.cache_dir),
+        title="MoNuSeg 2018: nuclei of several organs, H&E",
+        homepage=HOMEPAGE,
+        licence=LICENCE,
+        citation=CITATION,
+        label_values="nonzero",
+        expected=EXPECTED,
+    )
+}

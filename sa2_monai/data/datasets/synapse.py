@@ -19,14 +19,26 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from sa2_monai.data.archive_lists import archives_in, listed_files
 from sa2_monai.data.archives import archive_stem
+from sa2_monai.data.dataset import DataSet
+from sa2_monai.data.datasets.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES, check_numbering
 from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.problems import Problems, listing
 from sa2_monai.data.volume_names import volume_stem, volumes_in
 
-__all__ = ["CITATION", "HOMEPAGE", "LICENCE", "SLICES", "TEST_CASES", "synapse_archive_parts", "synapse_parts"]
+__all__ = [
+    "CITATION",
+    "DATASETS",
+    "HOMEPAGE",
+    "LICENCE",
+    "SLICES",
+    "TEST_CASES",
+    "synapse_archive_parts",
+    "synapse_parts",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -163,3 +175,30 @@ def _report_slices(directory: Path, cases: list[Case]) -> None:
     ]
     if wrong and cases:
         logger.warning("%s: slices other than in the published archive: %s", directory, listing(wrong, 18))
+
+
+_SYNAPSE: dict[str, Any] = {
+    "homepage": HOMEPAGE,
+    "licence": LICENCE,
+    "citation": CITATION,
+    "classes": SYNAPSE_CLASSES,
+    "kind_check": check_numbering,
+}
+DATASETS = {
+    "synapse": DataSet(
+        lambda directory, options: synapse_parts(directory),
+        "volumes",
+        title="Synapse (BTCV): eight organs in abdominal CT",
+        label_values=SYNAPSE_TABLES["raw"],
+        expected={"training": (18,), "test": (12,)},
+        **_SYNAPSE,
+    ),
+    "synapse_archive": DataSet(
+        lambda directory, options: synapse_archive_parts(directory),
+        "archives",
+        title="Synapse as TransUNet prepared it (.npz slices, .h5 volumes)",
+        label_values=SYNAPSE_TABLES["transunet"],
+        expected={"training": (2211,), "test": (12,)},
+        **_SYNAPSE,
+    ),
+}

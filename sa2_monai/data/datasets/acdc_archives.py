@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cardiac MR of ACDC in the preprocessed forms of the literature: slices and volumes without geometry.
 
-Both hold the 100 training patients of the challenge, cut into slices by others; see :mod:`sa2_monai.data.acdc` for the
-data set itself.
+Both hold the 100 training patients of the challenge, cut into slices by others; see
+:mod:`sa2_monai.data.datasets.acdc` for the data set itself.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sa2_monai.data.acdc import part_of_patient
 from sa2_monai.data.archive_lists import archives_in, listed_files
 from sa2_monai.data.archives import archive_stem
+from sa2_monai.data.dataset import DataSet, report_counts
+from sa2_monai.data.datasets.acdc import ACDC_CLASSES, CITATION, HOMEPAGE, LICENCE, part_of_patient
 from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.glas import report_counts
 from sa2_monai.data.problems import Problems
 
-__all__ = ["acdc_archive_parts", "acdc_ssl4mis_parts"]
+__all__ = ["DATASETS", "acdc_archive_parts", "acdc_ssl4mis_parts"]
 
 #: Number of files by part of the archive of MT-UNet and CASCADE.
 _EXPECTED: dict[str, tuple[int, ...]] = {"training": (1304,), "validation": (182,), "test": (40,)}
@@ -100,3 +100,26 @@ def _case(path: Path, pattern: re.Pattern[str], problems: Problems) -> Case | No
         return None
     group = f"patient{match[1]}"
     return {"image": str(path), "label": str(path), "case": archive_stem(path), "group": group}
+
+
+DATASETS = {
+    "acdc_archive": DataSet(
+        lambda directory, options: acdc_archive_parts(directory),
+        "archives",
+        title="ACDC as MT-UNet and CASCADE prepared it (.npz)",
+        homepage=HOMEPAGE,
+        licence=LICENCE,
+        citation=CITATION,
+        classes=ACDC_CLASSES,
+        expected=_EXPECTED,
+    ),
+    "acdc_ssl4mis": DataSet(
+        lambda directory, options: acdc_ssl4mis_parts(directory),
+        "archives",
+        title="ACDC as SSL4MIS prepared it (.h5)",
+        homepage=HOMEPAGE,
+        licence=LICENCE,
+        citation=CITATION,
+        classes=ACDC_CLASSES,
+    ),
+}

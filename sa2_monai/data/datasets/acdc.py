@@ -19,10 +19,20 @@ import logging
 import re
 from pathlib import Path
 
+from sa2_monai.data.dataset import DataSet
 from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.problems import Problems
 
-__all__ = ["ACDC_CLASSES", "ACDC_SPLITS", "CITATION", "HOMEPAGE", "LICENCE", "acdc_parts", "part_of_patient"]
+__all__ = [
+    "ACDC_CLASSES",
+    "ACDC_SPLITS",
+    "CITATION",
+    "DATASETS",
+    "HOMEPAGE",
+    "LICENCE",
+    "acdc_parts",
+    "part_of_patient",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -153,3 +163,17 @@ def _frames(path: Path, problems: Problems) -> dict[str, int]:
         )
         return {}
     return {phase: int(match[1]) for phase, match in found.items() if match is not None}
+
+
+DATASETS = {
+    "acdc": DataSet(
+        lambda directory, options: acdc_parts(directory, options.split),
+        "volumes",
+        title="ACDC: ventricles and myocardium in short-axis cine MR",
+        homepage=HOMEPAGE,
+        licence=LICENCE,
+        citation=CITATION,
+        classes=ACDC_CLASSES,
+        splits=(*ACDC_SPLITS, "official"),
+    )
+}

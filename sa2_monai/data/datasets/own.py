@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Your own data: folders of pictures or volumes, and what a ``dataset.json`` lists."""
+
+from __future__ import annotations
+
+from sa2_monai.data.dataset import DataSet
+from sa2_monai.data.folders import decathlon_parts, folder_parts
+from sa2_monai.data.volume_parts import volume_parts
+
+__all__ = ["DATASETS"]
+
+DATASETS = {
+    "folder": DataSet(
+        lambda directory, options: folder_parts(directory),
+        title="pictures of your own: images/ and labels/, or train/, val/ and test/ with those inside",
+        described=True,
+    ),
+    "decathlon": DataSet(
+        lambda directory, options: decathlon_parts(directory),
+        title="pictures of your own, listed in a dataset.json",
+        described=True,
+    ),
+    "volumes": DataSet(
+        lambda directory, options: volume_parts(directory),
+        "volumes",
+        title="volumes of your own: images/ and labels/, imagesTr/ and labelsTr/, or a dataset.json",
+        described=True,
+    ),
+}
