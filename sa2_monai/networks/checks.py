@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Argument checks that every network's constructor makes."""
+"""Checks that every network makes: of the arguments of its constructor, and of its input."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["check_constructor", "check_divides", "check_widths"]
+import torch
+
+__all__ = ["check_constructor", "check_divides", "check_input", "check_widths"]
 
 
 def check_constructor(name: str, spatial_dims: int, dropout: float, **positive: int) -> None:
@@ -58,3 +60,26 @@ def check_divides(name: str, argument: str, value: int, width: int, what: str = 
     """
     if width % value != 0:
         raise ValueError(f"{name}: {argument} must divide {what} {width}, got {value}.")
+
+
+def check_input(x: torch.Tensor, name: str, in_channels: int, divisor: int, grey_too: bool = False) -> None:
+    """Refuse an input that a network cannot take; TorchScript compiles it, so that exported networks refuse it, too.
+
+    Args:
+        x: what shall be ``(B, in_channels, H, W)``, H and W positive multiples of ``divisor``.
+        name: class name for the message.
+        in_channels: channels of the network.
+        divisor: of height and width.
+        grey_too: a network for three channels takes one as well.
+
+    Raises:
+        ValueError: naming the shape, what is expected and the cure.
+    """
+    shape = list(x.shape)
+    if len(shape) != 4 or (shape[1] != in_channels and not (grey_too and shape[1] == 1 and in_channels == 3)):
+        raise ValueError(f"{name} expects an input of shape (B, {in_channels}, H, W), got {shape}.")
+    if shape[2] % divisor != 0 or shape[3] % divisor != 0 or shape[2] == 0 or shape[3] == 0:
+        raise ValueError(
+            f"{name}: height and width must be positive multiples of {divisor}, got {shape[2]} x {shape[3]}; "
+            "resize or pad the image, or use a sliding window of a legal size."
+        )

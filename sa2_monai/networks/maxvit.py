@@ -452,11 +452,22 @@ class MaxViT(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Features of the image ``x``, finest first."""
+        x1, x2 = self.fine(x)
+        x3, x4 = self.deep(x2)
+        return x1, x2, x3, x4
+
+    def fine(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The two finest maps of the image ``x``."""
         p, q = x.shape[2] // 32, x.shape[3] // 32
         offsets, index = position_offsets(p, q, x.device)
         x = self.stem(x).permute(0, 2, 3, 1).contiguous()  # (B, H/2, W/2, C)
         x1 = self.stages[0](x, offsets, index, p * q)  # (B, H/4, W/4, C)
-        x2 = self.stages[1](x1, offsets, index, p * q)  # (B, H/8, W/8, C)
-        x3 = self.stages[2](x2, offsets, index, p * q)  # (B, H/16, W/16, C)
+        return x1, self.stages[1](x1, offsets, index, p * q)  # (B, H/8, W/8, C)
+
+    def deep(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The two deepest maps, from the second, ``(B, H/8, W/8, C)``."""
+        p, q = x.shape[1] // 4, x.shape[2] // 4
+        offsets, index = position_offsets(p, q, x.device)
+        x3 = self.stages[2](x, offsets, index, p * q)  # (B, H/16, W/16, C)
         x4 = self.stages[3](x3, offsets, index, p * q)  # (B, H/32, W/32, C)
-        return x1, x2, x3, self.norm(x4)
+        return x3, self.norm(x4)

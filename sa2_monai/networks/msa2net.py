@@ -24,7 +24,7 @@ from sa2_monai.networks.blocks.linear import Linear
 from sa2_monai.networks.blocks.mix_ffn import MixFFN
 from sa2_monai.networks.blocks.patch_expand import PatchExpand, PatchExpandHead
 from sa2_monai.networks.blocks.spatial_gate import SpatialAttentionGate
-from sa2_monai.networks.checks import check_constructor
+from sa2_monai.networks.checks import check_constructor, check_input
 from sa2_monai.networks.maxvit import MaxViT
 
 __all__ = ["MSA2Net"]
@@ -185,6 +185,8 @@ class MSA2Net(nn.Module):
         self.size = _legal_size(img_size)
         dual = deep_level == "dual"
         c0, c1, c2, c3 = encoder_channels
+        # Values of the widest maps per pixel of the image, at 1/4 and at 1/16.
+        self.widths = (max(1, expand_ratio * c0 // 16), max(1, expand_ratio * c2 // 256))
 
         def large_kernel(channels: int) -> dict[str, nn.Module]:
             arguments = (channels, expand_ratio, layer_scale, dropout, use_checkpoint)
@@ -238,38 +240,32 @@ class MSA2Net(nn.Module):
         # The memory format in which the kernels are read; else they would be copied at each call.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def _check_input(self, x: torch.Tensor) -> None:
-        shape = list(x.shape)
-        if len(shape) != 4 or shape[1] != self.in_channels:
-            raise ValueError(f"MSA2Net expects an input of shape (B, {self.in_channels}, H, W), got {shape}.")
-        if shape[2] % 32 != 0 or shape[3] % 32 != 0 or shape[2] == 0 or shape[3] == 0:
-            raise ValueError(
-                f"MSA2Net: height and width must be positive multiples of 32, got {shape[2]} x {shape[3]}; "
-                "resize or pad the image, or use a sliding window of a legal size."
-            )
-        if self.size[0] > 0 and (shape[2] != self.size[0] or shape[3] != self.size[1]):
-            raise ValueError(
-                f"MSA2Net: height and width must be {self.size[0]} x {self.size[1]} (img_size), got {shape[2]} x "
-                f"{shape[3]}; resize the image, use a sliding window of that size, or build with img_size=None."
-            )
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the image ``x``; see the class for shapes."""
         if not torch.jit.is_tracing():
-            self._check_input(x)
-        if torch.jit.is_scripting():
-            return self._forward(x)
-        logits: torch.Tensor = in_parts(self, self._forward, x)
-        return logits
-
-    def _forward(self, x: torch.Tensor) -> torch.Tensor:
+            check_input(x, "MSA2Net", self.in_channels, 32)
+            if self.size[0] > 0 and (x.shape[2] != self.size[0] or x.shape[3] != self.size[1]):
+                raise ValueError(
+                    f"MSA2Net: height and width must be {self.size[0]} x {self.size[1]} (img_size), got {x.shape[2]} x "
+                    f"{x.shape[3]}; resize the image, use a sliding window of that size, or build with img_size=None."
+                )
         if x.device.type == "cpu":
             x = x.contiguous(memory_format=torch.channels_last)  # oneDNN is faster so
-        e0, e1, e2, e3 = self.encoder(x)  # (B, H/4, W/4, C) ... (B, H/32, W/32, 8C)
-        x = self.level3(e3)  # (B, H/16, W/16, 4C)
-        x = self.level2(x, e2)  # (B, H/8, W/8, 2C)
-        x = self.level1(x, e1)  # (B, H/4, W/4, C)
-        return self.level0(x, e0)  # (B, out_channels, H, W)
+        if torch.jit.is_scripting():
+            e0, e1 = self.encoder.fine(x)
+            return self._decode(self._deepest(e1), e1, e0)
+        pixels = x.shape[2] * x.shape[3]
+        e0, e1 = in_parts(self, self.encoder.fine, x, widest=pixels * self.widths[0])
+        d1 = in_parts(self, self._deepest, e1, widest=pixels * self.widths[1])
+        logits: torch.Tensor = in_parts(self, self._decode, d1, e1, e0, widest=pixels * self.widths[0])
+        return logits
+
+    def _deepest(self, e1: torch.Tensor) -> torch.Tensor:
+        e2, e3 = self.encoder.deep(e1)  # (B, H/16, W/16, 4C), (B, H/32, W/32, 8C)
+        return self.level2(self.level3(e3), e2)  # (B, H/8, W/8, 2C)
+
+    def _decode(self, d1: torch.Tensor, e1: torch.Tensor, e0: torch.Tensor) -> torch.Tensor:
+        return self.level0(self.level1(d1, e1), e0)  # (B, out_channels, H, W)
 
 
 def _check_widths(

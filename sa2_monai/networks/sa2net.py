@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sa2_monai.networks.blocks import ChannelLayerNorm, ConvNormReLU, double_conv, in_parts
-from sa2_monai.networks.checks import check_constructor
+from sa2_monai.networks.checks import check_constructor, check_input
 
 __all__ = ["SA2Net"]
 
@@ -211,6 +211,7 @@ class SA2Net(nn.Module):
             raise ValueError(f"SA2Net: gate_kernel must be odd, got {gate_kernel}.")
         c = base_channels
         self.in_channels = in_channels
+        self.base_channels = base_channels
         self.deep_supervision = deep_supervision
 
         self.stage1 = ConvNormReLU(in_channels, c)
@@ -233,23 +234,15 @@ class SA2Net(nn.Module):
         self.head3 = nn.Conv2d(2 * c, out_channels, kernel_size=1)
         self.head4 = nn.Conv2d(4 * c, out_channels, kernel_size=1)
 
-    def _check_input(self, x: torch.Tensor) -> None:
-        shape = list(x.shape)
-        if len(shape) != 4 or shape[1] != self.in_channels:
-            raise ValueError(f"SA2Net expects an input of shape (B, {self.in_channels}, H, W), got {shape}.")
-        if shape[2] % 16 != 0 or shape[3] % 16 != 0 or shape[2] == 0 or shape[3] == 0:
-            raise ValueError(
-                f"SA2Net: height and width must be positive multiples of 16, got {shape[2]} x {shape[3]}; "
-                "resize or pad the image, or use a sliding window of a legal size."
-            )
-
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Logits of the image ``x``; see the class for shapes."""
         if not torch.jit.is_tracing():
-            self._check_input(x)
+            check_input(x, "SA2Net", self.in_channels, 16)
         if torch.jit.is_scripting():
             return self._forward(x)
-        found: torch.Tensor | list[torch.Tensor] = in_parts(self, self._forward, x)
+        found: torch.Tensor | list[torch.Tensor] = in_parts(
+            self, self._forward, x, widest=self.base_channels * x.shape[2] * x.shape[3]
+        )
         return found
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:

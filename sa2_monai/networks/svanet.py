@@ -25,7 +25,7 @@ from sa2_monai.networks.blocks import (
     pooling_matrix,
     weighted_sum,
 )
-from sa2_monai.networks.checks import check_constructor
+from sa2_monai.networks.checks import check_constructor, check_input
 
 __all__ = ["SvANet"]
 
@@ -431,37 +431,27 @@ class SvANet(nn.Module):
         # The memory format in which forward works; else the weights were copied in each call.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def _check_input(self, x: torch.Tensor) -> None:
-        shape = list(x.shape)
-        if len(shape) != 4 or shape[1] != self.in_channels:
-            raise ValueError(f"SvANet expects an input of shape (B, {self.in_channels}, H, W), got {shape}.")
-        if shape[2] % self.divisor != 0 or shape[3] % self.divisor != 0 or shape[2] == 0 or shape[3] == 0:
-            raise ValueError(
-                f"SvANet: height and width must be positive multiples of {self.divisor}, got {shape[2]} x {shape[3]}; "
-                "resize or pad the image, or use a sliding window of a legal size."
-            )
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the image ``x``; see the class for shapes."""
         if not torch.jit.is_tracing():
-            self._check_input(x)
-        if torch.jit.is_scripting():
-            return self._forward(x)
-        logits: torch.Tensor = in_parts(self, self._forward, x)
-        return logits
-
-    def _forward(self, x: torch.Tensor) -> torch.Tensor:
+            check_input(x, "SvANet", self.in_channels, self.divisor)
+            if self.training and x.shape[0] < 2:
+                raise ValueError(
+                    "SvANet: a training step needs at least 2 images, got 1: the pooling branch normalises one value per "
+                    "channel and image over the batch. Raise batch_size, or leave a last batch of 1 out (drop_last)."
+                )
         if x.device.type == "cpu" and not self.training:
             x = x.contiguous(memory_format=torch.channels_last)  # faster forwards, but slower backwards
         height, width = x.shape[2], x.shape[3]
-        maps = self.encoder(x)  # C, 4C, 8C, 16C, 32C channels at 1/2, 1/4, 1/8, 1/16, 1/32
+        if torch.jit.is_scripting():
+            maps = self.encoder(x)  # C, 4C, 8C, 16C, 32C channels at 1/2, 1/4, 1/8, 1/16, 1/32
+        else:
+            maps = list(in_parts(self, self.encoder, x, widest=self.head_channels[0] * height * width // 4))
         for i, branch in enumerate(self.branches):
             if torch.jit.is_scripting():
                 maps[i] = branch(maps[i])
-            elif self.use_checkpoint and self.training:
-                maps[i] = checkpointed(branch, maps[i])
             else:
-                maps[i] = branch(maps[i])
+                maps[i] = self._part(branch, maps[i])
         deep = maps[4]
         maps = self.guidance(maps[:4])  # C, 4C, 8C, 16C channels at 1/2, 1/4, 1/8, 1/16
 
@@ -475,12 +465,17 @@ class SvANet(nn.Module):
             skip = maps.pop()
             if torch.jit.is_scripting():
                 deep = level(deep, skip)
-            elif self.use_checkpoint and self.training:
-                deep = checkpointed(level, deep, skip)
             else:
-                deep = level(deep, skip)
+                deep = self._part(level, deep, skip)
             y = F.conv2d(self.dropout(deep), weights[3 - i])
             if i < 3:
                 y = F.interpolate(y, size=size, mode="bilinear", align_corners=True)
             scores = scores + y
         return F.interpolate(scores, size=[height, width], mode="bilinear", align_corners=True)
+
+    def _part(self, part: nn.Module, *maps: torch.Tensor) -> torch.Tensor:
+        """A branch or decoder level: in training recomputed if wished, in evaluation on a CPU in parts of the batch."""
+        if self.use_checkpoint and self.training:
+            return checkpointed(part, *maps)
+        result: torch.Tensor = in_parts(self, part, *maps, widest=2 * maps[-1][0].numel())
+        return result

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from programs import run_untraced
 
 from sa2_monai.data import make_sample_volumes
 
@@ -17,10 +17,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "lib" / "quickstart.py"
 
 
 def quickstart(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    # What runs here is measured by other tests, in half of the time.
-    environment = {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_START"}
-    command = [sys.executable, str(SCRIPT), *words]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    return run_untraced([sys.executable, str(SCRIPT), *words], cwd)
 
 
 @pytest.mark.integration

@@ -7,11 +7,11 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from programs import run_untraced
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -41,13 +41,11 @@ def commands() -> list[list[str]]:
 def test_commands_in_order(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "bundles", tmp_path / "bundles", ignore=shutil.ignore_patterns("*.pt", "eval"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
-    environment.pop("COVERAGE_PROCESS_START", None)  # what runs here is measured by other tests, in half of the time
     done = []
     for words in commands():
         line = " ".join(words)
         more = next((more for start, more in CHEAPER.items() if line.startswith(start)), [])
-        result = subprocess.run([*words, *more], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        result = run_untraced([*words, *more], tmp_path, PATH=path, PYTHONPATH=str(ROOT))
         assert result.returncode == 0, f"{line}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
         done.append(" ".join(words[:2]))
     assert {"sa2-monai sample", "sa2-monai predict", "sa2-monai evaluate", "sa2-monai info"} <= set(done)

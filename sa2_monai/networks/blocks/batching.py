@@ -11,26 +11,34 @@ from torch import nn
 
 __all__ = ["in_parts"]
 
-PIXELS = 2**16
-"""Pixels of the images of one part: about one image of 224 x 224."""
+VALUES = 1_300_000
+"""Values of the widest map of one part, about 5 MB: one image of 224 x 224 at the fine levels, several at the deep."""
 
 
-def in_parts(network: nn.Module, calculate: Callable[[torch.Tensor], Any], x: torch.Tensor) -> Any:
-    """What ``calculate`` makes of the batch ``x``, in evaluation on a CPU part by part.
+def in_parts(network: nn.Module, calculate: Callable[..., Any], *maps: torch.Tensor, widest: int) -> Any:
+    """What ``calculate`` makes of the batch, in evaluation on a CPU part by part.
 
-    In evaluation images do not see each other, and on a CPU the maps of one image stay in the caches, where those of a
-    batch come from the main memory, freshly mapped in each call. In parts there are the same numbers with less memory
-    in less time. Whoever records gradients or a graph gets the batch as it is.
+    In evaluation images do not see each other, and on a CPU the fine maps of one image stay in the caches, where those
+    of a batch come from the main memory, freshly mapped in each call. Deep maps are small, and their weights large: a
+    part of several images reads the weights once. In parts there are the same numbers with less memory in less time.
+    Whoever records gradients or a graph gets the batch as it is.
 
     Args:
         network: tells the mode.
-        calculate: ``(B, C, H, W)`` -> tensor with B as its first axis.
-        x: ``(B, C, H, W)``.
+        calculate: function of ``maps`` that returns a tensor, or a tuple of tensors, with B as first axis.
+        maps: tensors with B as first axis.
+        widest: number of values, per image, of the largest map that ``calculate`` makes.
 
     Returns:
-        ``calculate(x)``.
+        ``calculate(*maps)``.
     """
+    x = maps[0]
     if network.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return calculate(x)
-    parts = x.split(max(1, PIXELS // (x.shape[2] * x.shape[3]))) if x.device.type == "cpu" else (x,)
-    return torch.cat([calculate(part) for part in parts]) if len(parts) > 1 else calculate(x)
+        return calculate(*maps)
+    images = max(1, VALUES // widest)
+    if x.device.type != "cpu" or x.shape[0] <= images:
+        return calculate(*maps)
+    parts = [calculate(*part) for part in zip(*(y.split(images) for y in maps), strict=True)]
+    if isinstance(parts[0], torch.Tensor):
+        return torch.cat(parts)
+    return tuple(torch.cat(part) for part in zip(*parts, strict=True))

@@ -83,6 +83,7 @@ class DualAttentionStage(nn.Module):
 
     def __init__(self, embed: nn.Module, blocks: list[nn.Module], channels: int) -> None:
         super().__init__()
+        self.width = channels
         self.embed = embed
         self.blocks = nn.Sequential(*blocks)
         self.norm = nn.LayerNorm(channels)

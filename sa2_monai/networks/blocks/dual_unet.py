@@ -9,6 +9,7 @@ from torch import nn
 from sa2_monai.networks.blocks.batching import in_parts
 from sa2_monai.networks.blocks.dual_attention import DualAttentionDecoderStage, DualAttentionStage
 from sa2_monai.networks.blocks.patch_expand import PatchExpand, PatchExpandHead
+from sa2_monai.networks.checks import check_input
 
 __all__ = ["DualAttentionUNet"]
 
@@ -58,6 +59,8 @@ class DualAttentionUNet(nn.Module):
         self.name = type(self).__name__
         self.in_channels = in_channels
         self.divisor = divisor
+        # Values of the widest maps per pixel of the image, at 1/4 and at 1/16: four times the width of the stage.
+        self.widths = (max(1, stage1.width // 4), max(1, stage3.width // 64))
         self.stage1 = stage1
         self.stage2 = stage2
         self.stage3 = stage3
@@ -69,33 +72,31 @@ class DualAttentionUNet(nn.Module):
         # The memory format in which the kernels are read; else they would be copied at each call.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def _check_input(self, x: torch.Tensor) -> None:
-        shape = list(x.shape)
-        if len(shape) != 4 or (shape[1] != self.in_channels and (shape[1] != 1 or self.in_channels != 3)):
-            raise ValueError(f"{self.name} expects an input of shape (B, {self.in_channels}, H, W), got {shape}.")
-        if shape[2] % self.divisor != 0 or shape[3] % self.divisor != 0 or shape[2] == 0 or shape[3] == 0:
-            raise ValueError(
-                f"{self.name}: height and width must be positive multiples of {self.divisor}, got "
-                f"{shape[2]} x {shape[3]}; resize or pad the image, or use a sliding window of a legal size."
-            )
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the image ``x``; see the class for shapes."""
         if not torch.jit.is_tracing():
-            self._check_input(x)
-        if torch.jit.is_scripting():
-            return self._forward(x)
-        logits: torch.Tensor = in_parts(self, self._forward, x)
-        return logits
-
-    def _forward(self, x: torch.Tensor) -> torch.Tensor:
+            check_input(x, self.name, self.in_channels, self.divisor, grey_too=True)
         if self.in_channels == 1 or self.in_channels == 3:
             x = x.expand(-1, 3, -1, -1)
         x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)  # (B, H, W, channels)
+        if torch.jit.is_scripting():
+            e1, e2 = self._encode(x)
+            return self._decode(self._deepest(e2), e2, e1)
+        pixels = x.shape[1] * x.shape[2]
+        e1, e2 = in_parts(self, self._encode, x, widest=pixels * self.widths[0])
+        d3 = in_parts(self, self._deepest, e2, widest=pixels * self.widths[1])
+        logits: torch.Tensor = in_parts(self, self._decode, d3, e2, e1, widest=pixels * self.widths[0])
+        return logits
+
+    def _encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         e1 = self.stage1(x)  # (B, H/4, W/4, C1)
-        e2 = self.stage2(e1)  # (B, H/8, W/8, C2)
+        return e1, self.stage2(e1)  # (B, H/8, W/8, C2)
+
+    def _deepest(self, e2: torch.Tensor) -> torch.Tensor:
         e3 = self.stage3(e2)  # (B, H/16, W/16, C3)
-        d3 = self.expand3(e3)  # (B, H/8, W/8, C3/2)
+        return self.expand3(e3)  # (B, H/8, W/8, C3/2)
+
+    def _decode(self, d3: torch.Tensor, e2: torch.Tensor, e1: torch.Tensor) -> torch.Tensor:
         d2 = self.expand2(self.decoder2(d3, e2))  # (B, H/4, W/4, C2/2)
         d1 = self.decoder1(d2, e1)  # (B, H/4, W/4, C1)
         return self.head(d1)  # (B, out_channels, H, W)
