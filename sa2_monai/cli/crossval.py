@@ -31,6 +31,8 @@ ROLES = ("train", "inference", "evaluate", "evaluate_paper", "ensemble", "paper"
 #: Ids that the command itself sets.
 OWN = ("dataset_dir", "ckpt_dir", "output_dir", "fold", "num_folds", "split_seed", "resume", "fold_checkpoints")
 SCORES = ("dice", "iou")
+#: Arguments of load_datalist, beside the folder and the folds, on which the parts depend.
+_LIST_OPTIONS = ("dataset", "test_fraction", "cache_dir", "patient_pattern", "split")
 _CURE = "Choose another --output folder, or restore what the cross-validation began with."
 
 
@@ -61,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="overlay after train.yaml: a name of the bundle (monuseg, glas, folder) or a file; repeatable",
+        help="overlay after train.yaml: a name of the bundle (monuseg, synapse, folder) or a file; repeatable",
     )
     parser.add_argument("--dataset-dir", required=True, metavar="DIR", help="folder of the data set")
     parser.add_argument("--output", "-o", required=True, metavar="DIR", help="folder for models, scores and splits")
@@ -246,6 +248,17 @@ def _merged(setup: Setup, step: str) -> dict[str, Any]:
     return dict(ConfigParser.load_config_files(_files(setup, step)))
 
 
+def _resolved(setup: Setup, step: str, name: str) -> Any:
+    """Value of an id as the bundle sees it, with the overrides; of a component, its arguments."""
+    from monai.bundle import ConfigComponent, ConfigParser
+
+    parser = ConfigParser(_merged(setup, step))
+    for override, value in setup.overrides.items():
+        parser[override.replace("::", "#")] = value
+    found = parser.get_parsed_content(name, instantiate=False)
+    return found.get_config() if isinstance(found, ConfigComponent) else found
+
+
 # ---- splits and state
 
 
@@ -253,10 +266,10 @@ def _write_splits(setup: Setup, resume: bool) -> list[dict[str, list[str]]]:
     """Case names by part, for each fold; the files in ``splits`` are written, or compared when resuming."""
     from sa2_monai.data import load_parts, write_splits
 
-    config = {**_merged(setup, "train"), **setup.overrides}
+    listed = _list_options(setup)
     splits = []
     for fold in range(setup.folds):
-        parts = load_parts(setup.dataset_dir, config["layout"], fold, setup.folds, setup.seed)
+        parts = load_parts(setup.dataset_dir, fold=fold, num_folds=setup.folds, split_seed=setup.seed, **listed)
         splits.append({part: sorted(str(case["case"]) for case in cases) for part, cases in parts.items()})
     for fold, split in enumerate(splits):
         folder = setup.output / "splits" / f"fold{fold}"
@@ -267,6 +280,22 @@ def _write_splits(setup: Setup, resume: bool) -> list[dict[str, list[str]]]:
     for fold, split in enumerate(splits):
         write_splits(setup.output / "splits" / f"fold{fold}", split)
     return splits
+
+
+def _list_options(setup: Setup) -> dict[str, Any]:
+    """What decides the parts beside the folds: the arguments of the bundle's own training list, resolved as it does."""
+    from sa2_monai.data import DATASETS
+    from sa2_monai.data.registry import check_kind, unknown_dataset
+
+    found = _resolved(setup, "train", "train#dataset#data")
+    if not isinstance(found, Mapping) or "dataset" not in found:
+        raise ValueError(
+            f"train#dataset#data is {found!r}, which cannot be folded; expected sa2_monai.data.load_datalist"
+        )
+    if found["dataset"] not in DATASETS:
+        raise ValueError(unknown_dataset(found["dataset"]))
+    check_kind(found["dataset"], found.get("kind"))
+    return {name: found[name] for name in _LIST_OPTIONS if name in found}
 
 
 def _read_state(setup: Setup, resume: bool) -> dict[str, Any]:
@@ -326,7 +355,8 @@ def _run_ensemble(setup: Setup) -> dict[str, Any]:
         "ckpt_dir": str(setup.output / "models"),
         "output_dir": str(folder),
         "fold_checkpoints": [str(_model(setup, fold)) for fold in range(setup.folds)],
-        **({"family": "image_ensemble"} if setup.paper else {}),
+        # The published numbers of SA2-Net's ensemble have a formula of their own.
+        **({"family": "image_ensemble"} if setup.paper and _resolved(setup, "ensemble", "family") == "image" else {}),
     }
     _run_bundle(setup, "ensemble", "evaluation of the ensemble", values)
     return _read_scores(folder)
@@ -367,7 +397,8 @@ def _read_scores(folder: Path) -> dict[str, Any]:
 
     summary = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))
     if "paper" in summary:
-        dice, iou = summary["paper"]["dice"], summary["paper"]["iou"]
+        values = summary["paper"]  # of volumes, no overlap but Dice is published
+        dice, iou = values.get("dice"), values.get("iou", values.get("jaccard"))
     else:
         dice, iou = (summary["overall"][name]["mean_of_class_means"] for name in ("dice", "jaccard"))
     return {"dice": dice, "iou": iou, "cases": summary["cases"]}

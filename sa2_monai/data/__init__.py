@@ -15,8 +15,12 @@ from sa2_monai.data.datalist import DATASETS, SECTIONS, dataset_classes, label_t
 from sa2_monai.data.datasets.acdc import ACDC_CLASSES, ACDC_SPLITS
 from sa2_monai.data.datasets.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES
 from sa2_monai.data.download import DOWNLOADS, download
+from sa2_monai.data.examine import examine_dataset
 from sa2_monai.data.imagelist import list_images
+from sa2_monai.data.kinds import case_reader, list_cases
 from sa2_monai.data.pictures import PICTURE_SUFFIXES, picture_size, read_image, read_label
+from sa2_monai.data.prepare import prepare_dataset
+from sa2_monai.data.prepared_folder import prepared_parts_of
 from sa2_monai.data.splits import check_disjoint, kfold, split_test, write_splits
 from sa2_monai.data.volumelist import list_volumes
 from sa2_monai.data.volumes import Volume, read_volume, volume_header
@@ -43,11 +47,14 @@ __all__ = [
     "Volume",
     "VolumeReader",
     "calibrate",
+    "case_reader",
     "check_disjoint",
     "dataset_classes",
     "download",
+    "examine_dataset",
     "kfold",
     "label_table",
+    "list_cases",
     "list_images",
     "list_volumes",
     "load_datalist",
@@ -56,6 +63,8 @@ __all__ = [
     "make_sample_volumes",
     "orient",
     "picture_size",
+    "prepare_dataset",
+    "prepared_parts_of",
     "read_archive",
     "read_image",
     "read_label",

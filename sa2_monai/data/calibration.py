@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.data.archive_form import WINDOW, canonical, mapped, orient, scaled
 from sa2_monai.data.archives import archive_stem, read_archive
 from sa2_monai.data.datasets.synapse_labels import SYNAPSE_TABLES
 from sa2_monai.data.problems import listing
-from sa2_monai.data.volumes import Volume, read_volume
+from sa2_monai.data.volumes import read_volume
 
 __all__ = ["calibrate", "orient"]
 
 _TOLERANCE = 1e-5
-_WINDOW = (-125.0, 275.0)  # HU of the archive's 0 and 1
 
 
 def calibrate(
@@ -54,11 +54,11 @@ def calibrate(
         ImportError: h5py is missing (extra ``archives``).
     """
     stored = read_archive(archive_file, "image")
-    volume = _canonical(read_volume(nifti_image))
-    image = (np.clip(volume.astype(np.float32), *_WINDOW) - _WINDOW[0]) / np.float32(_WINDOW[1] - _WINDOW[0])
+    image = scaled(canonical(read_volume(nifti_image)))
     labels = None
     if nifti_label is not None:
-        labels = read_archive(archive_file, "label"), _mapped(nifti_label, label_values or SYNAPSE_TABLES["raw"])
+        raw = read_volume(nifti_label, label=True)
+        labels = read_archive(archive_file, "label"), mapped(raw, label_values or SYNAPSE_TABLES["raw"])
         if labels[1].shape != image.shape:
             raise ValueError(
                 f"{nifti_label}: has the shape {labels[1].shape} (LPS), its image {image.shape}; give the label of "
@@ -79,7 +79,7 @@ def calibrate(
     if not fits:
         raise ValueError(
             f"{archive_file}: none of 16 orientations of {nifti_image} fits; the nearest differs by {best[0]:.3g} "
-            f"({best[1]}). Is it the same case, in HU, clipped to {_WINDOW}, with this label table?"
+            f"({best[1]}). Is it the same case, in HU, clipped to {WINDOW}, with this label table?"
         )
     if len(fits) > 1:
         raise ValueError(
@@ -87,45 +87,6 @@ def calibrate(
             "volume, or a slice with more in it"
         )
     return fits[0]
-
-
-def orient(volume: np.ndarray, orientation: Mapping[str, Any]) -> np.ndarray:
-    """Turn a canonical volume as an archive has it.
-
-    Args:
-        volume: (x, y, z), axes LPS.
-        orientation: result of :func:`calibrate`.
-
-    Returns:
-        View (a, b, z) of the volume: slices ``[:, :, k]`` are those of the archive.
-
-    Raises:
-        ValueError: relative to another order of axes than LPS.
-    """
-    if orientation.get("relative_to", "LPS") != "LPS":
-        raise ValueError(f"orientation is relative to {orientation['relative_to']!r}, expected 'LPS'; calibrate again")
-    turned = np.flip(volume, tuple(orientation["flip"]))
-    turned = turned[:, :, ::-1] if orientation["reverse_z"] else turned
-    return turned.transpose(1, 0, 2) if orientation["transpose"] else turned
-
-
-def _canonical(volume: Volume) -> np.ndarray:
-    import nibabel as nib
-
-    ornt = nib.orientations.ornt_transform(
-        nib.orientations.io_orientation(volume.header.affine), nib.orientations.axcodes2ornt("LPS")
-    )
-    return np.asarray(nib.orientations.apply_orientation(volume.array, ornt))
-
-
-def _mapped(path: str | os.PathLike[str], table: Mapping[int, int]) -> np.ndarray:
-    raw = _canonical(read_volume(path, label=True))
-    mapped = np.zeros(raw.shape, np.uint8)
-    for value in np.unique(raw).tolist():
-        if value not in table:
-            raise ValueError(f"{path}: holds the value {value}, which is not in the label table {dict(table)}")
-        mapped[raw == value] = table[value]
-    return mapped
 
 
 def _slice_number(path: str | os.PathLike[str], slices: int) -> int:

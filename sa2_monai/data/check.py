@@ -60,29 +60,42 @@ def label_table(label_values: Mapping[Any, int] | str | None, class_names: Seque
     return table
 
 
-def check_cases(where: str, cases: Sequence[Mapping[str, Any]], table: LabelTable, in_channels: int | None) -> None:
+def check_cases(
+    where: str,
+    cases: Sequence[Mapping[str, Any]],
+    table: LabelTable,
+    in_channels: int | None,
+    ignore_value: int | None = None,
+) -> None:
     """Read all images and labels in a thread pool and report every problem in one error.
 
     Args:
         where: folder named in the message.
         cases: data list.
         table: see :func:`label_table`.
-        in_channels: 1, 3, or ``None`` for whatever the files have.
+        in_channels: channels that the images will be read with; ``None`` for whatever the files have. Grey and colour
+            become 1 or 3, any other number must be that of the file, or of the files of a case together.
+        ignore_value: value in the labels that belongs to no class; ``None`` if there is none.
 
     Raises:
-        ValueError: unreadable or missing files, labels of another size than their image, unknown label values,
-            channel counts that pictures cannot have.
+        ValueError: unreadable or missing files, labels of another size than their image, unknown label values, labels
+            that hold nothing but 0 and the ignored value, channel counts that pictures cannot have.
     """
-    if in_channels not in (None, 1, 3):
-        raise ValueError(
-            f"in_channels is {in_channels}, but pictures are read with 1 (grey) or 3 (RGB) channels; "
-            "set in_channels to 1 or 3, or write a data list and reader of your own"
-        )
+    if in_channels is not None and in_channels < 1:
+        raise ValueError(f"in_channels is {in_channels}, expected 1 (grey), 3 (RGB), or what the files hold")
     problems = Problems(where)
+    values: set[int] = set()
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        for found in pool.map(lambda case: _check_case(case, table, in_channels), cases):
+        for found, of_case in pool.map(lambda case: _check_case(case, table, in_channels, ignore_value), cases):
+            values |= of_case
             for problem in found:
                 problems.add(*problem)
+    if ignore_value is not None and values == {0, ignore_value}:
+        problems.add(
+            f"labels with the values 0 and {ignore_value} only, of which {ignore_value} is ignored",
+            f"all {len(cases)} labels",
+            "write class numbers from 1 into the masks, or use a layout in which white is foreground, such as 'folder'",
+        )
     problems.raise_if_any()
 
 
@@ -143,23 +156,41 @@ def check_label_names(path: Path, labels: Any, table: LabelTable, class_names: S
         )
 
 
-def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | None) -> list[tuple[str, str, str]]:
-    """Problems of one case as (kind, case, cure)."""
+def _check_case(
+    case: Mapping[str, Any], table: LabelTable, in_channels: int | None, ignore_value: int | None
+) -> tuple[list[tuple[str, str, str]], set[int]]:
+    """Problems of one case as (kind, case, cure), and the values of its label."""
     found: list[tuple[str, str, str]] = []
     sizes: list[tuple[int, int]] = []
     label: np.ndarray | None = None
-    for key in ("image", "label"):
+    values: set[int] = set()
+    images = list(case["image"]) if isinstance(case["image"], (list, tuple)) else [case["image"]]
+    channels = 0
+    for key, path in [("image", image) for image in images] + [("label", case["label"])]:
         try:
             if key == "image":
-                array = read_image(case[key], in_channels)
+                array = read_image(path, in_channels if len(images) == 1 and in_channels in (1, 3) else None)
+                channels += array.shape[2]
             else:
-                array = label = read_label(case[key])
+                array = label = read_label(path)
             sizes.append((array.shape[0], array.shape[1]))
         except (OSError, ValueError) as error:
             cure = "replace or remove these files"
-            if str(case[key]).lower().endswith(VOLUME_SUFFIXES):
+            if str(path).lower().endswith(VOLUME_SUFFIXES):
                 cure = "these are volumes by their suffix: read them with dataset 'volumes'"
             found.append((f"unreadable {key} files", str(error), cure))
+    if len(sizes) == len(images) + 1:
+        if in_channels not in (None, channels):
+            more = f" and {len(images) - 1} more" if len(images) > 1 else ""
+            cure = (
+                "set in_channels to 1 (grey) or 3 (RGB), or to the number of channels that the files of a case hold "
+                "together"
+            )
+            found.append((f"images without {in_channels} channels", f"{images[0]}{more}: {channels}", cure))
+        if len(set(sizes[:-1])) > 1:
+            cure = "the files of a case are channels of one image, make them of one size"
+            found.append(("cases with files of different size", str(images[0]), cure))
+        del sizes[1:-1]
     if len(sizes) == 2 and sizes[0] != sizes[1]:
         (height, width), (label_height, label_width) = sizes
         found.append(
@@ -169,8 +200,10 @@ def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | N
                 "make each label from its own image, at the image's full size",
             )
         )
+    if label is not None and (isinstance(table, dict) or ignore_value is not None):
+        values = set(np.unique(label).tolist())
     if label is not None and isinstance(table, dict):
-        unknown = sorted(set(np.unique(label).tolist()) - set(table))
+        unknown = sorted(values - set(table) - {ignore_value})
         if unknown:
             found.append(
                 (
@@ -182,4 +215,4 @@ def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | N
             )
     if label is not None and isinstance(table, str) and label.min(initial=0) < 0:
         found.append(("negative label values", str(case["label"]), "write class or instance numbers from 0"))
-    return found
+    return found, values

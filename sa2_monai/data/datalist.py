@@ -49,10 +49,9 @@ def load_datalist(
     Args:
         dataset_dir: folder of the data set (or a ``dataset.json``).
         section: ``"training"``, ``"validation"`` or ``"test"``.
-        dataset: a name of :data:`DATASETS`: ``"folder"``, ``"decathlon"``, ``"monuseg"`` and ``"glas"`` are pictures;
-            ``"volumes"`` (any folder of NIfTI, NRRD or MetaImage files, decathlon and nnU-Net included), ``"synapse"``
-            and ``"acdc"`` (as downloaded) volumes; ``"synapse_archive"``, ``"acdc_archive"`` and ``"acdc_ssl4mis"``
-            the preprocessed slices and volumes of the literature.
+        dataset: a name of :data:`DATASETS` (``sa2-monai datasets list``): ``"folder"`` and ``"decathlon"`` are pictures
+            of your own, ``"volumes"`` any folder of NIfTI, NRRD or MetaImage files, decathlon and nnU-Net included; the
+            others are public data sets as downloaded, or in the preprocessed forms of the literature.
         fold: fold of the K-fold split, 0 to ``num_folds - 1``; ``None`` uses the validation part of the data set.
         num_folds: number of folds.
         split_seed: seed of the test split and of the folds (999 is SA2-Net's).
@@ -64,7 +63,8 @@ def load_datalist(
         test_fraction: share held out as test part where the data set lists none, in [0, 1).
         check: look at every image and label of the section and report all problems at once. Pictures are read; of
             volumes the headers, of archives the shapes.
-        cache_dir: where MoNuSeg's polygons are rasterised to; ``None`` is ``<dataset_dir>/.sa2_monai``.
+        cache_dir: where files are kept that must be converted (MoNuSeg's polygons, masks of grey values); ``None`` is
+            ``<dataset_dir>/.sa2_monai``.
         patient_pattern: see :func:`load_parts`.
         split: see :func:`load_parts`.
         check_labels: with ``check``, also read the labels of volumes and archives and check their values.
@@ -141,7 +141,8 @@ def load_parts(
         patient_pattern: regular expression that finds the patient in a case name, such as ``"(patient\\d+)"``, where
             nothing else says whose a case is. Without it, ``group`` of ``dataset.json`` does, and for volumes also a
             table ``patients.csv`` (columns ``case`` and ``patient``) in the folder.
-        split: published split of ``"acdc"``: ``"mtunet"`` (``None``), ``"ssl4mis"`` or ``"official"``.
+        split: a name of :attr:`~sa2_monai.data.dataset.DataSet.splits` of the data set, such as ``"published-like"`` of
+            ``"isic2018"`` or ``"ssl4mis"`` of ``"acdc"``; ``None`` is the first of them.
 
     Returns:
         ``{"training": [...], "validation": [...], "test": [...]}``; a list may be empty.

@@ -67,11 +67,13 @@ class Preparation:
         description: what it makes, in one line.
         files: ``"pictures"``, ``"volumes"`` or ``"archives"``.
         jobs: function of (directory, options) that lists what is to be done.
+        split: published split that the form has by default; ``None`` is that of the data set.
     """
 
     description: str
     files: str
     jobs: Callable[[Path, ListOptions], list[Job]]
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class DataSet:
         described: whether a ``dataset.json`` may describe it, its ``labels`` included.
         classes: names of the classes, background first; ``None`` where they are the user's.
         label_values: table of the label files where ``label_values`` is not given; ``None`` is the common default.
+        ignore_value: value in label files that belongs to no class and is left out of loss and evaluation.
         splits: names of the published splits that :attr:`ListOptions.split` chooses from, the default first.
         expected: numbers of cases by part that are in order, of the data set as published.
         kind_check: further check of the label values of all cases.
@@ -103,6 +106,7 @@ class DataSet:
     described: bool = False
     classes: Sequence[str] | None = None
     label_values: Mapping[int, int] | str | None = None
+    ignore_value: int | None = None
     splits: tuple[str, ...] = ()
     expected: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     kind_check: KindCheck | None = None
@@ -124,7 +128,7 @@ class DataSet:
             ValueError: unreadable or unfit files.
         """
         if self.files == "pictures":
-            check_cases(where, cases, table, in_channels)
+            check_cases(where, cases, table, in_channels, self.ignore_value)
         elif self.files == "volumes":
             check_volumes(where, cases, table, in_channels, read_labels, self.kind_check)
         else:
@@ -132,7 +136,7 @@ class DataSet:
 
 
 def report_counts(directory: Path, parts: Parts, expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Log a warning for every part with another number of images than published.
+    """Log for every part whether it has the published number of images: a warning if not, else for debugging.
 
     Args:
         directory: folder named in the message.
@@ -141,6 +145,6 @@ def report_counts(directory: Path, parts: Parts, expected: Mapping[str, tuple[in
     """
     for part, counts in expected.items():
         number = len(parts.get(part, []))
-        if number not in counts:
-            wanted = " or ".join(map(str, counts))
-            logger.warning("%s: %d %s images, the published data set has %s", directory, number, part, wanted)
+        level = logging.DEBUG if number in counts else logging.WARNING
+        wanted = " or ".join(map(str, counts))
+        logger.log(level, "%s: %d %s images, the published data set has %s", directory, number, part, wanted)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sa2_monai.data.folders import pictures_in
 from sa2_monai.data.pictures import PICTURE_SUFFIXES
@@ -15,21 +17,28 @@ __all__ = ["list_images", "read_paths"]
 
 _SUFFIXES = listing(list(PICTURE_SUFFIXES))
 _LABEL_FOLDERS = ("labels", "instances", "masks", "labelcol")
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 
-def list_images(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[dict[str, str]]:
+def list_images(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], in_channels: int | None = None
+) -> list[dict[str, Any]]:
     """Data list for inference.
 
     Args:
         source: a picture; a folder of pictures (or a data set with ``images/``, whose label folders are left out); a
             ``.txt`` file with one path per line, relative to its own folder; or a list of pictures.
+        in_channels: channels of the network. With another number than 1 or 3, which no picture holds, the files
+            ``<case>_0000.png``, ``<case>_0001.png`` and so on (nnU-Net's names) are one image, their channels in the
+            order of the numbers, and ``image`` is the list of them.
 
     Returns:
         List of ``{"image": absolute path, "case": file stem}``; folders sorted by name, lists in their own order.
 
     Raises:
         FileNotFoundError: the source or a listed file is missing.
-        ValueError: no images, a file that is no picture, or two images that would get one case name.
+        ValueError: no images, a file that is no picture, two images that would get one case name, or numbered files of
+            which some are missing.
     """
     if isinstance(source, (str, os.PathLike)):
         where = Path(source)
@@ -51,17 +60,28 @@ def list_images(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]
     if wrong:
         raise ValueError(f"{name}: not a picture by its suffix: {listing(wrong)}; expected {_SUFFIXES}")
     problems = Problems(name)
-    cases: dict[str, Path] = {}
+    cases: dict[str, dict[int, Path]] = {}
     for path in paths:
-        other = cases.setdefault(path.stem, path)
+        match = _CHANNEL.fullmatch(path.stem) if in_channels not in (None, 1, 3) else None
+        case, channel = (match[1], int(match[2])) if match else (path.stem, 0)
+        other = cases.setdefault(case, {}).setdefault(channel, path)
         if other is not path:
             problems.add(
                 "images that would get one case name, and so one output file",
-                f"{path.stem}: {other} and {path}",
+                f"{case}: {other} and {path}",
                 "rename one of them, or predict them in separate runs",
             )
+    count = max(map(len, cases.values()))
+    for case, files in cases.items():
+        if sorted(files) != list(range(count)):
+            problems.add(
+                f"images without the files 0 to {count - 1}",
+                f"{case}: has {listing([path.name for path in files.values()])}",
+                "add the missing files <case>_0000, <case>_0001, ..., the same number for every image",
+            )
     problems.raise_if_any()
-    return [{"image": os.path.abspath(path), "case": case} for case, path in cases.items()]
+    images = {case: [os.path.abspath(files[i]) for i in sorted(files)] for case, files in cases.items()}
+    return [{"image": files[0] if len(files) == 1 else files, "case": case} for case, files in images.items()]
 
 
 def _from_folder(folder: Path) -> list[Path]:

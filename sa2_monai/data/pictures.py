@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two-dimensional pictures as arrays: PNG, JPEG, TIFF and BMP, 8-bit, 16-bit and float, images and label maps.
+"""Two-dimensional pictures as arrays: PNG, JPEG, TIFF, BMP and NumPy, 8-bit, 16-bit and float, images and label maps.
 
 Pillow does the reading, except for colour pictures with 16 bits per channel: Pillow keeps only their upper bytes or
 refuses them, so SimpleITK reads those. Orientation tags (EXIF, TIFF) are always applied.
@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from sa2_monai.data.npy_pictures import is_npy, npy_picture, npy_size
+
 __all__ = ["PICTURE_SUFFIXES", "luminance", "picture_size", "read_image", "read_label"]
 
 PathLike = str | os.PathLike[str]
 
 #: File name suffixes (lower case) of the formats that are read.
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy")
 
 # "JPEG" includes the files with several pictures that cameras write (Pillow calls them MPO); the first is taken.
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
@@ -33,24 +35,24 @@ def read_image(path: PathLike, channels: int | None = None, channel_order: str =
     Palette pictures become RGB, one-bit pictures 0 and 255, opaque alpha channels are dropped.
 
     Args:
-        path: PNG, JPEG, TIFF or BMP file with one page.
-        channels: 1 or 3: grey is replicated to 3, colour becomes luminance (ITU-R BT.601) for 1. ``None`` keeps what
-            the file has.
-        channel_order: ``"RGB"`` or ``"BGR"`` (the SA2-Net weights for microscopy were trained on BGR).
+        path: PNG, JPEG, TIFF or BMP file with one page, or a NumPy array (H, W) or (H, W, C) in a ``.npy`` file.
+        channels: 1 or 3: grey is replicated to 3, colour becomes luminance (ITU-R BT.601) for 1. Any other number must
+            be that of the file (a ``.npy``, as picture formats hold grey or colour). ``None`` keeps what the file has.
+        channel_order: ``"RGB"`` or ``"BGR"`` (the SA2-Net weights for microscopy were trained on BGR); says nothing of
+            files of other than 3 channels.
 
     Returns:
-        Array (H, W, C), C = 1 or 3, in the integer type of the file (uint8 or uint16), or float32 of a float TIFF.
+        Array (H, W, C) in the integer type of the file (uint8 or uint16), or float32 of a float TIFF or array; C is 1
+        or 3, of a NumPy array also another number.
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: the file cannot be read or is not a picture of 1 or 3 channels, with the file's name and the cure.
+        ValueError: the file cannot be read or has another number of channels, with the file's name and the cure.
     """
     if channel_order not in ("RGB", "BGR"):
         raise ValueError(f"channel_order is {channel_order!r}, expected 'RGB' or 'BGR'")
-    if channels not in (None, 1, 3):
-        raise ValueError(
-            f"{path}: channels is {channels}, expected 1, 3 or None; a picture file holds grey (1) or colour (3)"
-        )
+    if channels is not None and channels < 1:
+        raise ValueError(f"{path}: channels is {channels}, expected 1 (grey), 3 (colour), more of a .npy file, or None")
     array = _load(Path(path), label=False)
     if array.ndim == 2:
         array = array[:, :, None]
@@ -62,6 +64,11 @@ def read_image(path: PathLike, channels: int | None = None, channel_order: str =
         array = np.repeat(array, 3, axis=2)
     elif channels == 1 and array.shape[2] == 3:
         array = luminance(array)
+    elif channels not in (None, array.shape[2]):
+        raise ValueError(
+            f"{path}: has {array.shape[2]} channels, expected {channels}; a picture file holds grey (1) or colour (3), "
+            "give one file per part of the channels, or a .npy array (H, W, C)"
+        )
     if channel_order == "BGR" and array.shape[2] == 3:
         array = array[:, :, ::-1]
     return np.ascontiguousarray(array)
@@ -74,7 +81,7 @@ def read_label(path: PathLike) -> np.ndarray:
     and 0 to 15. Three equal channels count as one.
 
     Args:
-        path: PNG, JPEG, TIFF or BMP file with one page.
+        path: PNG, JPEG, TIFF or BMP file with one page, or a NumPy array (H, W) in a ``.npy`` file.
 
     Returns:
         Integer array (H, W): uint8, uint16 or int32.
@@ -106,7 +113,7 @@ def picture_size(path: PathLike) -> tuple[int, int]:
     """Size of a picture as :func:`read_image` returns it, from the header alone.
 
     Args:
-        path: PNG, JPEG, TIFF or BMP file.
+        path: PNG, JPEG, TIFF, BMP or ``.npy`` file.
 
     Returns:
         (H, W) in pixels, after the orientation tag.
@@ -115,6 +122,8 @@ def picture_size(path: PathLike) -> tuple[int, int]:
         FileNotFoundError: the file is missing.
         ValueError: the header cannot be read.
     """
+    if is_npy(Path(path)):
+        return npy_size(Path(path))
     opened = _open(Path(path))
     if isinstance(opened, _Tags):
         return opened.height, opened.width
@@ -171,7 +180,9 @@ def _open(path: Path) -> Image.Image | _Tags:
 
 
 def _load(path: Path, label: bool) -> np.ndarray:
-    """Decode one page: (H, W) or (H, W, 3); uint8, uint16, int32 or float32, oriented and without alpha."""
+    """Decode one page: (H, W) or (H, W, C); uint8, uint16, int32 or float32, oriented and without alpha."""
+    if is_npy(path):
+        return npy_picture(path, label)
     opened = _open(path)
     if isinstance(opened, _Tags):
         _check_pages(path, opened.pages)

@@ -18,17 +18,20 @@ __all__ = ["PictureReader"]
 
 
 class PictureReader(ImageReader):
-    """Reader of PNG, JPEG, TIFF and BMP pictures for ``LoadImage(d)``, images and label maps.
+    """Reader of PNG, JPEG, TIFF, BMP and NumPy (.npy) pictures for ``LoadImage(d)``, images and label maps.
 
     Images come as float32 scaled by the integer range of the file (8-bit / 255, 16-bit / 65535), label maps with the
     values in the file. See :func:`~sa2_monai.data.read_image` and :func:`~sa2_monai.data.read_label` for what happens
-    to palettes, alpha channels and orientation tags.
+    to palettes, alpha channels and orientation tags. Several files of one image are put together as they are: a colour
+    picture and a grey one make four channels.
 
     Args:
-        channels: 1 or 3, see :func:`~sa2_monai.data.read_image`; ``None`` keeps what the file has.
+        channels: number of channels, see :func:`~sa2_monai.data.read_image`: a single file is converted to 1 or 3, any
+            other number, and that of several files together, must be what the files have. ``None`` takes what is there.
         channel_order: ``"RGB"`` or ``"BGR"``.
         label: read label maps instead of images.
         reverse_indexing: ``True`` gives (W, H[, C]) like MONAI's own readers, ``False`` (H, W[, C]).
+        as_volume: give a picture as a volume of one slice, (W, H, 1[, C]) or (H, W, 1[, C]).
 
     Example:
         >>> LoadImaged("image", reader=PictureReader(channels=3), ensure_channel_first=True, image_only=True)
@@ -40,16 +43,18 @@ class PictureReader(ImageReader):
         channel_order: str = "RGB",
         label: bool = False,
         reverse_indexing: bool = True,
+        as_volume: bool = False,
     ) -> None:
         super().__init__()
-        if channels not in (None, 1, 3):
-            raise ValueError(f"channels is {channels}, expected 1, 3 or None; a picture file holds grey or colour")
+        if channels is not None and channels < 1:
+            raise ValueError(f"channels is {channels}, expected 1 (grey), 3 (colour), another number, or None")
         if channel_order not in ("RGB", "BGR"):
             raise ValueError(f"channel_order is {channel_order!r}, expected 'RGB' or 'BGR'")
         self.channels = channels
         self.channel_order = channel_order
         self.label = label
         self.reverse_indexing = reverse_indexing
+        self.as_volume = as_volume
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Whether the file names (one or several) have a suffix of a format that is read.
@@ -71,9 +76,18 @@ class PictureReader(ImageReader):
 
         Raises:
             FileNotFoundError: a file is missing.
-            ValueError: a file cannot be read, or a float image leaves [0, 1].
+            ValueError: a file cannot be read, a float image leaves [0, 1], or the files have another number of channels
+                than ``channels``.
         """
-        return [self._read_one(name) for name in ensure_tuple(data)]
+        names = ensure_tuple(data)
+        arrays = [self._read_one(name, self.channels if len(names) == 1 else None) for name in names]
+        total = sum(array.shape[2] for array in arrays)
+        if self.channels not in (None, total) and not self.label:
+            raise ValueError(
+                f"{names[0]}: {len(names)} files with {total} channels in all for one image, expected {self.channels}; "
+                "list the files that hold these channels, in the order of training"
+            )
+        return arrays
 
     def get_data(self, img: list[np.ndarray]) -> tuple[np.ndarray, dict]:
         """Array and metadata of what :meth:`read` returned.
@@ -82,9 +96,9 @@ class PictureReader(ImageReader):
             img: arrays (H, W, C) of one size.
 
         Returns:
-            Array (W, H) or (W, H, C) ((H, W[, C]) without ``reverse_indexing``) and a dictionary with
-            ``spatial_shape``, ``original_channel_dim``, ``affine`` (identity: pictures carry no geometry) and
-            ``space``.
+            Array (W, H) or (W, H, C) ((H, W[, C]) without ``reverse_indexing``, a third axis of length 1 with
+            ``as_volume``) and a dictionary with ``spatial_shape`` (W, H, as MONAI gives it in either order),
+            ``original_channel_dim``, ``affine`` (identity: pictures carry no geometry) and ``space``.
 
         Raises:
             ValueError: the pictures are of different size.
@@ -95,21 +109,24 @@ class PictureReader(ImageReader):
                 "the channels of one image"
             )
         array = np.concatenate(img, axis=2) if len(img) > 1 else img[0]
+        rows, columns, channels = array.shape
         if self.reverse_indexing:
             array = array.transpose(1, 0, 2)
+        if self.as_volume:
+            array = array[:, :, None]
         meta = {
-            MetaKeys.SPATIAL_SHAPE: np.asarray(array.shape[:2]),
-            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan") if array.shape[2] == 1 else -1,
+            MetaKeys.SPATIAL_SHAPE: np.asarray((columns, rows)),
+            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan") if channels == 1 else -1,
             MetaKeys.AFFINE: np.eye(4),
             MetaKeys.ORIGINAL_AFFINE: np.eye(4),
             MetaKeys.SPACE: SpaceKeys.RAS,
         }
-        return np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array), meta
+        return np.ascontiguousarray(array[..., 0] if channels == 1 else array), meta
 
-    def _read_one(self, name: PathLike) -> np.ndarray:
+    def _read_one(self, name: PathLike, channels: int | None) -> np.ndarray:
         if self.label:
             return read_label(name)[:, :, None]
-        array = read_image(name, self.channels, self.channel_order)
+        array = read_image(name, channels, self.channel_order)
         if array.dtype.kind == "u":
             return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
         low, high = float(array.min(initial=0)), float(array.max(initial=0))

@@ -20,7 +20,7 @@ from PIL import Image
 
 from sa2_monai.cli.crossval import _argument, summarize, table
 from sa2_monai.cli.main import main
-from sa2_monai.data import make_sample
+from sa2_monai.data import ACDC_SPLITS, make_sample
 
 SMALL = ("base_channels=4", "roi_size=[32, 32]", "batch_size=2", "num_workers=0", "device=cpu")
 LEARNS = ("max_epochs=30", "learning_rate=2.0e-2")
@@ -202,6 +202,103 @@ def test_the_published_protocol(tmp_path: Path, runs: Runs) -> None:
     assert read(out / "models" / "fold0" / "model.json")["channel_order"] == "BGR"
     with Image.open(out / "ensemble" / "predictions" / "0Test.png") as picture:
         assert picture.size == (32, 32)
+
+
+class Recorded:
+    """In the place of the runs: writes what they would, as far as the command reads it."""
+
+    def __init__(self) -> None:
+        self.values: list[dict[str, Any]] = []
+
+    def __call__(self, command: list[str], check: bool) -> types.SimpleNamespace:
+        names = [word.removeprefix("--") for word in command[4::2]]
+        values = dict(zip(names, map(DefaultParseValue, command[5::2]), strict=True))
+        self.values.append({**values, "files": [Path(file).stem for file in values["config_file"]]})
+        if "fold" in values:
+            Path(values["ckpt_dir"]).mkdir(parents=True, exist_ok=True)
+            (Path(values["ckpt_dir"]) / "model.pt").touch()
+        Path(values["output_dir"]).mkdir(parents=True, exist_ok=True)
+        score = {"mean_of_class_means": 0.5}
+        summary: dict[str, Any] = {"overall": {"dice": score, "jaccard": score}, "cases": 1}
+        if any("paper" in file for file in self.values[-1]["files"]):
+            summary["paper"] = {"dice": 0.25, "hd95": 3.0}
+        (Path(values["output_dir"]) / "metrics_summary.json").write_text(json.dumps(summary))
+        return types.SimpleNamespace(returncode=0)
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    recorder = Recorded()
+    monkeypatch.setattr("sa2_monai.cli.crossval.subprocess", types.SimpleNamespace(run=recorder))
+    return recorder
+
+
+def patients_in(out: Path, fold: int) -> dict[str, set[int]]:
+    """Numbers of the patients by part, from the split files of ACDC."""
+    folder = out / "splits" / f"fold{fold}"
+    return {
+        path.stem: {int(name[len("patient") :][:3]) for name in path.read_text().split()}
+        for path in folder.glob("*.txt")
+    }
+
+
+def test_switches_of_volume_bundles(
+    tmp_path: Path, repository: Path, recorded: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folds are those of the bundle's own data list: published split, kind of files, published scores."""
+    for number in range(1, 101):
+        folder = tmp_path / "acdc" / "training" / f"patient{number:03d}"
+        folder.mkdir(parents=True)
+        (folder / "Info.cfg").write_text("ED: 1\nES: 2\n")
+        for name in ("frame01", "frame01_gt", "frame02", "frame02_gt"):
+            (folder / f"{folder.name}_{name}.nii.gz").touch()
+    out = tmp_path / "out"
+    arguments = ["crossval", "--bundle", str(repository / "bundles" / "daeformer"), "--config", "acdc", "--paper"]
+    arguments += ["--dataset-dir", str(tmp_path / "acdc"), "--folds", "2"]
+    assert main([*arguments, "--output", str(out), "split=ssl4mis"]) == 0
+    first, second = patients_in(out, 0), patients_in(out, 1)
+    assert first["test"] == second["test"] == set(ACDC_SPLITS["ssl4mis"]["test"])
+    assert (len(first["validation"]), len(second["validation"])) == (35, 35)
+    assert not first["validation"] & second["validation"]
+    # The listed validation part is left out, and no patient stands in two parts.
+    assert first["training"] | first["validation"] == set(range(1, 101)) - {
+        number for part in ACDC_SPLITS["ssl4mis"].values() for number in part
+    }
+    assert first["training"] == second["validation"]
+    assert [values["split"] for values in recorded.values] == ["ssl4mis"] * 5
+    # Only SA2-Net's ensemble is scored by another formula than its models.
+    assert recorded.values[-1]["files"] == ["train", "acdc", "paper", "evaluate", "evaluate_paper", "ensemble"]
+    assert "family" not in recorded.values[-1]
+    # Of volumes, no IoU is published.
+    assert [read(out / "crossval.json")["ensemble"][name] for name in ("dice", "iou")] == [0.25, None]
+
+    assert main([*arguments, "--output", str(tmp_path / "default")]) == 0
+    assert patients_in(tmp_path / "default", 0)["test"] == set(ACDC_SPLITS["mtunet"]["test"])
+    capsys.readouterr()
+    for wrong, message in (
+        ("split=other", "split is 'other', expected one of mtunet, ssl4mis, official"),
+        ("layout=none", "dataset is 'none', expected one of"),
+        ("kind=pictures", "kind is 'pictures', but 'acdc' consists of volumes"),
+        ("train#dataset#data=[]", "train#dataset#data is [], which cannot be folded"),
+    ):
+        assert main([*arguments, "--output", str(tmp_path / "wrong"), wrong]) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_patients_are_not_divided(tmp_path: Path, recorded: Recorded) -> None:
+    for kind in ("images", "labels"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for number in range(12):
+            (tmp_path / "data" / kind / f"p{number % 4}_{number}.png").touch()
+    arguments = ["--config", "folder", "--dataset-dir", str(tmp_path / "data"), "--folds", "2"]
+    assert main(["crossval", *arguments, "--output", str(tmp_path / "out"), "patient_pattern=p\\d"]) == 0
+    for fold in range(2):
+        parts = {
+            path.stem: {name[:2] for name in path.read_text().split()}
+            for path in (tmp_path / "out" / "splits" / f"fold{fold}").glob("*.txt")
+        }
+        assert sorted(patient for patients in parts.values() for patient in patients) == ["p0", "p1", "p2", "p3"]
+    assert {values["patient_pattern"] for values in recorded.values} == {"p\\d"}
 
 
 @pytest.mark.parametrize(

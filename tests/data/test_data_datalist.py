@@ -302,9 +302,10 @@ def test_listed_files_that_are_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channels", [2, 4])
 def test_channels_that_pictures_cannot_have(three_parts: Path, channels: int) -> None:
-    assert f"in_channels is {channels}, but pictures are read with 1 (grey) or 3 (RGB)" in error_of(
-        three_parts, "training", in_channels=channels
-    )
+    text = error_of(three_parts, "training", in_channels=channels)
+    assert f"images without {channels} channels" in text
+    assert "set in_channels to 1 (grey) or 3 (RGB)" in text
+    assert "in_channels is 0, expected 1 (grey), 3 (RGB)" in error_of(three_parts, "training", in_channels=0)
     assert load_datalist(three_parts, "training", in_channels=1)
     assert load_datalist(three_parts, "training", in_channels=3)
 

@@ -220,8 +220,10 @@ def test_channels_and_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(colour, 1)[:, :, 0], np.asarray(Image.fromarray(RGB).convert("L")))
     np.testing.assert_array_equal(read_image(colour, 3, "BGR"), RGB[:, :, ::-1])
     np.testing.assert_array_equal(read_image(colour, 1, "BGR"), read_image(colour, 1))
-    with pytest.raises(ValueError, match="channels is 4, expected 1, 3 or None"):
+    with pytest.raises(ValueError, match=r"c\.png: has 3 channels, expected 4; a picture file holds grey \(1\) or"):
         read_image(colour, 4)
+    with pytest.raises(ValueError, match="channels is 0, expected 1"):
+        read_image(colour, 0)
     with pytest.raises(ValueError, match="channel_order is 'GRB', expected 'RGB' or 'BGR'"):
         read_image(colour, 3, "GRB")
 

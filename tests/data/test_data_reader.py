@@ -93,7 +93,7 @@ def test_depths_are_scaled_by_their_range(tmp_path: Path) -> None:
     array, meta = reader.get_data(reader.read(tmp_path / "g.png"))
     np.testing.assert_array_equal(array, grey16 / np.float32(65535))
     assert array.dtype == np.float32
-    assert list(meta["spatial_shape"]) == [6, 9]
+    assert list(meta["spatial_shape"]) == [9, 6]
     assert np.isnan(meta["original_channel_dim"])
 
 
@@ -134,7 +134,7 @@ def test_suffixes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"channels": 2}, "channels is 2"), ({"channel_order": "x"}, "'BGR'")]
+    ("options", "message"), [({"channels": 0}, "channels is 0"), ({"channel_order": "x"}, "'BGR'")]
 )
 def test_illegal_arguments(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):

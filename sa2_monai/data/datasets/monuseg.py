@@ -17,21 +17,18 @@ current download, 14 test tiles.
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
-import os
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-from PIL import Image
 
+from sa2_monai.data.cache import cache_folder, write_png
 from sa2_monai.data.dataset import DataSet, report_counts
 from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.pictures import picture_size
 from sa2_monai.data.prepared import is_prepared, prepared_parts
 from sa2_monai.data.problems import Problems
-from sa2_monai.data.splits import write_atomically
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "monuseg_parts", "rasterise", "read_polygons"]
 
@@ -84,7 +81,7 @@ def monuseg_parts(directory: Path, cache_dir: Path | None = None) -> Parts:
         )
         problems.add(kind, str(file), "unpack the archive again, or move the file away")
     problems.raise_if_any()
-    cache = _cache_folder(directory, cache_dir)
+    cache = cache_folder(directory, cache_dir, "monuseg")
     parts = {}
     for stem in sorted(tiles):
         inside = tiles[stem].relative_to(directory).parent
@@ -173,33 +170,9 @@ def _case(tile: Path, annotation: Path, cache: Path) -> Case:
         array = rasterise(read_polygons(annotation), (height, width))
         if not array.any():
             logger.warning("%s: no region with three vertices inside the tile", annotation)
-        _write_png(instances, array)
-        _write_png(label, np.where(array > 0, 255, 0).astype(np.uint8))
+        write_png(instances, array)
+        write_png(label, np.where(array > 0, 255, 0).astype(np.uint8))
     return {"image": str(tile), "label": str(label), "instances": str(instances), "case": tile.stem}
-
-
-def _write_png(path: Path, array: np.ndarray) -> None:
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, format="PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
-
-
-def _cache_folder(directory: Path, cache_dir: Path | None) -> Path:
-    if cache_dir is not None:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        return Path(os.path.abspath(cache_dir))
-    beside = directory / ".sa2_monai"
-    try:
-        beside.mkdir(exist_ok=True)
-        if os.access(beside, os.W_OK):
-            return beside
-    except OSError:
-        logger.debug("%s cannot be written, the user's cache folder is used", beside)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = base / "sa2_monai" / "monuseg" / hashlib.sha256(str(directory).encode()).hexdigest()[:12]
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache
 
 
 def _by_stem(directory: Path, suffixes: tuple[str, ...], problems: Problems) -> dict[str, Path]:

@@ -21,9 +21,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.data.archive_jobs import archive_jobs
 from sa2_monai.data.archive_lists import archives_in, listed_files
 from sa2_monai.data.archives import archive_stem
-from sa2_monai.data.dataset import DataSet
+from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
 from sa2_monai.data.datasets.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES, check_numbering
 from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.problems import Problems, listing
@@ -177,6 +178,10 @@ def _report_slices(directory: Path, cases: list[Case]) -> None:
         logger.warning("%s: slices other than in the published archive: %s", directory, listing(wrong, 18))
 
 
+def _transunet(directory: Path, options: ListOptions) -> list[Job]:
+    return archive_jobs(directory, synapse_parts(directory), SYNAPSE_TABLES["raw"])
+
+
 _SYNAPSE: dict[str, Any] = {
     "homepage": HOMEPAGE,
     "licence": LICENCE,
@@ -191,6 +196,11 @@ DATASETS = {
         title="Synapse (BTCV): eight organs in abdominal CT",
         label_values=SYNAPSE_TABLES["raw"],
         expected={"training": (18,), "test": (12,)},
+        preparations={
+            "transunet": Preparation(
+                "slices and volumes as in TransUNet's archive, to be read as 'synapse_archive'", "archives", _transunet
+            )
+        },
         **_SYNAPSE,
     ),
     "synapse_archive": DataSet(

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at a data set as a whole: how many cases, of which sizes, with which label values, and what is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sa2_monai.data.check import label_table
+from sa2_monai.data.dataset import DataSet, Job, ListOptions
+from sa2_monai.data.datasets import DATASETS
+from sa2_monai.data.file_contents import measure_files, unreadable_files
+from sa2_monai.data.folders import Case, Parts
+from sa2_monai.data.published_counts import collected_messages, compare_counts
+from sa2_monai.data.registry import dataset_classes, unknown_dataset
+from sa2_monai.data.splits import check_disjoint
+
+__all__ = ["examine_dataset"]
+
+_PARTS = ("training", "validation", "test")
+
+
+def examine_dataset(
+    name: str,
+    directory: str | os.PathLike[str],
+    split: str | None = None,
+    class_names: Sequence[str] | None = None,
+    label_values: Mapping[Any, int] | str | None = None,
+) -> dict[str, Any]:
+    """Compare a folder with the data set that it should hold; every file is looked at.
+
+    Of a data set that can be read only after a preparation, the files for that are looked at.
+
+    Args:
+        name: a name of :data:`~sa2_monai.data.DATASETS`.
+        directory: the data set's folder.
+        split: published split, where the data set has several.
+        class_names: see :func:`~sa2_monai.data.load_datalist`.
+        label_values: see there.
+
+    Returns:
+        ``dataset``, ``directory``, ``split``, ``files``; ``classes``; ``parts``: by part the numbers ``cases``,
+        ``labelled`` and ``groups`` (``None`` where unknown); ``published``: numbers that were compared, each with
+        ``part``, ``found``, ``expected`` (text) and ``ok``; ``sizes``: for images of each number of axes the
+        ``smallest`` and ``largest`` length of each axis; ``label_values``: share of the pixels or voxels by value in
+        the files (``"nonzero"`` together where the values are instance numbers); ``deviations`` from the published data
+        set; ``problems`` for which the data cannot be used; ``ok``: there is neither. ``preparation`` is ``None``, or
+        ``form``, ``jobs`` and ``files`` (numbers) of the preparation that the data set needs first.
+
+    Raises:
+        FileNotFoundError: the folder is missing.
+        ValueError: unknown data set.
+    """
+    if name not in DATASETS:
+        raise ValueError(unknown_dataset(name))
+    entry, folder = DATASETS[name], Path(os.path.abspath(directory))
+    if not folder.exists():
+        raise FileNotFoundError(f"{directory}: no such folder; give the folder of the data set")
+    report: dict[str, Any] = {
+        "dataset": name,
+        "directory": str(folder),
+        "split": split or next(iter(entry.splits), None),
+        "files": entry.files,
+        "preparation": None,
+        **{key: [] for key in ("classes", "parts", "published", "sizes", "label_values", "deviations", "problems")},
+    }
+    parts: Parts = {}
+    jobs: list[Job] = []
+    try:
+        names, table = dataset_classes(folder, name, class_names)
+        table = table if label_values is None else label_table(label_values, names)
+        report["classes"] = names
+        with collected_messages() as messages:
+            parts, jobs = _listed(entry, folder, ListOptions(None, split))
+        check_disjoint(parts)
+    except (OSError, ValueError) as error:
+        report["problems"].append(str(error))
+    report["parts"] = {part: _numbers(parts[part]) for part in _PARTS if part in parts}
+    if parts or jobs:
+        report["published"], report["deviations"] = compare_counts(entry, parts, report["split"], messages, folder)
+    if jobs:
+        files = sorted({source for job in jobs for source in job.sources})
+        report["preparation"] = {"form": next(iter(entry.preparations)), "jobs": len(jobs), "files": len(files)}
+        report["problems"] += unreadable_files(files)
+    elif not report["problems"]:
+        cases = [case for part in parts.values() for case in part]
+        report["sizes"], report["label_values"] = measure_files(entry.files, cases, table)
+        try:
+            entry.check(str(directory), [case for case in cases if "label" in case], table, None, True)
+        except (OSError, ValueError) as error:
+            report["problems"].append(str(error))
+        if not cases:
+            report["problems"].append(f"{directory}: holds no cases of {name!r}")
+    report["ok"] = not report["problems"] and not report["deviations"]
+    return report
+
+
+def _listed(entry: DataSet, folder: Path, options: ListOptions) -> tuple[Parts, list[Job]]:
+    """Cases by part, or the jobs that would make them."""
+    try:
+        return entry.parts(folder, options), []
+    except ValueError as error:
+        if not entry.preparations:
+            raise
+        try:
+            return {}, next(iter(entry.preparations.values())).jobs(folder, options)
+        except ValueError as other:
+            raise ValueError("\n".join(dict.fromkeys([str(other), str(error)]))) from error
+
+
+def _numbers(cases: Sequence[Case]) -> dict[str, int | None]:
+    groups = {str(case["group"]) for case in cases if "group" in case}
+    return {"cases": len(cases), "labelled": sum("label" in case for case in cases), "groups": len(groups) or None}

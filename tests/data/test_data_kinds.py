@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Readers and data lists by the kind of files: pictures, volumes and archives come out in one form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from monai.data import ImageReader
+from monai.transforms import LoadImaged
+from PIL import Image
+
+from sa2_monai.data import case_reader, list_cases
+
+RNG = np.random.RandomState(3)
+RGB = RNG.randint(0, 256, (6, 9, 3)).astype(np.uint8)
+SLICE = RNG.rand(6, 9).astype(np.float32)
+SCAN = RNG.randint(-50, 50, (6, 9, 4)).astype(np.int16)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """One file of each kind."""
+    Image.fromarray(RGB).save(tmp_path / "photo.png")
+    Image.fromarray((RGB[:, :, 0] > 99).astype(np.uint8)).save(tmp_path / "mask.png")
+    np.savez(tmp_path / "slice.npz", image=SLICE, label=(SLICE > 0.5).astype(np.uint8))
+    nib.save(nib.Nifti1Image(SCAN, np.eye(4)), tmp_path / "scan.nii.gz")
+    return tmp_path
+
+
+def load(path: Path, reader: ImageReader) -> Any:
+    return LoadImaged("x", reader=reader, ensure_channel_first=True, image_only=True)({"x": str(path)})["x"]
+
+
+#: Kind, file, options, expected array.
+TEST_CASES: list[tuple[str, str, dict[str, Any], np.ndarray]] = [
+    ("pictures", "photo.png", {"channels": 3}, RGB.transpose(2, 0, 1) / np.float32(255)),
+    ("pictures", "photo.png", {"channels": 3, "channel_order": "BGR"}, RGB.transpose(2, 0, 1)[::-1] / np.float32(255)),
+    ("pictures", "photo.png", {"channels": 3, "as_volume": True}, RGB.transpose(2, 0, 1)[..., None] / np.float32(255)),
+    ("pictures", "photo.png", {"channels": 3, "reverse_indexing": True}, RGB.transpose(2, 1, 0) / np.float32(255)),
+    ("pictures", "mask.png", {"label": True}, (RGB[None, :, :, 0] > 99)),
+    ("pictures", "mask.png", {"label": True, "as_volume": True}, (RGB[None, :, :, 0] > 99)[..., None]),
+    ("archives", "slice.npz", {}, SLICE[None]),
+    ("archives", "slice.npz", {"as_volume": True}, SLICE[None, ..., None]),
+    ("archives", "slice.npz", {"label": True, "as_volume": True}, (SLICE > 0.5)[None, ..., None]),
+    ("volumes", "scan.nii.gz", {"as_volume": True}, SCAN[None]),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "options", "expected"), TEST_CASES)
+def test_rows_and_columns_come_first(
+    folder: Path, kind: str, name: str, options: dict[str, Any], expected: np.ndarray
+) -> None:
+    array = load(folder / name, case_reader(kind, **options))
+    np.testing.assert_array_equal(array.numpy(), expected)
+    assert array.meta["filename_or_obj"] == str(folder / name)
+    if kind == "pictures":  # (W, H), as MONAI gives it for the file; MONAI Label restores the size by it
+        assert list(array.meta["spatial_shape"]) == [9, 6]
+
+
+def test_lists(folder: Path) -> None:
+    assert [case["case"] for case in list_cases(folder, "pictures")] == ["mask", "photo"]
+    channels = [str(folder / f"cell_000{k}.png") for k in range(2)]
+    for path in channels:
+        Image.fromarray(RGB).save(path)
+    assert list_cases(channels, "pictures", in_channels=6) == [{"image": channels, "case": "cell"}]
+    for kind in ("volumes", "archives"):
+        assert list_cases(folder, kind) == [{"image": str(folder / "scan.nii.gz"), "case": "scan"}]
+
+
+def test_other_kinds_are_refused(folder: Path) -> None:
+    for make in (lambda: case_reader("scans"), lambda: list_cases(folder, "scans")):
+        with pytest.raises(ValueError, match="kind is 'scans', expected one of 'pictures', 'volumes', 'archives'"):
+            make()
