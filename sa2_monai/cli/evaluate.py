@@ -71,9 +71,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also detection F1 and panoptic quality of single objects: files hold their 'numbers', or what is "
         "connected in them ('components'); 'auto' decides for every file",
     )
+    parser.add_argument(
+        "--extra-metrics",
+        type=_names,
+        metavar="NAMES",
+        help="further columns, with commas: f2, mean_absolute_error, e_measure, s_measure, thresholded_jaccard (ISIC "
+        "2018), cldice (vessels; needs scikit-image)",
+    )
+    parser.add_argument(
+        "--size-strata",
+        nargs="*",
+        type=float,
+        metavar="PERCENT",
+        help="pictures: also the means of those whose largest object is below 0.5, 1, 2, 3, 5, 10, 100 %% of the "
+        "image, or below given percents",
+    )
+    parser.add_argument(
+        "--ignore-value", type=int, metavar="N", help="value in the references whose pixels count nowhere, e.g. 255"
+    )
     parser.add_argument("--protocol", choices=("clinical", "paper"), default="clinical", help="(default: clinical)")
     parser.add_argument("--family", choices=FAMILIES, help="family of the paper protocol")
     parser.add_argument("--grid", type=int, nargs="+", metavar="N", help="grid of the paper protocol, rows and columns")
+    parser.add_argument(
+        "--resize-predictions",
+        action="store_true",
+        help="predictions have the size of the reference, not that of the grid (pooled, cell, image_2d, size_range)",
+    )
+    parser.add_argument(
+        "--with-background", action="store_true", help="the background is a class too (volume; as HSA-UNet averages)"
+    )
+    parser.add_argument(
+        "--nuclei", metavar="DIR", help="masks of the nuclei, or 'image': last channel of --images (cell)"
+    )
+    parser.add_argument("--contour-size", action="store_true", help="size of objects as published (size_range)")
     parser.add_argument("--plus-one", action="store_true", help="Dice of the MoNuSeg ensemble (image_ensemble)")
     parser.add_argument(
         "--label-values",
@@ -177,8 +207,17 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     paper: dict[str, Any] = {}
     if args.grid:
         paper["grid"] = args.grid[0] if len(args.grid) == 1 else args.grid
-    if args.plus_one:
-        paper["plus_one"] = True
+    if args.nuclei:
+        paper["nuclei"] = args.nuclei
+    if args.contour_size:
+        paper["size"] = "contour"
+    for option, given in (
+        ("plus_one", args.plus_one),
+        ("resize_predictions", args.resize_predictions),
+        ("background", args.with_background),
+    ):
+        if given:
+            paper[option] = True
     spacing = args.spacing
     if spacing is not None and len(spacing) == 1:
         spacing = spacing[0]
@@ -198,13 +237,17 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         "images": args.images,
         "paper": paper or None,
         "instances": args.instances,
+        "extra_metrics": args.extra_metrics,
+        # the option without a number is an empty list: the published limits
+        "size_strata": True if args.size_strata == [] else args.size_strata,
+        "ignore_value": args.ignore_value,
         "on_error": "continue",
     }
 
 
 def _comparable(result: Any, args: argparse.Namespace) -> dict[str, Any]:
     """Arguments of the comparison: the metrics that the protocol has."""
-    metrics = ("dice", "jaccard", "nsd", "hd95")
+    metrics = ("dice", "jaccard", "nsd", "hd95", *(args.extra_metrics or ()))
     return {
         "metrics": [metric for metric in metrics if metric in result.summary["overall"]],
         "bootstrap_samples": args.bootstrap,

@@ -31,9 +31,12 @@ class CaseMetric(CumulativeIterationMetric):
             them).
         tolerance: of the normalised surface distance, in the unit of ``spacing``.
         spacing: distance of pixel centres per axis, or ``None`` for pixels.
+        ignore_value: value of the reference at pixels without a label, which are left out; not one of the classes. For
+            the distances such a pixel is background in both maps. ``None``: there are none.
 
     Raises:
-        ValueError: for fewer than two classes; when called, for maps of another shape or with values that are no class.
+        ValueError: for fewer than two classes, or an ``ignore_value`` that is a class; when called, for maps of another
+            shape or with values that are no class.
     """
 
     VALUES = (
@@ -49,14 +52,18 @@ class CaseMetric(CumulativeIterationMetric):
         distances: bool = False,
         tolerance: float = 2.0,
         spacing: Sequence[float] | None = None,
+        ignore_value: int | None = None,
     ) -> None:
         super().__init__()
         if num_classes < 2:
             raise ValueError(f"num_classes is {num_classes}, expected the background and at least one class")
+        if ignore_value is not None and 0 <= ignore_value < num_classes:
+            raise ValueError(f"ignore_value is {ignore_value}, expected a number that is none of 0..{num_classes - 1}")
         self.num_classes = num_classes
         self.distances = distances
         self.tolerance = tolerance
         self.spacing = spacing
+        self.ignore_value = ignore_value
 
     def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor:
         """Return the rows ``(B, classes without background, values)`` of a batch."""
@@ -71,6 +78,10 @@ class CaseMetric(CumulativeIterationMetric):
         return torch.stack([self._rows(p[0], r[0]) for p, r in zip(prediction, reference, strict=True)])
 
     def _rows(self, prediction: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        ignored: torch.Tensor | None = None
+        if self.ignore_value is not None:
+            ignored = reference == self.ignore_value
+            prediction, reference = (labels.masked_fill(ignored, 0) for labels in (prediction, reference))
         indices = []
         for name, labels in (("y_pred", prediction), ("y", reference)):
             index = labels.to(torch.int64)
@@ -82,7 +93,9 @@ class CaseMetric(CumulativeIterationMetric):
                 )
             indices.append(index)
         p, r = indices
-        pairs = torch.bincount((r * self.num_classes + p).flatten(), minlength=self.num_classes**2)
+        both = r * self.num_classes + p
+        both = both.flatten() if ignored is None else both[~ignored]
+        pairs = torch.bincount(both, minlength=self.num_classes**2)
         matrix = pairs.reshape(self.num_classes, self.num_classes).cpu()
         tp = matrix.diagonal()[1:].double()
         fp, fn = matrix.sum(dim=0)[1:] - tp, matrix.sum(dim=1)[1:] - tp

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.evaluation.labels import case_name, is_supported
+from sa2_monai.evaluation.labels import ARCHIVES, case_name, is_supported
 
 __all__ = ["PROBABILITY_SUFFIX", "collect", "collect_images", "collect_probabilities", "pair"]
 
@@ -24,7 +24,10 @@ def _add(cases: dict[str, Any], path: Path, role: str, suffix: str) -> None:
 
 
 def _files(directory: Path, role: str) -> list[Path]:
-    files = sorted(p for p in directory.iterdir() if p.is_file() and not p.name.startswith(".") and is_supported(p))
+    found = sorted(p for p in directory.iterdir() if p.is_file() and not p.name.startswith("."))
+    files = [p for p in found if is_supported(p)]
+    if not files and role == "reference":
+        files = [p for p in found if p.name.lower().endswith(ARCHIVES)]
     if not files:
         raise ValueError(f"{directory}: holds no {role} files (PNG, TIFF, BMP, NIfTI, NRRD, MHA, NPY or DICOM SEG)")
     return files

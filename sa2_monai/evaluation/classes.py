@@ -9,7 +9,14 @@ import numpy as np
 
 from sa2_monai.metrics.boxes import unsigned, values_of
 
-__all__ = ["class_table", "map_values", "present_values", "value_table"]
+__all__ = [
+    "check_ignore_value",
+    "check_not_all_ignored",
+    "class_table",
+    "map_values",
+    "present_values",
+    "value_table",
+]
 
 NONZERO = "nonzero"
 
@@ -73,6 +80,39 @@ def value_table(
     if unknown:
         raise ValueError(f"label_values maps to {unknown}, expected values of the classes {dict(classes)}")
     return table
+
+
+def check_ignore_value(
+    ignore_value: int | None, classes: Mapping[int, str], label_values: Mapping[int, int] | str | None
+) -> None:
+    """Check that the value of ignored pixels stands for nothing else.
+
+    Raises:
+        ValueError: when it is a class, or ``label_values`` makes a class of it.
+    """
+    if ignore_value is None:
+        return
+    used = ignore_value in classes if label_values is None else False
+    if isinstance(label_values, Mapping):
+        used = any(int(value) == ignore_value and target != 0 for value, target in label_values.items())
+    if used or ignore_value == 0:
+        raise ValueError(
+            f"ignore_value is {ignore_value}, but that value of the references stands for a class; give another value, "
+            "or leave ignore_value out"
+        )
+
+
+def check_not_all_ignored(ignore_value: int | None, any_ignored: bool) -> None:
+    """Refuse references that hold nothing but background and ignored pixels: masks of 0 and 255, as a rule.
+
+    Raises:
+        ValueError: when pixels were ignored; called where no reference holds an object.
+    """
+    if any_ignored:
+        raise ValueError(
+            f"no reference holds an object beside the value {ignore_value}, which is ignored; where {ignore_value} is "
+            f"the foreground, give label_values (0:0,{ignore_value}:1), or leave ignore_value out"
+        )
 
 
 def present_values(array: np.ndarray) -> np.ndarray:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from sa2_monai.evaluation.extra_metrics import extra_values
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.rows import clinical_row
 from sa2_monai.metrics.structures import measure_structures
@@ -54,15 +55,33 @@ def _voxel_volume(item: LoadedCase) -> float | None:
     return float(np.prod(item.geometry.spacing))
 
 
-def case_rows(item: LoadedCase, classes: Mapping[int, str], tolerances: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Compute the rows of one case, one per foreground class; a missing prediction counts as empty."""
+def case_rows(
+    item: LoadedCase, classes: Mapping[int, str], tolerances: Mapping[str, float], extra: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Compute the rows of one case, one per foreground class; a missing prediction counts as empty.
+
+    Args:
+        item: the case.
+        classes: value -> name.
+        tolerances: of the normalised surface distance, by name.
+        extra: further columns, see :mod:`sa2_monai.evaluation.extra_metrics`.
+
+    Returns:
+        The rows, in the order of the classes. Ignored pixels are background in both maps and no true negatives.
+
+    Raises:
+        ValueError: for a further column that a volume does not have.
+    """
     prediction = np.zeros_like(item.reference) if item.prediction is None else item.prediction
     spacing, unit, voxel = item.geometry.spacing, item.geometry.unit, _voxel_volume(item)
     structures = measure_structures(prediction, item.reference, [value for value in classes if value], spacing)
+    ignored = 0 if item.ignored is None else int(np.count_nonzero(item.ignored))
     rows = []
-    for value, structure in structures.items():
+    for value, found in structures.items():
         name = classes[value]
+        structure = found._replace(counts=found.counts._replace(tn=found.counts.tn - ignored))
         row = clinical_row(item.case, value, name, structure, spacing, unit, tolerances[name], voxel)
         row.update(prediction_file=item.prediction_file, reference_file=item.geometry.source, resampled=item.resampled)
+        row.update(extra_values(item, prediction, value, structure.counts, extra) if extra else {})
         rows.append(row)
     return rows

@@ -65,7 +65,7 @@ def compare(
     """
     if result_a.summary["classes"] != result_b.summary["classes"]:
         raise ValueError(f"the classes differ: {result_a.summary['classes']} and {result_b.summary['classes']}")
-    keys = ("name", "version", "family", "unit", "tolerance")
+    keys = ("name", "version", "family", "unit", "tolerance", "ignore_value")
     protocols = [{k: r.summary["protocol"].get(k) for k in keys} for r in (result_a, result_b)]
     if protocols[0] != protocols[1]:
         raise ValueError(f"the protocols differ: {protocols[0]} and {protocols[1]}; evaluate both in the same way")

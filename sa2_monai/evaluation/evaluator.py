@@ -9,12 +9,15 @@ from typing import Any
 
 from sa2_monai.evaluation import clinical
 from sa2_monai.evaluation.cases import collect, collect_images, pair
-from sa2_monai.evaluation.classes import NONZERO, class_table, value_table
+from sa2_monai.evaluation.classes import NONZERO, check_ignore_value, check_not_all_ignored, class_table, value_table
+from sa2_monai.evaluation.extra_metrics import check_extra_metrics
 from sa2_monai.evaluation.failures import Failures
 from sa2_monai.evaluation.instances import InstanceCounts, check_instances, count_instances, summarize_instances
 from sa2_monai.evaluation.loading import CaseLoader
 from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, evaluate_paper
 from sa2_monai.evaluation.result import EvaluationResult
+from sa2_monai.evaluation.rows import METRICS
+from sa2_monai.evaluation.size_strata import SIZE_COLUMN, check_size_strata, object_percent, summarize_strata
 from sa2_monai.evaluation.statistics import Bootstrap
 from sa2_monai.evaluation.summary import NOTICE, few_cases, software, summarize
 
@@ -43,6 +46,9 @@ def evaluate(
     images: Any = None,
     paper: PaperOptions | Mapping[str, Any] | None = None,
     instances: str | None = None,
+    extra_metrics: Sequence[str] | str | None = None,
+    size_strata: Sequence[float] | bool | None = None,
+    ignore_value: int | None = None,
     on_error: str = "raise",
 ) -> EvaluationResult:
     """Measure predictions against references.
@@ -76,6 +82,17 @@ def evaluate(
         instances: also measure detection and panoptic quality of single objects (one class): ``"numbers"`` where every
             value above 0 is the number of an object, ``"components"`` where what is connected is an object, ``"auto"``
             decides for every file (a mask of 0 and 1, or 0 and 255, holds no numbers).
+        extra_metrics: further columns of the clinical protocol: ``f2``, ``mean_absolute_error`` (share of pixels that
+            differ), ``e_measure`` and ``s_measure`` (pictures), ``thresholded_jaccard`` (0 below 0.65: its mean over
+            images is the official score of ISIC 2018), ``cldice`` (centre-line Dice of vessels; needs scikit-image).
+            Each takes one class against everything else; a class in neither map has none.
+        size_strata: pictures of the clinical protocol: also summarise the cases whose largest object is below 0.5, 1,
+            2, 3, 5, 10 and 100 % of the image (``True``; the limits of SvANet, cumulative), or below given percents.
+            An object is an 8-connected component of one class, its size the number of its pixels.
+        ignore_value: value in the reference files whose pixels count nowhere, e.g. 255. They become background in both
+            maps before anything else, and are no true negatives. So an object ends where ignored pixels begin, in both
+            maps alike; surface distances see that border as a part of both surfaces. ``None``: an unknown value is an
+            error. Of the paper families only ``size_range`` takes it, where it replaces the one of ``paper``.
         on_error: ``"raise"``, or ``"continue"`` to list a case that cannot be read or does not fit under ``failed`` in
             the summary and to measure the others.
 
@@ -84,6 +101,7 @@ def evaluate(
 
     Raises:
         FileNotFoundError: when a folder or a reference does not exist.
+        ImportError: for ``cldice`` without scikit-image.
         ValueError: for unknown options, files that cannot be read, values outside the classes, grids that differ, two
             files for one case, or no pair at all. The message names the file, what was found and what was expected.
             With ``on_error="continue"`` errors of single cases are raised only when all cases fail.
@@ -99,6 +117,9 @@ def evaluate(
     tolerances = clinical.tolerance_table(tolerance, names)
     failures = Failures(on_error)
     instance_kind = check_instances(instances, protocol, table)
+    extra = check_extra_metrics(extra_metrics, protocol)
+    strata = check_size_strata(size_strata, protocol)
+    check_ignore_value(ignore_value, table, label_values)
     reference_files = collect(references, "reference", reference_suffix)
     image_files = {} if images is None else collect_images(images, reference_files)
     group_of = None if groups is None else {str(case): str(group) for case, group in groups.items()}
@@ -112,6 +133,10 @@ def evaluate(
     if protocol == "paper":
         assert family is not None
         options = paper if isinstance(paper, PaperOptions) else PaperOptions(**(paper or {}))
+        if ignore_value is not None and family != "size_range":
+            raise ValueError(
+                f"ignore_value belongs to the clinical protocol and the family 'size_range', not to {family!r}"
+            )
         result = evaluate_paper(
             family,
             predictions,
@@ -122,6 +147,8 @@ def evaluate(
             label_values=label_values,
             allow_missing=allow_missing,
             prediction_suffix=prediction_suffix,
+            images=image_files,
+            ignore_value=ignore_value,
             failures=failures,
         )
         result.summary["protocol"]["bootstrap"] = draws
@@ -138,16 +165,24 @@ def evaluate(
         spacing,
         allow_resample,
         prediction_values=NONZERO if instance_kind else None,
+        ignore_value=ignore_value,
     )
     rows: list[dict[str, Any]] = []
     objects: list[InstanceCounts] = []
     diagonals: dict[str, float] = {}
+    sizes: dict[str, float] = {}
+    ignored: dict[str, int] = {}
     units: dict[str, str] = {}
 
     def measure(case: str) -> None:
         item = loader.load(case)
         _check_unit({**units, item.geometry.unit: units.get(item.geometry.unit, case)}, unit)
-        found = clinical.case_rows(item, table, tolerances)
+        found = clinical.case_rows(item, table, tolerances, extra)
+        if strata:
+            size = object_percent(item)
+            for row in found:
+                row[SIZE_COLUMN] = size
+            sizes[case] = size
         if instance_kind:
             objects.append(count_instances(item, instance_kind))
         units.setdefault(item.geometry.unit, case)
@@ -157,6 +192,8 @@ def evaluate(
             warnings.append(f"resampled: the prediction of case {case} was brought onto the grid of its reference")
         rows.extend(found)
         diagonals[case] = clinical.diagonal(item)
+        if item.ignored is not None:
+            ignored[case] = int(item.ignored.sum())
 
     for case in reference_files:
         failures.attempt(case, partial(measure, case))
@@ -164,6 +201,7 @@ def evaluate(
     cases = list(diagonals)
     bootstrap = bootstrap_of(cases)
     if not any(row["voxels_ref"] for row in rows):
+        check_not_all_ignored(ignore_value, bool(ignored))
         warnings.append(
             "no_reference_object: no reference holds any object; Dice is 0 for every false alarm, else open"
         )
@@ -178,11 +216,15 @@ def evaluate(
             "tolerance": tolerances,
             "empty": empty,
             "bootstrap": draws,
+            **({"extra_metrics": list(extra)} if extra else {}),
+            **({"size_strata": list(strata)} if strata else {}),
+            **({"ignore_value": ignore_value, "ignored_pixels": ignored} if ignore_value is not None else {}),
         },
         "software": software(),
         "cases": len(cases),
         "classes": {str(value): name for value, name in table.items() if value},
-        **summarize(rows, cases, names, bootstrap, diagonals=diagonals if empty == "worst" else None),
+        **summarize(rows, cases, names, bootstrap, (*METRICS, *extra), diagonals if empty == "worst" else None),
+        **({"size_strata": summarize_strata(rows, sizes, strata, names, bootstrap_of, extra)} if strata else {}),
         **({"instances": summarize_instances(objects, bootstrap)} if instance_kind else {}),
         "failed": failures.entries(prediction_files, reference_files),
         "warnings": warnings,

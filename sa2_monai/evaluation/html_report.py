@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from sa2_monai.evaluation.extra_metrics import EXTRA_METRICS
 from sa2_monai.evaluation.html_parts import DASH, STYLE, bullets, number, pairs, section, span, table
+from sa2_monai.evaluation.html_sizes import size_strata, size_subsets
 from sa2_monai.evaluation.overlays import Overlay
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.rows import STATES
@@ -31,6 +33,7 @@ _SHOWN = (
     ("hd", "HD", False),
     ("assd", "ASSD", False),
     ("relative_volume_difference", "Relative volume difference", False),
+    *((key, title, True) for key, title in EXTRA_METRICS.items()),
 )
 _WORDS = {"missed": "missed", "spurious": "false alarm"}
 _PLOTTED = ("dice", "nsd", "hd95", "assd", "relative_volume_difference")
@@ -61,6 +64,8 @@ def html_report(
         _head(summary, protocol),
         _limits(summary.get("limits", [])),
         section("Classes", _headlines(summary, unit)),
+        section("Sizes of objects", size_strata(summary.get("size_strata"))),
+        section("Sizes of objects", size_subsets(summary.get("paper", {}).get("below_percent"))),
         section("Missed and false structures", _missing(result)),
         section("Failed cases", _failed(result.failed)),
         section("Pictures", _pictures(pictures)),

@@ -18,8 +18,10 @@ PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".gif")
 NIFTI = (".nii.gz", ".nii")
 ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 ARRAYS = (".npy",)
+# Of the literature: image and label in one file, without geometry.
+ARCHIVES: tuple[str, ...] = (".npy.h5", ".h5", ".hdf5", ".npz")
 DICOM = (".dcm",)
-SUFFIXES = (*NIFTI, *ITK, *PICTURES, *ARRAYS, *DICOM)
+SUFFIXES = (*NIFTI, *ITK, *PICTURES, *ARRAYS, *ARCHIVES, *DICOM)
 CORNER_TOLERANCE = 1e-3  # millimetres
 
 
@@ -29,8 +31,8 @@ def _suffix(path: Path) -> str:
 
 
 def is_supported(path: Path) -> bool:
-    """Whether the file name ends like one of the formats that can be read."""
-    return bool(_suffix(path))
+    """Whether the file name ends like a label map's; archives hold probabilities where they lie beside such maps."""
+    return _suffix(path) not in ("", *ARCHIVES)
 
 
 def case_name(path: Path) -> str:
@@ -145,6 +147,10 @@ def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             return np.load(path, allow_pickle=False), None
         except (ValueError, EOFError) as error:
             raise ValueError(f"{path}: cannot be read as a NumPy array ({error})") from error
+    if suffix in ARCHIVES:
+        from sa2_monai.data import read_archive
+
+        return np.asarray(read_archive(path, "label")), None
     if suffix in NIFTI:
         array, affine = _read_nifti(path)
     elif suffix in ITK:
@@ -176,7 +182,7 @@ def read_label_map(source: Any, name: str, spacing: Any = None) -> LabelMap:
     """Read one label map.
 
     Args:
-        source: a path (picture, NIfTI, NRRD, MHA/MHD, NPY, DICOM SEG) or an array.
+        source: a path (picture, NIfTI, NRRD, MHA/MHD, NPY, DICOM SEG, NPZ or HDF5 of the literature) or an array.
         name: what it is, for messages about arrays, e.g. ``"reference of case 7"``.
         spacing: millimetres per axis for arrays and pictures, which hold none; ``None`` counts pixels.
 

@@ -13,8 +13,11 @@ from sa2_monai.evaluation.rows import DISTANCES, OVERLAPS
 
 __all__ = ["Limit", "check_limits", "parse_limits"]
 
-HIGHER_IS_BETTER = (*OVERLAPS, "nsd", "detection_f1", "panoptic_quality", "segmentation_quality")
-LOWER_IS_BETTER = DISTANCES
+HIGHER_IS_BETTER = (
+    *(*OVERLAPS, "nsd", "detection_f1", "panoptic_quality", "segmentation_quality"),
+    *("f2", "e_measure", "s_measure", "thresholded_jaccard", "cldice"),
+)
+LOWER_IS_BETTER = (*DISTANCES, "mean_absolute_error")
 
 
 @dataclass(frozen=True)

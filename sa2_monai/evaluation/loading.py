@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from sa2_monai.evaluation.classes import map_values, value_table
 from sa2_monai.evaluation.geometry import grid_difference, same_lattice
-from sa2_monai.evaluation.labels import DICOM, LabelMap, read_label_map, resample_to
+from sa2_monai.evaluation.labels import ARCHIVES, DICOM, LabelMap, read_label_map, resample_to
 
 __all__ = ["CaseLoader", "LoadedCase"]
 
@@ -30,6 +30,9 @@ class LoadedCase:
             resampled.
         prediction_file: path as given, empty for an array or a missing prediction.
         resampled: whether the prediction was brought onto the grid of the reference.
+        ignored: mask of the pixels that are left out, or ``None``; they are background in both maps (and 0 in
+            ``geometry`` and ``raw_prediction``).
+        original: the reference at its own size, where a paper family has brought it onto another grid.
     """
 
     case: str
@@ -39,6 +42,8 @@ class LoadedCase:
     prediction_file: str
     resampled: bool
     raw_prediction: np.ndarray | None = None
+    ignored: np.ndarray | None = None
+    original: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class CaseLoader:
         allow_resample: whether a prediction on another grid is brought onto that of the reference.
         same_grid: whether both must have one shape; the paper family ``image`` checks its grid itself.
         prediction_values: ``"nonzero"`` where every value above 0 of a prediction is the one foreground class.
+        ignore_value: value in the reference files whose pixels are left out; ``None`` for none.
     """
 
     predictions: Mapping[str, Any]
@@ -64,12 +70,16 @@ class CaseLoader:
     allow_resample: bool = False
     same_grid: bool = True
     prediction_values: str | None = None
+    ignore_value: int | None = None
 
     def reference(self, case: str) -> tuple[LabelMap, np.ndarray]:
-        """Return the reference as read and as class values."""
+        """Return the reference as read and as class values; ignored pixels become background."""
         label = read_label_map(self.references[case], f"reference of case {case}", self.spacing)
         table = value_table(self.label_values, self.classes, lenient=label.affine is None)
-        return label, map_values(label.array, table, self.classes, label.source or f"reference of case {case}")
+        if self.ignore_value is not None and not isinstance(table, str):
+            table = {**table, self.ignore_value: 0}
+        labels = map_values(label.array, table, self.classes, label.source or f"reference of case {case}")
+        return label, labels if self.ignore_value is None else np.where(label.array == self.ignore_value, 0, labels)
 
     def prediction(self, case: str) -> tuple[LabelMap, np.ndarray] | None:
         """Return the prediction as read and as class values, or ``None`` where there is no file."""
@@ -88,11 +98,38 @@ class CaseLoader:
             FileNotFoundError: when the reference does not exist.
             ValueError: when a file cannot be read, holds unknown values, or the grids differ.
         """
+        return self._without_ignored(self._load(case))
+
+    def _without_ignored(self, item: LoadedCase) -> LoadedCase:
+        if self.ignore_value is None:
+            return item
+        ignored = item.geometry.array == self.ignore_value
+        if not ignored.any():
+            return item
+
+        def blank(array: np.ndarray | None) -> np.ndarray | None:
+            # another shape: before it was resampled, or refused later
+            return array if array is None or array.shape != ignored.shape else np.where(ignored, 0, array)
+
+        return replace(
+            item,
+            prediction=blank(item.prediction),
+            raw_prediction=blank(item.raw_prediction),
+            geometry=replace(item.geometry, array=np.where(ignored, 0, item.geometry.array)),
+            ignored=ignored,
+        )
+
+    def _load(self, case: str) -> LoadedCase:
         geometry, reference = self.reference(case)
         found = self.prediction(case)
         if found is None:
             return LoadedCase(case, None, reference, geometry, "", False)
         label, prediction = found
+        if geometry.source.lower().endswith(ARCHIVES):
+            # predictions of such files are written with an affine that says nothing, slices as volumes of one
+            flat = prediction[..., 0] if prediction.shape == (*reference.shape, 1) else prediction
+            label = LabelMap(flat, geometry.spacing, geometry.unit, None, label.source)
+            prediction = flat
         resampled = False
         if self.same_grid:
             problem = grid_difference(label, geometry)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sa2_monai.evaluation.labels import read_volume
+from sa2_monai.evaluation.labels import ARCHIVES, read_volume
 from sa2_monai.evaluation.loading import LoadedCase
 
 __all__ = ["Plane", "plane_of"]
@@ -83,7 +83,10 @@ def plane_of(item: LoadedCase, image: Any) -> Plane:
 def _picture(source: Any) -> np.ndarray | None:
     if source is None:
         return None
+    source = _first_file(source)
     if isinstance(source, (str, Path)):
+        if str(source).lower().endswith(ARCHIVES):
+            return _archive(source)
         from sa2_monai.data import read_image
 
         return np.asarray(read_image(Path(source)))
@@ -93,7 +96,11 @@ def _picture(source: Any) -> np.ndarray | None:
 def _volume(source: Any, shape: tuple[int, ...]) -> np.ndarray | None:
     if source is None:
         return None
-    array = read_volume(Path(source))[0] if isinstance(source, (str, Path)) else np.asarray(source)
+    source = _first_file(source)
+    if isinstance(source, (str, Path)):
+        array = _archive(source) if str(source).lower().endswith(ARCHIVES) else read_volume(Path(source))[0]
+    else:
+        array = np.asarray(source)
     while array.ndim > 3:
         array = array[..., 0]
     if array.shape != shape:
@@ -102,6 +109,18 @@ def _volume(source: Any, shape: tuple[int, ...]) -> np.ndarray | None:
             f"expected that of the reference, {shape}"
         )
     return np.asarray(array)
+
+
+def _first_file(source: Any) -> Any:
+    """Of channels in several files the first is shown."""
+    several = isinstance(source, (list, tuple)) and source and isinstance(source[0], (str, Path))
+    return source[0] if several else source
+
+
+def _archive(source: str | Path) -> np.ndarray:
+    from sa2_monai.data import read_archive
+
+    return np.asarray(read_archive(source, "image"))
 
 
 def _as_seen(affine: np.ndarray, *arrays: Any) -> tuple[Any, ...]:

@@ -56,7 +56,7 @@ def write_report(
             ``overlays/``.
         overlays: pictures each of the worst, median and best cases; 0 for none.
         options: further arguments of :func:`sa2_monai.evaluation.evaluate` (``protocol``, ``family``, ``tolerance``,
-            ``label_values``, ...).
+            ``label_values``, ``extra_metrics``, ``size_strata``, ``ignore_value``, ...).
 
     Returns:
         The result.

@@ -35,7 +35,7 @@ class ReportHandler:
         overlays: pictures each of the worst, median and best cases; 0 for none.
         name: of the logger that the table goes to.
         options: further arguments of :func:`sa2_monai.evaluation.evaluate`, e.g. ``tolerance``, ``paper``,
-            ``on_error``.
+            ``extra_metrics``, ``size_strata``, ``ignore_value``, ``on_error``.
 
     After the run ``engine.state.report`` holds the summary, on the main process.
     """

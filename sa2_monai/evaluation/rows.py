@@ -111,9 +111,13 @@ def _text(value: Any) -> str:
 
 
 def rows_to_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows as CSV text: full precision, an empty field for ``NaN``, lines ending in a line feed."""
+    """Return the rows as CSV text: full precision, an empty field for ``NaN``, lines ending in a line feed.
+
+    Columns that were asked for beyond :data:`COLUMNS` stand behind these.
+    """
+    columns = [*COLUMNS, *(name for name in (rows[0] if rows else ()) if name not in COLUMNS)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_text(row[column]) for column in COLUMNS] for row in rows)
+    writer.writerow(columns)
+    writer.writerows([_text(row[column]) for column in columns] for row in rows)
     return stream.getvalue()

@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sa2_monai.evaluation.extra_metrics import EXTRA_METRICS
+from sa2_monai.evaluation.size_strata import PUBLISHED_COLUMNS, STRATA_COLUMNS
+
 __all__ = ["format_comparison", "format_table"]
 
 _SHOWN = (
@@ -18,6 +21,7 @@ _SHOWN = (
     ("hd95", "HD95"),
     ("assd", "ASSD"),
     ("relative_volume_difference", "rel. volume diff."),
+    *EXTRA_METRICS.items(),
 )
 _HEAD = ("class", "metric", "n", "mean", "sd", "95% CI", "median", "min", "max")
 
@@ -71,6 +75,36 @@ def _object_lines(block: Mapping[str, Any] | None) -> list[str]:
     return [*lines, f"  {pooled['tp']} found, {pooled['fn']} missed, {pooled['fp']} false"]
 
 
+def _strata_lines(block: Mapping[str, Any] | None) -> list[str]:
+    if not block:
+        return []
+    strata = block["below_percent"]
+    keys = [key for key in STRATA_COLUMNS if any(key in stratum.get("overall", {}) for stratum in strata.values())]
+    rows: list[tuple[str, ...]] = [
+        ("largest object", "", "images", *(STRATA_COLUMNS[key] for key in keys), "95% CI of Dice")
+    ]
+    for limit, stratum in strata.items():
+        overall = stratum.get("overall", {})
+        dice = overall.get("dice", {})
+        low = dice.get("ci95_low")
+        ci = "-" if low is None else f"{low:.4f} - {dice['ci95_high']:.4f}"
+        means = [_number(overall[key]["mean_of_class_means"]) if overall else "-" for key in keys]
+        rows.append((f"< {limit} %", stratum["name"], str(stratum["images"]), *means, ci))
+    return ["", "By the size of the largest object, cumulative; means of class means:", *_aligned(rows)]
+
+
+def _subset_lines(block: Mapping[str, Any] | None) -> list[str]:
+    if not block:
+        return []
+    rows: list[tuple[str, ...]] = [("largest object", "", "images", *PUBLISHED_COLUMNS.values())]
+    for limit, subset in block.items():
+        values = {**subset, **subset.get("micro", {})}
+        rows.append(
+            (f"< {limit} %", "", str(subset["images"]), *(_number(values.get(key)) for key in PUBLISHED_COLUMNS))
+        )
+    return ["", "By the size of the largest object, cumulative:", *_aligned(rows)]
+
+
 def format_comparison(comparison: Mapping[str, Any]) -> str:
     """Format a comparison of two models as text.
 
@@ -119,6 +153,7 @@ def format_table(summary: Mapping[str, Any]) -> str:
         if "counts" in block:
             lines.append(f"{name}: " + ", ".join(f"{n} {state}" for state, n in block["counts"].items()))
     lines += _paper_lines(summary.get("paper", {}))
+    lines += _strata_lines(summary.get("size_strata")) + _subset_lines(summary.get("paper", {}).get("below_percent"))
     lines += _object_lines(summary.get("instances"))
     for limit in summary.get("limits", []):
         verdict = "passed" if limit["passed"] else "NOT PASSED"

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segmentation metrics as pure functions on arrays: overlap, surface distances, foreground maps, single objects."""
+"""Segmentation metrics as pure functions on arrays: overlap, surface distances, foreground, lines, single objects."""
 
+from sa2_monai.metrics.centreline import centre_line, cldice
 from sa2_monai.metrics.detection import InstanceMatch, connected_instances, match_instances
-from sa2_monai.metrics.foreground import e_measure, mean_absolute_error
+from sa2_monai.metrics.foreground import e_measure, e_measure_of_counts, mean_absolute_error
 from sa2_monai.metrics.instances import largest_contour_percent, largest_object_percent
 from sa2_monai.metrics.overlap import (
     Counts,
@@ -17,6 +18,7 @@ from sa2_monai.metrics.overlap import (
     sensitivity,
     specificity,
 )
+from sa2_monai.metrics.structure_measure import s_measure
 from sa2_monai.metrics.structures import Structure, measure_structures
 from sa2_monai.metrics.surface import asd, assd, hd, hd95, hd95_pooled, masd, nsd, surface_distances
 
@@ -27,12 +29,15 @@ __all__ = [
     "accuracy",
     "asd",
     "assd",
+    "centre_line",
+    "cldice",
     "confusion_matrix",
     "connected_instances",
     "counts",
     "counts_of_class",
     "dice",
     "e_measure",
+    "e_measure_of_counts",
     "f_beta",
     "hd",
     "hd95",
@@ -46,6 +51,7 @@ __all__ = [
     "measure_structures",
     "nsd",
     "precision",
+    "s_measure",
     "sensitivity",
     "specificity",
     "surface_distances",

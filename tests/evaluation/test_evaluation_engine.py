@@ -81,6 +81,27 @@ def test_rows_hold_the_values_of_all_classes() -> None:
         metric.class_means("accuracy")
 
 
+def test_pixels_without_a_label_are_left_out() -> None:
+    prediction, reference = maps()
+    plain, metric = CaseMetric(3), CaseMetric(3, distances=True, ignore_value=255)
+    assert torch.equal(plain(prediction, reference)[..., :4], metric(prediction, reference)[..., :4])
+    # the right half has no label: what is counted is the left half
+    half = prediction.shape[-1] // 2
+    ignoring = reference.clone()
+    ignoring[..., half:] = 255
+    metric.reset()
+    rows = metric(prediction.float(), ignoring.float())
+    wanted = CaseMetric(3)(prediction[..., :half], reference[..., :half])
+    torch.testing.assert_close(rows[..., :9], wanted[..., :9], equal_nan=True)
+    empty = metric(prediction, torch.full_like(reference, 255))
+    assert (empty[..., :4] == 0).all()
+    assert torch.isnan(empty[..., 4]).all()
+    with pytest.raises(ValueError, match=r"y_pred holds values from 0 to 255, expected class indices 0\.\.2"):
+        metric(ignoring, reference)
+    with pytest.raises(ValueError, match=r"ignore_value is 2, expected a number that is none of 0\.\.2"):
+        CaseMetric(3, ignore_value=2)
+
+
 def test_a_class_that_never_is_there_is_left_out() -> None:
     prediction, reference = maps()
     metric = CaseMetric(4)

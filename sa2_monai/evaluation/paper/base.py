@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the families of the paper protocol share: options, the report of a family, checks of the grid."""
+"""What the families of the paper protocol share: options and the report of a family."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.rows import empty_row
 from sa2_monai.metrics.overlap import Counts
 
-__all__ = ["FamilyReport", "PaperOptions", "binary_name", "check_grid", "paper_row", "predicted"]
+__all__ = ["FamilyReport", "PaperOptions", "binary_name", "grid_deviation", "paper_row", "predicted"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,14 @@ class PaperOptions:
             ``image_ensemble``).
         reference_foreground: value that every foreground pixel of a reference has before it is resized; ``None`` keeps
             the values of the file as published: 255 or the number of the instance (``image``, ``image_ensemble``).
-        ignore_value: value of the reference whose pixels are left out (``size_range``).
-        nuclei: case -> mask of the nucleus, path or array, whose pixels become background (``cell``).
+        ignore_value: value of the reference whose pixels are left out where it is none of a class: neither in
+            ``label_values`` nor, without them, 255 for the foreground of two classes (``size_range``).
+        nuclei: masks of the nuclei, whose pixels become background: case -> path or array, a folder, or ``"image"`` for
+            the last channel of the images (``cell``).
+        resize_predictions: predictions have the size of the reference's file instead of that of the grid and are
+            brought onto it by the nearest neighbour that undoes the way out of the ``paper`` view, exactly for pictures
+            larger than the grid (``pooled``, ``cell``, ``image_2d``, ``size_range``).
+        background: the background is a class too, as in the published mean of HSA-UNet (``volume``).
         size: size of an image's largest object, ``"object"`` (pixels of the largest 8-connected object of one class) or
             ``"contour"`` (area inside its outer contour, as published) (``size_range``).
         sizes: limits of the cumulative size subsets in percent of the image (``size_range``).
@@ -43,7 +49,9 @@ class PaperOptions:
     divisor: int | None = None
     reference_foreground: int | None = None
     ignore_value: int | None = 255
-    nuclei: Mapping[str, Any] | None = None
+    nuclei: Mapping[str, Any] | str | None = None
+    resize_predictions: bool = False
+    background: bool = False
     size: str = "object"
     sizes: Sequence[float] = (0.5, 1, 2, 3, 5, 10, 100)
 
@@ -114,21 +122,11 @@ def binary_name(classes: Mapping[int, str], family: str) -> tuple[int, str]:
     return foreground[0]
 
 
-def check_grid(item: LoadedCase, grid: tuple[int, int], family: str) -> None:
-    """Check that a case lies on the grid of the family.
-
-    Raises:
-        ValueError: when it does not.
-    """
-    if item.reference.shape != grid:
-        raise ValueError(
-            f"case {item.case}: {item.geometry.source or 'the reference'} has shape {item.reference.shape}, family "
-            f"{family!r} compares at {grid[0]}x{grid[1]}; bring both masks onto it the published way, or set grid"
-        )
-
-
-def grid_deviation(grid: tuple[int, int], published: int) -> list[str]:
-    """Name a grid that is not the published one."""
-    if grid == (published, published):
-        return []
-    return [f"measured at {grid[0]}x{grid[1]}, the publication at {published}x{published}"]
+def grid_deviation(grid: tuple[int, int], published: int, options: PaperOptions | None = None) -> list[str]:
+    """Name a grid that is not the published one, and predictions that were not made on it."""
+    found = []
+    if grid != (published, published):
+        found.append(f"measured at {grid[0]}x{grid[1]}, the publication at {published}x{published}")
+    if options is not None and options.resize_predictions:
+        found.append("predictions of another size were brought onto the grid by nearest neighbour")
+    return found

@@ -5,21 +5,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sa2_monai.data import read_image
 from sa2_monai.evaluation.labels import read_label_map
-from sa2_monai.evaluation.loading import CaseLoader, LoadedCase
+from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.paper.base import (
     FamilyReport,
     PaperOptions,
     binary_name,
-    check_grid,
     grid_deviation,
     paper_row,
     predicted,
 )
+from sa2_monai.evaluation.paper.grids import RULES, GridLoader, resize_labels
 from sa2_monai.metrics import overlap
 from sa2_monai.metrics.overlap import Counts
 
@@ -29,10 +31,16 @@ PUBLISHED_GRID = 224
 
 
 @dataclass(frozen=True)
-class CellLoader(CaseLoader):
-    """Sets the pixels of the nucleus to background in prediction and reference."""
+class CellLoader(GridLoader):
+    """Sets the pixels of the nucleus to background in prediction and reference.
+
+    Args:
+        nuclei: case -> mask of the nucleus, path or array, non-zero inside; at the size of the reference or the grid.
+        images: case -> image whose last channel is the nucleus; instead of ``nuclei``.
+    """
 
     nuclei: Mapping[str, Any] = field(default_factory=dict)
+    images: Mapping[str, Any] | None = None
 
     def load(self, case: str) -> LoadedCase:
         """Read a case and take its nucleus out.
@@ -42,17 +50,38 @@ class CellLoader(CaseLoader):
             ValueError: when there is no nucleus for the case, or its shape differs.
         """
         item = super().load(case)
-        if case not in self.nuclei:
-            raise ValueError(f"case {case}: nuclei has no mask for it; family 'cell' needs the nucleus of every cell")
-        nucleus = read_label_map(self.nuclei[case], f"nucleus of case {case}")
-        if nucleus.array.shape != item.reference.shape:
+        array, source = self._nucleus(case)
+        sizes = [self.grid] if item.original is None else [item.original.shape, self.grid]
+        if array.shape not in sizes:
             raise ValueError(
-                f"case {case}: its nucleus {nucleus.source or '(array)'} has shape {nucleus.array.shape}, "
-                f"expected {item.reference.shape}"
+                f"case {case}: its nucleus {source or '(array)'} has shape {array.shape}, expected {sizes[0]}"
             )
-        outside = nucleus.array == 0
+        outside = resize_labels(array == 0, self.grid, RULES[self.family])
         prediction = None if item.prediction is None else np.where(outside, item.prediction, 0)
         return replace(item, prediction=prediction, reference=np.where(outside, item.reference, 0))
+
+    def _nucleus(self, case: str) -> tuple[np.ndarray, str]:
+        if self.images is None:
+            if case not in self.nuclei:
+                raise ValueError(
+                    f"case {case}: nuclei has no mask for it; family 'cell' needs the nucleus of every cell"
+                )
+            label = read_label_map(self.nuclei[case], f"nucleus of case {case}")
+            return label.array, label.source
+        image = self.images.get(case)
+        if image is None:
+            raise ValueError(f"case {case}: has no image, from whose last channel nuclei='image' takes the nucleus")
+        if isinstance(image, (list, tuple)) and image and isinstance(image[-1], (str, Path)):
+            label = read_label_map(image[-1], f"nucleus of case {case}")  # channels in files of their own
+            return label.array, label.source
+        is_file = isinstance(image, (str, Path))
+        channels = read_image(image) if is_file else np.asarray(image)
+        if channels.ndim != 3 or channels.shape[2] < 2:
+            raise ValueError(
+                f"{image if is_file else f'image of case {case}'}: has shape {channels.shape}, expected (H, W, C) with "
+                "the nucleus in the last channel"
+            )
+        return channels[:, :, -1], str(image) if is_file else ""
 
 
 def pooled_values(total: Counts) -> dict[str, Any]:
@@ -88,13 +117,12 @@ def _report(
     grid = options.grid_size(PUBLISHED_GRID)
     rows, sums = [], np.zeros(4, dtype=np.int64)
     for item in items:
-        check_grid(item, grid, family)
         counts = overlap.counts(predicted(item) == value, item.reference == value)
         rows.append(paper_row(item, value, name, counts))
         sums += counts
     values = pooled_values(Counts(*(int(n) for n in sums)))
     deviations = [
-        *grid_deviation(grid, PUBLISHED_GRID),
+        *grid_deviation(grid, PUBLISHED_GRID, options),
         "the split is made from sorted names; the published one follows a directory listing",
     ]
     return FamilyReport(rows, [name], (), values, {"grid": list(grid)}, deviations)

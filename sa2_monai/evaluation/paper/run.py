@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sa2_monai.evaluation.cases import collect, collect_probabilities, pair
+from sa2_monai.evaluation.classes import value_table
 from sa2_monai.evaluation.failures import Failures
 from sa2_monai.evaluation.loading import CaseLoader, LoadedCase
-from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, check_grid
+from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions
+from sa2_monai.evaluation.paper.grids import GridLoader
 from sa2_monai.evaluation.paper.image import EnsembleLoader, ImageLoader, image, image_ensemble
 from sa2_monai.evaluation.paper.pooled import PUBLISHED_GRID as POOLED_GRID
 from sa2_monai.evaluation.paper.pooled import CellLoader, cell, pooled
@@ -49,6 +52,20 @@ def _members(predictions: Any, suffix: str) -> list[dict[str, Any]]:
     return [collect_probabilities(source, suffix) for source in (predictions if several else [predictions])]
 
 
+def _ignored(
+    family: str,
+    options: PaperOptions,
+    ignore_value: int | None,
+    label_values: Mapping[int, int] | str | None,
+    classes: Mapping[int, str],
+) -> int | None:
+    """The value whose pixels are left out: the published 255 only where it is none of a class."""
+    if family != "size_range" or ignore_value is not None:
+        return ignore_value
+    table = value_table(label_values, classes, lenient=True)
+    return None if isinstance(table, str) or options.ignore_value in table else options.ignore_value
+
+
 def _strict(value: Any) -> Any:
     """Replace ``NaN`` by ``None``, in nested dicts and lists."""
     if isinstance(value, dict):
@@ -69,6 +86,8 @@ def evaluate_paper(
     label_values: Mapping[int, int] | str | None = None,
     allow_missing: bool = True,
     prediction_suffix: str = "",
+    images: Mapping[str, Any] | None = None,
+    ignore_value: int | None = None,
     failures: Failures | None = None,
 ) -> EvaluationResult:
     """Evaluate by one family of the paper protocol.
@@ -83,6 +102,8 @@ def evaluate_paper(
         label_values: table of the values in the references; the families ``image`` take any value above 0 by default.
         allow_missing: count a case without a prediction as missed instead of refusing.
         prediction_suffix: ending of the prediction files' names that is not part of the case.
+        images: case -> image, for ``nuclei="image"``.
+        ignore_value: value of ignored pixels in place of that of the options (``size_range``).
         failures: what to do with a case that cannot be measured; the error is raised without it.
 
     Returns:
@@ -107,29 +128,29 @@ def evaluate_paper(
             )
     else:
         files = collect(predictions, "prediction", prediction_suffix)
-        if family == "cell":
-            nuclei = {} if options.nuclei is None else collect(options.nuclei, "nucleus")
-            loader = CellLoader(files, references, classes, label_values, nuclei=nuclei)
+        if family not in GRIDS:
+            loader = CaseLoader(files, references, classes, label_values)
         else:
-            table = label_values
-            if family == "size_range" and options.ignore_value is not None and not isinstance(table, str):
-                # ignored pixels are background for the loader; the family leaves them out by the value in the file
-                known = {value: value for value in classes} if table is None else dict(table)
-                table = {**known, options.ignore_value: 0}
-            loader = CaseLoader(files, references, classes, table)
+            options = replace(options, ignore_value=_ignored(family, options, ignore_value, label_values, classes))
+            shared: dict[str, Any] = {
+                "ignore_value": options.ignore_value,
+                "family": family,
+                "grid": options.grid_size(GRIDS[family]),
+                "resize_predictions": options.resize_predictions,
+            }
+            if family == "cell":
+                nuclei = collect(options.nuclei, "nucleus") if options.nuclei not in (None, "image") else {}
+                of_images = (images or {}) if options.nuclei == "image" else None
+                loader = CellLoader(files, references, classes, label_values, nuclei=nuclei, images=of_images, **shared)
+            else:
+                loader = GridLoader(files, references, classes, label_values, **shared)
     warnings = pair(files, references, allow_missing)
     failures = failures or Failures("raise")
     cases: list[str] = []
 
-    def load(case: str) -> LoadedCase:
-        item = loader.load(case)
-        if family in GRIDS:  # here already, where the others can go on
-            check_grid(item, options.grid_size(GRIDS[family]), family)
-        return item
-
     def items() -> Iterator[LoadedCase]:
         for case in references:
-            item = failures.attempt(case, partial(load, case))
+            item = failures.attempt(case, partial(loader.load, case))
             if item is not None:
                 cases.append(case)
                 yield item

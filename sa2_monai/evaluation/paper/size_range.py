@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sa2_monai.evaluation.classes import check_not_all_ignored
 from sa2_monai.evaluation.loading import LoadedCase
-from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, check_grid, grid_deviation, paper_row, predicted
+from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, grid_deviation, paper_row, predicted
 from sa2_monai.metrics import foreground, instances, overlap
+from sa2_monai.metrics.structure_measure import s_measure
 
 __all__ = ["class_weighted", "size_range"]
 
@@ -22,6 +25,7 @@ _METRICS = {
     "recall": overlap.sensitivity,
     "f2": overlap.f_beta,
 }
+_FOREGROUND = ("e_measure", "e_measure_whole_batch", "s_measure", "mean_absolute_error")
 
 
 def class_weighted(matrices: np.ndarray) -> dict[str, Any]:
@@ -47,69 +51,119 @@ def class_weighted(matrices: np.ndarray) -> dict[str, Any]:
     return result
 
 
-def _subsets(matrices: np.ndarray, sizes: np.ndarray, limits: Sequence[float], cases: list[str]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for limit in limits:
-        chosen = np.flatnonzero(sizes < limit)
-        if len(chosen):
-            block = class_weighted(matrices[chosen])
-            result[f"{limit:g}"] = {"images": len(chosen), "cases": [cases[i] for i in chosen], **block}
-        else:
-            result[f"{limit:g}"] = {"images": 0, "cases": []}
-    return result
+@dataclass(frozen=True)
+class _Image:
+    """What is kept of an image: counts and numbers, no masks.
+
+    Attributes:
+        case: its name.
+        matrix: confusion matrix of the pixels that are not ignored.
+        foreground: pixels of any class against background, ignored ones being background in the reference.
+        contour_percent: largest object by the area inside its outer contour.
+        object_percent: the same by pixels.
+        s_measure: of the foreground.
+        on_grid: whether the reference had the size of the grid.
+    """
+
+    case: str
+    matrix: np.ndarray
+    foreground: overlap.Counts
+    contour_percent: float
+    object_percent: float
+    s_measure: float
+    on_grid: bool
+
+    @property
+    def e_measure(self) -> float:
+        return foreground.e_measure_of_counts(self.foreground)
+
+    @property
+    def absolute_error(self) -> float:
+        return 1 - overlap.accuracy(self.foreground)
+
+    def description(self) -> dict[str, float]:
+        """The numbers of the image in the summary."""
+        names = ("contour_percent", "object_percent", "e_measure", "s_measure", "absolute_error")
+        return {name: getattr(self, name) for name in names}
+
+
+def _measure(item: LoadedCase, classes: int) -> _Image:
+    reference, prediction = item.reference, predicted(item)
+    original = reference if item.original is None else item.original
+    kept = slice(None) if item.ignored is None else ~item.ignored
+    masks = prediction > 0, reference > 0
+    return _Image(
+        item.case,
+        overlap.confusion_matrix(prediction[kept], reference[kept], classes),
+        overlap.counts(*masks),
+        instances.largest_contour_percent(original),
+        instances.largest_object_percent(original),
+        s_measure(*masks),
+        original.shape == reference.shape,
+    )
+
+
+def _values(images: Sequence[_Image]) -> dict[str, Any]:
+    """The values of a set of images: of the classes, and of the foreground per image and pooled."""
+    pooled = overlap.Counts(*(sum(numbers) for numbers in zip(*(image.foreground for image in images), strict=True)))
+    return {
+        **class_weighted(np.stack([image.matrix for image in images])),
+        "e_measure": float(np.mean([image.e_measure for image in images])),
+        "e_measure_whole_batch": foreground.e_measure_of_counts(pooled, len(images)),
+        "s_measure": float(np.mean([image.s_measure for image in images])),
+        "mean_absolute_error": float(np.mean([image.absolute_error for image in images])),
+    }
+
+
+def _subset(images: Sequence[_Image], below: np.ndarray) -> dict[str, Any]:
+    chosen = [image for image, is_in in zip(images, below, strict=True) if is_in]
+    block: dict[str, Any] = {"images": len(chosen), "cases": [image.case for image in chosen]}
+    return {**block, **_values(chosen)} if chosen else block
 
 
 def size_range(items: Iterable[LoadedCase], classes: Mapping[int, str], options: PaperOptions) -> FamilyReport:
     """Compute the pooled, image-weighted values of the whole set and of the cumulative size subsets.
 
+    Beside the published E-measure and absolute error of the foreground there is the S-measure, which the publication's
+    code does not compute.
+
     Raises:
-        ValueError: when the class values are not 0..C-1, or an image lies on another grid.
+        ValueError: when the class values are not 0..C-1, or nothing but background and ignored pixels is left.
     """
     values = list(classes)
     if values != list(range(len(values))):
         raise ValueError(f"family 'size_range' needs class values 0..{len(values) - 1}, got {values}")
     grid = options.grid_size(PUBLISHED_GRID)
-    rows, matrices, contours, pixels, e_values, errors, cases = [], [], [], [], [], [], []
-    masks: list[tuple[np.ndarray, np.ndarray]] = []
+    rows: list[dict[str, Any]] = []
+    images: list[_Image] = []
+    any_ignored = False
     for item in items:
-        check_grid(item, grid, "size_range")
-        ignored = item.geometry.array == options.ignore_value
-        reference, prediction = np.where(ignored, 0, item.reference), predicted(item)
-        matrix = overlap.confusion_matrix(prediction[~ignored], reference[~ignored], len(values))
-        cases.append(item.case)
-        matrices.append(matrix)
-        contours.append(instances.largest_contour_percent(reference))
-        pixels.append(instances.largest_object_percent(reference))
-        masks.append((prediction > 0, reference > 0))
-        e_values.append(foreground.e_measure(*masks[-1]))
-        errors.append(foreground.mean_absolute_error(*masks[-1]))
+        image = _measure(item, len(values))
+        images.append(image)
+        any_ignored = any_ignored or (item.ignored is not None and bool(item.ignored.any()))
         for value, name in classes.items():
             if value:
-                rows.append(paper_row(item, value, name, overlap.counts_of_class(matrix, value)))
-    stack = np.stack(matrices)
-    whole = class_weighted(stack)
+                rows.append(paper_row(item, value, name, overlap.counts_of_class(image.matrix, value)))
+    if not any(image.matrix[1:].any() for image in images):
+        check_not_all_ignored(options.ignore_value, any_ignored)
+    sizes = np.array([image.object_percent if options.size == "object" else image.contour_percent for image in images])
+    whole = _values(images)
     result: dict[str, Any] = {
-        "dice": whole["micro"]["dice"],
-        "iou": whole["micro"]["iou"],
-        "e_measure": float(np.mean(e_values)),
-        "e_measure_whole_batch": foreground.e_measure(*(np.stack(maps) for maps in zip(*masks, strict=True))),
-        "mean_absolute_error": float(np.mean(errors)),
+        **{name: whole["micro"][name] for name in ("dice", "iou", "precision", "recall", "f2")},
+        **{name: whole.pop(name) for name in _FOREGROUND},
         "classes": whole,
-        "images": {
-            case: {"contour_percent": c, "object_percent": o, "e_measure": e, "absolute_error": a}
-            for case, c, o, e, a in zip(cases, contours, pixels, e_values, errors, strict=True)
-        },
-        "below_percent": _subsets(
-            stack, np.array(pixels if options.size == "object" else contours), options.sizes, cases
-        ),
+        "images": {image.case: image.description() for image in images},
+        "below_percent": {f"{limit:g}": _subset(images, sizes < limit) for limit in options.sizes},
     }
     deviations = [
-        *grid_deviation(grid, PUBLISHED_GRID),
+        *grid_deviation(grid, PUBLISHED_GRID, options),
         "Q9: the E-measure is taken per image; the value with the means over the whole set stands beside it",
         "Q10: the mean absolute error is that of the foreground masks",
         "Q11: a size subset that holds the first image alone is not skipped",
-        "the sizes of objects are measured on the masks as given, in the publication at the original size",
+        "the S-measure is not published, neither in the tables nor in the code",
     ]
+    if all(image.on_grid for image in images):
+        deviations.append("the sizes of objects are measured on the grid, in the publication on the masks as stored")
     if options.size == "object":
         deviations.append(
             "the size of an object is its pixel count, in the publication the area inside its outer contour"

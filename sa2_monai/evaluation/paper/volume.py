@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.evaluation.loading import LoadedCase
-from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, check_grid, grid_deviation, paper_row, predicted
+from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, grid_deviation, paper_row, predicted
 from sa2_monai.metrics import overlap, surface
 from sa2_monai.metrics.structures import Structure, measure_structures
 
@@ -44,18 +44,25 @@ def _means(rows: list[dict[str, Any]], names: list[str], metrics: tuple[str, ...
 
 
 def volume(items: Iterable[LoadedCase], classes: Mapping[int, str], options: PaperOptions) -> FamilyReport:
-    """Compute Dice and HD95 (voxels) per case and foreground class, averaged per class and then over classes."""
-    names = [name for value, name in classes.items() if value]
+    """Compute Dice and HD95 (voxels) per case and class, averaged per class and then over classes.
+
+    With ``background`` the background is one of them: HSA-UNet's mean of nine numbers, which its Dice of 1 lifts.
+    """
+    measured = {value: name for value, name in classes.items() if value or options.background}
+    names = list(measured.values())
     rows = []
     for item in items:
-        foreground = [value for value in classes if value]
-        for value, structure in measure_structures(predicted(item), item.reference, foreground).items():
+        for value, structure in measure_structures(predicted(item), item.reference, measured).items():
             dice, hd95 = stand_in_values(structure)
             row = paper_row(item, value, classes[value], structure.counts)
             row.update(dice=dice, hd95=hd95)
             rows.append(row)
     metrics = ("dice", "hd95")
-    protocol = {"hd95": "pooled, voxels", "empty": "prediction alone (1, 0), otherwise (0, 0)"}
+    protocol = {
+        "hd95": "pooled, voxels",
+        "empty": "prediction alone (1, 0), otherwise (0, 0)",
+        "background": options.background,
+    }
     return FamilyReport(rows, names, metrics, _means(rows, names, metrics), protocol)
 
 
@@ -65,7 +72,6 @@ def image_2d(items: Iterable[LoadedCase], classes: Mapping[int, str], options: P
     names = list(classes.values())
     rows = []
     for item in items:
-        check_grid(item, grid, "image_2d")
         for value, structure in measure_structures(predicted(item), item.reference, classes).items():
             counts = structure.counts
             dice, hd95 = stand_in_values(structure)
@@ -81,7 +87,7 @@ def image_2d(items: Iterable[LoadedCase], classes: Mapping[int, str], options: P
     for row in rows:
         del row["accuracy"]  # a value of this family, not a column of the table
     deviations = [
-        *grid_deviation(grid, PUBLISHED_GRID),
+        *grid_deviation(grid, PUBLISHED_GRID, options),
         "Q7: the test images are not augmented; the published numbers contain random flips and deformations",
         "Q8: images and masks are paired by name, in the publication by the order of a directory listing",
     ]
