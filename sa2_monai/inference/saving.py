@@ -31,8 +31,9 @@ class CaseSaveImaged(SaveImaged):
     """Write class-index maps as ``<output_dir>/<case>.png``: one channel, 8 bit, the class numbers as they are.
 
     Args:
-        keys: class-index maps (1, W, H) or (W, H) in the axis order of MONAI's readers; whole numbers 0 .. 255 of any
-            dtype, at the size of the picture (after ``Invertd``).
+        keys: class-index maps (1, W, H) or (W, H) in the axis order of MONAI's readers, or (1, W, H, 1) of a picture
+            that was read as a volume; whole numbers 0 .. 255 of any dtype, at the size of the picture (after
+            ``Invertd``).
         output_dir: folder, made when the first file is written.
         output_postfix: added to the name with an underscore, when not empty.
         case_key: entry of the dictionary with the name of the case; a name with ``/`` makes sub-folders. Where there is
@@ -76,7 +77,7 @@ class CaseSaveImaged(SaveImaged):
             source = _source(d[key])
             stem = self.output_dir / self._name(d.get(self.case_key), source)
             array = d[key].detach().cpu().numpy() if isinstance(d[key], torch.Tensor) else np.asarray(d[key])
-            suffix, save = self.encode(array, stem)
+            suffix, save = self.encode(array[..., 0] if array.ndim == 4 and array.shape[3] == 1 else array, stem)
             path = stem.with_name(stem.name + suffix)
             if source and self._sources.setdefault(path, source) != source:
                 raise ValueError(
@@ -130,7 +131,7 @@ class ProbabilitySaveImaged(CaseSaveImaged):
     of half precision with the shape (C, H, W), that is with rows first.
 
     Args:
-        keys: probabilities (C, W, H) in [0, 1], floating point, in the axis order of MONAI's readers.
+        keys: probabilities (C, W, H), or (C, W, H, 1), in [0, 1], floating point, in the axis order of MONAI's readers.
         output_dir: folder, made when the first file is written.
         output_postfix: added to the name with an underscore, when not empty.
         scale: 255 (8 bit) or 65535 (16 bit) for the grey picture. In both, half the scale or more is where the

@@ -8,16 +8,17 @@ A view stands between slices of one size and the network: :meth:`SliceView.enter
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from sa2_monai.transforms.bicubic_resize import resize_bicubic
 from sa2_monai.transforms.spline_resize import resize_nearest, resize_spline
 
-__all__ = ["PaperView", "SliceView", "WholeView", "WindowsView", "first_maximum", "linear_matrix"]
+__all__ = ["RESIZES", "PaperView", "SliceView", "WholeView", "WindowsView", "first_maximum", "linear_matrix"]
 
 
 def first_maximum(planes: Iterable[torch.Tensor], num_classes: int) -> torch.Tensor:
@@ -68,6 +69,21 @@ def linear_matrix(n: int, m: int, step: float) -> np.ndarray:
     return matrix
 
 
+def _bilinear(images: torch.Tensor, size: Sequence[int], align_corners: bool = False) -> torch.Tensor:
+    """Bilinear resize without smoothing, as ``Resized(mode="bilinear", align_corners=False)`` does in training."""
+    if images.shape[-2:] == torch.Size(size):
+        return images
+    return F.interpolate(images, size=tuple(size), mode="bilinear", align_corners=align_corners)
+
+
+#: Ways of bringing a whole slice (B, C, H, W), ``float32``, to the size of the network.
+RESIZES: dict[str, Callable[[torch.Tensor, Sequence[int]], torch.Tensor]] = {
+    "spline": resize_spline,
+    "bilinear": _bilinear,
+    "bicubic": resize_bicubic,
+}
+
+
 class SliceView:
     """Slices as they are, and scores as they are; what the other views have in common.
 
@@ -100,40 +116,46 @@ class WholeView(SliceView):
     Args:
         size: rows and columns of the slices.
         roi_size: rows and columns at which the network was trained.
+        resize: how slices are resized, one of :data:`RESIZES`.
     """
 
-    def __init__(self, size: Sequence[int], roi_size: Sequence[int]) -> None:
+    def __init__(self, size: Sequence[int], roi_size: Sequence[int], resize: str = "spline") -> None:
         super().__init__(size)
         self.roi_size = (int(roi_size[0]), int(roi_size[1]))
+        self.resize = resize
 
     def enter(self, slices: torch.Tensor) -> torch.Tensor:
-        """Resize with the cubic spline, with a proper border; see :meth:`SliceView.enter`."""
-        return resize_spline(super().enter(slices), self.roi_size)
+        """Resize, the spline with a proper border; see :meth:`SliceView.enter`."""
+        return RESIZES[self.resize](super().enter(slices), self.roi_size)
 
     def leave(self, plane: torch.Tensor) -> torch.Tensor:
-        """Resize bilinearly with the corner pixels in place, as the spline has them."""
-        if plane.shape[-2:] == self.size:
-            return plane
-        return F.interpolate(plane, size=self.size, mode="bilinear", align_corners=True)
+        """Resize bilinearly; the spline keeps the corner pixels in place, the others the edges of the slice."""
+        return _bilinear(plane, self.size, align_corners=self.resize == "spline")
 
 
 class PaperView(WholeView):
-    """The published order of operations, border defect included: cubic resize, class, nearest sample back.
+    """The published order of operations, border defect included: resize, class, nearest sample back.
 
     Args:
         size: rows and columns of the slices.
         roi_size: rows and columns at which the network was trained.
+        resize: how slices are resized, see :class:`WholeView`.
     """
 
     def enter(self, slices: torch.Tensor) -> torch.Tensor:
-        """Resize with SciPy's cubic zoom; see :meth:`SliceView.enter`."""
+        """Resize, the spline with SciPy's cubic zoom; see :meth:`SliceView.enter`."""
+        if self.resize != "spline":
+            return super().enter(slices)
         # SciPy calculates in double precision and rounds at the end; a device without it comes close.
         exact = torch.float32 if slices.device.type == "mps" else torch.float64
         return resize_spline(slices.to(exact), self.roi_size, border="constant").to(torch.float32)
 
     def labels(self, scores: torch.Tensor) -> torch.Tensor:
         """Class at the network's size, then the nearest sample; see :meth:`SliceView.labels`."""
-        return resize_nearest(SliceView(self.size).labels(scores), self.size, border="constant")
+        labels = SliceView(self.size).labels(scores)
+        if self.resize == "spline":
+            return resize_nearest(labels, self.size, border="constant")
+        return F.interpolate(labels.float(), size=self.size, mode="nearest-exact").to(labels.dtype)
 
 
 class WindowsView(SliceView):

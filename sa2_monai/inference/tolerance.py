@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -35,9 +35,16 @@ class CaseDataset(Dataset):
     Args:
         data: data list, ``[{"image": path, "case": name}, ...]``.
         transform: see ``monai.data.Dataset``.
+        tolerant: ``False`` makes it a ``monai.data.Dataset``, for batches of several cases.
     """
 
+    def __init__(self, data: Sequence[Any], transform: Any = None, tolerant: bool = True) -> None:
+        super().__init__(data, transform)
+        self.tolerant = tolerant
+
     def _transform(self, index: int) -> Any:
+        if not self.tolerant:
+            return super()._transform(index)
         try:
             return super()._transform(index)
         except _ERRORS as error:
@@ -47,19 +54,28 @@ class CaseDataset(Dataset):
 class CaseEvaluator(SupervisedEvaluator):
     """``SupervisedEvaluator`` that notes a case that fails, goes on, and reports all of them at the end.
 
-    Every argument is that of ``monai.engines.SupervisedEvaluator``; batches hold one case. After a run ``cases`` lists
-    ``{"case", "status" ("ok" or "failed"), "seconds", "error"}`` in their order.
+    Batches hold one case. After a run ``cases`` lists ``{"case", "status" ("ok" or "failed"), "seconds", "error"}`` in
+    their order.
+
+    Args:
+        args: arguments of ``monai.engines.SupervisedEvaluator``.
+        tolerant: ``False`` makes it a ``monai.engines.SupervisedEvaluator``, for batches of several cases: the first
+            error ends the run, and ``cases`` is ``None``.
+        kwargs: further arguments of ``monai.engines.SupervisedEvaluator``.
 
     Raises:
         FailedCasesError: by :meth:`run`, when all cases have been tried and some failed.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, tolerant: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.cases: list[dict[str, Any]] = []
+        self.cases: list[dict[str, Any]] | None = [] if tolerant else None
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Run over all cases."""
+        if self.cases is None:
+            super().run(*args, **kwargs)
+            return
         self.cases = []
         super().run(*args, **kwargs)
         failures = {case["case"]: case["error"] for case in self.cases if case["status"] == _FAILED}
@@ -67,6 +83,8 @@ class CaseEvaluator(SupervisedEvaluator):
             raise FailedCasesError(failures, len(self.cases))
 
     def _iteration(self, engine: Any, batchdata: Any) -> dict:
+        if self.cases is None:
+            return super()._iteration(engine, batchdata)
         name = _name(batchdata, len(self.cases))
         started = time.perf_counter()
         error = None

@@ -26,13 +26,16 @@ class VolumeInferer(Inferer):
 
     Slices lie along the last axis; a slice ``[x, y]`` is what the network sees as (H, W). Three views:
 
-    - ``"whole"``: each slice is resized to ``roi_size`` with the cubic spline (proper border), the probabilities are
-      resized back bilinearly, then the class is chosen. For networks trained on whole slices, the published ones too.
+    - ``"whole"``: each slice is resized to ``roi_size`` (by default with the cubic spline, proper border), the
+      probabilities are resized back bilinearly, then the class is chosen. For networks trained on whole slices, the
+      published ones too.
     - ``"windows"``: slices at a chosen pixel size (``pixdim``), overlapping windows of ``roi_size`` blended with
       Gaussian weights by MONAI, probabilities brought back to the pixels of the volume, then the class. For networks
       trained on windows. Slices smaller than the window are padded with the intensity 0, and cut again.
-    - ``"paper"``: cubic resize, class, nearest sample back: the label maps of the published loop, its border defect
+    - ``"paper"``: resize, class, nearest sample back: the label maps of the published loop, its border defect
       included (specification of the evaluation, sections 7.1 and 8).
+
+    A picture is a volume of one slice.
 
     Memory is flat in the number of slices and classes: beside the volume there is its label map and what one batch of
     slices needs. Probabilities, where asked for, take ``4 * K`` bytes per voxel, and so does the average over three
@@ -54,6 +57,8 @@ class VolumeInferer(Inferer):
         orientations: ``"slices"``, or ``"all"`` to average the probabilities of the slices along all three axes with
             equal weights. Only for ``windows``.
         output: ``"labels"`` or ``"probabilities"``; the latter not for ``paper``, which has none.
+        resize: ``"spline"`` (cubic, corner pixels in place), ``"bilinear"`` (edges in place, no smoothing) or
+            ``"bicubic"`` (edges in place, antialiased), as in training; for ``whole`` and ``paper``.
         sigmoid: the network has one output channel, of which a sigmoid makes the probability of class 1; the label is 1
             where it is at least 0.5. Otherwise there are two or more channels with a softmax.
         device: where slices are resized and the network runs; ``None`` is the device of the network's parameters.
@@ -80,6 +85,7 @@ class VolumeInferer(Inferer):
         pixdim: float | None = None,
         orientations: str = "slices",
         output: str = "labels",
+        resize: str = "spline",
         sigmoid: bool = False,
         device: torch.device | str | None = None,
         accumulate_on: torch.device | str | None = None,
@@ -87,7 +93,7 @@ class VolumeInferer(Inferer):
         super().__init__()
         rows, columns = check_roi_size(roi_size, divisor=1)
         self.roi_size = (rows, columns)
-        check_options(view, slice_batch_size, normalize, overlap, pixdim, orientations, output)
+        check_options(view, slice_batch_size, normalize, overlap, pixdim, orientations, output, resize)
         self.view = view
         self.slice_batch_size = slice_batch_size
         self.normalize = None if normalize is None else (float(normalize[0]), float(normalize[1]))
@@ -95,6 +101,7 @@ class VolumeInferer(Inferer):
         self.pixdim = pixdim
         self.orientations = orientations
         self.output = output
+        self.resize = resize
         self.sigmoid = sigmoid
         self.device = device
         self.accumulate_on = accumulate_on
@@ -205,7 +212,7 @@ class VolumeInferer(Inferer):
         size = (job.volume.shape[rows + 1], job.volume.shape[columns + 1])
         if self.view == "windows":
             return WindowsView(size, (job.spacing[rows], job.spacing[columns]), self.pixdim)
-        return (PaperView if self.view == "paper" else WholeView)(size, self.roi_size)
+        return (PaperView if self.view == "paper" else WholeView)(size, self.roi_size, self.resize)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import torch
 from monai.data import MetaTensor
 from monai.utils import ImageMetaKey
 
+from sa2_monai.inference.slice_views import RESIZES
+
 __all__ = ["check_options", "check_volume", "pixel_spacing", "volume_name"]
 
 VIEWS = ("whole", "windows", "paper")
@@ -26,6 +28,7 @@ def check_options(
     pixdim: float | None,
     orientations: str,
     output: str,
+    resize: str,
 ) -> None:
     """Check the options of :class:`~sa2_monai.inference.VolumeInferer`, one by one and against each other.
 
@@ -36,6 +39,7 @@ def check_options(
         ("view", view, VIEWS),
         ("orientations", orientations, ORIENTATIONS),
         ("output", output, OUTPUTS),
+        ("resize", resize, tuple(RESIZES)),
     ):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(repr(one) for one in known)}, got {value!r}.")

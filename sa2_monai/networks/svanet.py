@@ -292,11 +292,6 @@ class ASPP(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Context of the map ``x``."""
-        if self.training and x.shape[0] < 2:
-            raise ValueError(
-                "SvANet: the batch must be of 2 images at least in training (normalisation of one value per image in "
-                "the pooling branch); for a single image use evaluation mode."
-            )
         maps = [self.point(x)]
         for unit in self.dilated:
             maps.append(unit(x))
@@ -341,7 +336,8 @@ class SvANet(nn.Module):
         - output: logits ``(B, out_channels, H, W)``.
 
     Raises:
-        ValueError: for an argument, a number of channels or a size that the network cannot take.
+        ValueError: for an argument, a number of channels or a size that the network cannot take, and for a training
+            step with a single image.
 
     Example::
 
@@ -437,8 +433,8 @@ class SvANet(nn.Module):
             check_input(x, "SvANet", self.in_channels, self.divisor)
             if self.training and x.shape[0] < 2:
                 raise ValueError(
-                    "SvANet: a training step needs at least 2 images, got 1: the pooling branch normalises one value per "
-                    "channel and image over the batch. Raise batch_size, or leave a last batch of 1 out (drop_last)."
+                    "SvANet: the batch must be of 2 images at least in training (normalisation of one value per image "
+                    "in the pooling branch). Raise batch_size or leave a last batch of 1 out (drop_last)."
                 )
         if x.device.type == "cpu" and not self.training:
             x = x.contiguous(memory_format=torch.channels_last)  # faster forwards, but slower backwards

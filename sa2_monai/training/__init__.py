@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ignite handlers for training: exact resume, selection of the best weights, early stop, a record of each run.
 
-All of them are written inline in the ``handlers`` list of a bundle's YAML. The engine arrives through ``attach``, so
+All handlers are written inline in the ``handlers`` list of a bundle's YAML. The engine arrives through ``attach``, so
 no handler refers to the trainer that lists it. In ``train#handlers``, :class:`LoadWeights` comes before
 :class:`CheckpointHandler` and :class:`EarlyStop` after it; :class:`RunRecord` comes last.
 """
@@ -9,7 +9,17 @@ no handler refers to the trainer that lists it. In ``train#handlers``, :class:`L
 from sa2_monai.training.checkpoint import CheckpointHandler
 from sa2_monai.training.early_stop import EarlyStop
 from sa2_monai.training.epoch_seed import EpochSeed
+from sa2_monai.training.freeze import FreezeEncoder
 from sa2_monai.training.load_weights import LoadWeights
 from sa2_monai.training.run_record import RunRecord
+from sa2_monai.training.two_stage_cosine import TwoStageCosine
 
-__all__ = ["CheckpointHandler", "EarlyStop", "EpochSeed", "LoadWeights", "RunRecord"]
+__all__ = [
+    "CheckpointHandler",
+    "EarlyStop",
+    "EpochSeed",
+    "FreezeEncoder",
+    "LoadWeights",
+    "RunRecord",
+    "TwoStageCosine",
+]

@@ -38,11 +38,15 @@ class MapLabelsd(MapTransform):
             - a mapping of raw value to class index, for instance ``{0: 0, 85: 1, 170: 2}`` (keys may be strings of
               digits, as JSON has them). Several raw values may share a class.
             - ``"nonzero"``: every value but 0 is class 1 (instance numbers, smoothed masks).
+        ignore_value: raw value of pixels without a label, which stays as it is; it is no class, so ``num_classes`` to
+            255. With 255, a mask of two classes that is 0 and 255 has no foreground left unless ``label_values`` says
+            otherwise. ``None``: every pixel has a label.
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
-        ValueError: at once when the table names a class that does not exist; when called, if a label has values that
-            the table does not explain. The message names the file, the values, the table and the cure.
+        ValueError: at once when the table names a class that does not exist, or gives a class to ``ignore_value``; when
+            called, if a label has values that the table does not explain. The message names the file, the values, the
+            table and the cure.
     """
 
     def __init__(
@@ -51,12 +55,25 @@ class MapLabelsd(MapTransform):
         num_classes: int,
         label_values: Mapping[int | str, int] | str | None = None,
         allow_missing_keys: bool = False,
+        ignore_value: int | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if not 2 <= num_classes <= 256:
             raise ValueError(f"num_classes must be 2 to 256 (background included), got {num_classes}.")
+        if ignore_value is not None and not num_classes <= ignore_value <= 255:
+            raise ValueError(
+                f"ignore_value must be no class and fit into 8 bits: {num_classes} to 255, got {ignore_value}."
+            )
         self.num_classes = num_classes
+        self.ignore_value = ignore_value
         self.table: dict[int, int] | None = None if label_values == NONZERO else self._read_table(label_values)
+        if ignore_value is not None and self.table is not None:
+            if isinstance(label_values, Mapping) and ignore_value in self.table:
+                raise ValueError(
+                    f"label_values gives class {self.table[ignore_value]} to {ignore_value}, the ignore_value. Take it "
+                    "out of the table, or set ignore_value to null."
+                )
+            self.table[ignore_value] = ignore_value
 
     def _read_table(self, label_values: Mapping[int | str, int] | str | None) -> dict[int, int]:
         if label_values is None:
@@ -85,10 +102,13 @@ class MapLabelsd(MapTransform):
 
     def _map(self, label: torch.Tensor, name: str) -> torch.Tensor:
         if self.table is None:
-            return (label != 0).to(torch.uint8)
+            indices = (label != 0).to(torch.uint8)
+            if self.ignore_value is not None:
+                indices[label == self.ignore_value] = self.ignore_value
+            return indices
         indices = torch.zeros(label.shape, dtype=torch.uint8, device=label.device)
         unknown: list[float] = []
-        for value in torch.unique(label).tolist():
+        for value in _values(label):
             if value not in self.table:  # 1.0 finds the key 1; 0.5 finds nothing
                 unknown.append(value)
             elif self.table[value]:
@@ -98,14 +118,25 @@ class MapLabelsd(MapTransform):
             raise ValueError(
                 f"label {name} has the values {shown}, which are none of the known ones "
                 f"{self._describe()}. Set label_values to a table of raw value to class index, "
-                f"or to '{NONZERO}' if everything but 0 is foreground; a label saved as JPEG must be made again as PNG."
+                f"or to '{NONZERO}' if everything but 0 is foreground, and ignore_value to the value of pixels without "
+                "a label; a label saved as JPEG must be made again as PNG."
             )
         return indices
 
     def _describe(self) -> str:
         pairs = list((self.table or {}).items())
-        shown = ", ".join(f"{raw} (class {index})" for raw, index in pairs[:8])
+        shown = ", ".join(
+            f"{raw} (ignored)" if raw == self.ignore_value else f"{raw} (class {index})" for raw, index in pairs[:8]
+        )
         return shown + (", ..." if len(pairs) > 8 else "")
+
+
+def _values(label: torch.Tensor) -> list[Any]:
+    """Distinct values, ascending; where they fit into 8 bits, without sorting every pixel of a photograph."""
+    small = label.to(torch.uint8)
+    if torch.equal(small.to(label.dtype), label):
+        return list(torch.bincount(small.flatten(), minlength=256).nonzero().flatten().tolist())
+    return list(torch.unique(label).tolist())
 
 
 class CheckSameSized(MapTransform):

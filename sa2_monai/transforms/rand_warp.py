@@ -14,25 +14,32 @@ from monai.utils import convert_to_dst_type, convert_to_tensor, ensure_tuple_rep
 
 from sa2_monai.transforms.labels import source_name
 
-__all__ = ["RandPiecewiseAffined", "RandShiftd"]
+__all__ = ["RandPiecewiseAffined", "RandRotateFilld", "RandShiftd"]
 
 
 class _RandWarpd(RandomizableTransform, MapTransform):
-    """Sample several pictures at the same moved points; outside is 0. Not invertible: meant for training.
+    """Sample several pictures at the same moved points. Not invertible: meant for training.
 
     Args:
         keys: pictures (C, H, W) of one size.
         prob: probability of a warp.
         mode: ``"bilinear"`` or ``"nearest"``, for each key or for all. Labels need ``"nearest"``.
         allow_missing_keys: do not complain about absent keys.
+        fill: value outside of the picture, for each key or for all.
     """
 
     def __init__(
-        self, keys: KeysCollection, prob: float, mode: str | Sequence[str], allow_missing_keys: bool = False
+        self,
+        keys: KeysCollection,
+        prob: float,
+        mode: str | Sequence[str],
+        allow_missing_keys: bool = False,
+        fill: float | Sequence[float] = 0.0,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, prob)
         self.mode = ensure_tuple_rep(mode, len(self.keys))
+        self.fill = ensure_tuple_rep(fill, len(self.keys))
         unknown = sorted(set(self.mode) - {"bilinear", "nearest"})
         if unknown:
             raise ValueError(f"mode has {unknown[0]!r}, expected 'bilinear' or 'nearest'.")
@@ -56,7 +63,7 @@ class _RandWarpd(RandomizableTransform, MapTransform):
         if not self._do_transform:
             return d
         size: tuple[int, int] | None = None
-        for key, mode in self.key_iterator(d, self.mode):
+        for key, mode, fill in self.key_iterator(d, self.mode, self.fill):
             picture = convert_to_tensor(d[key], track_meta=False)
             if size is None:
                 size = _size(d[key], key)
@@ -65,9 +72,12 @@ class _RandWarpd(RandomizableTransform, MapTransform):
                 grid = grid.flip(1).permute(0, 2, 3, 1)  # torch wants columns first
             elif _size(d[key], key) != size:
                 raise ValueError(f"{key} {source_name(d[key], key)} is {_size(d[key], key)}, expected {size}.")
+            # torch knows 0 outside: the fill is made 0 and put back.
+            above = picture[None].float() - fill
             warped = torch.nn.functional.grid_sample(
-                picture[None].float(), grid.to(picture.device), mode=mode, padding_mode="zeros", align_corners=True
+                above, grid.to(picture.device), mode=mode, padding_mode="zeros", align_corners=True
             )[0]
+            warped += fill
             warped = warped if picture.is_floating_point() else warped.to(picture.dtype)
             d[key] = convert_to_dst_type(warped, dst=d[key], dtype=warped.dtype)[0]
         return d
@@ -149,6 +159,49 @@ class RandShiftd(_RandWarpd):
         steps = [2 * part * length / max(length - 1, 1) for part, length in zip(shift, size, strict=True)]
         corners = np.stack(np.meshgrid([-1.0, 1.0], [-1.0, 1.0], indexing="ij"))
         return corners + np.array(steps)[:, None, None]
+
+
+class RandRotateFilld(_RandWarpd):
+    """Rotate pictures about their centre by a random angle; their size stays.
+
+    MONAI's ``RandRotated`` has 0 outside of the picture, which for a label is a class.
+
+    Args:
+        keys: pictures (C, H, W) of one size.
+        prob: probability of a rotation.
+        degrees: largest angle, either way, in [0, 180].
+        mode: ``"bilinear"`` or ``"nearest"``, for each key or for all.
+        fill: value outside of the picture, for each key or for all; 255 in a label that the loss shall leave out there.
+        allow_missing_keys: do not complain about absent keys.
+
+    Raises:
+        ValueError: arguments out of range; when called, pictures of different sizes.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        prob: float = 1.0,
+        degrees: float = 10.0,
+        mode: str | Sequence[str] = "bilinear",
+        fill: float | Sequence[float] = 0.0,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, prob, mode, allow_missing_keys, fill)
+        if not 0 <= degrees <= 180:
+            raise ValueError(f"degrees is {degrees}, expected an angle from 0 to 180.")
+        self.degrees = degrees
+
+    def draw_points(self, size: tuple[int, int]) -> np.ndarray:
+        """Corners of the picture, rotated."""
+        angle = np.deg2rad(self.R.uniform(-self.degrees, self.degrees))
+        reach = np.maximum(np.array(size) - 1, 1)[:, None, None] / 2  # of the outer pixels' centres, in pixels
+        rows, columns = reach * np.stack(np.meshgrid([-1.0, 1.0], [-1.0, 1.0], indexing="ij"))
+        rotated = [
+            rows * np.cos(angle) - columns * np.sin(angle),
+            rows * np.sin(angle) + columns * np.cos(angle),
+        ]
+        return np.stack(rotated) / reach
 
 
 def _size(picture: Any, key: Hashable) -> tuple[int, int]:

@@ -32,11 +32,13 @@ Some have in addition ``GREY_AS_COLOUR`` (a network for one channel has the tens
 SETTINGS = (
     *("network", "in_channels", "out_channels", "base_channels", "deep_level", "img_size", "class_names"),
     *("view", "roi_size", "intensity", "channel_order", "slice_axis", "intensity_range", "normalize", "pixdim"),
+    *("kind", "resize", "encoder"),
 )
 """What a sidecar and a configuration must agree on: the network, and how it sees an image."""
 
-# Two arithmetics of one view: the published numbers are to be had from any weights that see the whole slice.
-_SAME_VIEW = {"paper": "whole"}
+# Two arithmetics of one view: the published numbers are to be had from any weights that see the whole slice. Archives
+# hold slices of volumes.
+_SAME = {"view": {"paper": "whole"}, "kind": {"archives": "volumes"}}
 
 
 def check_state_dict(network: nn.Module, state_dict: Mapping[str, torch.Tensor], source: str) -> None:
@@ -160,7 +162,8 @@ def check_info(
     wrong = []
     for key in SETTINGS:
         theirs, ours = _comparable(info.get(key)), _comparable(expected.get(key))
-        if key == "view" and _SAME_VIEW.get(theirs, theirs) == _SAME_VIEW.get(ours, ours):
+        same = _SAME.get(key, {})
+        if key in _SAME and same.get(theirs, theirs) == same.get(ours, ours):
             continue
         if theirs is not None and ours is not None and theirs != ours:
             wrong.append((key, theirs, ours))

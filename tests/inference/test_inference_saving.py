@@ -57,6 +57,18 @@ def test_other_axis_order_numpy_and_no_channel(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "a.png"), indices)
 
 
+def test_a_picture_that_was_read_as_a_volume(tmp_path: Path) -> None:
+    """One slice, rows first."""
+    indices, probabilities = RNG.integers(0, 4, (1, 7, 5, 1)), RNG.random((3, 7, 5, 1)).astype(np.float32)
+    data = {"pred": item(indices), "prob": item(probabilities), "case": "a"}
+    CaseSaveImaged("pred", tmp_path, reverse_indexing=False)(data)
+    ProbabilitySaveImaged("prob", tmp_path, reverse_indexing=False)(data)
+    assert np.array_equal(read(tmp_path / "a.png"), indices[0, ..., 0])
+    np.testing.assert_allclose(np.load(tmp_path / "a_prob.npy"), probabilities[..., 0], atol=1e-3)
+    with pytest.raises(ValueError, match="expected a class-index map"):
+        CaseSaveImaged("pred", tmp_path)({"pred": item(RNG.integers(0, 4, (1, 7, 5, 2))), "case": "b"})
+
+
 @pytest.mark.parametrize(
     ("case", "postfix", "file"),
     [

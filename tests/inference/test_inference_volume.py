@@ -113,6 +113,32 @@ def test_whole_is_the_slow_loop(size: tuple[int, int], roi_size: tuple[int, int]
     np.testing.assert_array_equal(labels[0, 0].numpy(), probabilities[0].argmax(dim=0).numpy())
 
 
+@pytest.mark.parametrize(("size", "roi_size"), [((28, 30), (16, 16)), ((9, 14), (24, 20)), ((16, 16), (16, 16))])
+def test_bilinear_keeps_the_edges_of_the_slice(size: tuple[int, int], roi_size: tuple[int, int]) -> None:
+    """There as Pillow does it without smoothing, back the same way; the picture is a volume of one slice."""
+
+    def resized(plane: np.ndarray, to: Sequence[int]) -> np.ndarray:
+        for axis, m in enumerate(to):
+            n = plane.shape[axis]
+            at = ((np.arange(m) + 0.5) * n / m - 0.5).clip(0, n - 1)
+            plane = np.apply_along_axis(lambda line, at=at, n=n: np.interp(at, np.arange(n), line), axis, plane)
+        return plane
+
+    network, volume = make_network(3, 3), make_volume((*size, 1), channels=3)
+    options = {"roi_size": roi_size, "normalize": (0.5, 0.5), "resize": "bilinear"}
+    x = torch.from_numpy(np.stack([resized(c, roi_size) for c in volume[0, ..., 0].double().numpy()]))
+    scores = network((x[None].float() - 0.5) / 0.5).softmax(dim=1)[0].double().numpy()
+    probabilities = VolumeInferer(**options, output="probabilities")(volume, network)
+    expected = np.stack([resized(plane, size) for plane in scores])
+    np.testing.assert_allclose(probabilities[0, ..., 0].numpy(), expected, rtol=0, atol=1e-5)
+    labels = VolumeInferer(**options)(volume, network)
+    np.testing.assert_array_equal(labels[0, 0].numpy(), probabilities[0].argmax(dim=0).numpy())
+
+    paper = VolumeInferer(**options, view="paper")(volume, network)[0, 0, ..., 0].numpy()
+    rows, columns = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(size, roi_size, strict=True))
+    np.testing.assert_array_equal(paper, scores.argmax(axis=0)[np.ix_(rows, columns)])
+
+
 @pytest.mark.parametrize("size", [(40, 33, 5), (10, 40, 5), (16, 16, 5)])
 def test_windows_are_those_of_monai(size: tuple[int, int, int]) -> None:
     network, volume = make_network(), make_volume(size)
@@ -395,6 +421,7 @@ def test_a_pixel_size_needs_an_affine() -> None:
         ({"roi_size": 0}, "illegal window size"),
         ({"view": "slices"}, "view must be one of 'whole', 'windows', 'paper', got 'slices'"),
         ({"output": "logits"}, "output must be one of"),
+        ({"resize": "cubic"}, "resize must be one of 'spline', 'bilinear'"),
         ({"orientations": "axial"}, "orientations must be one of"),
         ({"slice_batch_size": 0}, "slice_batch_size must be"),
         ({"normalize": (0.5, 0)}, "normalize must be"),

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 from training_setup import items, tiny_network
 
-from sa2_monai.training import CheckpointHandler, EarlyStop, EpochSeed, RunRecord
+from sa2_monai.training import CheckpointHandler, EarlyStop, EpochSeed, FreezeEncoder, RunRecord
 from sa2_monai.weights import load_weights
 
 
@@ -38,6 +38,7 @@ def train(folder: Path, max_epochs: int, resume: bool) -> None:
         ValidationHandler(1, evaluator),
         CheckpointHandler(folder, network, optimizer, None, evaluator, resume),
         EarlyStop(evaluator, 20),
+        FreezeEncoder(network, 0.1, "0"),  # the first epoch
         RunRecord(folder, {"seed": 3}),
     ]
     SupervisedTrainer("cpu", max_epochs, loader, network, optimizer, nn.MSELoss(), train_handlers=handlers).run()

@@ -27,7 +27,8 @@ def tail(repository: Path) -> Compose:
     config = ConfigParser.load_config_file(repository / "bundles" / "sa2net" / "configs" / "train.yaml")
     transforms = config["train"]["preprocessing"]["transforms"]
     (start,) = [i for i, transform in enumerate(transforms) if transform["_target_"] == "OneOf"]
-    parser = ConfigParser({"tail": {"_target_": "Compose", "transforms": transforms[start:]}})
+    switches = {name: config[name] for name in ("augment", "kind", "roi_size", "view")}
+    parser = ConfigParser({**switches, "tail": {"_target_": "Compose", "transforms": transforms[start:]}})
     return parser.get_parsed_content("tail")
 
 

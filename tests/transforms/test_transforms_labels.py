@@ -41,6 +41,31 @@ def test_nonzero_takes_instances_and_smoothed_masks() -> None:
     assert mapped(MapLabelsd("label", 2, "nonzero"), [0, 7, 40000, 0.25]) == [0, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("classes", "table", "raw", "expected"),
+    [
+        (2, None, [0, 1, 255], [0, 1, 255]),
+        (5, None, [4, 0, 255, 3], [4, 0, 255, 3]),
+        (3, {0: 0, 85: 1, 170: 2}, [170, 85, 255], [2, 1, 255]),
+        (2, "nonzero", [0, 7, 255, 40000], [0, 1, 255, 1]),
+    ],
+)
+def test_pixels_without_a_label_keep_their_value(classes: int, table, raw: list[float], expected: list[int]) -> None:
+    assert mapped(MapLabelsd("label", classes, table, ignore_value=255), raw) == expected
+
+
+def test_values_to_ignore_must_be_asked_for_and_be_no_class() -> None:
+    with pytest.raises(ValueError, match=r"has the values 255, which .* ignore_value to the value of pixels without"):
+        MapLabelsd("label", 3)({"label": label_of([0, 255])})
+    with pytest.raises(ValueError, match=r"values 7, which are none of the known ones .*255 \(ignored\)"):
+        MapLabelsd("label", 2, ignore_value=255)({"label": label_of([7, 255])})
+    with pytest.raises(ValueError, match="label_values gives class 1 to 255, the ignore_value"):
+        MapLabelsd("label", 2, {0: 0, 255: 1}, ignore_value=255)
+    for value in (2, 256, -1):
+        with pytest.raises(ValueError, match=f"3 to 255, got {value}"):
+            MapLabelsd("label", 3, ignore_value=value)
+
+
 def test_metadata_and_history_stay() -> None:
     data = Flipd("label", spatial_axis=0)({"label": label_of([0, 255])})
     out = MapLabelsd("label", 2)(data)["label"]

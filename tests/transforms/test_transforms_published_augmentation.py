@@ -43,7 +43,7 @@ def published_list(repository: Path, bundle: str) -> tuple[dict[str, Any], Any]:
     return some_of, config["published_noise"]
 
 
-def build(repository: Path, bundle: str, published_noise: bool | None = None, augment: bool = True) -> Compose:
+def build(repository: Path, bundle: str, published_noise: bool | None = None, augment: bool | str = True) -> Compose:
     some_of, switch = published_list(repository, bundle)
     parser = ConfigParser(
         {
@@ -334,7 +334,8 @@ def test_own_warps_refuse(make: Any, message: str) -> None:
 
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_it_can_be_switched_off(repository: Path, bundle: str) -> None:
-    assert build(repository, bundle, augment=False).transforms == ()
+    for augment in (False, "flip"):
+        assert build(repository, bundle, augment=augment).transforms == ()
 
 
 def test_same_seed_same_slices_in_workers(repository: Path) -> None:

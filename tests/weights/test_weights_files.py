@@ -108,15 +108,28 @@ def test_weights_without_sidecar_are_loaded(saved: tuple[nn.Module, Path]) -> No
         ("base_channels", 64, "base_channels is 8, the configuration says 64"),
         ("deep_level", "lka", "deep_level is 'dual', the configuration says 'lka'"),
         ("img_size", 224, "img_size is 512, the configuration says 224"),
+        ("kind", "pictures", "kind is 'volumes', the configuration says 'pictures'"),
+        ("resize", "bilinear", "resize is 'spline', the configuration says 'bilinear'"),
     ],
 )
 def test_settings_that_contradict_the_sidecar(
     key: str, value: object, text: str, saved: tuple[nn.Module, Path]
 ) -> None:
     network, path = saved
-    save_weights(network.state_dict(), path, {**INFO, **SEEN, "deep_level": "dual", "img_size": 512})
+    more = {"deep_level": "dual", "img_size": 512, "kind": "volumes", "resize": "spline"}
+    save_weights(network.state_dict(), path, {**INFO, **SEEN, **more})
     with pytest.raises(ValueError, match=f"model.pt was trained with other settings: {text}"):
         load_weights(network, path, {**INFO, **SEEN, key: value})
+
+
+def test_settings_that_are_not_stated_or_mean_the_same(saved: tuple[nn.Module, Path]) -> None:
+    """Files of earlier versions have no kind; archives hold slices of volumes."""
+    network, path = saved
+    load_weights(network, path, {**INFO, **SEEN, "kind": "pictures", "resize": "spline"})
+    save_weights(network.state_dict(), path, {**INFO, **SEEN, "kind": "archives"})
+    load_weights(network, path, {**INFO, **SEEN, "kind": "volumes"})
+    with pytest.raises(ValueError, match="kind is 'archives', the configuration says 'pictures'"):
+        load_weights(network, path, {**INFO, **SEEN, "kind": "pictures"})
 
 
 def test_all_contradictions_come_in_one_message(saved: tuple[nn.Module, Path]) -> None:
