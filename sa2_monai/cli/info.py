@@ -124,7 +124,7 @@ NETWORKS = (
         checkpoints="SvANet trained by its authors' code with ResNet-50 and the options of its published command "
         "(.pth, bare tensors)",
         encoder_weights="torchvision's ResNet-50, IMAGENET1K_V2 (resnet50-11ad3fa6.pth)",
-        bundle=None,
+        bundle="bundles/svanet",
     ),
 )
 

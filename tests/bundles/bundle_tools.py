@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +13,15 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 
 ROOT = Path(__file__).resolve().parents[2] / "bundles"
 BUNDLES = sorted(folder.name for folder in ROOT.iterdir() if (folder / "configs" / "train.yaml").is_file())
-# Bundles that see pictures, and those that see volumes as stacks of slices.
-VOLUME_BUNDLES = [b for b in BUNDLES if "slice_axis:" in (ROOT / b / "configs" / "train.yaml").read_text("utf-8")]
-PICTURE_BUNDLES = [bundle for bundle in BUNDLES if bundle not in VOLUME_BUNDLES]
+# By the kind of files that a bundle takes without an overlay; with one, every bundle takes the others, too.
+DEFAULT_KIND = {
+    b: re.search(r"^kind: (\w+)", (ROOT / b / "configs" / "train.yaml").read_text("utf-8"), re.M) for b in BUNDLES
+}
+VOLUME_BUNDLES = [bundle for bundle, kind in DEFAULT_KIND.items() if kind and kind[1] == "volumes"]
+# Those that treat a picture as a volume of one slice.
+SLICE_BUNDLES = [
+    b for b in BUNDLES if "SlidingWindowInferer" not in (ROOT / b / "configs" / "train.yaml").read_text("utf-8")
+]
 
 # Overlays that are no data sets. EDITORS may reach into train# and validate#, and never follow inference.yaml.
 EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train", "disk_cache")
@@ -36,6 +43,7 @@ WIDTH: dict[str, dict[str, Any]] = {
         "encoder_depths": [1, 1, 1, 1],
         "channel_attention_heads": 2,
     },
+    "svanet": {"base_channels": 4, "encoder": "resnet14"},
 }
 
 

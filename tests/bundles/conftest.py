@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bundle_tools import PICTURE_BUNDLES, run
+from bundle_tools import BUNDLES, SLICE_BUNDLES, run
 from monai.utils import set_determinism
 
 from sa2_monai.data import make_sample
@@ -22,9 +22,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", params=PICTURE_BUNDLES)
+@pytest.fixture(scope="session", params=[bundle for bundle in BUNDLES if bundle not in SLICE_BUNDLES])
 def bundle(request: pytest.FixtureRequest) -> str:
-    """Name of a bundle for pictures; every test that asks for it runs for all of them."""
+    """Name of a bundle with a chain of its own for pictures; every test that asks for it runs for all of them."""
     return request.param
 
 

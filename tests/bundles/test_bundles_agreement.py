@@ -7,20 +7,22 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
 from bundle_tools import (
     BUNDLES,
-    PICTURE_BUNDLES,
     ROOT,
+    SLICE_BUNDLES,
     VOLUME_BUNDLES,
     WIDTH,
     Merge,
+    components,
     configs,
     datasets,
     metadata,
@@ -32,12 +34,10 @@ from PIL import Image
 
 import sa2_monai
 from sa2_monai.networks import create_network
+from sa2_monai.transforms import RandSliced
 
 WITH_DATASETS = [(bundle, dataset) for bundle in BUNDLES for dataset in (None, *datasets(bundle))]
 EVERY_BUNDLE = pytest.mark.parametrize("bundle", BUNDLES)
-EVERY_PICTURE_DATASET = pytest.mark.parametrize(
-    ("bundle", "dataset"), [pair for pair in WITH_DATASETS if pair[0] in PICTURE_BUNDLES]
-)
 EVERY_DATASET = pytest.mark.parametrize(("bundle", "dataset"), WITH_DATASETS)
 SCHEMA = Path(os.environ.get("SA2_SCHEMA", ROOT.parents[1] / "shared" / "schema")) / "meta_schema_20240725.json"
 # What is not shared: where things lie, and how much work is done at a time.
@@ -69,71 +69,62 @@ def test_weights_carry_what_inference_needs(bundle: str) -> None:
     assert used - {"dropout"} <= set(train["model_info"])
 
 
-def image_part(transforms: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The transforms of ``image`` alone, as text."""
-    part = []
-    for transform in transforms:
-        keys = transform["keys"] if isinstance(transform["keys"], list) else [transform["keys"]]
-        if "image" in keys and not transform["_target_"].endswith("CheckSameSized"):
-            part.append({**transform, "keys": "image"})
-    return part
-
-
+@pytest.mark.parametrize("kind", ["pictures", "volumes"])
 @EVERY_BUNDLE
-def test_validation_and_inference_prepare_an_image_alike(bundle: str) -> None:
-    train, inference = load(bundle, "train", None), load(bundle, "inference", None)
-    ours = image_part(train["validate"]["preprocessing"]["transforms"])
-    theirs = image_part(inference["preprocessing"]["transforms"])
-    if bundle in VOLUME_BUNDLES:  # training and validation can read the slices of the literature as well
-        ours[0]["reader"] = train[ours[0]["reader"].split()[-1].lstrip("@")]
-        for transform in ours:
-            disabled = transform.pop("_disabled_", None)
-            if isinstance(disabled, str) and disabled != "@is_slices":
-                transform["_disabled_"] = disabled.replace("@is_slices or ", "")
-    assert ours == theirs
-    assert len(ours) >= 4
+def test_validation_and_inference_use_one_inferer(bundle: str, kind: str) -> None:
+    ours, theirs = (
+        vars(resolved({**load(bundle, base, None), "kind": kind, "batch_size": 4}, name)[0])
+        for base, name in (("train", "validate#inferer"), ("inference", "inferer"))
+    )
+    assert {k: v for k, v in ours.items() if k not in ONLY_INFERENCE} == {
+        k: v for k, v in theirs.items() if k not in ONLY_INFERENCE
+    }
+    assert len(ours) > 5
 
 
-@EVERY_BUNDLE
-def test_validation_and_inference_use_one_inferer(bundle: str) -> None:
-    train, inference = load(bundle, "train", None), load(bundle, "inference", None)
-    theirs = {key: value for key, value in inference["inferer"].items() if key not in ONLY_INFERENCE}
-    assert train["validate"]["inferer"] == theirs
-
-
-def activation(postprocessing: Mapping[str, Any], invert: bool) -> list[dict[str, Any]]:
+def activation(config: Mapping[str, Any], where: str, invert: bool) -> list[dict[str, Any]]:
+    """What turns the logits of a picture into classes."""
+    (chain,) = resolved({**config, "kind": "pictures"}, where)
     wanted = ("Activationsd", "AsDiscreted", *(["Invertd"] if invert else []))
-    chain = [dict(transform) for transform in postprocessing["transforms"] if transform["_target_"] in wanted]
-    for transform in chain:
-        transform.pop("transform", None)  # the name of the preprocessing differs
-    return chain
+    steps = [transform for transform in chain.transforms if type(transform).__name__ in wanted]
+    plain = (tuple, list, str, bool)  # no objects: these are of each transform or each preprocessing
+    return [
+        {"_target_": type(step).__name__, **{k: v for k, v in vars(step).items() if isinstance(v, plain)}}
+        for step in steps
+    ]
 
 
-@pytest.mark.parametrize("bundle", PICTURE_BUNDLES)
+@pytest.mark.parametrize("bundle", [bundle for bundle in BUNDLES if bundle not in SLICE_BUNDLES])
 def test_one_way_from_logits_to_classes(bundle: str) -> None:
     train, inference = load(bundle, "train", None), load(bundle, "inference", None)
     evaluate = load(bundle, "train", None, "evaluate")
     paper = load(bundle, "train", None, "paper", "evaluate", "evaluate_paper")
-    wanted = activation(inference["postprocessing"], invert=True)
+    wanted = activation(inference, "postprocessing", invert=True)
     assert [t["_target_"] for t in wanted] == ["Activationsd", "Invertd", "AsDiscreted"]
-    assert activation(train["validate"]["postprocessing"], invert=True) == wanted
-    assert activation(evaluate["validate"]["postprocessing"], invert=True) == wanted
+    assert activation(train, "validate#postprocessing", invert=True) == wanted
+    assert activation(evaluate, "validate#postprocessing", invert=True) == wanted
     # The published protocol compares at the network's own grid: nothing is brought back.
-    assert activation(paper["validate"]["postprocessing"], True) == activation(inference["postprocessing"], False)
+    assert activation(paper, "validate#postprocessing", True) == activation(inference, "postprocessing", False)
 
 
-@pytest.mark.parametrize("bundle", VOLUME_BUNDLES)
+@pytest.mark.parametrize("bundle", SLICE_BUNDLES)
 def test_one_way_from_label_maps_to_files(bundle: str) -> None:
     """The inferer gives class numbers; they are turned back, cleaned and written."""
     inference, evaluate = load(bundle, "inference", None), load(bundle, "train", None, "evaluate")
     chains = [evaluate["validate"]["postprocessing"], inference["postprocessing"]]
-    ours, theirs = ([dict(t) for t in chain["transforms"] if "_disabled_" not in t] for chain in chains)
+    words = ("Invertd", "CleanLabelsd", "SaveImaged")
+    ours, theirs = (
+        [dict(t) for t in chain["transforms"] if t["_target_"].endswith(words) and "Probability" not in t["_target_"]]
+        for chain in chains
+    )
     for chain in (ours, theirs):
         assert chain[0]["_target_"] == "Invertd"
         assert chain[0]["nearest_interp"] is True
         chain[0].pop("transform")  # the name of the preprocessing differs
-    assert ours[:2] == theirs[:2]
-    assert {key: value for key, value in theirs[2].items() if key in ours[2]} == ours[2]
+        chain[0].pop("_disabled_")  # inference has no archives
+    assert len(ours) == 4
+    for one, other in zip(ours, theirs, strict=True):
+        assert {key: value for key, value in other.items() if key in one} == one
     # The published protocol counts on the volume's own grid, too.
     assert load(bundle, "train", None, "paper", "evaluate", "evaluate_paper")["validate"] == evaluate["validate"]
 
@@ -146,28 +137,79 @@ def test_monai_label_gets_what_it_expects(bundle: str) -> None:
     assert inference["bundle_root"] == "."
 
 
-@EVERY_PICTURE_DATASET
-def test_training_sees_what_inference_sees(bundle: str, dataset: str | None, tmp_path: Path) -> None:
-    """On a real file, without the random transforms; patches are cut from an image of the same values."""
+def ways_of_seeing() -> Iterator[tuple[str, str | None]]:
+    """Of each bundle the first data set for each way of reading and seeing an image; inference reads no archives."""
+    found = set()
+    for bundle, dataset in WITH_DATASETS:
+        config = load(bundle, "inference", dataset)
+        way = tuple(
+            str(config.get(name)) for name in ("kind", "intensity", "view", "resize", "slice_axis", "in_channels")
+        )
+        if (bundle, way) not in found and config.get("kind") != "archives":
+            found.add((bundle, way))
+            yield bundle, dataset
+
+
+def write_case(kind: str, channels: int, folder: Path) -> dict[str, str]:
+    """Image and label of 64 x 96 pixels, a volume of two slices whose axes are not in the canonical order."""
     rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 200, (80, 70, 3), dtype=np.uint8)).save(tmp_path / "image.png")
-    Image.fromarray(rng.integers(0, 2, (80, 70), dtype=np.uint8)).save(tmp_path / "label.png")
-    case = {"image": str(tmp_path / "image.png"), "label": str(tmp_path / "label.png"), "case": "image"}
-    small = {"roi_size": [32, 48]}
-    train = {**load(bundle, "train", dataset), **small}
-    inference = {**load(bundle, "inference", dataset), **small}
-    (expected,) = (chain(case)["image"] for chain in resolved(inference, "preprocessing"))
+    case = {"image": str(folder / "image"), "label": str(folder / "label"), "case": "image"}
+    if kind == "pictures":
+        image = rng.integers(0, 200, (64, 96, channels), dtype=np.uint8)
+        image, label = image[:, :, 0] if channels == 1 else image, rng.integers(0, 2, (64, 96), dtype=np.uint8)
+        names = (
+            [str(folder / f"image_{k:04d}.png") for k in range(channels)] if channels > 3 else [case["image"] + ".png"]
+        )
+        for k, name in enumerate(names):
+            Image.fromarray(image[:, :, k] if channels > 3 else image).save(name)
+        Image.fromarray(label).save(case["label"] + ".png")
+        return {**case, "image": names if channels > 3 else names[0], "label": case["label"] + ".png"}
+    affine = np.diag([-1.5, 1.2, 3.0, 1.0])
+    for key, high in (("image", 300), ("label", 2)):
+        volume = rng.integers(0, high, (64, 96, 2)).astype(np.int16)
+        nib.save(nib.Nifti1Image(volume, affine), case[key] + ".nii.gz")
+    return {**case, "image": case["image"] + ".nii.gz", "label": case["label"] + ".nii.gz"}
+
+
+@pytest.mark.parametrize(("bundle", "dataset"), list(ways_of_seeing()))
+def test_training_sees_what_inference_sees(bundle: str, dataset: str | None, tmp_path: Path) -> None:
+    """What reaches the network, from a real file, without the random transforms of training."""
+    train, inference = load(bundle, "train", dataset), load(bundle, "inference", dataset)
+    kind, view, channels = resolved(inference, "kind", "view", "in_channels")
+    small = {**WIDTH[bundle], "roi_size": [32, 64] if view == "whole" else [64, 96], "label_values": "nonzero"}
+    # augment: the random size of SvANet takes the place of the resize
+    small.update(class_names=["background", "foreground"], device="cpu", num_workers=0, augment=False)
+    train, inference = ({**c, **{k: v for k, v in small.items() if k in c}} for c in (train, inference))
+    case = write_case(kind, channels, tmp_path)
+    expected, inferer, outputs = (
+        *resolved(inference, "preprocessing", "inferer"),
+        resolved(inference, "out_channels")[0],
+    )
+    image = expected(case)["image"]
     training, validation = resolved(train, "train#preprocessing", "validate#preprocessing")
-    fixed = Compose([t for t in training.transforms if not isinstance(t, (Randomizable, OneOf, SpatialPadd))])
-    view = train["view"]
-    # An image larger than the patch is not padded, so what is left is the whole image.
-    assert tuple(expected.shape[1:]) == ((32, 48) if view == "whole" else (80, 70))
-    for chain in (fixed, validation):
-        image = chain(case)["image"]
-        assert image.dtype == torch.float32
-        assert torch.equal(torch.as_tensor(image), torch.as_tensor(expected))
-    assert float(expected.min()) >= 0
-    assert float(expected.max()) <= 1
+    assert torch.equal(torch.as_tensor(validation(case)["image"]), torch.as_tensor(image))
+    assert image.dtype == torch.float32
+    seen: list[torch.Tensor] = []
+
+    def network(x: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.as_tensor(x))
+        return torch.zeros(len(x), outputs, *x.shape[2:])
+
+    inferer(image[None], network)
+    slices = torch.cat(seen)
+    assert tuple(slices.shape[1:]) == (channels, *small["roi_size"])
+
+    random = (Randomizable, OneOf, SpatialPadd)  # with nothing to pad
+    draw = next((i for i, t in enumerate(training.transforms) if isinstance(t, RandSliced)), len(training.transforms))
+    before, after = (
+        Compose([t for t in part if not isinstance(t, random)])
+        for part in (training.transforms[:draw], training.transforms[draw:])
+    )
+    item = before(case)
+    for k, wanted in enumerate(slices):
+        cut = {key: item[key][..., k] if kind == "volumes" else item[key] for key in ("image", "label")}
+        torch.testing.assert_close(torch.as_tensor(after(cut)["image"]), wanted, atol=1e-6, rtol=0)
+    assert len(slices) == (2 if kind == "volumes" else 1)
 
 
 @EVERY_DATASET
@@ -200,7 +242,9 @@ def test_spatial_shape_is_legal_for_the_network(bundle: str) -> None:
         rows, columns = (eval(str(side), {"__builtins__": {}}, {"n": n}) for side in shape)
         with torch.no_grad():
             assert network(torch.zeros(1, 3, rows, columns)).shape == (1, 1, rows, columns)
-    (divisor,) = resolved(load(bundle, "inference", None), "inferer#roi_size#divisor")
+    inference = load(bundle, "inference", None)
+    checks = [where for where, c in components(inference) if c["_target_"].endswith("check_roi_size")]
+    (divisor,) = set(resolved(inference, *(f"{where}::divisor" for where in checks)))
     assert shape[0] == f"{divisor}*n"
 
 

@@ -257,11 +257,9 @@ def test_grey_pictures(bundle: str, tmp_path: Path) -> None:
 def test_switches_reach_where_they_belong(bundle: str) -> None:
     merged: dict[str, Any] = ConfigParser.load_config_files(config_files(bundle, "inference", "sample"))
     merged.update(class_names=["background", "a", "b", "c"], in_channels=1, roi_size=[64, 32], batch_size=3)
-    network, roi, batch, info = resolved(
-        merged, "network_def", "inferer#roi_size", "inferer#sw_batch_size", "model_info"
-    )
+    network, inferer, info = resolved(merged, "network_def", "inferer", "model_info")
     with torch.no_grad():
         assert network.eval()(torch.zeros(1, 1, 64, 32)).shape == (1, 4, 64, 32)
-    assert tuple(roi) == (64, 32)
-    assert batch == 3
+    assert tuple(inferer.roi_size) == (64, 32)
+    assert inferer.sw_batch_size == 3
     assert (info["in_channels"], info["out_channels"], info["roi_size"]) == (1, 4, [64, 32])

@@ -124,7 +124,7 @@ def test_training_and_inference(bundle: str, volumes: Path, trained_volumes: Tra
 @FIRST
 def test_resume_equals_an_uninterrupted_training(bundle: str, volumes: Path, tmp_path: Path) -> None:
     # The rate falls with each iteration of all epochs: with another number of them the first epoch would be another.
-    common = {"dataset_dir": str(volumes), "slices_per_volume": 2, "val_interval": 1, "lr_scheduler#power": 0.0}
+    common = {"dataset_dir": str(volumes), "slices_per_volume": 2, "val_interval": 1, "schedules#poly#power": 0.0}
     run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "straight"), max_epochs=2, **common)
     run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "resumed"), max_epochs=1, **common)
     first = weights(tmp_path / "resumed" / "models" / "last.pt")["model"]
