@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,12 @@ def sample_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "nuclei"
     make_sample(folder, seed=0, num_training=8, num_validation=4, num_test=4, size=(128, 128))
     return folder
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """No measurement of coverage: exporters run much of PyTorch's own Python and would take twice the time."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(tracer)

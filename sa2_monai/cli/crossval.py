@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sa2_monai.cli.common import find_bundle
+from sa2_monai.cli.common import find_bundle, read_override
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run", "summarize", "table"]
@@ -208,18 +208,10 @@ def _find_overlay(configs: Path, name: str) -> str:
 
 
 def _read_override(text: str) -> tuple[str, Any]:
-    import yaml
-
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UsageError(f"expected ID=VALUE, got {text!r}")
+    name, value = read_override(text)
     if name in OWN:
         raise UsageError(f"{name} is set by the command itself; see --help for its options")
-    try:
-        # MONAI's references and expressions are no YAML unless quoted.
-        return name, value if value[:1] in ("@", "$", "%") else yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{text}: the value is no YAML") from error
+    return name, value
 
 
 def _files(setup: Setup, step: str) -> list[str]:

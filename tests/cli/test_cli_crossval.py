@@ -144,7 +144,7 @@ def test_resume_skips_what_is_finished(
 
     # A model that is not the one that was scored is trained on and scored again, and so is the ensemble.
     (out / "models" / "fold0" / "model.pt").unlink()
-    (out / "models" / "fold0" / "last.pt").unlink()
+    (out / "models" / "fold0" / "last_state.pt").unlink()
     assert crossval(sample, out, *arguments, "--resume") == 0
     assert [values.get("fold") for _, values in runs.steps] == [0, 0, None]
     capsys.readouterr()

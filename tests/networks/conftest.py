@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-
 import pytest
 
 TABLES = {"shape_case": "SHAPE_CASES", "illegal_case": "ILLEGAL_CASES", "size_case": "ILLEGAL_INPUTS"}
@@ -24,12 +21,3 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def one_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Matrix products by PyTorch's own choice, as in exported programs, so that both round alike."""
     monkeypatch.setattr("sa2_monai.networks.blocks.linear._ONEDNN", False)
-
-
-@pytest.fixture
-def untraced() -> Iterator[None]:
-    """No measurement of coverage: exporters run much of PyTorch's own Python and would take twice the time."""
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    yield
-    sys.settrace(tracer)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays as files and label maps as arrays: predictions of arrays take the way of files, and give the same result."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["read_prediction", "write_array"]
+
+_INTEGERS = {"i": ("int16", "int32"), "u": ("uint8", "uint16")}
+
+
+def write_array(array: Any, stem: Path, volume: bool, affine: Any = None) -> Path:
+    """Write an image as a file that the bundles read.
+
+    Args:
+        array: NumPy array or tensor. Picture: (H, W) or (H, W, C), 8 or 16 bit, boolean, or floating point in [0, 1].
+            Volume: (X, Y, Z), or (X, Y, Z, C).
+        stem: path of the file without its suffix.
+        volume: whether it is a volume.
+        affine: of a volume, voxels to mm, (4, 4); 1 mm along the axes of the array when ``None``.
+
+    Returns:
+        The file: ``.npy`` or ``.nii.gz``.
+
+    Raises:
+        ValueError: for an array of another shape or type, or an affine that is none.
+    """
+    values = np.asarray(array.detach().cpu() if hasattr(array, "detach") else array)
+    wanted = "(X, Y, Z) or (X, Y, Z, C)" if volume else "(H, W) or (H, W, C)"
+    if values.ndim not in ((3, 4) if volume else (2, 3)) or 0 in values.shape or values.dtype.kind not in "biuf":
+        what = "volume" if volume else "picture"
+        raise ValueError(f"the {what} is an array {values.shape} of {values.dtype}; expected numbers {wanted}")
+    if not volume:
+        path = stem.with_name(stem.name + ".npy")
+        np.save(path, values)
+        return path
+    import nibabel as nib
+
+    matrix = np.eye(4) if affine is None else np.asarray(affine, dtype=np.float64)
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
+        raise ValueError(f"affine is {affine!r}; expected an invertible matrix (4, 4) from voxels to mm")
+    path = stem.with_name(stem.name + ".nii.gz")
+    nib.save(nib.Nifti1Image(_narrow(values), matrix), path)
+    return path
+
+
+def read_prediction(path: str | os.PathLike[str]) -> np.ndarray:
+    """Label map of a file that a bundle wrote.
+
+    Args:
+        path: ``.png`` of a picture, else the file of a volume.
+
+    Returns:
+        (H, W) or (X, Y, Z), whole numbers, on the grid of the image.
+    """
+    if str(path).endswith(".png"):
+        from sa2_monai.data import read_label
+
+        return read_label(path)
+    import nibabel as nib
+
+    return np.asarray(nib.load(path).dataobj)  # type: ignore[attr-defined]
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """The smallest type of NIfTI that holds the values exactly; floating point becomes single precision."""
+    kind = values.dtype.kind
+    if kind == "b":
+        return values.astype(np.uint8)
+    if kind == "f":
+        return values.astype(np.float32)
+    low, high = int(values.min()), int(values.max())
+    for name in _INTEGERS[kind]:
+        limits = np.iinfo(np.dtype(name))
+        if limits.min <= low and high <= limits.max:
+            return values.astype(name)
+    return values.astype(np.float32)

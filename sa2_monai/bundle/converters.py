@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The formats of export: how a module becomes a file, and how that file is run again."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from sa2_monai.weights import atomic_write
+
+__all__ = ["CONVERTERS", "Converter", "Job"]
+
+Run = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What shall be exported.
+
+    Attributes:
+        module: in evaluation mode, in its final precision.
+        example: an input (1, C, H, W) of that precision.
+        divisor: of height and width.
+        dynamic: batch, height and width may change.
+        extra: texts by file name that the file carries.
+    """
+
+    module: nn.Module
+    example: torch.Tensor
+    divisor: int
+    dynamic: bool
+    extra: dict[str, str]
+
+
+class Converter(NamedTuple):
+    """One format.
+
+    Attributes:
+        suffix: of the files.
+        check: raises when something is missing on this machine.
+        convert: writes the file and returns a function that runs it.
+    """
+
+    suffix: str
+    check: Callable[[], None]
+    convert: Callable[[Job, Path], Run]
+
+
+def _to_torchscript(job: Job, path: Path) -> Run:
+    """By scripting, with the extra files that ``monai.bundle ckpt_export`` writes."""
+    from monai.data import save_net_with_metadata
+
+    extra = {name: text.encode() for name, text in job.extra.items() if name != "metadata.json"}
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*is deprecated")
+        scripted = torch.jit.script(job.module)
+        save_net_with_metadata(
+            scripted,
+            buffer,
+            include_config_vals=False,
+            meta_values=json.loads(job.extra["metadata.json"]),
+            more_extra_files=extra,
+        )
+        atomic_write(path, lambda file: file.write(buffer.getbuffer()))
+        loaded = torch.jit.load(str(path), map_location="cpu")
+    return _without_gradients(loaded)
+
+
+def _to_torch_export(job: Job, path: Path) -> Run:
+    program = _program(job)
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files=dict(job.extra))
+    atomic_write(path, lambda file: file.write(buffer.getbuffer()))
+    return _without_gradients(torch.export.load(str(path)).module())
+
+
+def _to_onnx(job: Job, path: Path) -> Run:
+    import onnx
+    import onnxruntime  # type: ignore[import-untyped]
+
+    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter's own internals
+        temporary = os.path.join(folder, "model.onnx")
+        torch.onnx.export(
+            _program(job),
+            (job.example,),
+            temporary,
+            input_names=["image"],
+            output_names=["pred"],
+            dynamo=True,
+            verbose=False,
+            external_data=False,
+        )
+        model = onnx.load(temporary)
+    for name, text in job.extra.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = name, text
+    atomic_write(path, lambda file: file.write(model.SerializeToString(deterministic=True)))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda image: torch.from_numpy(session.run(None, {name: image.numpy()})[0])
+
+
+def _to_tensorrt(job: Job, path: Path) -> Run:
+    import torch_tensorrt  # type: ignore[import-not-found]
+
+    precision = {torch.float16} if job.example.dtype == torch.float16 else {torch.float32}
+    example = job.example.cuda()
+    on_device = Job(job.module.cuda(), example, job.divisor, job.dynamic, job.extra)
+    compiled = torch_tensorrt.dynamo.compile(_program(on_device), inputs=[example], enabled_precisions=precision)
+    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
+        temporary = Path(folder) / "model.ep"
+        torch_tensorrt.save(compiled, str(temporary), inputs=[example])
+        atomic_write(path, lambda file: file.write(temporary.read_bytes()))
+    loaded = torch_tensorrt.load(str(path)).module()
+    return _without_gradients(lambda image: loaded(image.cuda()).cpu())
+
+
+def _program(job: Job) -> Any:
+    """The graph of the module, of free size where asked for."""
+    if not job.dynamic:
+        return torch.export.export(job.module, (job.example,))
+    height, width = (torch.export.Dim(side, min=1, max=1024) for side in ("height", "width"))
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    # A batch of one, or sides that are equal or one unit long, would be taken for constants.
+    rows, columns = (max(side, 2 * job.divisor) for side in job.example.shape[2:])
+    columns += job.divisor * (rows == columns)
+    example = nn.functional.interpolate(job.example.float(), size=(rows, columns)).to(job.example.dtype)
+    shapes = ({0: batch, 2: job.divisor * height, 3: job.divisor * width},)
+    return torch.export.export(job.module, (example.repeat(2, 1, 1, 1),), dynamic_shapes=shapes)
+
+
+def _without_gradients(run: Callable[[torch.Tensor], torch.Tensor]) -> Run:
+    def call(image: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return run(image)
+
+    return call
+
+
+def _nothing() -> None:
+    pass
+
+
+def _check_onnx() -> None:
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f"export to ONNX needs {', '.join(missing)}: pip install 'sa2_monai[onnx]'")
+
+
+def _check_tensorrt() -> None:
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            "export to TensorRT needs a CUDA device on this machine: engines are built for the GPU that they run on. "
+            "Export to onnx or torch-export here, and build the engine there."
+        )
+    if importlib.util.find_spec("torch_tensorrt") is None:
+        raise ImportError("export to TensorRT needs the package torch_tensorrt, of the version of torch.")
+
+
+CONVERTERS = {
+    "torchscript": Converter(".ts", _nothing, _to_torchscript),
+    "onnx": Converter(".onnx", _check_onnx, _to_onnx),
+    "torch-export": Converter(".pt2", _nothing, _to_torch_export),
+    "tensorrt": Converter(".ep", _check_tensorrt, _to_tensorrt),
+}

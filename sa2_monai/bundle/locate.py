@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a bundle is, and its configuration files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sa2_monai.bundle.unzip import extract_bundle
+
+__all__ = ["bundle_of_weights", "config_file", "dataset_overlays", "find_bundle", "find_config", "load", "load_one"]
+__all__ += ["dataset_overlay", "open_bundle"]
+
+#: JSON first, as MONAI Label does.
+SUFFIXES = (".json", ".yaml", ".yml")
+_CHECKOUT = Path(__file__).resolve().parents[2] / "bundles"
+
+
+def find_bundle(path_or_name: str | os.PathLike[str]) -> Path:
+    """The bundle that a path or a name means.
+
+    Args:
+        path_or_name: folder of a bundle; its zip file; or a name, which means ``bundles/<name>`` of the checkout.
+
+    Returns:
+        The folder or the zip file, absolute.
+
+    Raises:
+        FileNotFoundError: when there is neither.
+        ValueError: for a folder or file that is no bundle.
+    """
+    path, name = Path(path_or_name), str(path_or_name)
+    if path.is_dir() and config_file(path, "inference"):
+        return path.resolve()
+    if path.is_file():
+        if path.suffix.lower() != ".zip":
+            raise ValueError(f"{path} is neither the folder nor the zip file of a bundle.")
+        return path.resolve()
+    if name == path.name and config_file(_CHECKOUT / name, "inference"):
+        return _CHECKOUT / name
+    if path.is_dir():
+        raise ValueError(
+            f"{path} is not a bundle: it has no configs/inference.json or .yaml. Give the bundle's folder."
+        )
+    known = sorted(folder.name for folder in _CHECKOUT.glob("*") if config_file(folder, "inference"))
+    names = f"; names of this checkout: {', '.join(known)}" if known else ""
+    raise FileNotFoundError(f"{path_or_name}: no such bundle. Give the folder or the zip file of a bundle{names}.")
+
+
+@contextlib.contextmanager
+def open_bundle(path_or_name: str | os.PathLike[str]) -> Iterator[Path]:
+    """Folder of a bundle for the time of a ``with`` block; a zip file is extracted to a temporary one.
+
+    Args:
+        path_or_name: see :func:`find_bundle`.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`find_bundle` and :func:`~sa2_monai.bundle.extract_bundle`.
+    """
+    found = find_bundle(path_or_name)
+    if found.is_dir():
+        yield found
+        return
+    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
+        yield extract_bundle(found, Path(folder) / "bundle")
+
+
+def bundle_of_weights(weights: str | os.PathLike[str]) -> Path:
+    """The bundle that weights belong to: the one they lie in, else that of their network in the checkout.
+
+    Args:
+        weights: weight file.
+
+    Raises:
+        ValueError: when neither is known.
+    """
+    from sa2_monai.weights import read_info
+
+    folder = Path(weights).resolve().parent
+    if folder.name == "models" and config_file(folder.parent, "inference"):
+        return folder.parent
+    network = str(read_info(weights).get("network"))
+    if config_file(_CHECKOUT / network, "inference"):
+        return _CHECKOUT / network
+    raise ValueError(f"{weights} does not say which bundle it belongs to. Give the bundle with --bundle.")
+
+
+def config_file(folder: str | os.PathLike[str], stem: str) -> Path | None:
+    """``configs/<stem>`` of a bundle with the suffix that it has; ``None`` when it is not there.
+
+    Args:
+        folder: folder of the bundle.
+        stem: name without suffix, e.g. ``"inference"``.
+    """
+    files = (Path(folder) / "configs" / f"{stem}{suffix}" for suffix in SUFFIXES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def find_config(folder: str | os.PathLike[str], stem: str) -> Path:
+    """As :func:`config_file`, for a file that has to be there.
+
+    Raises:
+        FileNotFoundError: when it is not.
+    """
+    file = config_file(folder, stem)
+    if file is None:
+        raise FileNotFoundError(f"{folder} has no configs/{stem}.json or .yaml; it is no complete bundle.")
+    return file
+
+
+def dataset_overlays(folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """Overlays of a bundle that stand for data sets, by name: they say the layout of the data.
+
+    Args:
+        folder: folder of the bundle.
+    """
+    found: dict[str, Path] = {}
+    for file in sorted((Path(folder) / "configs").iterdir()):
+        other = file.suffix not in SUFFIXES or file.stem in ("train", "inference", "metadata")
+        if not other and "layout" in load_one(file):
+            found[file.stem] = file
+    return found
+
+
+def dataset_overlay(folder: Path, dataset: str | os.PathLike[str]) -> Path:
+    """Overlay file of a data set: by its name in the bundle, or any file.
+
+    Raises:
+        ValueError: when there is none, with the names that there are.
+    """
+    path, name = Path(dataset), str(dataset)
+    if path.name == name:
+        known = dataset_overlays(folder)
+        if name in known:
+            return known[name]
+        names = f"it has {', '.join(known)}" if known else "it is made for one data set; leave the data set out"
+        raise ValueError(f"{folder.name} has no overlay for a data set {name!r}; {names}.")
+    if not path.is_file():
+        raise ValueError(f"{dataset}: no such overlay file.")
+    return path
+
+
+def load_one(file: str | os.PathLike[str]) -> dict[str, Any]:
+    """Content of one configuration file as it is written, for overlays: ``a#b`` stays a key."""
+    from monai.bundle import ConfigParser
+
+    return dict(ConfigParser.load_config_file(str(file)))
+
+
+def load(*files: str | os.PathLike[str]) -> dict[str, Any]:
+    """Merged content of configuration files, later ones win; expressions stay as they are."""
+    from monai.bundle import ConfigParser
+
+    return dict(ConfigParser.load_config_files([str(file) for file in files]))

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running the configurations of a bundle in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sa2_monai.bundle.locate import load
+
+__all__ = ["check_ids", "choose_device", "run_inference", "run_workflow", "sees_volumes"]
+
+#: Called for each case that was predicted, with its item of the batch.
+Report = Callable[[Mapping[str, Any]], None]
+
+
+def run_workflow(
+    files: Sequence[str | os.PathLike[str]],
+    overrides: Mapping[str, Any],
+    kind: str,
+    prepare: Callable[[Any], None] | None = None,
+) -> Any:
+    """Run a bundle from the first to the last step.
+
+    Args:
+        files: configuration files in the order of merging.
+        overrides: values by id.
+        kind: ``"train"`` or ``"infer"``.
+        prepare: called with the workflow before it runs.
+
+    Returns:
+        The finished ``monai.bundle.ConfigWorkflow``.
+
+    Raises:
+        ValueError: when the configuration does not have an id of ``overrides``.
+    """
+    from monai.bundle import ConfigWorkflow
+
+    check_ids(load(*files), overrides, str(files[0]))
+    # MONAI warns that there is no logging file, and of lists of files; Ignite logs every exception that ends a run,
+    # which is reported anyway.
+    with (
+        _log_level("monai.bundle.workflows", logging.ERROR),
+        _log_level("ignite", logging.CRITICAL),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message="parsing (config|meta)_file", category=UserWarning)
+        paths = [str(file) for file in files]
+        workflow = ConfigWorkflow(
+            paths if len(paths) > 1 else paths[0],
+            workflow_type=kind,
+            logging_file=False,
+            meta_file=_metadata(Path(paths[0])),
+            **overrides,
+        )
+        workflow.initialize()
+        if prepare is not None:
+            prepare(workflow)
+        workflow.run()
+        workflow.finalize()
+    return workflow
+
+
+def run_inference(config: Path, overrides: Mapping[str, Any], report: Report | None = None) -> Any:
+    """Run ``configs/inference.yaml`` (or ``.json``) of a bundle; see :func:`run_workflow`.
+
+    Args:
+        config: the configuration file.
+        overrides: values by id.
+        report: called for each case that was predicted.
+    """
+    from ignite.engine import Engine, Events
+
+    def prepare(workflow: Any) -> None:
+        def tell(engine: Engine) -> None:
+            if report is not None and engine.state.output:  # nothing came out of a case that failed
+                for item in engine.state.batch:
+                    report(item)
+
+        workflow.parser.get_parsed_content("evaluator").add_event_handler(Events.ITERATION_COMPLETED, tell)
+
+    return run_workflow([config], overrides, "infer", prepare)
+
+
+def check_ids(known: Mapping[str, Any], overrides: Mapping[str, Any], source: str) -> None:
+    """Refuse overrides of ids that a configuration does not have; MONAI accepts them in silence.
+
+    Args:
+        known: the merged configuration.
+        overrides: values by id.
+        source: its file, for the message.
+
+    Raises:
+        ValueError: naming the ids.
+    """
+    unknown = sorted(name for name in overrides if name.replace("::", "#").split("#")[0] not in known)
+    if unknown:
+        raise ValueError(
+            f"{source} has no {', '.join(unknown)}, which has to be set here. Its switches stand at the top of the "
+            "file; an older bundle may lack them."
+        )
+
+
+def sees_volumes(config: Mapping[str, Any], carried: Mapping[str, Any]) -> bool:
+    """Whether a model predicts volumes; by default those of a bundle are what it was made for.
+
+    Args:
+        config: content of the bundle's inference configuration.
+        carried: settings of the weights.
+    """
+    default = "volumes" if "slice_axis" in config else "pictures"  # bundles of earlier versions have no `kind`
+    return bool(carried.get("kind", config.get("kind", default)) != "pictures")
+
+
+def choose_device(wanted: str | None) -> str:
+    """``wanted``, or ``"cuda"`` when there is one and ``"cpu"`` otherwise.
+
+    Raises:
+        ValueError: for a CUDA device that cannot be used.
+    """
+    import torch
+
+    if wanted and wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"there is no usable CUDA device for --device {wanted}. Leave the option out to run on the CPU."
+        )
+    return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _metadata(config: Path) -> str | None:
+    file = config.parent / "metadata.json"
+    return str(file) if file.is_file() else None
+
+
+@contextlib.contextmanager
+def _log_level(name: str, level: int) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write a bundle that stands alone: one network, one data set, its weights, TorchScript and model card, all in JSON.
+
+What comes out needs ``sa2_monai`` to be installed and nothing of this repository; its TorchScript needs neither. It is
+what MONAI Label, ``monai.bundle.load`` and the model zoo take. The same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from sa2_monai.cli.common import read_override
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``sa2-monai package``."""
+    parser.epilog = (
+        "example: sa2-monai package --bundle daeformer --dataset synapse --weights model.pt --output out --zip"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="ID=VALUE", help="values at the top of the configurations, in YAML"
+    )
+    parser.add_argument(
+        "--bundle", metavar="DIR", help="bundle: folder or name; by default that of the weights' network"
+    )
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="overlay of the data set, a name or a file; else the bundle's own"
+    )
+    parser.add_argument("--weights", required=True, metavar="FILE", help="trained weights")
+    parser.add_argument(
+        "--output", "-o", required=True, metavar="DIR", help="folder in which the bundle's folder is made"
+    )
+    parser.add_argument("--results", metavar="FILE", help="metrics_summary.json of an evaluation of the weights")
+    parser.add_argument("--name", help="name of the folder (default: DATASET_NETWORK_segmentation)")
+    parser.add_argument("--bundle-version", metavar="X.Y.Z", help="version of the new bundle (default: the source's)")
+    parser.add_argument("--zip", action="store_true", help="also write NAME_vVERSION.zip")
+    parser.add_argument("--force", action="store_true", help="replace what is there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Package.
+
+    Args:
+        args: the parsed arguments of :func:`add_arguments`.
+
+    Returns:
+        0. Failures are raised.
+
+    Raises:
+        UsageError: an override that is not of the form ID=VALUE.
+        OSError: missing files, or an output that is there or cannot be written.
+        ValueError: weights that do not belong to the bundle or the data set.
+        RuntimeError: no TorchScript can be made of the network.
+    """
+    overrides = dict(read_override(text) for text in args.overrides)
+
+    from sa2_monai.bundle import open_bundle, package_bundle
+    from sa2_monai.bundle.locate import bundle_of_weights
+
+    with open_bundle(args.bundle or bundle_of_weights(args.weights)) as folder:
+        written = package_bundle(
+            folder,
+            args.weights,
+            args.output,
+            dataset=args.dataset,
+            results=args.results,
+            name=args.name,
+            version=args.bundle_version,
+            overrides=overrides,
+            make_zip=args.zip,
+            force=args.force,
+        )
+    for path in written:
+        print(path)
+    return 0

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small trained models, and the stand-alone bundles that are made of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from monai.utils import set_determinism
+from small_models import GLANDS, HEART, save_model, script_in_process
+
+from sa2_monai.bundle import find_bundle, package_bundle
+
+
+@pytest.fixture(scope="session")
+def glands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a narrow SA2-Net for pictures."""
+    return save_model(tmp_path_factory.mktemp("glands") / "model.pt", GLANDS)
+
+
+@pytest.fixture(scope="session")
+def heart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a narrow HSA-UNet for volumes."""
+    return save_model(tmp_path_factory.mktemp("heart") / "model.pt", HEART)
+
+
+@pytest.fixture(scope="session")
+def glands_bundle(glands: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Packaged bundle of ``glands``, folder and zip file."""
+    out = tmp_path_factory.mktemp("packaged")
+    with pytest.MonkeyPatch.context() as patch:
+        script_in_process(patch)
+        folder, archive = package_bundle(find_bundle("sa2net"), glands, out, dataset="glas", make_zip=True)
+    return folder, archive
+
+
+@pytest.fixture(scope="session")
+def heart_bundle(heart: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Packaged bundle of ``heart``."""
+    with pytest.MonkeyPatch.context() as patch:
+        script_in_process(patch)
+        (folder,) = package_bundle(
+            find_bundle("hsaunet"), heart, tmp_path_factory.mktemp("packaged"), dataset="acdc", version="0.2.0"
+        )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def unchanged_process() -> Iterator[None]:
+    """Runs set seeds, determinism and the level of MONAI's loggers; the next test shall not inherit that."""
+    level = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(level)
+    set_determinism(None)
