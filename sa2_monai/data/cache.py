@@ -16,9 +16,12 @@ from PIL.PngImagePlugin import PngInfo
 
 from sa2_monai.data.splits import write_atomically
 
-__all__ = ["cache_folder", "cached_label", "write_png"]
+__all__ = ["CACHE", "cache_folder", "cached_label", "write_png"]
 
 logger = logging.getLogger(__name__)
+
+#: Folder in a data set for what is made of its files.
+CACHE = ".sa2_monai"
 
 _KEY = "sa2_monai_source"
 
@@ -44,7 +47,7 @@ def cache_folder(directory: Path, cache_dir: Path | None, name: str) -> Path:
         cache = Path(os.path.abspath(cache_dir)) / own
         cache.mkdir(parents=True, exist_ok=True)
         return cache
-    beside = directory / ".sa2_monai"
+    beside = directory / CACHE
     try:
         beside.mkdir(exist_ok=True)
         if os.access(beside, os.W_OK):

@@ -14,6 +14,7 @@ from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.folders import Case, Parts, read_dataset_json
 from sa2_monai.data.patients import add_patients
+from sa2_monai.data.prepare import prepared_in_cache
 from sa2_monai.data.registry import check_kind, dataset_classes, unknown_dataset
 from sa2_monai.data.splits import check_disjoint, kfold, split_test
 
@@ -93,7 +94,7 @@ def load_datalist(
     )
     cases = parts[section]
     if not cases:
-        raise ValueError(_no_cases(Path(dataset_dir), section, parts))
+        raise ValueError(_no_cases(Path(dataset_dir), dataset, section, parts))
     missing = [str(case["case"]) for case in cases if "label" not in case]
     if missing:
         raise ValueError(
@@ -124,7 +125,8 @@ def load_parts(
 
     - Test: the listed part, otherwise ``test_fraction`` of the sorted cases, drawn with ``split_seed``.
     - Validation: the listed part. Without one, or with ``fold`` given, the sorted training list is folded with the
-      membership of scikit-learn's ``KFold(shuffle=True, random_state=split_seed)``; ``fold=None`` then means fold 0.
+      membership of scikit-learn's ``KFold(shuffle=True, random_state=split_seed)``; ``fold=None`` then means fold 0, of
+      fewer folds where the cases are fewer than ``num_folds``, with a warning.
     - With ``fold`` given, a listed validation part is left out altogether: the published protocol folds the training
       list only.
     - Where all cases carry a ``group`` (patient) shared by several of them, groups are split instead of cases.
@@ -179,6 +181,7 @@ def _split(
         raise ValueError(f"{dataset_dir}: is a file, expected the folder of the data set or its dataset.json")
     if fold is not None and not 0 <= fold < num_folds:
         raise ValueError(f"fold is {fold}, expected 0 to {num_folds - 1} (num_folds is {num_folds})")
+    directory = prepared_in_cache(dataset, directory, options.cache_dir)
     listed = DATASETS[dataset].parts(directory, options)
     if dataset == "volumes" or patient_pattern is not None:
         add_patients(directory if directory.is_dir() else directory.parent, listed, patient_pattern)
@@ -187,26 +190,38 @@ def _split(
         _keep_if_everywhere(listed, key)
     training, validation, test = (listed.get(section, []) for section in SECTIONS)
     if training and "test" not in listed and test_fraction > 0:
-        rest, held_out = split_test([case["case"] for case in training], test_fraction, split_seed, _groups(training))
+        names = [str(case["case"]) for case in training]
+        try:
+            rest, held_out = split_test(names, test_fraction, split_seed, _groups(training))
+        except ValueError as error:
+            raise ValueError(f"{dataset_dir}: {error}") from error
         training, test = [training[i] for i in rest], [training[i] for i in held_out]
         logger.info("%s lists no test part: %d cases held out by seed %d", dataset_dir, len(test), split_seed)
     if fold_training and training and (fold is not None or not validation):
-        training, validation = _fold(dataset_dir, training, fold or 0, num_folds, split_seed)
+        training, validation = _fold(dataset_dir, training, fold, num_folds, split_seed)
     parts = {"training": training, "validation": validation, "test": test}
     check_disjoint(parts)
     return parts
 
 
 def _fold(
-    where: str | os.PathLike[str], training: list[Case], fold: int, num_folds: int, seed: int
+    where: str | os.PathLike[str], training: list[Case], fold: int | None, num_folds: int, seed: int
 ) -> tuple[list[Case], list[Case]]:
     units = sorted(set(_groups(training) or [str(case["case"]) for case in training]))
+    if fold is None and 2 <= len(units) < num_folds:
+        # One validation part can be carved out of few cases, too; a fold by number is one of a cross-validation.
+        logger.warning(
+            "%s: %d training cases (%d independent) are too few for %d folds; one of %d folds validates",
+            *(where, len(training), len(units), num_folds, len(units)),
+        )
+        num_folds = len(units)
     if len(units) < num_folds:
+        cure = "add images, or list a validation part" if len(units) < 2 else "add images, or lower num_folds"
         raise ValueError(
             f"{where}: {len(training)} training cases ({len(units)} independent) are too few for {num_folds} folds; "
-            "add images, list a validation part, or lower num_folds"
+            f"{cure}"
         )
-    held_out = {units[i] for i in kfold(len(units), num_folds, seed)[fold][1]}
+    held_out = {units[i] for i in kfold(len(units), num_folds, seed)[fold or 0][1]}
     key = "case" if len(units) == len(training) else "group"
     return (
         [case for case in training if case[key] not in held_out],
@@ -227,11 +242,14 @@ def _keep_if_everywhere(parts: Parts, key: str) -> None:
             case.pop(key, None)
 
 
-def _no_cases(directory: Path, section: str, parts: Parts) -> str:
+def _no_cases(directory: Path, dataset: str, section: str, parts: Parts) -> str:
     counts = ", ".join(f"{len(cases)} {part}" for part, cases in parts.items())
-    cure: Any = {
+    cure = {
         "training": "add images and labels, or list them under 'training' in dataset.json",
         "validation": "list a validation part, or give the training part enough cases to be folded",
         "test": "list a test part, or set test_fraction above 0",
-    }
-    return f"{directory}: no {section} cases ({counts}); {cure[section]}"
+    }[section]
+    if not DATASETS[dataset].described:
+        cure = f"unpack the {section} part of {dataset!r}, too"
+        cure += f", or choose another split ({', '.join(DATASETS[dataset].splits)})" if DATASETS[dataset].splits else ""
+    return f"{directory}: no {section} cases ({counts}); {cure}"

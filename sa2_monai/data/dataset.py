@@ -95,6 +95,8 @@ class DataSet:
         expected: numbers of cases by part that are in order, of the data set as published.
         kind_check: further check of the label values of all cases.
         preparations: forms that ``sa2-monai datasets prepare`` makes, by name, the default first.
+        prepare_first: whether a folder holds the data set in a form that ``parts`` cannot list; data lists then come
+            from the default preparation, made once in the cache folder.
     """
 
     parts: Callable[[Path, ListOptions], Parts]
@@ -111,6 +113,7 @@ class DataSet:
     expected: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     kind_check: KindCheck | None = None
     preparations: Mapping[str, Preparation] = field(default_factory=dict)
+    prepare_first: Callable[[Path], bool] | None = None
 
     def check(
         self, where: str, cases: Sequence[Case], table: LabelTable, in_channels: int | None, read_labels: bool

@@ -26,7 +26,7 @@ def missing_from_series(stems: Sequence[str], expected: int) -> list[str]:
     width: dict[str, int] = {}
     for stem in stems:
         match = _NUMBERED.fullmatch(stem)
-        if match is None:
+        if match is None or any(c.isdigit() for c in match[1]):  # identifiers, not a series
             return []
         series.setdefault(match[1], set()).add(int(match[2]))
         width[match[1]] = min(len(match[2]), width.get(match[1], len(match[2])))

@@ -67,7 +67,7 @@ def read_image(path: PathLike, channels: int | None = None, channel_order: str =
     elif channels not in (None, array.shape[2]):
         raise ValueError(
             f"{path}: has {array.shape[2]} channels, expected {channels}; a picture file holds grey (1) or colour (3), "
-            "give one file per part of the channels, or a .npy array (H, W, C)"
+            "give one file per part of the channels (CASE_0000.png, CASE_0001.png), or a .npy array (H, W, C)"
         )
     if channel_order == "BGR" and array.shape[2] == 3:
         array = array[:, :, ::-1]

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from sa2_monai.data.cache import CACHE, cache_folder
 from sa2_monai.data.dataset import DataSet, Job, ListOptions
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.prepare_jobs import Record, finished_record, recorded_names, remove_leftovers, run_job
@@ -28,7 +29,7 @@ from sa2_monai.data.prepared_lists import write_lists
 from sa2_monai.data.problems import FailedCasesError, listing
 from sa2_monai.data.registry import unknown_dataset
 
-__all__ = ["Prepared", "prepare_dataset"]
+__all__ = ["Prepared", "prepare_dataset", "prepared_in_cache"]
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def prepare_dataset(
     source, folder = Path(os.path.abspath(directory)), Path(os.path.abspath(out))
     if not source.is_dir():
         raise FileNotFoundError(f"{directory}: no such folder; give the folder of the data set as downloaded")
-    if folder.resolve().is_relative_to(source.resolve()):
+    if folder.resolve().is_relative_to(source.resolve()) and not folder.is_relative_to(source / CACHE):
         raise ValueError(f"{out}: lies in the data set {directory} itself; choose a folder outside of it")
     if workers < 0:
         raise ValueError(f"workers is {workers}, expected 0 or more processes")
@@ -105,6 +106,26 @@ def prepare_dataset(
         records, made = _finish(jobs, source, folder, workers, progress, f"{name}: {form}")
         cases = write_lists(folder, settings, entry, [records[name] for name in sorted(records)])
     return Prepared(folder, form, made, len(jobs) - made, cases)
+
+
+def prepared_in_cache(name: str, directory: Path, cache_dir: Path | None) -> Path:
+    """Folder that a data set is listed from: its own, or the default preparation of what :attr:`prepare_first` names.
+
+    Args:
+        name: a name of ``DATASETS``.
+        directory: the data set's folder.
+        cache_dir: see :func:`~sa2_monai.data.cache.cache_folder`.
+
+    Raises:
+        FailedCasesError, ValueError, OSError, RuntimeError: see :func:`prepare_dataset`.
+    """
+    entry = DATASETS[name]
+    if entry.prepare_first is None or not directory.is_dir() or not entry.prepare_first(directory):
+        return directory
+    form = next(iter(entry.preparations))
+    out = cache_folder(directory, cache_dir, name) / f"{name}_{form}"
+    logger.info("%s is as downloaded: the form '%s' is made once, in %s", directory, form, out)
+    return prepare_dataset(name, directory, out).folder
 
 
 def _chosen(name: str, form: str | None, split: str | None) -> tuple[DataSet, str]:

@@ -107,6 +107,26 @@ def test_part_of_the_patients_with_checks(tmp_path: Path, caplog: pytest.LogCapt
         load_datalist(tmp_path, "test", "acdc", split="official")
 
 
+def test_a_few_patients_as_downloaded(tmp_path: Path) -> None:
+    """Parts that none of the patients is of are made of the others; copies of the folder's name do not matter."""
+    base = tmp_path / "ACDC" / "database"
+    for number in (1, 4, 5, 6, 7):  # training patients of mtunet
+        patient(base / "training", number)
+    parts = load_parts(tmp_path, "acdc")
+    assert [len(part) for part in parts.values()] == [6, 2, 2]
+    assert sorted(n for part in parts.values() for n in numbers(part)) == [1, 4, 5, 6, 7]
+    assert [len(part) for part in load_parts(tmp_path, "acdc", split="official").values()] == [6, 2, 2]
+    for number in (1, 2, 3):  # one training patient and two test patients
+        patient(tmp_path / "three", number)
+    parts = load_parts(tmp_path / "three", "acdc")
+    assert [len(part) for part in parts.values()] == [2, 2, 2]
+    with pytest.raises(ValueError, match=r"three: 2 training cases \(1 independent\) are too few"):
+        load_parts(tmp_path / "three", "acdc", split="mtunet")
+    patient(tmp_path / "other" / "testing", 101)
+    with pytest.raises(ValueError, match=r"only patients of the official test part \(1\).* split 'official'"):
+        load_parts(tmp_path / "other", "acdc")
+
+
 def test_errors_of_raw_folders(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"has no folders patient001, .* use dataset 'acdc_archive'"):
         load_parts(tmp_path, "acdc")

@@ -36,6 +36,17 @@ def test_frames_are_split_by_sequence(cvc: Path, caplog: pytest.LogCaptureFixtur
     assert listed[3]["group"] == "sequence_02"
 
 
+def test_a_handful_of_frames_is_divided_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(1, 6):  # all of the first sequence
+        inside = image(tmp_path / "Original" / f"{number}.tif", number)
+        save(tmp_path / "Ground Truth" / f"{number}.tif", inside.astype(np.uint8))
+    parts = load_parts(tmp_path, "cvc_clinicdb")
+    assert [len(part) for part in parts.values()] == [3, 1, 1]
+    assert "frames of 1 of the 29 sequences only" in caplog.text
+    with pytest.raises(ValueError, match=rf"{tmp_path.name}: 1 case.* too few to hold out 20% as test part"):
+        load_parts(tmp_path, "cvc_clinicdb", split="by-sequence")
+
+
 def test_the_frame_numbers_make_29_sequences() -> None:
     assert len(LAST_FRAMES) == 29
     assert LAST_FRAMES[-1] == 612

@@ -177,10 +177,22 @@ def test_no_cases(tmp_path: Path) -> None:
     assert len(load_datalist(tmp_path, "test")) == 1
 
 
-def test_too_few_cases(tmp_path: Path) -> None:
+def test_few_cases_are_divided_into_fewer_folds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     dataset(tmp_path, ["a", "b", "c", "d"])
-    assert "3 training cases (3 independent) are too few for 5 folds; add images" in error_of(tmp_path, "training")
-    assert len(load_datalist(tmp_path, "training", num_folds=3)) == 2
+    parts = load_parts(tmp_path)
+    assert [len(part) for part in parts.values()] == [2, 1, 1]
+    assert "3 training cases (3 independent) are too few for 5 folds; one of 3 folds validates" in caplog.text
+    assert parts == load_parts(tmp_path, num_folds=3)
+    # A fold by number is one of a cross-validation, which must not change behind its back.
+    assert "3 training cases (3 independent) are too few for 5 folds; add images, or lower num_folds" in error_of(
+        tmp_path, "training", fold=0
+    )
+
+
+def test_one_training_case_is_too_few(tmp_path: Path) -> None:
+    dataset(tmp_path, ["a", "b"])
+    text = error_of(tmp_path, "training")
+    assert "1 training cases (1 independent) are too few for 5 folds; add images, or list a validation part" in text
     assert len(load_datalist(tmp_path, "test")) == 1
 
 

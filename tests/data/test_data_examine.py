@@ -223,6 +223,7 @@ def test_wrong_arguments(tmp_path: Path) -> None:
         (["A1", "A3", "B1"], 5, ["A2"]),
         (["ISIC_0000005", "ISIC_0000008", "ISIC_0000100"], 4, []),  # numbers of another collection
         (["TCGA-A", "TCGA-B"], 3, []),
+        (["TCGA-2Z-A9J9-01A-01-TS1", "TCGA-44-2665-01B-06-BS6"], 14, []),  # identifiers with numbers in them
         ([], 3, []),
     ],
 )

@@ -40,6 +40,15 @@ def test_parts_share_names_and_are_never_mixed(mini: Path, dataset: str, caplog:
             np.testing.assert_array_equal(read_label(case["label"]), np.where(mask == 255, value, 0))
 
 
+def test_the_test_part_alone_is_scored_but_never_trained_on(mini: Path) -> None:
+    shutil.rmtree(mini / BASE / "train")
+    assert len(load_datalist(mini.parent, "test", "fives")) == 4  # two levels below
+    with pytest.raises(
+        ValueError, match=r"no training cases \(0 .* 4 test\); unpack the training part of 'fives', too"
+    ):
+        load_datalist(mini, "training", "fives")
+
+
 def test_classes(mini: Path) -> None:
     assert dataset_classes(mini, "fives") == (list(FIVES_CLASSES), {k: k for k in range(5)})
     assert dataset_classes(mini, "fives_vessels") == (["background", "vessel"], {0: 0, 1: 1, 255: 1})

@@ -263,7 +263,7 @@ def test_cells_without_nucleus_are_left_out(tmp_path: Path, caplog: pytest.LogCa
 def test_folders_that_are_not_prepared(raw: Path, tmp_path: Path) -> None:
     for folder in (raw, raw / "TCIA_SegPC_dataset"):
         with pytest.raises(ValueError, match="make them once with: sa2-monai datasets prepare segpc"):
-            load_parts(folder, "segpc")
+            DATASETS["segpc"].parts(folder, ListOptions())
     with pytest.raises(ValueError, match="is no folder that 'sa2-monai datasets prepare segpc DIR OUT' wrote"):
         load_parts(tmp_path, "segpc")
     jobs = DATASETS["segpc"].preparations["crops"].jobs

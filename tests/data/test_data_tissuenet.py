@@ -61,7 +61,7 @@ def test_colour_of_flat_and_empty_stains() -> None:
 
 def test_folders(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"holds TissueNet as downloaded; .* prepare tissuenet {raw} OUT"):
-        load_parts(raw, "tissuenet")
+        DATASETS["tissuenet"].parts(raw, ListOptions())
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"is no folder of prepared pictures of TissueNet; .* prepare tissuenet DIR"):
         load_parts(tmp_path / "empty", "tissuenet")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet
 from sa2_monai.data.folders import Case, Parts
+from sa2_monai.data.nested import folders_below
 from sa2_monai.data.problems import Problems
 
 __all__ = [
@@ -63,18 +64,19 @@ def acdc_parts(directory: Path, split: str | None = None) -> Parts:
     """Data lists of the volumes as downloaded.
 
     Args:
-        directory: folder that holds ``training`` (and ``testing``), also below ``database``, or the patients' folders.
+        directory: folder that holds ``training`` (and ``testing``), also up to two levels below, or the patients'
+            folders.
         split: ``"mtunet"`` (``None``: 70 training, 10 validation and 20 test patients out of the 100 training
             patients, the split of the TransUNet line), ``"ssl4mis"`` (the same numbers, other patients), or
             ``"official"`` (100 training and 50 test patients; validation by the folds).
 
     Returns:
-        Cases ``patient001_ED`` and ``patient001_ES`` by part; ``group`` is the patient.
+        Cases ``patient001_ED`` and ``patient001_ES`` by part, only parts that have some; ``group`` is the patient.
 
     Raises:
-        ValueError: unknown split, no patients, or folders that lack a file; all of them are named.
+        ValueError: unknown split, no patients (of the split), or folders that lack a file; all of them are named.
     """
-    split = split or "mtunet"
+    asked, split = split, split or "mtunet"
     if split != "official" and split not in ACDC_SPLITS:
         raise ValueError(f"split is {split!r}, expected one of {', '.join([*ACDC_SPLITS, 'official'])}")
     folders = _patient_folders(directory)
@@ -88,11 +90,21 @@ def acdc_parts(directory: Path, split: str | None = None) -> Parts:
     problems.raise_if_any()
     expected = 150 if split == "official" else 100
     found = sum(number <= expected for number in folders)
+    if not found:
+        raise ValueError(
+            f"{directory}: holds only patients of the official test part ({len(folders)}), and the split {split!r} is "
+            "one of patient001 to patient100; add these, or evaluate with split 'official'"
+        )
     if found < expected:
         logger.warning(
             "%s: %d patients, the split %r of the published data set has %d", directory, found, split, expected
         )
-    return parts
+    if asked is None and found > 2 and len({str(case["group"]) for p in _PARTS[:2] for case in parts[p]}) == 1:
+        # A handful of patients to try things out with. Without any to train on, the test patients are for evaluation.
+        logger.warning("%s: too few of them for the parts of %r; the parts are drawn by patient", directory, split)
+        parts = {"training": sorted((c for cases in parts.values() for c in cases), key=lambda case: str(case["case"]))}
+    # A part that none of the patients is of is made from the others, as where a data set lists none.
+    return {part: cases for part, cases in parts.items() if cases}
 
 
 def part_of_patient(number: int, split: str) -> str:
@@ -109,9 +121,9 @@ _PARTS = ("training", "validation", "test")
 
 
 def _patient_folders(directory: Path) -> dict[int, Path]:
-    for base in ("", "database", "ACDC/database", "ACDC"):
+    for base in folders_below(directory, levels=2):
         for names in (("training", "testing"), ("train", "test"), ("",)):
-            inside = [directory / base / name for name in names if (directory / base / name).is_dir()]
+            inside = [base / name for name in names if (base / name).is_dir()]
             found = {
                 int(match[1]): path
                 for folder in inside

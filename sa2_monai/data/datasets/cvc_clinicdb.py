@@ -52,6 +52,7 @@ LAST_FRAMES = (
 _PAIRS = (("Original", "Ground Truth"), ("images", "masks"))
 _TABLES = ("sequences.csv", "metadata.csv")
 _BLOCK = 25
+_PARTS = ("training", "validation", "test")
 _FEW = 6  # one for the test part, five folds
 _SEED = 999  # of the splits by frame, which were published without one
 _TEST_SHARE = {"random-80-20": 0.2, "pranet": 62 / 612}
@@ -68,12 +69,13 @@ def cvc_clinicdb_parts(directory: Path, split: str | None = None, cache_dir: Pat
         cache_dir: where label maps are kept, see :func:`sa2_monai.data.cache.cache_folder`.
 
     Returns:
-        ``training`` with ``group``, the sequence; or ``training`` and ``test`` without.
+        ``training`` with ``group``, the sequence; or ``training`` and ``test`` without. Where the frames are of one or
+        two sequences only and no split is asked for, they have no group, and a warning says so.
 
     Raises:
         ValueError: unknown split, no frames, a frame without its mask, or frames that the table leaves out.
     """
-    split = split or SPLITS[0]
+    asked, split = split, split or SPLITS[0]
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}, expected one of {', '.join(SPLITS)}")
     images, labels = _folders(directory)
@@ -82,15 +84,21 @@ def cvc_clinicdb_parts(directory: Path, split: str | None = None, cache_dir: Pat
     sequences = _sequences(directory, images, cases) if split == SPLITS[0] else None
     cache_masks(str(directory), cases, cache_folder(directory, cache_dir, "cvc_clinicdb") / "labels")
     if sequences is not None:
+        number = len(set(sequences))
+        if number < len(_PARTS) and asked is None:  # a handful of files to try things out with
+            logger.warning(
+                "%s: frames of %d of the 29 sequences only, which cannot be divided into %s; frames are divided "
+                "instead, and as neighbours are nearly equal, the scores mean nothing",
+                *(directory, number, ", ".join(_PARTS)),
+            )
+            return {"training": cases}
         for case, sequence in zip(cases, sequences, strict=True):
             case["group"] = sequence
-        if len(set(sequences)) < _FEW:
+        if number < _FEW:
             logger.warning(
                 "%s: frames of %d sequences only, which may be too few to be held out and folded; the split %r divides "
                 "frames",
-                directory,
-                len(set(sequences)),
-                SPLITS[1],
+                *(directory, number, SPLITS[1]),
             )
         return {"training": cases}
     logger.warning(

@@ -49,7 +49,7 @@ def fives_parts(directory: Path, by_group: bool = True, cache_dir: Path | None =
     """Data lists of FIVES by the official split; masks are made into label maps once, in a cache folder.
 
     Args:
-        directory: folder that holds ``train`` and ``test``, directly or one level below.
+        directory: folder that holds ``train`` and ``test``, directly or up to two levels below.
         by_group: vessels are 1 to 4 by the group of the image (:data:`GROUPS`); otherwise 255.
         cache_dir: where label maps are kept, see :func:`sa2_monai.data.cache.cache_folder`.
 
@@ -59,12 +59,12 @@ def fives_parts(directory: Path, by_group: bool = True, cache_dir: Path | None =
     Raises:
         ValueError: no such folders, an image without its mask, or a file name without the letter of its group.
     """
-    found = (folder_with(directory, f"{name}/{_FOLDERS[0]}") for name in _PARTS.values())
+    found = (folder_with(directory, f"{name}/{_FOLDERS[0]}", levels=2) for name in _PARTS.values())
     base = next((folder for folder in found if folder is not None), None)
     if base is None:
         raise ValueError(
             f"{directory}: has no folders train/Original and test/Original, each with 'Ground truth' beside it, here "
-            f"or one level below, as downloaded from {HOMEPAGE}"
+            f"or up to two levels below, as downloaded from {HOMEPAGE}"
         )
     problems = Problems(str(directory))
     parts: Parts = {}

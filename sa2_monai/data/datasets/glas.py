@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, report_counts
 from sa2_monai.data.folders import Parts, pair_by_stem, pictures_in
+from sa2_monai.data.nested import folders_below
 from sa2_monai.data.prepared import is_prepared, prepared_parts
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "glas_parts"]
@@ -38,7 +39,7 @@ def glas_parts(directory: Path) -> Parts:
     """Data lists of GlaS by the official split.
 
     Args:
-        directory: folder with the BMP files (or one above it), or with ``Train_Folder`` and others.
+        directory: folder with the BMP files (or one or two above it), or with ``Train_Folder`` and others.
 
     Returns:
         Cases of ``training`` and ``test`` (A and B). As downloaded they carry ``instances`` (the label file itself)
@@ -70,8 +71,8 @@ def glas_parts(directory: Path) -> Parts:
 
 
 def _image_folder(directory: Path) -> Path:
-    """The folder itself, or the only one below it that holds the BMP files."""
-    for folder in (directory, *sorted(p for p in directory.iterdir() if p.is_dir())):
+    """The nearest folder that holds the BMP files: this one, or up to two levels below."""
+    for folder in folders_below(directory, levels=2):
         if any(path.stem.endswith("_anno") for path in pictures_in(folder)):
             return folder
     raise ValueError(

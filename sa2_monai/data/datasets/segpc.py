@@ -128,6 +128,7 @@ DATASETS = {
         citation=CITATION,
         classes=SEGPC_CLASSES,
         splits=SPLITS,
+        prepare_first=lambda directory: raw_folder(directory) is not None,
         preparations={
             "crops": Preparation(
                 "crops of single cells, where they are, split by image", "pictures", partial(cell_jobs, published=False)

@@ -67,13 +67,17 @@ def tissuenet_parts(directory: Path) -> Parts:
     parts = prepared_parts_of(directory, "tissuenet")
     if parts is not None:
         return parts
-    raw = any(_FILE.fullmatch(path.name) for path in directory.iterdir())
+    raw = _is_raw(directory)
     found = "holds TissueNet as downloaded" if raw else "is no folder of prepared pictures of TissueNet"
     raise ValueError(
         f"{directory}: {found}; make the pictures once with: sa2-monai datasets prepare tissuenet "
         f"{directory if raw else 'DIR'} OUT, and give OUT as dataset_dir (DIR holds tissuenet_v1.0_train.npz, ... of "
         f"{HOMEPAGE})"
     )
+
+
+def _is_raw(directory: Path) -> bool:
+    return any(_FILE.fullmatch(path.name) for path in directory.iterdir())
 
 
 def raw_archives(directory: Path) -> dict[str, tuple[Path, int]]:
@@ -184,6 +188,7 @@ DATASETS = {
         licence=LICENCE,
         citation=CITATION,
         classes=TISSUENET_CLASSES,
+        prepare_first=_is_raw,
         preparations={
             "pictures": Preparation(
                 "RGB pictures (nuclear stain green, membrane stain blue) with cells and nuclei as classes",
