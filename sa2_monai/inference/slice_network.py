@@ -42,8 +42,10 @@ class SliceNetwork:
         Raises:
             ValueError: for another number of channels than the network takes, or an answer of another form.
         """
+        # For epistemic scoring MONAI Label puts it into training mode, where some normalise over two images at least.
+        single = len(images) == 1 and getattr(self.network, "training", False)
         try:
-            logits = self.network(images, *self.args, **self.kwargs)
+            logits = self.network(torch.cat([images, images]) if single else images, *self.args, **self.kwargs)
         except RuntimeError as error:
             if "channels" not in str(error):  # the words of torch's convolutions
                 raise
@@ -56,6 +58,8 @@ class SliceNetwork:
                 f"the network returned a {type(logits).__name__}, expected one tensor of logits. Call network.eval(): "
                 "in training mode, deep supervision returns several."
             )
+        if single:
+            logits = logits[:1]
         if logits.ndim != 4 or len(logits) != len(images) or logits.shape[2:] != images.shape[2:]:
             raise ValueError(
                 f"the network returned the shape {tuple(logits.shape)} for slices {tuple(images.shape)}, expected "

@@ -38,14 +38,14 @@ _KEYS = ("model", "optimizer", "lr_scheduler", "settings", "engine", "evaluator"
 
 
 class CheckpointHandler:
-    """Save the best weights to ``model.pt`` and the whole state to ``last.pt``, and resume from it.
+    """Save the best weights to ``model.pt`` and the whole state to ``last_state.pt``, and resume from it.
 
     - After each epoch whose validation gave a new best key metric: ``model.pt``, a flat state dict with the sidecar
       ``model.json`` (``info``, epoch, metric). Only the evaluator's key metric selects.
-    - After each ``save_interval`` epochs: ``last.pt`` with everything that the next epoch depends on. A training that
-      is killed and resumed loses the epochs since then, no more.
+    - After each ``save_interval`` epochs: ``last_state.pt`` with everything that the next epoch depends on. A training
+      that is killed and resumed loses the epochs since then, no more.
     - Without a validation (no evaluator, an empty one): the last weights become ``model.pt`` when training completes.
-    - A ``model.pt`` or ``last.pt`` of an earlier training is kept in ``previous/<number>`` when it would be
+    - A ``model.pt`` or ``last_state.pt`` of an earlier training is kept in ``previous/<number>`` when it would be
       overwritten.
 
     Together with :class:`EpochSeed`, a resumed training gives the same weights, bit for bit, as one that was never
@@ -62,12 +62,12 @@ class CheckpointHandler:
         optimizer: its optimiser.
         lr_scheduler: its learning rate schedule.
         evaluator: evaluator that a ``ValidationHandler`` runs with the trainer's epoch.
-        resume: continue from ``last.pt`` when it is there.
+        resume: continue from ``last_state.pt`` when it is there.
         info: what the sidecar shall say about the weights, see :func:`sa2_monai.weights.save_weights`.
-        save_interval: epochs between two writings of ``last.pt``, >= 1.
+        save_interval: epochs between two writings of ``last_state.pt``, >= 1.
 
     Raises:
-        ValueError: for a ``save_interval`` below 1; when training starts, for a ``last.pt`` that is damaged, of
+        ValueError: for a ``save_interval`` below 1; when training starts, for a ``last_state.pt`` that is damaged, of
             another network, of another class count or of other settings than ``info``.
         OSError: when a file cannot be written; the old one is kept then.
     """
@@ -86,7 +86,8 @@ class CheckpointHandler:
         if save_interval < 1:
             raise ValueError(f"CheckpointHandler: save_interval must be at least 1 epoch, got {save_interval}.")
         self.model_path = Path(ckpt_dir) / "model.pt"
-        self.last_path = Path(ckpt_dir) / "last.pt"
+        # A longer name than model.pt: MONAI Label takes the shortest of a models folder, if nobody chooses.
+        self.last_path = Path(ckpt_dir) / "last_state.pt"
         self.network = network
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler

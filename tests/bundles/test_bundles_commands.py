@@ -54,7 +54,7 @@ def test_training_with_overrides(bundle: str, pictures: Path, tmp_path: Path) ->
     )
     assert printed.count("SupervisedTrainer: Engine run finished") == 1
     assert read_json(tmp_path / "eval" / "run.json")["configuration"]["max_epochs"] == 1
-    last = torch.load(tmp_path / "models" / "last.pt", weights_only=True)
+    last = torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)
     assert last["settings"]["optimizer"]["groups"][0]["lr"] == 0.01
     assert (tmp_path / "models" / "model.pt").is_file()
     assert sorted((ROOT / bundle).rglob("*")) == before, "nothing is written into the checkout"
@@ -65,7 +65,7 @@ def test_the_default_action_then_evaluation(bundle: str, pictures: Path, tmp_pat
     monai_bundle(
         bundle, "run", "--config_file", "['configs/train.yaml','configs/sample.yaml']", *common, "--max_epochs", 1
     )
-    assert torch.load(tmp_path / "models" / "last.pt", weights_only=True)["engine"]["epoch"] == 1
+    assert torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)["engine"]["epoch"] == 1
     printed = monai_bundle(
         bundle, "run", "--config_file", "['configs/train.yaml','configs/sample.yaml','configs/evaluate.yaml']", *common
     )
@@ -93,11 +93,11 @@ def test_two_processes(bundle: str, pictures: Path, tmp_path: Path) -> None:
         launcher=(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"),
     )
     assert printed.count("saved the weights of epoch 1") == 1
-    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["last.pt", "model.json", "model.pt"]
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["last_state.pt", "model.json", "model.pt"]
     assert read_json(tmp_path / "eval" / "run.json")["processes"] == 2
     state = torch.load(tmp_path / "models" / "model.pt", weights_only=True)
     assert not any(name.startswith("module.") for name in state)
-    last = torch.load(tmp_path / "models" / "last.pt", weights_only=True)
+    last = torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)
     assert (last["engine"]["epoch"], last["engine"]["iteration"]) == (1, 1)  # 4 cases, 2 processes, batches of 2
 
 

@@ -33,7 +33,6 @@ from monai.bundle.config_item import ComponentLocator
 PACKAGES = ("monai", "torch", "ignite", "sa2_monai")
 # Ids that MONAI itself asks for, without any reference in the configuration.
 ENTRY_POINTS = {"initialize", "run", "finalize", "training"}
-INPUTS = {"displayable_configs"}
 SWITCHES = (
     *("dataset_dir", "output_dir", "in_channels", "out_channels", "class_names", "roi_size", "batch_size"),
     *("max_epochs", "learning_rate", "val_interval", "amp", "resume", "seed", "num_workers", "pretrained", "device"),
@@ -286,7 +285,7 @@ def test_overlays_set_nothing_that_is_not_there(bundle: str, name: str) -> None:
 def test_every_switch_does_something(bundle: str) -> None:
     for merge in (Merge(bundle, ("train",)), Merge(bundle, ("inference",))):
         used = {name.split("::")[0] for name in references(merge.load())}
-        allowed = ENTRY_POINTS | INPUTS | {"train", "validate", "evaluator"}
+        allowed = ENTRY_POINTS | {"train", "validate", "evaluator"}
         idle = [key for key in merge.load() if key not in used | allowed]
         assert not idle, f"{merge}: nothing refers to {idle}"
 

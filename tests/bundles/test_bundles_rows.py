@@ -21,9 +21,9 @@ from sa2_monai.data import DATASETS, list_cases, load_datalist, read_label
 
 ROWS = [(b, d) for b in BUNDLES for d in datasets(b) if not d.startswith("sample")]
 EVERY_ROW = pytest.mark.parametrize(("bundle", "dataset"), ROWS)
-# One step each, on slices as they are, without pictures in the report.
+# One step each, on slices as they are, without pictures in the report. A run shorter than val_interval validates, too.
 SHORT: dict[str, Any] = {
-    **{"max_epochs": 1, "val_interval": 1, "train#trainer#epoch_length": 1, "num_folds": 3},
+    **{"max_epochs": 1, "train#trainer#epoch_length": 1, "num_folds": 3},
     **{"roi_size": [32, 32], "view": "whole", "pretrained": None},
 }
 
@@ -55,8 +55,6 @@ def test_an_overlay_says_what_the_data_set_is(bundle: str, dataset: str) -> None
     config = Merge(bundle, ("train", dataset)).load()
     known = DATASETS[config["layout"]]
     assert config["kind"] == known.files
-    suffix = Merge(bundle, ("inference", dataset)).load()["displayable_configs"]["result_extension"]
-    assert suffix == (".png" if known.files == "pictures" else ".nii.gz")
     if known.classes is not None:
         assert len(config["class_names"]) == len(known.classes)
 

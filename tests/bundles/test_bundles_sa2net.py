@@ -89,7 +89,7 @@ def test_a_plateau_lowers_the_rate_and_survives_an_interruption(segpc: Path, tmp
     for epochs in (1, 2):
         root = str(tmp_path / "b")
         run("sa2net", "train", "segpc", bundle_root=root, max_epochs=epochs, resume=epochs == 2, **common)
-    one, two = (torch.load(tmp_path / name / "models" / "last.pt", weights_only=True) for name in "ab")
+    one, two = (torch.load(tmp_path / name / "models" / "last_state.pt", weights_only=True) for name in "ab")
     # Halved after the second epoch; without the state of the first it would be the best one.
     assert one["optimizer"]["param_groups"][0]["lr"] == two["optimizer"]["param_groups"][0]["lr"] == 0.005
     assert one["lr_scheduler"] == two["lr_scheduler"]

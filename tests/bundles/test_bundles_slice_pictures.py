@@ -114,7 +114,8 @@ def test_pictures_may_lie_on_disk(pictures: Path, tmp_path: Path) -> None:
     for name, overlays, rate in (("memory", (), 1.0), ("anew", (), 0.0), ("disk", ("disk_cache",), 0.0)):
         run(BUNDLE, "train", "folder", *overlays, bundle_root=str(tmp_path / name), cache_rate=rate, **common)
     states = [
-        torch.load(tmp_path / n / "models" / "last.pt", weights_only=True)["model"] for n in ("memory", "anew", "disk")
+        torch.load(tmp_path / n / "models" / "last_state.pt", weights_only=True)["model"]
+        for n in ("memory", "anew", "disk")
     ]
     for state in states[1:]:
         assert all(torch.equal(state[key], states[0][key]) for key in states[0])
@@ -125,9 +126,9 @@ def test_the_rate_is_halved_on_a_plateau(pictures: Path, tmp_path: Path) -> None
     common = {"dataset_dir": str(pictures), "bundle_root": str(tmp_path), "schedule": "plateau", "cache_rate": 1.0}
     options = {"max_epochs": 4, "val_interval": 1, "learning_rate": 1.0e-6, "schedules#plateau#patience": 1}
     run(BUNDLE, "train", "folder", **common, **options)
-    last = torch.load(tmp_path / "models" / "last.pt", weights_only=True)
+    last = torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)
     assert last["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.5e-6)
     # It goes on where it was.
     run(BUNDLE, "train", "folder", **common, **{**options, "max_epochs": 6}, resume=True)
-    last = torch.load(tmp_path / "models" / "last.pt", weights_only=True)
+    last = torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)
     assert last["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.25e-6)

@@ -115,7 +115,7 @@ def test_an_encoder_from_imagenet_is_frozen_at_first(cells: Path, tmp_path: Path
 
     def encoder(root: Path) -> dict[str, torch.Tensor]:
         network = SvANet(**NETWORK)  # type: ignore[arg-type]
-        network.load_state_dict(torch.load(root / "models" / "last.pt", weights_only=True)["model"])
+        network.load_state_dict(torch.load(root / "models" / "last_state.pt", weights_only=True)["model"])
         return network.encoder.state_dict()
 
     run("svanet", "train", "spermhealth", bundle_root=str(tmp_path / "run"), **{**common, "max_epochs": 1})
@@ -123,7 +123,7 @@ def test_an_encoder_from_imagenet_is_frozen_at_first(cells: Path, tmp_path: Path
     learned = [name for name in start if "num_batches" not in name and not torch.equal(start[name], frozen[name])]
     assert learned
     assert all("running" in name for name in learned)
-    last = torch.load(tmp_path / "run" / "models" / "last.pt", weights_only=True)
+    last = torch.load(tmp_path / "run" / "models" / "last_state.pt", weights_only=True)
     assert last["engine"]["iteration"] == 3  # 7 pictures in batches of 2, without the last one
     assert last["optimizer"]["param_groups"][0]["weight_decay"] == 0.03
 

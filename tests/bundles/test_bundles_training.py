@@ -72,7 +72,7 @@ def test_what_a_training_leaves(bundle: str, trained: Trained, pictures: Path) -
     assert (info["view"], info["roi_size"], info["class_names"]) == ("windows", [32, 32], ["background", "nucleus"])
     assert info["metric_name"] == "val_mean_dice"
     assert info["metric"] > 0.2
-    last = weights(root / "models" / "last.pt")
+    last = weights(root / "models" / "last_state.pt")
     assert last["engine"]["epoch"] == 16
     assert last["evaluator"]["best_metric_epoch"] == info["epoch"]
 
@@ -80,7 +80,7 @@ def test_what_a_training_leaves(bundle: str, trained: Trained, pictures: Path) -
     assert (record["status"], len(record["epochs"]), record["inputs"]["count"]) == ("completed", 16, 4)
     assert record["configuration"]["max_epochs"] == 16
     assert list((root / "eval").glob("events.out.tfevents*"))
-    assert sorted(path.name for path in (root / "models").iterdir()) == ["last.pt", "model.json", "model.pt"]
+    assert sorted(path.name for path in (root / "models").iterdir()) == ["last_state.pt", "model.json", "model.pt"]
 
 
 @pytest.mark.parametrize("run_id", ["run", "training", ""])
@@ -99,7 +99,7 @@ def test_trains_once(bundle: str, run_id: str, pictures: Path, tmp_path: Path, m
     workflow.initialize()
     workflow.run()
     assert len(calls) == 1
-    assert weights(tmp_path / "models" / "last.pt")["engine"]["epoch"] == 1
+    assert weights(tmp_path / "models" / "last_state.pt")["engine"]["epoch"] == 1
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_resume_equals_an_uninterrupted_training(
     common = {"dataset_dir": str(pictures), "learning_rate": 1.0e-2}
     run(bundle, *overlays, bundle_root=str(tmp_path / "straight"), max_epochs=2, **common)
     run(bundle, *overlays, bundle_root=str(tmp_path / "resumed"), max_epochs=1, **common)
-    first = weights(tmp_path / "resumed" / "models" / "last.pt")["model"]
+    first = weights(tmp_path / "resumed" / "models" / "last_state.pt")["model"]
     run(bundle, *overlays, bundle_root=str(tmp_path / "resumed"), max_epochs=2, resume=True, **common)
-    one, two = (weights(tmp_path / name / "models" / "last.pt") for name in ("straight", "resumed"))
+    one, two = (weights(tmp_path / name / "models" / "last_state.pt") for name in ("straight", "resumed"))
     assert same(one["model"], two["model"])
     assert not same(first, two["model"])
     assert one["engine"] == two["engine"]
@@ -130,7 +130,7 @@ def test_the_seed_decides(bundle: str, pictures: Path, tmp_path: Path) -> None:
             max_epochs=1,
             seed=seed,
         )
-    a, b, c = (weights(tmp_path / name / "models" / "last.pt")["model"] for name in "abc")
+    a, b, c = (weights(tmp_path / name / "models" / "last_state.pt")["model"] for name in "abc")
     assert same(a, b)
     assert not same(a, c)
 
@@ -162,7 +162,7 @@ def test_pretrained_weights_are_the_start(bundle: str, trained: Trained, picture
         learning_rate=0.0,
         min_learning_rate=0.0,
     )
-    before, after = weights(source), weights(tmp_path / "models" / "last.pt")["model"]
+    before, after = weights(source), weights(tmp_path / "models" / "last_state.pt")["model"]
     # With a learning rate of zero only the running statistics of batch normalisation move.
     learned = [name for name in before if "running" not in name and "num_batches" not in name]
     assert len(learned) > 10

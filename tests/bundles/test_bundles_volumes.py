@@ -127,9 +127,9 @@ def test_resume_equals_an_uninterrupted_training(bundle: str, volumes: Path, tmp
     common = {"dataset_dir": str(volumes), "slices_per_volume": 2, "val_interval": 1, "schedules#poly#power": 0.0}
     run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "straight"), max_epochs=2, **common)
     run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "resumed"), max_epochs=1, **common)
-    first = weights(tmp_path / "resumed" / "models" / "last.pt")["model"]
+    first = weights(tmp_path / "resumed" / "models" / "last_state.pt")["model"]
     run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "resumed"), max_epochs=2, resume=True, **common)
-    one, two = (weights(tmp_path / name / "models" / "last.pt") for name in ("straight", "resumed"))
+    one, two = (weights(tmp_path / name / "models" / "last_state.pt") for name in ("straight", "resumed"))
     assert same(one["model"], two["model"])
     assert not same(first, two["model"])
 
@@ -339,7 +339,7 @@ def test_the_volumes_may_lie_on_disk(bundle: str, volumes: Path, tmp_path: Path)
     run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "memory"), **common)
     run(bundle, "train", "sample_volumes", "disk_cache", bundle_root=str(tmp_path / "disk"), **common)
     assert len(list((tmp_path / "disk" / "cache").iterdir())) == 3
-    one, two = (weights(tmp_path / name / "models" / "last.pt")["model"] for name in ("memory", "disk"))
+    one, two = (weights(tmp_path / name / "models" / "last_state.pt")["model"] for name in ("memory", "disk"))
     assert same(one, two)
 
 

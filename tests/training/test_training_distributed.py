@@ -66,7 +66,7 @@ def test_two_processes_save_and_resume(tmp_path: Path) -> None:
     straight = torch.load(tmp_path / "straight" / "rank0.pt", weights_only=True)
     assert all(torch.equal(first[name], straight[name]) for name in straight)
 
-    last = torch.load(folder / "last.pt", weights_only=True)
+    last = torch.load(folder / "last_state.pt", weights_only=True)
     assert last["engine"]["epoch"] == 3
     assert last["evaluator"]["best_metric_epoch"] >= 1
     load_weights(tiny_network(), folder / "model.pt")  # plain names, without DDP's prefix

@@ -192,7 +192,7 @@ def test_record_of_an_interruption(tmp_path: Path) -> None:
 
 def test_error_before_the_record_began_is_passed_on(tmp_path: Path) -> None:
     run = Run(tmp_path, 1, True)
-    (tmp_path / "last.pt").write_text("")
+    (tmp_path / "last_state.pt").write_text("")
     RunRecord(tmp_path, {}).attach(run.trainer)
     with pytest.raises(ValueError, match="damaged"):
         run.run()

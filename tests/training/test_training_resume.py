@@ -106,7 +106,7 @@ def test_best_is_selected_by_validation_and_remembered_after_resume(tmp_path: Pa
     interrupt(tmp_path, 11, max_epochs=5, scores=scores)
     best = torch.load(tmp_path / "model.pt", weights_only=True)
     assert read_info(tmp_path / "model.pt")["epoch"] == 2
-    assert torch.load(tmp_path / "last.pt", weights_only=True)["engine"]["epoch"] == 3
+    assert torch.load(tmp_path / "last_state.pt", weights_only=True)["engine"]["epoch"] == 3
 
     resumed = Run(tmp_path, 4, True, scores=scores).run()  # epoch 4 is better than 3, not better than 2
     assert resumed.epochs == [4]
@@ -240,9 +240,9 @@ def test_other_epoch_length_is_reported(tmp_path: Path, caplog: pytest.LogCaptur
     [
         (
             {"network": tiny_network(out_channels=2)},
-            r"last\.pt does not fit: 2 tensors differ in shape, e\.g\. 4\.weight",
+            r"last_state\.pt does not fit: 2 tensors differ in shape, e\.g\. 4\.weight",
         ),
-        ({"network": nn.Conv2d(1, 1, 1)}, r"last\.pt is not a checkpoint of this Conv2d"),
+        ({"network": nn.Conv2d(1, 1, 1)}, r"last_state\.pt is not a checkpoint of this Conv2d"),
         ({"optimizer": torch.optim.SGD}, "was written with Adam and 1 parameter groups, the configuration has SGD"),
         ({"info": {"view": "whole"}}, "view is 'windows', the configuration says 'whole'. Restore these settings"),
     ],
@@ -261,21 +261,21 @@ def test_optimizer_with_other_parameters_is_refused(tmp_path: Path) -> None:
     network = nn.Conv2d(1, 1, 1)
     interrupt(tmp_path, network=network)
     run = Run(tmp_path, 4, True, network=nn.Conv2d(1, 1, 1))
-    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    state = torch.load(tmp_path / "last_state.pt", weights_only=True)
     state["optimizer"]["param_groups"][0]["params"] = [0]
-    torch.save(state, tmp_path / "last.pt")
+    torch.save(state, tmp_path / "last_state.pt")
     with pytest.raises(ValueError, match="does not fit the optimiser"):
         run.run()
 
 
 def test_damaged_state_is_refused(tmp_path: Path) -> None:
     interrupt(tmp_path)
-    data = (tmp_path / "last.pt").read_bytes()
+    data = (tmp_path / "last_state.pt").read_bytes()
     for length in range(0, len(data), len(data) // 15):
-        (tmp_path / "last.pt").write_bytes(data[:length])
-        with pytest.raises(ValueError, match=r"last\.pt is not a PyTorch checkpoint or is damaged"):
+        (tmp_path / "last_state.pt").write_bytes(data[:length])
+        with pytest.raises(ValueError, match=r"last_state\.pt is not a PyTorch checkpoint or is damaged"):
             Run(tmp_path, 4, True).run()
-    torch.save({"model": {}}, tmp_path / "last.pt")
+    torch.save({"model": {}}, tmp_path / "last_state.pt")
     with pytest.raises(ValueError, match="not the state of a training that can be resumed"):
         Run(tmp_path, 4, True).run()
 
@@ -283,15 +283,15 @@ def test_damaged_state_is_refused(tmp_path: Path) -> None:
 def test_earlier_weights_are_kept(tmp_path: Path) -> None:
     Run(tmp_path, 2, info={"view": "whole"}).run()
     first = (tmp_path / "model.pt").read_bytes()
-    first_last = (tmp_path / "last.pt").read_bytes()
+    first_last = (tmp_path / "last_state.pt").read_bytes()
     # a training that ends before it has saved anything touches nothing
     interrupt(tmp_path, 2, seed=6)
     assert not (tmp_path / "previous").exists()
     Run(tmp_path, 2, seed=6).run()
     kept = tmp_path / "previous" / "1"
-    assert sorted(os.listdir(kept)) == ["last.pt", "model.json", "model.pt"]
+    assert sorted(os.listdir(kept)) == ["last_state.pt", "model.json", "model.pt"]
     assert (kept / "model.pt").read_bytes() == first != (tmp_path / "model.pt").read_bytes()
-    assert (kept / "last.pt").read_bytes() == first_last
+    assert (kept / "last_state.pt").read_bytes() == first_last
     load_weights(tiny_network(), kept / "model.pt", {"view": "whole"})
     Run(tmp_path, 1, seed=7).run()
     assert sorted(os.listdir(tmp_path / "previous")) == ["1", "2"]
@@ -299,10 +299,10 @@ def test_earlier_weights_are_kept(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
-    for name in ("last.pt", "model.pt", "model.json"):
+    for name in ("last_state.pt", "model.pt", "model.json"):
         (tmp_path / f".{name}.123.tmp").write_text("half a file")
     Run(tmp_path, 1).run()
-    assert sorted(os.listdir(tmp_path)) == ["last.pt", "model.json", "model.pt"]
+    assert sorted(os.listdir(tmp_path)) == ["last_state.pt", "model.json", "model.pt"]
 
 
 def test_keeping_works_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,16 +337,16 @@ def test_empty_validation_set(tmp_path: Path) -> None:
 
 def test_save_interval_and_last_epoch(tmp_path: Path) -> None:
     interrupt(tmp_path, 10, max_epochs=5, save_interval=2)
-    assert torch.load(tmp_path / "last.pt", weights_only=True)["engine"]["epoch"] == 2
+    assert torch.load(tmp_path / "last_state.pt", weights_only=True)["engine"]["epoch"] == 2
     Run(tmp_path, 5, True, save_interval=2).run()
-    assert torch.load(tmp_path / "last.pt", weights_only=True)["engine"]["epoch"] == 5
+    assert torch.load(tmp_path / "last_state.pt", weights_only=True)["engine"]["epoch"] == 5
     with pytest.raises(ValueError, match="save_interval must be at least 1"):
         Run(tmp_path, save_interval=0)
 
 
 def test_state_holds_tensors_and_plain_values_only(tmp_path: Path) -> None:
     Run(tmp_path, 1, info={"roi_size": (np.int64(8), 8)}).run()
-    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    state = torch.load(tmp_path / "last_state.pt", weights_only=True)
     assert state["info"] == {"roi_size": (8, 8)}
     assert set(state["evaluator"]) == {"best_metric", "best_metric_epoch"}
     weights = torch.load(tmp_path / "model.pt", weights_only=True)
@@ -382,7 +382,7 @@ def test_full_disk_is_one_clear_error_and_keeps_the_old_state(tmp_path: Path) ->
     Run(tmp_path, 1).run()
     before = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
     run = Run(tmp_path, 2, True)
-    with full_disk(1000), pytest.raises(OSError, match=r"cannot write .*/(last|model)\.pt.*unchanged"):
+    with full_disk(1000), pytest.raises(OSError, match=r"cannot write .*/(last_state|model)\.pt.*unchanged"):
         run.run()
     assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
 

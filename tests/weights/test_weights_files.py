@@ -278,9 +278,9 @@ def test_other_content(content: object, text: str, tmp_path: Path) -> None:
 
 def test_resume_state_is_not_weights(tmp_path: Path) -> None:
     network = small()
-    torch.save({"model": network.state_dict(), "optimizer": {}}, tmp_path / "last.pt")
+    torch.save({"model": network.state_dict(), "optimizer": {}}, tmp_path / "last_state.pt")
     with pytest.raises(ValueError, match=r"for resuming.*Use model\.pt beside it"):
-        load_weights(network, tmp_path / "last.pt")
+        load_weights(network, tmp_path / "last_state.pt")
 
 
 def test_full_disk_keeps_the_old_file(saved: tuple[nn.Module, Path]) -> None:

@@ -266,7 +266,7 @@ def test_own_weights_are_checked_as_ever(name: str, tmp_path: Path) -> None:
     assert all(bool((p == 0.5).all()) for p in network.parameters())
     with pytest.raises(ValueError, match="does not hold the weights of this encoder"):
         load_encoder(network, path)
-    state = write(tmp_path / "last.pt", {"model": source.state_dict(), "optimizer": {}, "epoch": 1})
+    state = write(tmp_path / "last_state.pt", {"model": source.state_dict(), "optimizer": {}, "epoch": 1})
     with pytest.raises(ValueError, match="state of an unfinished training"):
         load_pretrained(network, state)
 

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MONAI Label app for packaged bundles: served from where they lie, with label maps, polygons for viewers that want
+them (QuPath, DSA, CVAT), and scoring by the entropy of probabilities. README.md beside this file says how to start it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import monailabel
+import numpy as np
+from monai.transforms import AsDiscreted, CastToTyped, Invertd, SaveImaged, SqueezeDimd
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.scoring import ScoringMethod
+from monailabel.interfaces.tasks.strategy import Strategy
+from monailabel.interfaces.tasks.train import TrainTask
+from monailabel.tasks.activelearning.first import First
+from monailabel.tasks.activelearning.random import Random
+from monailabel.tasks.infer.bundle import BundleInferTask
+from monailabel.tasks.scoring.epistemic_v2 import EpistemicScoring
+from monailabel.tasks.train.bundle import BundleTrainTask
+from monailabel.transform.post import FindContoursd
+from monailabel.transform.writer import PolygonWriter
+from PIL import Image
+
+from sa2_monai.transforms import CleanLabelsd
+
+POLYGONS = ("dsa", "asap", "json")
+
+
+def find_bundles(setting: str) -> dict[str, str]:
+    """Bundles by name, of folders separated by commas: each a bundle, or a folder of bundles.
+
+    Raises:
+        ValueError: if a folder is no bundle and holds none, or two bundles have one name.
+    """
+    found: dict[str, str] = {}
+    for text in filter(None, setting.split(",")):
+        folder = Path(text).expanduser().resolve()
+        inside = [child.parent.parent for child in sorted(folder.glob("*/configs/metadata.json"))]
+        bundles = [folder] if (folder / "configs" / "metadata.json").is_file() else inside
+        if not bundles:
+            raise ValueError(f"--conf bundles: {folder} is no bundle (configs/metadata.json) and holds none.")
+        for bundle in bundles:
+            if found.setdefault(bundle.name, str(bundle)) != str(bundle):
+                raise ValueError(f"--conf bundles: {bundle} and {found[bundle.name]} have one name; rename a folder.")
+    if not found:
+        raise ValueError("give the bundles to serve: --conf bundles DIR[,DIR...]")
+    return found
+
+
+class Task(BundleInferTask):
+    """Inference that also answers polygons, and takes a region of a slide (an array) for an image."""
+
+    def __call__(self, request: Mapping[str, Any], callbacks: Any = None) -> Any:
+        """Label map or polygons, and what is known about them."""
+        if not isinstance(request.get("image"), np.ndarray):
+            return super().__call__(request, callbacks)
+        with tempfile.NamedTemporaryFile(suffix=".png") as region:
+            Image.fromarray(np.asarray(request["image"])[..., :3].astype(np.uint8)).save(region, format="PNG")
+            region.flush()
+            return super().__call__({**request, "image": region.name}, callbacks)
+
+    def post_transforms(self, data: Any = None) -> Sequence[Callable[..., Any]]:
+        """Those of the bundle, and the contours where they are asked for."""
+        transforms = list(super().post_transforms(data))
+        if data and data.get("output") in POLYGONS:
+            transforms.append(FindContoursd(keys=self.key_pred, labels=self.labels))
+        return transforms
+
+    def writer(self, data: dict[str, Any], extension: Any = None, dtype: Any = None) -> Any:
+        """A file with the label map, or one with polygons."""
+        if data.get("output") in POLYGONS:
+            return PolygonWriter(label=self.output_label_key, json=self.output_json_key)(data)
+        return super().writer(data, extension, dtype)
+
+
+class ScoringTask(BundleInferTask):
+    """Probabilities (K, ...) of a network with dropout, on the grid that it sees."""
+
+    def __init__(self, path: str, conf: dict[str, str], dropout: float) -> None:
+        # On classes that are chosen already, the entropy would be one of class numbers.
+        chosen = [SaveImaged, Invertd, AsDiscreted, CleanLabelsd, SqueezeDimd, CastToTyped]
+        super().__init__(
+            path,
+            conf,
+            train_mode=True,
+            skip_writer=True,
+            dropout=dropout,
+            post_filter=chosen,
+            add_post_restore=False,
+        )
+
+    def _load_bundle_config(self, path: str, config: str) -> Any:
+        parser = super()._load_bundle_config(path, config)
+        parser.config["save_probabilities"] = True  # else volumes come as label maps
+        return parser
+
+
+class MyApp(MONAILabelApp):
+    """The app; MONAI Label looks for this name."""
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        self.bundles = find_bundles(conf.get("bundles", ""))
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=conf,
+            name="sa2_monai bundles",
+            description="Segmentation bundles of sa2_monai: label maps and polygons",
+            version=monailabel.__version__,
+        )
+
+    def init_infers(self) -> dict[str, InferTask]:
+        """One task per bundle that has weights."""
+        tasks = {name: Task(path, self.conf) for name, path in self.bundles.items()}
+        return {name: task for name, task in tasks.items() if task.is_valid()}
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        """One task per bundle, unless ``--conf skip_trainers true``."""
+        if self.conf.get("skip_trainers", "false").lower() == "true":
+            return {}
+        tasks = {name: BundleTrainTask(path, self.conf) for name, path in self.bundles.items()}
+        return {name: task for name, task in tasks.items() if task.is_valid()}
+
+    def init_strategies(self) -> dict[str, Strategy]:
+        """Which image comes next."""
+        return {"random": Random(), "first": First()}
+
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        """Epistemic scoring, where ``--conf epistemic_model NAME[,NAME...]`` asks for it."""
+        names = [name for name in self.conf.get("epistemic_model", "").split(",") if name]
+        if unknown := [name for name in names if name not in self.bundles]:
+            raise ValueError(f"--conf epistemic_model: {', '.join(unknown)} is not among {', '.join(self.bundles)}")
+        size = int(self.conf.get("epistemic_simulation_size", "5"))
+        samples = int(self.conf.get("epistemic_max_samples", "0"))
+        dropout = float(self.conf.get("epistemic_dropout", "0.2"))
+        return {
+            name: EpistemicScoring(
+                ScoringTask(self.bundles[name], self.conf, dropout), max_samples=samples, simulation_size=size
+            )
+            for name in names
+        }
+
+    def infer_wsi(self, request: dict[str, Any], datastore: Any = None) -> Any:
+        """Polygons of an image; a TIFF as a whole where there is no OpenSlide that could cut it into tiles."""
+        if importlib.util.find_spec("openslide") is None and isinstance(request.get("image"), str):
+            image = request["image"]
+            uri = image if os.path.exists(image) else self.datastore().get_image_uri(image)
+            if os.path.exists(uri):
+                return self.infer(request, datastore)
+        return super().infer_wsi(request, datastore)
