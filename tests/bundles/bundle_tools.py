@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fast_yaml import install
 from monai.bundle import ConfigParser, ConfigWorkflow
+
+install()
 
 ROOT = Path(__file__).resolve().parents[2] / "bundles"
 BUNDLES = sorted(folder.name for folder in ROOT.iterdir() if (folder / "configs" / "train.yaml").is_file())

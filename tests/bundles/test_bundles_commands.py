@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from bundle_tools import ROOT, WIDTH, read_json
+from programs import run_untraced
 
 from sa2_monai.data import read_label
 
@@ -27,12 +26,10 @@ def narrow(bundle: str) -> list[str]:
 def monai_bundle(bundle: str, *words: object, launcher: tuple[str, ...] = (sys.executable,)) -> str:
     """Run ``python -m monai.bundle`` in the folder of the bundle; return all that was printed."""
     command = [*launcher, "-m", "monai.bundle", *map(str, words), *SMALL, *narrow(bundle)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    done = subprocess.run(
-        command, cwd=ROOT / bundle, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
-    return done.stdout
+    done = run_untraced(command, ROOT / bundle, OMP_NUM_THREADS="1", GLOO_SOCKET_IFNAME="lo")
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, printed[-4000:]
+    return printed
 
 
 def test_training_with_overrides(bundle: str, pictures: Path, tmp_path: Path) -> None:
