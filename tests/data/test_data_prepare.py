@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.mini_volumes_datasets import MINI_MORE
 from PIL import Image
 
 from sa2_monai import __version__
@@ -484,27 +483,3 @@ def test_two_processes_at_once(source: Path, tmp_path: Path) -> None:
     with claimed_folder(out, settings), pytest.raises(RuntimeError, match="another process is preparing this folder"):
         prepare(source, out)
     assert prepare(source, out).made == 4
-
-
-@pytest.mark.parametrize("name", ["segpc", "tissuenet"])
-def test_a_download_is_prepared_by_itself_once(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    raw = tmp_path / "download"
-    MINI_MORE[f"{name}_raw"](raw)
-    with caplog.at_level("INFO"):
-        parts = load_parts(raw, name)
-    form = next(iter(DATASETS[name].preparations))
-    made = raw / ".sa2_monai" / f"{name}_{form}"
-    assert f"{raw} is as downloaded: the form '{form}' is made once, in {made}" in caplog.text
-    assert all(parts.values())
-    prepare_dataset(name, raw, tmp_path / "by_hand", progress=False)
-    by_hand = load_parts(tmp_path / "by_hand", name)
-    for part, cases in parts.items():
-        assert [case["case"] for case in cases] == [case["case"] for case in by_hand[part]]
-    before = content(made)
-    written = {path: path.stat().st_mtime_ns for path in made.rglob("*.png")}
-    assert load_parts(raw, name, cache_dir=None) == parts
-    assert content(made) == before
-    assert {path: path.stat().st_mtime_ns for path in made.rglob("*.png")} == written
-
-    other = load_parts(raw, name, cache_dir=tmp_path / "elsewhere")
-    assert all(Path(str(tmp_path / "elsewhere")) in Path(c["label"]).parents for cases in other.values() for c in cases)
