@@ -221,14 +221,15 @@ def test_prepared_layout(tmp_path: Path, dataset: str, label: str, caplog: pytes
 
 @pytest.fixture
 def glas(tmp_path: Path) -> Path:
-    folder = tmp_path / "Warwick QU Dataset (Released 2016_07_08)"
+    download = tmp_path / "downloads" / "glas"  # nothing else lies in the folder above it
+    folder = download / "Warwick QU Dataset (Released 2016_07_08)"
     rows = ["name, patient ID, grade (GlaS), grade (Sirinukunwattana et al. 2015)"]
     for name in [*(f"train_{i}" for i in range(1, 7)), "testA_1", "testA_2", "testB_1"]:
         picture(folder / f"{name}.bmp")
         picture(folder / f"{name}_anno.bmp", value=3, colour=False)
         rows.append(f"{name}, 4, benign, adenomatous")
     (folder / "Grade.csv").write_text("\n".join(rows) + "\n")
-    return tmp_path
+    return download
 
 
 def test_glas_as_downloaded(glas: Path, caplog: pytest.LogCaptureFixture) -> None:
