@@ -19,8 +19,10 @@ BASE = "FIVES A Fundus Image Dataset for AI-based Vessel Segmentation"
 
 @pytest.fixture
 def mini(tmp_path: Path) -> Path:
-    fives(tmp_path)
-    return tmp_path
+    folder = tmp_path / "downloads" / "fives"  # nothing else lies in the folder above it
+    folder.mkdir(parents=True)
+    fives(folder)
+    return folder
 
 
 @pytest.mark.parametrize("dataset", ["fives", "fives_vessels"])
