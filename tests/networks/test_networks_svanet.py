@@ -296,7 +296,9 @@ def test_wide_3x3_convolution(
         expected = unit.norm(unit.conv(x))
         tolerance = 1e-12 if dtype == torch.float64 else 3e-6
         torch.testing.assert_close(unit(x), expected, rtol=tolerance, atol=tolerance)
-        monkeypatch.setattr(fast_conv, "_BAND", 16 * 8 * channels * 2 * size[1])
+        monkeypatch.setattr(fast_conv, "_PIECE", 16 * 8 * channels * 2 * size[1])  # bands of rows, groups of filters
+        torch.testing.assert_close(unit(x), expected, rtol=tolerance, atol=tolerance)
+        monkeypatch.setattr(fast_conv, "_KEPT", 0)
         monkeypatch.setattr(fast_conv, "_WEIGHTS", 16 * 8 * channels * 100)
         torch.testing.assert_close(unit(x), expected, rtol=tolerance, atol=tolerance)
 

@@ -15,8 +15,11 @@ __all__ = ["conv3x3", "conv3x3_gains"]
 _MANY_WEIGHTS = 9 * 2**19
 _FEW_PIXELS = 2**9
 _WIDE = 256
-# Bytes of one temporary map and of the transformed weights: more would come as fresh pages from the system.
-_BAND = 12 * 2**20
+# Bytes of one temporary array. Up to 32 MB glibc takes them from its heap; larger ones come as fresh pages from the
+# system in each call, and are several times slower to fill.
+_PIECE = 16 * 2**20
+# Bytes of the transformed tiles that are kept for all groups of filters, and of one group if they are not.
+_KEPT = 64 * 2**20
 _WEIGHTS = 128 * 2**20
 
 
@@ -54,7 +57,7 @@ def conv3x3(
 
     Args:
         x: ``(B, C, H, W)``, fast in channels_last memory.
-        weight: ``(D, C, 3, 3)``, fast in contiguous memory.
+        weight: ``(D, C, 3, 3)``, fast in channels_last memory.
         scale: ``(D,)``.
         shift: ``(D,)``.
         stride: step of the convolution; H and W are multiples of it.
@@ -73,8 +76,8 @@ def _product(
     """Matrix product of patches and weights: ``(B, H + 2, W + 2, C)`` -> ``(B, H / stride, W / stride, D)``."""
     b, h, w, c = padded.shape
     size = (b, (h - 2) // stride, (w - 2) // stride)
-    patches = padded.as_strided((*size, c, 3, 3), (h * w * c, stride * w * c, stride * c, 1, w * c, c))
-    y = F.linear(patches.reshape(-1, 9 * c), weight.flatten(1)).view(*size, -1)
+    patches = padded.as_strided((*size, 3, 3, c), (h * w * c, stride * w * c, stride * c, w * c, c, 1))
+    y = F.linear(patches.reshape(-1, 9 * c), weight.permute(0, 2, 3, 1).flatten(1)).view(*size, -1)
     return y.mul_(scale).add_(shift)
 
 
@@ -94,21 +97,35 @@ def _winograd(
         (4, 4, b, rows, columns, c), (w * c, c, h * w * c, 2 * w * c, 2 * c, 1)
     )  # pixel of the tile, image, place of the tile, channel
     y = padded.new_empty(b, rows, 2, columns, 2, d)
-    bytes_per_channel = 16 * padded.element_size()
-    step = max(1, _BAND // (bytes_per_channel * c * b * columns))
-    group = max(1, _WEIGHTS // (bytes_per_channel * c))
+    bytes_per_row = 16 * padded.element_size() * c
+    step = _even_share(rows, bytes_per_row * b * rows * columns, _PIECE)
+    keep = bytes_per_row * b * rows * columns <= _KEPT
+    group = _even_share(d, bytes_per_row * d, _PIECE if keep else _WEIGHTS)
+    kept: dict[int, torch.Tensor] = {}
     for first in range(0, d, group):
         chosen = slice(first, first + group)
-        u = of_filter @ weight[chosen].reshape(-1, 9).t()
-        u = u.view(16, -1, c).transpose(1, 2)  # (16, C, filters)
+        u = of_filter @ weight[chosen].permute(0, 2, 3, 1).reshape(-1, 9, c)  # (filters, 16, C)
+        u = u.permute(1, 2, 0)  # (16, C, filters)
         for top in range(0, rows, step):
             band = slice(top, top + step)
-            v = of_tile @ tiles[:, :, :, band].reshape(16, -1)
-            m = torch.bmm(v.view(16, -1, c), u)  # (16, tiles, filters)
+            if top in kept:
+                v = kept[top]
+            else:
+                v = (of_tile @ tiles[:, :, :, band].reshape(16, -1)).view(16, -1, c)  # (16, tiles, C)
+                if keep and group < d:
+                    kept[top] = v
+            m = torch.bmm(v, u)  # (16, tiles, filters)
             z = (of_result @ m.flatten(1)).view(2, 2, b, -1, columns, m.shape[2])
             z = z.mul_(scale[chosen]).add_(shift[chosen])
             y[:, band, ..., chosen] = z.permute(2, 3, 0, 4, 1, 5)
     return y.view(b, h - 2, w - 2, d)
+
+
+def _even_share(count: int, size: int, limit: int) -> int:
+    """How many of ``count`` things go into one of the fewest equal parts, when all take ``size`` bytes and one part may
+    take ``limit``.
+    """
+    return -(-count // max(1, -(-size // limit)))
 
 
 def _transforms(like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
