@@ -3,28 +3,28 @@
 
 The work is done by the ``configs/inference.yaml`` of the network's bundle. What the weights carry in the file beside
 them (``model.json``: channels, classes, how the network sees an image) overrides the bundle's defaults. A case that
-fails does not end the others; it is named at the end, and the exit code is 1 then.
+fails does not end the others; it is named at the end, and the exit code is 1 then. Cases that an earlier run with the
+same weights and options has finished are left out; ``--shard`` gives several programs a part of the cases each.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.carried import CARRIED, Carried, read_carried
 from sa2_monai.bundle.cases import case_files, list_inputs
-from sa2_monai.bundle.locate import load
-from sa2_monai.bundle.workflow import choose_device, run_inference, sees_volumes
-from sa2_monai.cli.common import find_bundle
+from sa2_monai.bundle.locate import find_config, load, open_bundle
+from sa2_monai.bundle.workflow import choose_device, sees_volumes
 from sa2_monai.cli.info import NETWORKS
 from sa2_monai.cli.main import UsageError
+from sa2_monai.cli.predict_batch import Batch
+from sa2_monai.cli.predict_window import check_window
+from sa2_monai.cli.shard import AUTO, Shard, parse_shard, shard_of_environment
 
 __all__ = ["CARRIED", "add_arguments", "run"]
-
-CONFIG_NAMES = ("inference.yaml", "inference.json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bundle",
         metavar="DIR",
-        help="bundle folder; in a checkout that of the weights' network under bundles/ by default",
+        help="bundle: folder, zip file or name; in a checkout that of the weights' network by default",
     )
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")
@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     volumes.add_argument("--fill-holes", action="store_true", help="fill holes inside of structures")
     volumes.add_argument("--min-volume", type=float, metavar="MM3", help="drop pieces that are smaller")
     volumes.add_argument("--all-axes", action="store_true", help="weights with view windows: average three directions")
+    many = parser.add_argument_group("many cases")
+    many.add_argument(
+        "--shard", type=parse_shard, metavar="I/N", help="part I of N of the cases; auto: as torchrun or SLURM says"
+    )
+    many.add_argument("--again", action="store_true", help="also the cases that an earlier run has finished")
+    many.add_argument("--status", action="store_true", help="predict nothing: tell what is finished, failed, missing")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda when there is a GPU, else cpu, by default")
     parser.add_argument("--batch-size", type=_positive, metavar="N", help="pictures, slices or windows at once")
 
@@ -58,58 +64,59 @@ def run(args: argparse.Namespace) -> int:
         args: the parsed arguments of :func:`add_arguments`.
 
     Returns:
-        0. Failures are raised.
+        0; 1 for ``--status`` when cases have failed or are missing. Failures are raised.
 
     Raises:
-        UsageError: no ``--bundle`` outside a checkout.
+        UsageError: options for volumes with a model of pictures, or the other way round.
         OSError: a missing file or an output folder that cannot be written.
         ValueError: inputs, weights or bundle that do not fit; the message names the file and the cure.
     """
-    config_file = _find_config(args.bundle, args.weights)
-    bundle = config_file.parent.parent
+    with open_bundle(args.bundle or _network_of(args.weights)) as bundle:
+        return _run(args, bundle)
+
+
+def _run(args: argparse.Namespace, bundle: Path) -> int:
+    config_file = find_config(bundle, "inference")
     weights = Path(args.weights) if args.weights else bundle / "models" / "model.pt"
     if not weights.is_file():
-        raise FileNotFoundError(f"{weights}: no such weights. Train the bundle first, or give a file with --weights.")
+        from sa2_monai.bundle.large_files import missing_weights
 
-    from sa2_monai.inference import check_roi_size, check_writable
+        raise FileNotFoundError(f"{weights}: no such weights. {missing_weights(weights)}")
+    shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
+
+    from sa2_monai.inference import check_writable
 
     found = read_carried(weights, bundle.name)
     _tell_carried(found, weights)
     carried = found.settings
-    volumes = sees_volumes(load(config_file), carried)
+    config = load(config_file)
+    volumes = sees_volumes(config, carried)
     options = _volume_options(args, volumes)
     suffix = ".nii.gz" if volumes else ".png"
-    cases = list_inputs(args.inputs, volumes, carried.get("in_channels"))
+    cases = list_inputs(args.inputs, volumes, carried.get("in_channels", config.get("in_channels")))
     output = check_writable(args.output).resolve()
     predictions = output / "predictions"
     _protect_inputs(cases, predictions, suffix)
-    if carried.get("roi_size") is not None:
-        divisor = next((entry.size_divisor for entry in NETWORKS if entry.name == found.network), 1)
-        check_roi_size(carried["roi_size"], divisor)
+    check_window(config, carried, found.network)
 
-    overrides: dict[str, Any] = {
-        **carried,
-        **options,
-        "bundle_root": str(bundle),
-        "ckpt_path": str(weights.resolve()),
-        "image_source": case_files(cases),
-        "output_dir": str(output),
-        "device": choose_device(args.device),
-    }
-    if args.batch_size:
-        overrides["batch_size"] = args.batch_size
+    overrides: dict[str, Any] = {**carried, **options}
     if args.probabilities:
         overrides["save_probabilities"] = True
-
-    def report(item: Mapping[str, Any]) -> None:
-        print(f"{item['image'].meta['filename_or_obj']} -> {predictions / item['case']}{suffix}", flush=True)
-
-    run_inference(config_file, overrides, report)
-    what = "label map" if volumes else "mask"
-    print(f"{len(cases)} {what}{'' if len(cases) == 1 else 's'} in {predictions}")
+    batch = Batch(config_file, weights, overrides, cases, output, suffix)
+    if args.status:
+        return batch.tell_status()
+    overrides = {
+        "bundle_root": str(bundle),
+        "ckpt_path": str(weights.resolve()),
+        "device": _own_device(choose_device(args.device), shard),
+        **({"batch_size": args.batch_size} if args.batch_size else {}),
+    }
+    failure = batch.run(shard, overrides, args.again)
     if args.overlays:
-        _draw(cases, predictions, output / "overlays")
+        _draw(batch.finished(shard), predictions, output / "overlays")
         print(f"pictures with contours in {output / 'overlays'}")
+    if failure is not None:
+        raise failure
     return 0
 
 
@@ -124,6 +131,15 @@ def _draw(cases: list[dict[str, Any]], predictions: Path, folder: Path) -> None:
         atomic_write(folder / name, functools.partial(page.save, format="PNG"))
 
 
+def _own_device(device: str, shard: Shard) -> str:
+    """The GPU of this process among those that it sees."""
+    if device != "cuda" or shard.local is None:
+        return device
+    import torch
+
+    return f"cuda:{shard.local % torch.cuda.device_count()}"
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -131,21 +147,15 @@ def _positive(text: str) -> int:
     return number
 
 
-def _find_config(bundle: str | None, weights: str | None) -> Path:
-    """The inference configuration of the bundle that was asked for, or of the one that the weights belong to."""
-    network = "sa2net"
-    if bundle is None and weights is not None and Path(weights).with_suffix(".json").is_file():
+def _network_of(weights: str | None) -> str:
+    """Name of the network that the weights belong to, as far as it is known; it is that of a bundle, too."""
+    if weights is not None and Path(weights).with_suffix(".json").is_file():
         from sa2_monai.weights import read_info
 
         named = read_info(weights).get("network")
-        network = named if named in [entry.name for entry in NETWORKS] else network
-    folder = find_bundle(bundle, network)
-    for name in CONFIG_NAMES:
-        if (folder / "configs" / name).is_file():
-            return folder / "configs" / name
-    raise FileNotFoundError(
-        f"{folder} is not a bundle: it has no configs/{CONFIG_NAMES[0]}. Give the folder of a bundle with --bundle."
-    )
+        if named in [entry.name for entry in NETWORKS]:
+            return str(named)
+    return "sa2net"
 
 
 def _volume_options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:

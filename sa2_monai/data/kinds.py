@@ -65,7 +65,7 @@ def list_cases(
     Args:
         source: file, folder or list, see :func:`~sa2_monai.data.list_images` and :func:`~sa2_monai.data.list_volumes`.
         kind: ``"pictures"``, else volumes: what was trained on the slices of archives is used on volumes.
-        in_channels: of pictures, see :func:`~sa2_monai.data.list_images`.
+        in_channels: of the network: images of several files are found by their names, as the two functions say.
 
     Returns:
         List of ``{"image": path, "case": name}``.
@@ -75,7 +75,7 @@ def list_cases(
         ValueError: another kind, or no files of it.
     """
     _check(kind)
-    return list_images(source, in_channels) if kind == "pictures" else list_volumes(source)
+    return list_images(source, in_channels) if kind == "pictures" else list_volumes(source, in_channels)
 
 
 def _check(kind: str) -> None:

@@ -25,13 +25,17 @@ _LABEL_ENDINGS = ("_seg", "_gt", "_label", "_labels", "_mask")
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 
-def list_volumes(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[dict[str, Any]]:
+def list_volumes(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], in_channels: int | None = None
+) -> list[dict[str, Any]]:
     """Data list for inference on volumes.
 
     Args:
         source: a volume file; the folder of one DICOM series; a folder of volume files, or of folders that hold one
             DICOM series each; a data set with ``images/`` (or ``imagesTs/``, else ``imagesTr/``); a ``.txt`` file with
             one path per line, relative to its own folder; or a list of files and series folders.
+        in_channels: channels of the network. With more than one, each case has as many files, ``<case>_0000.nii.gz``,
+            ``<case>_0001.nii.gz`` and so on (nnU-Net's names), also in lists; ``None`` looks at the names of a folder.
 
     Returns:
         List of ``{"image": absolute path, "case": name}``; folders sorted by name, lists in their own order. The case
@@ -41,7 +45,8 @@ def list_volumes(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str
 
     Raises:
         FileNotFoundError: the source or a listed file is missing.
-        ValueError: no volumes, a file that is no volume, or two volumes that would get one case name.
+        ValueError: no volumes, a file that is no volume, two volumes that would get one case name, or cases with
+            another number of files than ``in_channels``.
     """
     if isinstance(source, (str, os.PathLike)):
         where, name = Path(source), str(source)
@@ -51,6 +56,8 @@ def list_volumes(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str
             found = _one_each(read_paths(where) if where.suffix.lower() == ".txt" else [where])
     else:
         found, name = _one_each([Path(item) for item in source]), "list of volumes"
+    if in_channels is not None and in_channels > 1:
+        found = _channels([path for _, files in found for path in files], in_channels, name)
     paths = [path for _, files in found for path in files]
     if not paths:
         raise ValueError(f"{name}: no volumes found; expected {_EXPECTED}")
@@ -121,6 +128,29 @@ def _base(path: Path, ending: str) -> str | None:
     """Stem of the image that a file of this ending would be the label of."""
     stem = volume_stem(path)
     return stem.removesuffix(ending) if stem.endswith(ending) else None
+
+
+def _channels(files: list[Path], count: int, name: str) -> list[tuple[str, list[Path]]]:
+    """Cases of ``count`` files each, in the order of their first files."""
+    cases: dict[str, dict[int, Path]] = {}
+    problems = Problems(name)
+    for path in files:
+        match = _CHANNEL.fullmatch(volume_stem(os.path.abspath(path)))
+        case, channel = (match[1], int(match[2])) if match else (volume_stem(path), 0)
+        other = cases.setdefault(case, {}).setdefault(channel, path)
+        if other is not path:
+            problems.add(
+                "volumes that would be one channel of one case", f"{other} and {path}", "rename one of the two cases"
+            )
+    for case, found in cases.items():
+        if sorted(found) != list(range(count)):
+            problems.add(
+                f"cases without the {count} files that the channels of the network need",
+                f"{case}: has {listing([str(path) for path in found.values()])}",
+                f"give the files <case>_0000 to <case>_{count - 1:04d}, in the order of training",
+            )
+    problems.raise_if_any()
+    return [(case, [found[channel] for channel in range(count)]) for case, found in cases.items()]
 
 
 def _by_case(files: list[Path]) -> list[tuple[str, list[Path]]]:

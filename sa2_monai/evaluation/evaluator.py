@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from sa2_monai.evaluation.failures import Failures
 from sa2_monai.evaluation.instances import InstanceCounts, check_instances, count_instances, summarize_instances
 from sa2_monai.evaluation.loading import CaseLoader
 from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, evaluate_paper
+from sa2_monai.evaluation.processes import share_cases
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.rows import METRICS
 from sa2_monai.evaluation.size_strata import SIZE_COLUMN, check_size_strata, object_percent, summarize_strata
@@ -22,6 +24,19 @@ from sa2_monai.evaluation.statistics import Bootstrap
 from sa2_monai.evaluation.summary import NOTICE, few_cases, software, summarize
 
 __all__ = ["evaluate"]
+
+
+@dataclass(frozen=True)
+class _CaseValues:
+    """What the clinical summary needs of one case."""
+
+    rows: list[dict[str, Any]]
+    unit: str
+    diagonal: float
+    size: float | None
+    objects: InstanceCounts | None
+    ignored: int | None
+    resampled: bool
 
 
 def evaluate(
@@ -50,6 +65,7 @@ def evaluate(
     size_strata: Sequence[float] | bool | None = None,
     ignore_value: int | None = None,
     on_error: str = "raise",
+    distributed: bool = False,
 ) -> EvaluationResult:
     """Measure predictions against references.
 
@@ -95,6 +111,9 @@ def evaluate(
             error. Of the paper families only ``size_range`` takes it, where it replaces the one of ``paper``.
         on_error: ``"raise"``, or ``"continue"`` to list a case that cannot be read or does not fit under ``failed`` in
             the summary and to measure the others.
+        distributed: for calls by all processes of ``torch.distributed``, with the same arguments: each measures a part
+            of the cases, and every one gets the whole result, the same as that of a single process. The families of
+            the paper protocol are measured by each process on its own.
 
     Returns:
         The rows, the summary, and functions to write them.
@@ -174,29 +193,43 @@ def evaluate(
     ignored: dict[str, int] = {}
     units: dict[str, str] = {}
 
-    def measure(case: str) -> None:
+    def measure(case: str) -> _CaseValues:
         item = loader.load(case)
-        _check_unit({**units, item.geometry.unit: units.get(item.geometry.unit, case)}, unit)
         found = clinical.case_rows(item, table, tolerances, extra)
-        if strata:
-            size = object_percent(item)
-            for row in found:
-                row[SIZE_COLUMN] = size
-            sizes[case] = size
-        if instance_kind:
-            objects.append(count_instances(item, instance_kind))
-        units.setdefault(item.geometry.unit, case)
-        if not any(row["voxels_ref"] for row in found):
+        size = object_percent(item) if strata else None
+        for row in found if strata else ():
+            row[SIZE_COLUMN] = size
+        return _CaseValues(
+            rows=found,
+            unit=item.geometry.unit,
+            diagonal=clinical.diagonal(item),
+            size=size,
+            objects=count_instances(item, instance_kind) if instance_kind else None,
+            ignored=None if item.ignored is None else int(item.ignored.sum()),
+            resampled=item.resampled,
+        )
+
+    values_of = share_cases(list(reference_files), measure) if distributed else measure
+
+    def add(case: str) -> None:
+        values = values_of(case)
+        _check_unit({**units, values.unit: units.get(values.unit, case)}, unit)
+        units.setdefault(values.unit, case)
+        if values.size is not None:
+            sizes[case] = values.size
+        if values.objects is not None:
+            objects.append(values.objects)
+        if not any(row["voxels_ref"] for row in values.rows):
             warnings.append(f"empty_reference: the reference of case {case} holds no object at all")
-        if item.resampled:
+        if values.resampled:
             warnings.append(f"resampled: the prediction of case {case} was brought onto the grid of its reference")
-        rows.extend(found)
-        diagonals[case] = clinical.diagonal(item)
-        if item.ignored is not None:
-            ignored[case] = int(item.ignored.sum())
+        rows.extend(values.rows)
+        diagonals[case] = values.diagonal
+        if values.ignored is not None:
+            ignored[case] = values.ignored
 
     for case in reference_files:
-        failures.attempt(case, partial(measure, case))
+        failures.attempt(case, partial(add, case))
     failures.check_any_left(len(reference_files))
     cases = list(diagonals)
     bootstrap = bootstrap_of(cases)

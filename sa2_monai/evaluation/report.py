@@ -43,6 +43,7 @@ def write_report(
     output_dir: str | Path,
     *,
     overlays: int = 3,
+    write: bool = True,
     **options: Any,
 ) -> EvaluationResult:
     """Evaluate predictions of a data list and write the report.
@@ -55,6 +56,7 @@ def write_report(
         output_dir: folder for ``metrics_per_case.csv``, ``metrics_summary.json``, ``table.txt``, ``report.html`` and
             ``overlays/``.
         overlays: pictures each of the worst, median and best cases; 0 for none.
+        write: ``False`` for the processes of a distributed evaluation that help to measure only.
         options: further arguments of :func:`sa2_monai.evaluation.evaluate` (``protocol``, ``family``, ``tolerance``,
             ``label_values``, ``extra_metrics``, ``size_strata``, ``ignore_value``, ...).
 
@@ -73,7 +75,8 @@ def write_report(
     if options.get("groups") is None and all(group is not None for group in groups.values()):
         options["groups"] = groups
     result = evaluate(predictions_dir, references, class_names, images=images or None, **options)
-    save_report(result, output_dir, overlays=overlays)
+    if write:
+        save_report(result, output_dir, overlays=overlays)
     return result
 
 

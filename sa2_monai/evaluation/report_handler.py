@@ -19,9 +19,10 @@ __all__ = ["ReportHandler"]
 
 
 class ReportHandler:
-    """Evaluates the predictions written by a MONAI evaluator and writes the report, on the main process alone.
+    """Evaluates the predictions written by a MONAI evaluator and writes the report.
 
-    The other processes wait, before (all predictions must be on disk) and after.
+    Several processes wait for each other until all predictions are on disk, and measure them together (those of the
+    paper protocol the main process alone). The main process writes.
 
     Args:
         predictions_dir: folder with the files of the run, ``<case>.png``.
@@ -78,16 +79,21 @@ class ReportHandler:
             ValueError: as :func:`sa2_monai.evaluation.evaluate`.
         """
         idist.barrier()
+        main = idist.get_rank() == 0
+        together = self.options["protocol"] == "clinical"
         try:
-            if idist.get_rank() == 0:
+            if main or together:
                 self.result = write_report(
                     self.predictions_dir,
                     self.data,
                     self.class_names,
                     self.output_dir,
                     overlays=self.overlays,
+                    write=main,
+                    distributed=together,
                     **self.options,
                 )
+            if main and self.result is not None:
                 engine.state.report = self.result.summary  # type: ignore[attr-defined]
                 self.logger.info("%s\nReport in %s", self.result.table(), self.output_dir)
                 self._tell_failures(self.result)

@@ -4,19 +4,25 @@
 from sa2_monai.inference.dicom_seg import read_dicom_seg, write_dicom_seg
 from sa2_monai.inference.ensemble import EnsembleNetwork, load_ensemble
 from sa2_monai.inference.folders import check_writable
+from sa2_monai.inference.manifest import CaseManifest
 from sa2_monai.inference.saving import CaseSaveImaged, ProbabilitySaveImaged
-from sa2_monai.inference.tolerance import CaseDataset, CaseEvaluator, FailedCasesError
+from sa2_monai.inference.sharding import CaseSampler, ShardEvaluator
+from sa2_monai.inference.tolerance import CaseDataLoader, CaseDataset, CaseEvaluator, FailedCasesError
 from sa2_monai.inference.volume import VolumeInferer
 from sa2_monai.inference.volume_saving import VolumeProbabilitySaveImaged, VolumeSaveImaged
 from sa2_monai.inference.windows import check_roi_size
 
 __all__ = [
+    "CaseDataLoader",
     "CaseDataset",
     "CaseEvaluator",
+    "CaseManifest",
+    "CaseSampler",
     "CaseSaveImaged",
     "EnsembleNetwork",
     "FailedCasesError",
     "ProbabilitySaveImaged",
+    "ShardEvaluator",
     "VolumeInferer",
     "VolumeProbabilitySaveImaged",
     "VolumeSaveImaged",

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from monai.data import Dataset
+from monai.data import DataLoader, Dataset, decollate_batch, list_data_collate
 from monai.engines import SupervisedEvaluator
 
 from sa2_monai.data.problems import FailedCasesError
 
-__all__ = ["CaseDataset", "CaseEvaluator", "FailedCasesError"]
+__all__ = ["CaseDataLoader", "CaseDataset", "CaseEvaluator", "FailedCasesError"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +30,12 @@ _ERRORS = (OSError, ValueError, RuntimeError, MemoryError)
 class CaseDataset(Dataset):
     """``monai.data.Dataset`` whose items tell when they cannot be loaded, instead of ending the run.
 
-    For :class:`CaseEvaluator`, with batches of one case.
+    For :class:`CaseEvaluator`. Batches of several cases need :class:`CaseDataLoader`.
 
     Args:
         data: data list, ``[{"image": path, "case": name}, ...]``.
         transform: see ``monai.data.Dataset``.
-        tolerant: ``False`` makes it a ``monai.data.Dataset``, for batches of several cases.
+        tolerant: ``False`` makes it a ``monai.data.Dataset``.
     """
 
     def __init__(self, data: Sequence[Any], transform: Any = None, tolerant: bool = True) -> None:
@@ -48,19 +48,38 @@ class CaseDataset(Dataset):
         try:
             return super()._transform(index)
         except _ERRORS as error:
-            return {"case": _name(self.data[index], index), _FAILED: first_cause(error)}
+            return {_FAILED: {"case": _name(self.data[index], index), "error": first_cause(error)}}
+
+
+class CaseDataLoader(DataLoader):
+    """``monai.data.DataLoader`` that puts the cases of a batch together which :class:`CaseDataset` could load.
+
+    Args:
+        dataset: the data set.
+        kwargs: further arguments of ``monai.data.DataLoader``.
+    """
+
+    def __init__(self, dataset: Any, **kwargs: Any) -> None:
+        super().__init__(dataset, **{"collate_fn": _collate, **kwargs})
+
+
+def _collate(items: list[Any]) -> Any:
+    failed = [item[_FAILED] for item in items if _FAILED in item]
+    loaded = [item for item in items if _FAILED not in item]
+    batch = dict(list_data_collate(loaded)) if loaded else {}
+    return {**batch, _FAILED: {key: [item[key] for item in failed] for key in failed[0]}} if failed else batch
 
 
 class CaseEvaluator(SupervisedEvaluator):
     """``SupervisedEvaluator`` that notes a case that fails, goes on, and reports all of them at the end.
 
-    Batches hold one case. After a run ``cases`` lists ``{"case", "status" ("ok" or "failed"), "seconds", "error"}`` in
-    their order.
+    When a batch of several cases fails, they are tried again one by one. After a run ``cases`` lists ``{"case",
+    "status" ("ok" or "failed"), "seconds", "error"}``, after each iteration those that are through.
 
     Args:
         args: arguments of ``monai.engines.SupervisedEvaluator``.
-        tolerant: ``False`` makes it a ``monai.engines.SupervisedEvaluator``, for batches of several cases: the first
-            error ends the run, and ``cases`` is ``None``.
+        tolerant: ``False`` makes it a ``monai.engines.SupervisedEvaluator``: the first error ends the run, and
+            ``cases`` is ``None``.
         kwargs: further arguments of ``monai.engines.SupervisedEvaluator``.
 
     Raises:
@@ -85,26 +104,43 @@ class CaseEvaluator(SupervisedEvaluator):
     def _iteration(self, engine: Any, batchdata: Any) -> dict:
         if self.cases is None:
             return super()._iteration(engine, batchdata)
-        name = _name(batchdata, len(self.cases))
+        unread = batchdata.pop(_FAILED, {"case": [], "error": []})
+        for name, error in zip(unread["case"], unread["error"], strict=True):
+            self._note(name, 0.0, error)
+        engine.state.output = {}
+        return self._attempt(engine, batchdata) if batchdata else {}
+
+    def _attempt(self, engine: Any, batchdata: Any) -> dict:
+        """Predict the cases of a batch."""
+        assert self.cases is not None
+        names = _names(batchdata, len(self.cases))
         started = time.perf_counter()
-        error = None
         output: dict = {}
-        if _FAILED in batchdata:
-            (error,) = batchdata[_FAILED]
-        else:
-            try:
-                output = super()._iteration(engine, batchdata)
-            except _ERRORS as found:
-                error = first_cause(found)
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()  # the next case may need less
-        if error is not None:
+        error: str | None = None
+        try:
+            output = super()._iteration(engine, batchdata)
+        except _ERRORS as found:
+            error = first_cause(found)
             engine.state.output = {}
-            logger.error("case %s failed: %s", name, error)
-        record: dict[str, Any] = {"case": name, "status": "ok" if error is None else _FAILED}
-        record["seconds"] = round(time.perf_counter() - started, 3)
-        self.cases.append(record if error is None else {**record, "error": error})
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()  # the next case may need less
+        if error is not None and len(names) > 1:
+            for item in decollate_batch(batchdata):
+                engine.state.batch = single = list_data_collate([item])
+                output = self._attempt(engine, single) or output
+            return output
+        seconds = (time.perf_counter() - started) / len(names)
+        for name in names:
+            self._note(name, seconds, error)
         return output
+
+    def _note(self, name: str, seconds: float, error: str | None) -> None:
+        assert self.cases is not None
+        record: dict[str, Any] = {"case": name, "status": "ok", "seconds": round(seconds, 3)}
+        if error is not None:
+            logger.error("case %s failed: %s", name, error)
+            record.update(status=_FAILED, error=error)
+        self.cases.append(record)
 
 
 def first_cause(error: BaseException) -> str:
@@ -118,6 +154,13 @@ def first_cause(error: BaseException) -> str:
 
 def _name(item: Any, index: int) -> str:
     case = item.get("case") if isinstance(item, Mapping) else None
-    if isinstance(case, (list, tuple)):
-        case = case[0] if case else None
     return str(case) if case else f"number {index + 1}"
+
+
+def _names(batchdata: Mapping[str, Any], index: int) -> list[str]:
+    """Names of the cases of a batch."""
+    cases = batchdata.get("case")
+    if not isinstance(cases, (list, tuple)):
+        count = len(next(value for value in batchdata.values() if hasattr(value, "__len__")))
+        return [f"number {index + number + 1}" for number in range(count)]
+    return [_name({"case": case}, index + number) for number, case in enumerate(cases)]

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A batch of cases for ``sa2-monai predict``: what is left to do, what was done, by one program or several."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sa2_monai.bundle.cases import case_files
+from sa2_monai.bundle.workflow import run_inference
+from sa2_monai.cli.shard import Shard
+from sa2_monai.version import __version__
+
+__all__ = ["RECORDS", "SUMMARY", "Batch"]
+
+#: In the output folder: records of the cases, and what they amount to.
+RECORDS, SUMMARY = "cases", "predict_summary.json"
+
+
+class Batch:
+    """Cases that are predicted with one set of weights and options into one folder.
+
+    Args:
+        config_file: inference configuration of the bundle.
+        weights: weight file.
+        settings: overrides of the configuration that a result depends on.
+        cases: data list of all cases, whatever program they belong to.
+        output: folder.
+        suffix: of the label maps.
+    """
+
+    def __init__(
+        self,
+        config_file: Path,
+        weights: Path,
+        settings: Mapping[str, Any],
+        cases: list[dict[str, Any]],
+        output: Path,
+        suffix: str,
+    ) -> None:
+        from sa2_monai.inference import CaseManifest
+        from sa2_monai.weights import sha256_of
+
+        self.config_file = config_file
+        self.settings = dict(settings)
+        self.cases = cases
+        self.output = output
+        self.predictions = output / "predictions"
+        self.suffix = suffix
+        self.manifest = CaseManifest(
+            output / RECORDS,
+            {
+                "sa2_monai": __version__,
+                "weights": sha256_of(weights),
+                "configuration": sha256_of(config_file),
+                "options": self.settings,
+            },
+        )
+
+    def run(self, shard: Shard, overrides: Mapping[str, Any], again: bool = False) -> Exception | None:
+        """Predict what is left to do in one part of the cases.
+
+        Args:
+            shard: the part.
+            overrides: of the configuration, that change no result: folders, device.
+            again: do the finished cases once more.
+
+        Returns:
+            The error that names the cases that failed, after the others are finished; ``None`` when there are none.
+
+        Raises:
+            OSError, ValueError, RuntimeError: what ends a run before its last case.
+        """
+        own = shard.of(self.cases)
+        todo = own if again else [case for case in own if self._state(case, look=True) != "finished"]
+        part = f"part {shard} of {len(self.cases)} cases, " if shard.count > 1 else ""
+        if len(todo) < len(own):
+            print(f"{part}{len(own) - len(todo)} of {len(own)} are finished already; --again does them once more")
+        elif part:
+            print(f"{part}{len(own)} to do")
+        failure = None
+        try:
+            if todo:
+                self._predict(todo, shard, overrides)
+        except Exception as error:
+            if not _names_failed_cases(error):
+                raise
+            failure = error
+        finally:
+            self.write_summary()
+        if shard.torchrun:
+            _wait_for_all()
+            self.write_summary()
+        done = len(self.finished(shard))
+        what = "label map" if self.suffix == ".nii.gz" else "mask"
+        print(f"{done} {what}{'' if done == 1 else 's'} in {self.predictions}")
+        return failure
+
+    def finished(self, shard: Shard) -> list[dict[str, Any]]:
+        """The cases of a part that are finished."""
+        return [case for case in shard.of(self.cases) if self._state(case, look=False) == "finished"]
+
+    def write_summary(self, look: bool = False) -> dict[str, Any]:
+        """Write what all programs together have done up to now; the last of them writes the whole.
+
+        Args:
+            look: also look whether files have changed, which takes its time for many DICOM series.
+        """
+        from sa2_monai.weights import write_json
+
+        summary = self.manifest.summary({case["case"]: case_files([case]) for case in self.cases}, look)
+        write_json(self.output / SUMMARY, summary)
+        return summary
+
+    def tell_status(self) -> int:
+        """Write the summary and print it; 1 when cases have failed or are missing, else 0."""
+        from sa2_monai.data.problems import listing
+
+        summary = self.write_summary(look=True)
+        print(f"{summary['finished']} of {summary['cases']} cases are finished")
+        for entry in summary["failed"]:
+            print(f"failed: {entry['case']}: {entry['error']}")
+        if summary["missing"]:
+            print(f"missing or changed: {len(summary['missing'])}: {listing(summary['missing'])}")
+        print(f"all of it in {self.output / SUMMARY}")
+        return 1 if summary["failed"] or summary["missing"] else 0
+
+    def _predict(self, todo: list[dict[str, Any]], shard: Shard, overrides: Mapping[str, Any]) -> None:
+        files = {case["case"]: case_files([case]) for case in todo}
+        self._remove_leftovers(set(files))
+        for case, inputs in files.items():
+            self.manifest.begin(case, inputs)
+
+        def note(record: Mapping[str, Any]) -> None:
+            case = record["case"]
+            if record["status"] == "ok":
+                label = self.predictions / f"{case}{self.suffix}"
+                self.manifest.finish(case, self._outputs(label), record.get("seconds"))
+                print(f"{files[case][0]} -> {label}", flush=True)
+            else:
+                self.manifest.fail(case, record["error"], record["seconds"])
+
+        folders = {"output_dir": str(self.output)}
+        if shard.count > 1:  # the record of each program in a folder of its own
+            folders = {
+                "output_dir": str(self.output / "shards" / shard.name),
+                "predictions_dir": str(self.predictions),
+            }
+        source = {"image_source": case_files(todo)}
+        run_inference(self.config_file, {**self.settings, **overrides, **folders, **source}, note)
+
+    def _state(self, case: dict[str, Any], look: bool) -> str:
+        return self.manifest.state(case["case"], case_files([case]), look)
+
+    def _remove_leftovers(self, names: set[str]) -> None:
+        """Temporary files of these cases that a killed process has left; those of other programs stay."""
+        for folder in (self.predictions, self.manifest.folder):
+            for file in folder.glob(".*.tmp"):
+                written = file.name[1:].rsplit(".", 2)[0]
+                if re.sub(r"(_prob[._].*|\.nii\.gz|\.png|\.dcm|\.json)$", "", written) in names:
+                    with contextlib.suppress(OSError):
+                        file.unlink()
+
+    def _outputs(self, label: Path) -> list[Path]:
+        """Files of a case: its label map, DICOM SEG and probabilities."""
+        stem = str(label).removesuffix(self.suffix)
+        more = [Path(f"{stem}.dcm")] if self.settings.get("dicom_seg") else []
+        if self.settings.get("save_probabilities"):
+            base = glob.escape(stem)
+            more += [Path(path) for pattern in ("_prob.*", "_prob_*") for path in sorted(glob.glob(base + pattern))]
+        return [label, *(path for path in more if path.is_file())]
+
+
+def _names_failed_cases(error: BaseException | None) -> bool:
+    from sa2_monai.data.problems import FailedCasesError
+
+    while error is not None:
+        if isinstance(error, FailedCasesError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _wait_for_all() -> None:
+    """``torchrun`` stops all processes when one ends with an error: those with failed cases wait for the others."""
+    from datetime import timedelta
+
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", timeout=timedelta(days=30))
+    dist.barrier()
+    dist.destroy_process_group()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a network can look through the window that its weights ask for, before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sa2_monai.cli.info import NETWORKS
+
+__all__ = ["check_window"]
+
+_CHECK = "sa2_monai.inference.check_roi_size"
+
+
+def check_window(config: Mapping[str, Any], carried: Mapping[str, Any], network: str) -> None:
+    """Check the size of the window as the bundle's configuration does.
+
+    The configuration knows of what the size has to be a multiple, for the network as it is configured; a bundle that
+    does not say it is checked by the published network.
+
+    Args:
+        config: content of the bundle's inference configuration.
+        carried: settings of the weights.
+        network: name of the network.
+
+    Raises:
+        ValueError: for another size; the message gives the nearest legal one.
+    """
+    from monai.bundle import ConfigParser
+
+    from sa2_monai.inference import check_roi_size
+
+    if carried.get("roi_size") is None:
+        return
+    merged = {**config, **carried}
+    checks = list(_components(merged))
+    for name in checks:
+        check = ConfigParser(merged)
+        divisor = check.get_parsed_content(f"{name}::divisor")
+        check_roi_size(carried["roi_size"], divisor)
+    if not checks:
+        divisor = next((entry.size_divisor for entry in NETWORKS if entry.name == network), 1)
+        check_roi_size(carried["roi_size"], divisor)
+
+
+def _components(config: Any, where: str = "") -> Iterator[str]:
+    """Ids of the checks in a configuration."""
+    if isinstance(config, Mapping):
+        if config.get("_target_") == _CHECK and "divisor" in config:
+            yield where
+        for key, value in config.items():
+            yield from _components(value, f"{where}::{key}" if where else str(key))

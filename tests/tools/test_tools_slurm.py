@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scripts for SLURM: run with stand-ins for its programs, and what they call is compared with what we have."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from programs import run_untraced
+
+from sa2_monai.bundle.locate import load
+from sa2_monai.bundle.workflow import check_ids
+from sa2_monai.cli import predict
+from sa2_monai.cli.shard import AUTO, Shard, shard_of_environment
+
+BUNDLES = {"sa2net": "monuseg", "daeformer": "synapse", "hsaunet": "acdc", "msa2net": "isic2018", "svanet": "fives"}
+SCRIPTS = ("train.sbatch", "predict.sbatch")
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """Programs that print what they were called with, one argument per line."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("srun", "sa2-monai"):
+        (folder / name).write_text('#!/bin/sh\nprintf "CALL\\n"; printf "%s\\n" "$@"\n')
+    (folder / "scontrol").write_text("#!/bin/sh\necho first\necho second\n")
+    for file in folder.iterdir():
+        file.chmod(0o755)
+    return folder
+
+
+def calls(script: Path, programs: Path, **variables: str) -> list[list[str]]:
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    done = run_untraced(["bash", str(script)], script.parents[2], PATH=path, **variables)
+    assert done.returncode == 0, done.stderr
+    return [call.splitlines() for call in done.stdout.split("CALL\n")[1:]]
+
+
+def options(words: list[str]) -> dict[str, str]:
+    assert all(name.startswith("--") for name in words[::2])
+    return {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_text(name: str, repository: Path) -> None:
+    script = repository / "tools" / "slurm" / name
+    assert subprocess.run(["bash", "-n", script]).returncode == 0
+    text = script.read_text(encoding="utf-8")
+    assert not re.search(r"(^|[\s'\"=:])(/(?!usr/bin/env)\w+|~/)", text), "no path of a machine"
+    lines = text.splitlines()
+    settings = [number for number, line in enumerate(lines) if line.startswith("#SBATCH")]
+    commands = [number for number, line in enumerate(lines) if line and not line.startswith("#")]
+    assert settings
+    assert max(settings) < min(commands), "SLURM reads no further than to the first command"
+    if shutil.which("shellcheck"):
+        assert subprocess.run(["shellcheck", script]).returncode == 0
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_training(bundle: str, repository: Path, programs: Path) -> None:
+    slurm = {"SLURM_JOB_NODELIST": "x[1-2]", "SLURM_NNODES": "2", "SLURM_JOB_ID": "7", "SLURM_GPUS_ON_NODE": "4"}
+    folders = {"BUNDLE": f"bundles/{bundle}", "DATASET": BUNDLES[bundle], "DATA": "my data", "OUT": "my out"}
+    script = repository / "tools" / "slurm" / "train.sbatch"
+    found = calls(script, programs, **slurm, **folders, SWITCHES="--batch_size 6")
+    for call, last in zip(found, ("multi_gpu_train", "multi_gpu_evaluate"), strict=True):
+        start = call.index("-m")
+        assert call[:start] == [
+            *("torchrun", "--nnodes=2", "--nproc_per_node=4"),
+            *("--rdzv_id=7", "--rdzv_backend=c10d", "--rdzv_endpoint=first:29500"),
+        ]
+        assert call[start : start + 3] == ["-m", "monai.bundle", "run"]
+        given = options(call[start + 3 :])
+        files = [repository / "bundles" / bundle / name for name in ast.literal_eval(given.pop("config_file"))]
+        assert files[-1].stem == last
+        check_ids(load(*files), given, call[0])
+        assert (given["dataset_dir"], given["ckpt_dir"], given["batch_size"]) == ("my data", "my out/models", "6")
+    assert "--resume" in found[0]
+    assert "--resume" not in found[1]
+
+
+def test_prediction(repository: Path, programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = repository / "tools" / "slurm" / "predict.sbatch"
+    (call,) = calls(script, programs, STUDIES="my studies", WEIGHTS="model.pt", OUT="out", OPTIONS="--min-volume 5")
+    parser = argparse.ArgumentParser()
+    predict.add_arguments(parser)
+    assert call[0] == "predict"
+    args = parser.parse_args(call[1:])
+    assert (args.inputs, args.weights, args.output, args.min_volume) == (["my studies"], "model.pt", "out", 5.0)
+    assert args.shard == AUTO
+    first, last = re.search(r"--array=(\d+)-(\d+)", script.read_text(encoding="utf-8")).groups()  # type: ignore[union-attr]
+    array = {"ID": "3", "MIN": first, "MAX": last, "COUNT": last, "STEP": "1"}
+    variables = {f"SLURM_ARRAY_TASK_{name}": value for name, value in array.items()}
+    assert shard_of_environment(variables) == Shard(2, int(last))
+    status = re.search(r"^#   sa2-monai predict (.* --status)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    assert status is not None
+    assert parser.parse_args(status[1].replace('"', "").split()).status
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_what_is_not_given_is_asked_for(name: str, repository: Path) -> None:
+    done = run_untraced(["bash", str(repository / "tools" / "slurm" / name)])
+    assert done.returncode != 0
+    assert "folder" in done.stderr
