@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evaluation of segmentations: protocols ``clinical`` and ``paper``, statistics, reports, overlay pictures.
 
-What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`) is imported when it is asked for.
+What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`, :class:`ValidationPicture`) is
+imported when it is asked for.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from sa2_monai.evaluation.rows import COLUMNS
 if TYPE_CHECKING:
     from sa2_monai.evaluation.case_metric import CaseMetric
     from sa2_monai.evaluation.report_handler import ReportHandler
+    from sa2_monai.evaluation.validation_picture import ValidationPicture
 
 __all__ = [
     "COLUMNS",
@@ -25,6 +27,7 @@ __all__ = [
     "EvaluationResult",
     "PaperOptions",
     "ReportHandler",
+    "ValidationPicture",
     "compare",
     "draw_overlay",
     "draw_prediction",
@@ -44,4 +47,8 @@ def __getattr__(name: str) -> Any:
         from sa2_monai.evaluation.report_handler import ReportHandler
 
         return ReportHandler
+    if name == "ValidationPicture":
+        from sa2_monai.evaluation.validation_picture import ValidationPicture
+
+        return ValidationPicture
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,6 +9,8 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
+from sa2_monai.training.distributed import of_first_process
+
 __all__ = ["EarlyStop"]
 
 logger = logging.getLogger(__name__)
@@ -25,8 +27,8 @@ class EarlyStop:
         evaluator: evaluator whose key metric selects; run by a ``ValidationHandler``.
         patience: epochs without a new best that are still allowed, >= 1. Published for SA2-Net: 50.
         time_limit: seconds after which no further epoch is begun that would not be through in time, judged by the
-            last one; each start of a training counts anew. ``None`` for no limit. For single processes: the clocks of
-            several do not agree on the last epoch.
+            last one; each start of a training counts anew. ``None`` for no limit. Of several processes the clock of
+            the first counts.
 
     Raises:
         ValueError: for a patience below 1 or a time limit that is not positive.
@@ -56,7 +58,7 @@ class EarlyStop:
         now = time.monotonic()
         spent, epoch = now - self._started, now - self._epoch_started
         self._epoch_started = now
-        if self.time_limit is not None and spent + epoch > self.time_limit:
+        if self.time_limit is not None and of_first_process(spent + epoch > self.time_limit):
             logger.info(
                 "training stops after epoch %d: %.0f of %.0f seconds are over and an epoch takes %.0f.",
                 engine.state.epoch,

@@ -12,15 +12,17 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import MeanSquaredError, ValidationHandler, from_engine
+from programs import run_processes
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 from training_setup import items, tiny_network
 
+from sa2_monai.evaluation.processes import share_cases
+from sa2_monai.inference import CaseSampler
 from sa2_monai.training import CheckpointHandler, EarlyStop, EpochSeed, FreezeEncoder, RunRecord
 from sa2_monai.weights import load_weights
 
@@ -45,6 +47,49 @@ def train(folder: Path, max_epochs: int, resume: bool) -> None:
     torch.save(network.module.state_dict(), folder / f"rank{dist.get_rank()}.pt")
 
 
+def stop_in_time(folder: Path) -> None:
+    """The clock of the first process counts; that of the other one would go on for a day."""
+    network = tiny_network()
+    evaluator = SupervisedEvaluator("cpu", DataLoader(Dataset(items(2))), network)
+    stop = EarlyStop(evaluator, 20, time_limit=1e-3 if dist.get_rank() == 0 else 86400)
+    trainer = SupervisedTrainer(
+        *("cpu", 4, DataLoader(Dataset(items(2))), network, torch.optim.SGD(network.parameters(), 0.1), nn.MSELoss()),
+        train_handlers=[stop],
+    )
+    trainer.run()
+    (folder / f"epochs{dist.get_rank()}").write_text(str(trainer.state.epoch))
+
+
+def share(folder: Path) -> None:
+    """Each case is measured by one process; both have all values, and the same errors."""
+    seen = []
+
+    def measure(case: str) -> int:
+        seen.append(case)
+        if case == "b":
+            raise FileNotFoundError(2, "No such file", "b.png")
+        if case == "d":
+            raise BadCase("d", 4)
+        return len(case)
+
+    values = share_cases(["a", "b", "c", "d", "eee"], measure)
+    errors = []
+    for case in ("b", "d"):
+        with pytest.raises((OSError, ValueError)) as caught:
+            values(case)
+        errors.append(str(caught.value))
+    found = {"seen": seen, "values": [values(case) for case in ("a", "c", "eee")], "errors": errors}
+    found["few"] = [list(CaseSampler(range(n), share_few=few)) for n, few in ((1, False), (1, True), (3, True))]
+    (folder / f"shared{dist.get_rank()}.json").write_text(json.dumps(found))
+
+
+class BadCase(ValueError):
+    """An exception that cannot be sent to another process: it is not built from its message."""
+
+    def __init__(self, case: str, number: int) -> None:
+        super().__init__(f"{case} has {number}")
+
+
 def work(rank: int, folder: str) -> None:
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     store = f"file://{folder}/store"
@@ -53,13 +98,15 @@ def work(rank: int, folder: str) -> None:
         train(Path(folder) / "interrupted", 2, False)
         train(Path(folder) / "interrupted", 3, True)
         train(Path(folder) / "straight", 3, False)
+        stop_in_time(Path(folder))
+        share(Path(folder))
     finally:
         dist.destroy_process_group()
 
 
 @pytest.mark.integration
 def test_two_processes_save_and_resume(tmp_path: Path) -> None:
-    mp.spawn(work, (str(tmp_path),), nprocs=2)
+    run_processes(work, 2, str(tmp_path))
     folder = tmp_path / "interrupted"
     first, second = (torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first if "running" not in name)
@@ -72,3 +119,16 @@ def test_two_processes_save_and_resume(tmp_path: Path) -> None:
     load_weights(tiny_network(), folder / "model.pt")  # plain names, without DDP's prefix
     record = json.loads((folder / "run.json").read_text())
     assert (record["status"], record["processes"], [e["epoch"] for e in record["epochs"]]) == ("completed", 2, [3])
+
+    assert [(tmp_path / f"epochs{rank}").read_text() for rank in range(2)] == ["1", "1"]
+    shared = [json.loads((tmp_path / f"shared{rank}.json").read_text()) for rank in range(2)]
+    assert [found["seen"] for found in shared] == [["a", "c", "eee"], ["b", "d"]]
+    assert all(found["values"] == [1, 1, 3] for found in shared)
+    assert all(found["errors"] == ["[Errno 2] No such file: 'b.png'", "d has 4"] for found in shared)
+    assert [found["few"] for found in shared] == [[[0], [0], [0, 2]], [[], [0], [1]]]
+
+
+def test_a_part_that_is_none() -> None:
+    assert list(CaseSampler(range(3))) == [0, 1, 2]
+    with pytest.raises(ValueError, match="index is 2, expected 0 to 1"):
+        CaseSampler(range(3), index=2, count=2)
