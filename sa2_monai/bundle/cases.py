@@ -29,9 +29,19 @@ def list_inputs(
     from sa2_monai.data import list_cases
 
     kind = "volumes" if volumes else "pictures"
-    cases = [case for source in inputs for case in list_cases(source, kind, in_channels)]
-    # Once more over all of them: two folders may hold the same name.
-    return list_cases(case_files(cases), kind, in_channels) if len(inputs) > 1 else cases
+    if len(inputs) == 1:
+        return list_cases(inputs[0], kind, in_channels)
+    # Once more over all of them: two folders may hold the same name, and several files may be one image.
+    files = [
+        file
+        for source in inputs
+        for file in (case_files(list_cases(source, kind, in_channels)) if _holds_several(source) else [str(source)])
+    ]
+    return list_cases(files, kind, in_channels)
+
+
+def _holds_several(source: str | os.PathLike[str]) -> bool:
+    return os.path.isdir(source) or str(source).lower().endswith(".txt")
 
 
 def case_files(cases: Sequence[dict[str, Any]]) -> list[str]:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import json
+import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,16 +83,22 @@ def _to_torchscript(job: Job, path: Path) -> Run:
 def _to_torch_export(job: Job, path: Path) -> Run:
     program = _program(job)
     buffer = io.BytesIO()
-    torch.export.save(program, buffer, extra_files=dict(job.extra))
-    atomic_write(path, lambda file: file.write(buffer.getbuffer()))
-    return _without_gradients(torch.export.load(str(path)).module())
+    with _quiet("torch.export"):
+        torch.export.save(program, buffer, extra_files=dict(job.extra))
+        atomic_write(path, lambda file: file.write(buffer.getbuffer()))
+        loaded = torch.export.load(io.BytesIO(path.read_bytes()))  # of paths, it takes only one suffix
+    return _without_gradients(loaded.module())
 
 
 def _to_onnx(job: Job, path: Path) -> Run:
     import onnx
     import onnxruntime  # type: ignore[import-untyped]
 
-    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder, warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder,
+        warnings.catch_warnings(),
+        _quiet("onnxscript", "onnx_ir", "torch.onnx"),
+    ):
         warnings.simplefilter("ignore")  # of the exporter's own internals
         temporary = os.path.join(folder, "model.onnx")
         torch.onnx.export(
@@ -148,6 +156,19 @@ def _without_gradients(run: Callable[[torch.Tensor], torch.Tensor]) -> Run:
             return run(image)
 
     return call
+
+
+@contextlib.contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Exporters log what their own passes leave out; nobody can do anything about that."""
+    levels = {name: logging.getLogger(name).level for name in names}
+    try:
+        for name in names:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _nothing() -> None:

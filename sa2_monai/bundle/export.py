@@ -15,6 +15,7 @@ from torch import nn
 from sa2_monai.bundle.carried import apply_carried, read_carried
 from sa2_monai.bundle.converters import CONVERTERS, Job
 from sa2_monai.bundle.label_network import LabelNetwork
+from sa2_monai.bundle.large_files import missing_weights
 from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of, resolve
 from sa2_monai.bundle.parity import ParityReport, check_parity, smooth_images
@@ -76,7 +77,7 @@ def export_network(
     folder = Path(bundle)
     file = folder / "models" / "model.pt" if weights is None else Path(weights)
     if not file.is_file():
-        raise FileNotFoundError(f"{file}: no such weights. Train the bundle first, or give a file with --weights.")
+        raise FileNotFoundError(f"{file}: no such weights. {missing_weights(file)}")
     overlay = [] if dataset is None else [dataset_overlay(folder, dataset)]
     carried = read_carried(file, folder.name)
     config = apply_carried(load(find_config(folder, "inference"), *overlay), carried)

@@ -18,6 +18,7 @@ from torch import nn
 from sa2_monai.bundle.arrays import read_prediction, write_array
 from sa2_monai.bundle.carried import Carried, apply_carried, read_carried
 from sa2_monai.bundle.cases import case_files, list_inputs
+from sa2_monai.bundle.large_files import missing_weights
 from sa2_monai.bundle.locate import dataset_overlay, find_bundle, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of
 from sa2_monai.bundle.unzip import extract_bundle
@@ -191,6 +192,7 @@ class LoadedBundle:
         dataset_dir: str | os.PathLike[str],
         dataset: str | os.PathLike[str] | None = None,
         output_dir: str | os.PathLike[str] | None = None,
+        tracking: str | None = None,
         **switches: Any,
     ) -> EvaluationResult:
         """Predict the test cases of a data set and compare them with their references.
@@ -201,6 +203,7 @@ class LoadedBundle:
                 set by default.
             output_dir: folder for label maps, tables and ``report.html``; a temporary one by default, which goes with
                 this object.
+            tracking: see :meth:`train`.
             switches: values at the top of ``train.yaml`` and ``evaluate.yaml``, e.g. ``section="validation"``.
 
         Raises:
@@ -210,7 +213,7 @@ class LoadedBundle:
         out = check_writable(output_dir or self._run_folder("evaluate")).resolve()
         files = [*self._training_files(dataset), find_config(self.root, "evaluate")]
         overrides = {**self._common(files, dataset_dir, out), "ckpt_path": str(weights), **switches}
-        workflow = self._run_training(files, overrides)
+        workflow = self._run_training(files, overrides, tracking)
         handlers = workflow.parser.get_parsed_content("validate#handlers")
         (report,) = [handler for handler in handlers if isinstance(handler, ReportHandler)]
         assert report.result is not None
@@ -221,6 +224,7 @@ class LoadedBundle:
         dataset_dir: str | os.PathLike[str],
         dataset: str | os.PathLike[str] | None = None,
         output_dir: str | os.PathLike[str] | None = None,
+        tracking: str | None = None,
         **switches: Any,
     ) -> Path:
         """Train on a data set, from the weights if there are any; from then on the new weights are used.
@@ -229,6 +233,8 @@ class LoadedBundle:
             dataset_dir: folder of the data set.
             dataset: see :meth:`evaluate`.
             output_dir: folder for ``models/`` and ``eval/``; by default the bundle's own.
+            tracking: ``"mlflow"`` for a run of MLflow (in ``mlruns.db`` of the folder of the results, unless the switch
+                ``tracking_uri`` names a server), beside TensorBoard; or a file with tracking settings of MONAI.
             switches: values at the top of ``train.yaml``, e.g. ``max_epochs=20``; ``pretrained=None`` begins without
                 the weights.
 
@@ -238,6 +244,7 @@ class LoadedBundle:
         Raises:
             ValueError: for a zipped bundle without ``output_dir``, unknown switches, or data that do not fit.
             FileNotFoundError, RuntimeError: as :meth:`evaluate`.
+            ImportError: tracking without the package mlflow.
         """
         if output_dir is None and self.is_temporary:
             raise ValueError(f"{self.root.name} comes from a zip file, which holds no new weights. Give output_dir.")
@@ -249,7 +256,7 @@ class LoadedBundle:
             "pretrained": None if self.weights is None else str(self.weights),
             **switches,
         }
-        self._run_training(files, overrides)
+        self._run_training(files, overrides, tracking)
         self._use(Path(overrides["ckpt_dir"]) / "model.pt")
         assert self.weights is not None
         return self.weights
@@ -265,9 +272,8 @@ class LoadedBundle:
 
     def _trained(self) -> Path:
         if self.weights is None:
-            raise FileNotFoundError(
-                f"{self.root} has no models/model.pt. Give weights=FILE to load_bundle, or train the bundle first."
-            )
+            file = self.root / "models" / "model.pt"
+            raise FileNotFoundError(f"{self.root} has no models/model.pt. {missing_weights(file, 'weights=FILE')}")
         return self.weights
 
     def _inference(self) -> dict[str, Any]:
@@ -289,10 +295,10 @@ class LoadedBundle:
             "device": self.device,
         }
 
-    def _run_training(self, files: list[Path], overrides: Mapping[str, Any]) -> Any:
+    def _run_training(self, files: list[Path], overrides: Mapping[str, Any], tracking: str | None) -> Any:
         """The configurations fix all seeds; the caller's process shall not stay so."""
         try:
-            return run_workflow(files, overrides, "train")
+            return run_workflow(files, overrides, "train", tracking=tracking)
         finally:
             set_determinism(None)
 

@@ -47,7 +47,9 @@ def find_bundle(path_or_name: str | os.PathLike[str]) -> Path:
             f"{path} is not a bundle: it has no configs/inference.json or .yaml. Give the bundle's folder."
         )
     known = sorted(folder.name for folder in _CHECKOUT.glob("*") if config_file(folder, "inference"))
-    names = f"; names of this checkout: {', '.join(known)}" if known else ""
+    names = "; names stand for bundles of a checkout of the repository, which this is not"
+    if known:
+        names = f"; names of this checkout: {', '.join(known)}"
     raise FileNotFoundError(f"{path_or_name}: no such bundle. Give the folder or the zip file of a bundle{names}.")
 
 

@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sa2_monai.bundle.package_texts import input_and_output, tags
+
 __all__ = ["SHOWN", "data_license", "model_card", "results_table", "sections"]
 
 #: Sections of the source that hold for every data set, in the order of the card.
-_BEFORE = ("Description",)
-_OVERLAYS = r"inference_trt|paper|evaluate|evaluate_paper|ensemble|disk_cache|multi_gpu_\w+"
-_AFTER = ("System", "Limitations", "Citation", "References")
+_BEFORE = ("Model Description",)
+_AFTER = ("System Configuration", "Limitations", "Citation Info")
+_OVERLAY = re.compile(r"\b(inference_trt|paper|evaluate|evaluate_paper|ensemble|disk_cache|multi_gpu_\w+)\.yaml")
 #: Settings in the card, in this order.
 SHOWN = (
     *("class_names", "kind", "view", "roi_size", "resize", "pixdim", "overlap", "in_channels", "channel_order"),
@@ -29,8 +31,9 @@ def model_card(
     settings: Mapping[str, Any],
     weights: Mapping[str, Any],
     results: Mapping[str, Any] | None,
+    published: bool = False,
 ) -> str:
-    """``docs/README.md`` in the sections of the model zoo.
+    """``docs/README.md`` in the sections of the model zoo's template.
 
     Args:
         source: text of the source bundle's ``docs/README.md``.
@@ -40,10 +43,11 @@ def model_card(
         settings: values of the configuration by id.
         weights: content of the new ``models/model.json``.
         results: content of ``metrics_summary.json``; ``None`` when no evaluation was given.
+        published: the weights lie elsewhere, ``large_files.yml`` says where.
     """
     head, parts = sections(source)
-    lines = [f"# {metadata['name']}", "", *_head_lines(head), ""]
-    lines += _copied(parts, _BEFORE)
+    lines = [f"# {metadata['name']}", "", *_head_lines(head, metadata, settings)]
+    lines += _copied(parts, _BEFORE, {"Intended use and limits": str(metadata["intended_use"])})
     names = ", ".join(f"{number} {name}" for number, name in enumerate(settings["class_names"]))
     lines += [
         "## Data",
@@ -52,7 +56,7 @@ def model_card(
         f"Classes: {names}.",
         "Terms of the data: `data_license.txt`.",
         "",
-        "### Preprocessing",
+        "#### Preprocessing",
         "",
         "How the model sees an image; the same values stand in `models/model.json` and in the configurations.",
         "",
@@ -61,13 +65,19 @@ def model_card(
         *(f"| `{key}` | {_text(settings[key])} |" for key in SHOWN[1:] if _matters(key, settings)),
         "",
     ]
-    lines += _copied(parts, ("Input and output",))
+    lines += ["## Input and output", "", *input_and_output(metadata, settings), ""]
     protocol = _protocol(parts.get("Protocol", ""), dataset)
     if protocol:
         lines += ["## Protocol", "", protocol, ""]
     lines += ["## Performance", "", *results_table(results), ""]
-    lines += ["## Weights", "", *_weights_lines(weights), ""]
-    lines += ["## Commands", "", "In the folder of this bundle, with `sa2_monai` installed:", "", "```console"]
+    lines += ["## Weights", "", *_weights_lines(weights, published), ""]
+    lines += [
+        "## MONAI Bundle Commands",
+        "",
+        "In the folder of this bundle, with `sa2_monai` installed:",
+        "",
+        "```console",
+    ]
     lines += [
         "$ python -m monai.bundle run --config_file configs/inference.json --dataset_dir IMAGES",
         "$ python -m monai.bundle run training --meta_file configs/metadata.json --config_file configs/train.json \\",
@@ -83,6 +93,7 @@ def model_card(
         "",
     ]
     lines += _copied(parts, _AFTER)
+    lines += ["## References", "", *(f"- {entry}" for entry in metadata.get("references", []))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -158,21 +169,30 @@ def _matters(key: str, settings: Mapping[str, Any]) -> bool:
     return settings.get(key) is not None and effect.get(key, True)
 
 
-def _head_lines(head: str) -> list[str]:
+def _head_lines(head: str, metadata: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     """Authors and tags, which stand below the title."""
-    return [line for line in head.splitlines() if line.startswith("**")]
+    parts = dict(re.findall(r"^### (\w+)\n+(.*)$", head, flags=re.MULTILINE))
+    # Somebody else's weights have authors of their own; the network keeps those of the paper.
+    _, after, of_network = parts.get("Authors", "").partition(", after ")
+    authors = f"{metadata['authors']}{after}{of_network}"
+    return ["### Authors", "", authors, "", "### Tags", "", tags(parts.get("Tags", ""), metadata, settings), ""]
 
 
-def _copied(parts: Mapping[str, str], titles: tuple[str, ...]) -> list[str]:
-    """Sections as they are, but for statements about the source that are not true of a package."""
+def _copied(parts: Mapping[str, str], titles: tuple[str, ...], more: Mapping[str, str] | None = None) -> list[str]:
+    """Sections as they are, but for statements about the source that are not true of a package.
+
+    Args:
+        parts: text below each heading.
+        titles: of the sections, in order.
+        more: paragraphs that begin a subsection, by its title.
+    """
     lines: list[str] = []
     for title in titles:
         if title in parts:
             body = re.sub(r"\s*No weights are\s+shipped[^.]*\.", "", parts[title])
-            body = re.sub(
-                r"(inference_trt|paper|evaluate|evaluate_paper|ensemble|multi_gpu_\w+)\.yaml", r"\1.json", body
-            )
-            lines += [f"## {title}", "", body, ""]
+            for heading, text in (more or {}).items():
+                body = body.replace(f"### {heading}\n", f"### {heading}\n\n{text}\n")
+            lines += [f"## {title}", "", _OVERLAY.sub(r"\1.json", body), ""]
     return lines
 
 
@@ -188,10 +208,17 @@ def _protocol(text: str, dataset: str) -> str:
     return ""
 
 
-def _weights_lines(weights: Mapping[str, Any]) -> list[str]:
+def _weights_lines(weights: Mapping[str, Any], published: bool) -> list[str]:
     lines = [f"`models/model.pt`: {weights['parameters']:,} parameters, SHA-256 `{weights['sha256']}`."]
     facts = [f"{key} {weights[key]}" for key in ("epoch", "metric", "source") if weights.get(key) is not None]
-    return [*lines, f"Training: {', '.join(facts)}."] if facts else lines
+    lines += [f"Training: {', '.join(facts)}."] if facts else []
+    if published:
+        lines += [
+            "",
+            "Where they are not in the folder, this fetches them from the addresses in `large_files.yml`:",
+            *("", "```console", "$ python -m monai.bundle download_large_files --bundle_path .", "```"),
+        ]
+    return lines
 
 
 def _plain(text: str) -> str:

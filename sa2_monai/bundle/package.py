@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import nn
 
 from sa2_monai.bundle.carried import Carried, apply_carried, read_carried
+from sa2_monai.bundle.large_files import check_address, list_large_files, take_out
 from sa2_monai.bundle.locate import dataset_overlay, dataset_overlays, find_config, load, load_one
 from sa2_monai.bundle.model_card import SHOWN, data_license, model_card
 from sa2_monai.bundle.network import build_network, resolve
-from sa2_monai.bundle.package_metadata import packaged_metadata
+from sa2_monai.bundle.package_metadata import edit_metadata, installed_versions, packaged_metadata
 from sa2_monai.bundle.package_weights import write_weights
 from sa2_monai.bundle.parity import ParityReport, check_parity, smooth_images
 from sa2_monai.bundle.torchscript import script_bundle
 from sa2_monai.bundle.zipping import zip_folder
+from sa2_monai.data import DATASETS
 from sa2_monai.weights import read_info
 
 __all__ = ["package_bundle"]
@@ -32,6 +35,9 @@ __all__ = ["package_bundle"]
 _NEEDED = ("evaluate", "multi_gpu_train")
 #: Layouts of people's own data: what their classes are, only the weights know.
 _OWN_DATA = ("folder", "decathlon", "volumes", "svanet_folder")
+#: Overlays of the same layouts whose classes are known.
+_SAMPLES = ("sample", "sample_volumes")
+_SETTINGS = ("out_channels", *SHOWN)
 _EXPECTED_RESULTS = "expected the metrics_summary.json of an evaluation"
 # MONAI Label treats models with these words in their names in another way.
 _RESERVED = ("deepedit", "deepgrow", "detection", "classification")
@@ -48,6 +54,9 @@ def package_bundle(
     overrides: Mapping[str, Any] | None = None,
     make_zip: bool = False,
     force: bool = False,
+    metadata: str | os.PathLike[str] | None = None,
+    large_files: str | None = None,
+    use_installed_versions: bool = False,
 ) -> list[Path]:
     """Write a bundle that stands alone: for a data set, with its weights. The same input gives the same bytes.
 
@@ -62,20 +71,29 @@ def package_bundle(
         overrides: further values for the configurations, by top-level id.
         make_zip: also write ``<name>_v<version>.zip``.
         force: replace what is there.
+        metadata: JSON or YAML file with texts for ``metadata.json`` that only people know (authors, data_source, ...).
+        large_files: URL below which the weights will be published. The folder then has ``large_files.yml`` instead of
+            them, as the model zoo wants it, and ``<name>_v<version>_large_files`` beside it holds what to upload; the
+            zip file has both.
+        use_installed_versions: state the versions of the packages that are installed here, not the source's.
 
     Returns:
-        The folder, and the zip file if there is one.
+        The folder, the zip file if there is one, and the folder of large files if there is one.
 
     Raises:
         FileNotFoundError: a part of the source, the weights or the results are missing.
         FileExistsError: the bundle is there already.
-        ValueError: weights that do not belong to this network or data set, unknown ids, an unsuitable name.
+        ValueError: weights that do not belong to this network or data set, unknown ids, an unsuitable name, a
+            damaged file, an address that is none.
         RuntimeError: the network cannot be written as TorchScript, or that does not give the same labels.
     """
     source, weights = Path(bundle), Path(weights)
     if not weights.is_file():
         raise FileNotFoundError(f"{weights}: no such weights. Give the file of trained weights.")
     summary = _read_results(results)
+    own_texts = {} if metadata is None else _read_texts(Path(metadata))
+    if large_files is not None:
+        check_address(large_files)
     overlay = None if dataset is None else dataset_overlay(source, dataset)
     carried = read_carried(weights, source.name)
     train, inference = _merged(source, overlay, overrides or {})
@@ -85,24 +103,28 @@ def package_bundle(
 
     label = overlay.stem if overlay is not None else str(train["layout"])
     train["dataset_dir"] = f"/workspace/data/{label}"
-    model_info, in_channels, out_channels, class_names = resolve(
-        inference, *("model_info", "in_channels", "out_channels", "class_names")
-    )
+    (model_info,) = resolve(inference, "model_info")
+    settings = dict(zip(_SETTINGS, resolve(inference, *_SETTINGS), strict=True))
     folder_name = _check_name(name or f"{label}_{model_info['network']}_segmentation")
-    info = {**model_info, **read_info(weights)}
-    metadata = packaged_metadata(
+    described = packaged_metadata(
         _merged_metadata(source, overlay),
-        in_channels=in_channels,
-        out_channels=out_channels,
-        class_names=class_names,
+        settings=settings,
         divisor=int(getattr(network, "divisor", 1)),
         change=f"packaged for {label} with trained weights",
         version=version,
         results=summary,
+        citation=DATASETS[train["layout"]].citation if train["layout"] in DATASETS else "",
+        own_data=str(train["layout"]) in _OWN_DATA and label not in _SAMPLES,
     )
+    described = edit_metadata(described, own_texts)
+    if use_installed_versions:
+        described = installed_versions(described)
+    full_name = f"{folder_name}_v{described['version']}"
     target = Path(output) / folder_name
-    archive = target.with_name(f"{folder_name}_v{metadata['version']}.zip") if make_zip else None
-    for path in (target, *([archive] if archive else [])):
+    archive = target.with_name(f"{full_name}.zip") if make_zip else None
+    published = target.with_name(f"{full_name}_large_files") if large_files is not None else None
+    written = [path for path in (target, archive, published) if path is not None]
+    for path in written:
         if path.exists() and not force:
             raise FileExistsError(f"{path} is there already. Choose another --output or --name, or give --force.")
 
@@ -110,21 +132,24 @@ def package_bundle(
     building = target.parent / f".{folder_name}.{os.getpid()}.tmp" / folder_name
     try:
         building.mkdir(parents=True)
-        _write_configs(building, source, train, inference, metadata)
-        record = write_weights(weights, building / "models" / "model.pt", info)
-        _write_documents(building, source, label, metadata, inference, record, summary)
+        _write_configs(building, source, train, inference, described)
+        record = write_weights(weights, building / "models" / "model.pt", {**model_info, **read_info(weights)})
+        _write_documents(building, source, label, described, settings, record, summary, published is not None)
         script_bundle(building)
         parity = _compare(network, building / "models" / "model.ts", inference)
         if not parity.passed:
             raise RuntimeError(f"models/model.ts does not give the labels of the network.\n{parity.text()}")
-        if target.exists():
-            shutil.rmtree(target)
+        names = list_large_files(building, large_files, full_name) if large_files is not None else {}
         if archive is not None:
             zip_folder(building, archive)
-        os.replace(building, target)
+        if published is not None:
+            take_out(building, names, building.with_name(published.name))
+        for folder in filter(None, (target, published)):
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(building.with_name(folder.name), folder)
     finally:
         shutil.rmtree(building.parent, ignore_errors=True)
-    return [target, *([archive] if archive else [])]
+    return written
 
 
 def _compare(network: nn.Module, file: Path, config: Mapping[str, Any]) -> ParityReport:
@@ -196,6 +221,18 @@ def _read_results(results: str | os.PathLike[str] | None) -> dict[str, Any] | No
     return summary
 
 
+def _read_texts(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such file; expected texts for the metadata, JSON or YAML")
+    try:
+        texts = yaml.safe_load(file.read_text(encoding="utf-8"))  # JSON is YAML
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is neither JSON nor YAML ({error})") from error
+    if not isinstance(texts, dict):
+        raise ValueError(f"{file} holds {type(texts).__name__}; expected texts by the names of metadata.json")
+    return {str(key): value for key, value in texts.items()}
+
+
 def _write_configs(
     folder: Path, source: Path, train: dict[str, Any], inference: dict[str, Any], metadata: dict[str, Any]
 ) -> None:
@@ -209,7 +246,7 @@ def _write_configs(
     if missing := [stem for stem in _NEEDED if stem not in documents]:
         raise FileNotFoundError(f"{source} has no configs/{missing[0]}.yaml, which a packaged bundle needs")
     for stem, document in documents.items():
-        _write(folder / "configs" / f"{stem}.json", json.dumps(document, indent=4, ensure_ascii=False) + "\n")
+        _write(folder / "configs" / f"{stem}.json", json.dumps(document, indent=4) + "\n")
     _copy(source / "configs" / "logging.conf", folder / "configs")
     _copy(source / "LICENSE", folder)
 
@@ -219,12 +256,12 @@ def _write_documents(
     source: Path,
     dataset: str,
     metadata: Mapping[str, Any],
-    inference: Mapping[str, Any],
+    settings: Mapping[str, Any],
     weights: Mapping[str, Any],
     results: Mapping[str, Any] | None,
+    published: bool,
 ) -> None:
     (folder / "docs").mkdir()
-    settings = dict(zip(SHOWN, resolve(inference, *SHOWN), strict=True))
     card = model_card(
         (source / "docs" / "README.md").read_text(encoding="utf-8"),
         metadata=metadata,
@@ -233,6 +270,7 @@ def _write_documents(
         settings=settings,
         weights=weights,
         results=results,
+        published=published,
     )
     _write(folder / "docs" / "README.md", card)
     terms = (source / "docs" / "data_license.txt").read_text(encoding="utf-8")

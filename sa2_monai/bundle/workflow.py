@@ -15,7 +15,8 @@ from sa2_monai.bundle.locate import load
 
 __all__ = ["check_ids", "choose_device", "run_inference", "run_workflow", "sees_volumes"]
 
-#: Called for each case that was predicted, with its item of the batch.
+#: Called for each case that is through, with its record: ``case``, ``status`` ("ok" or "failed"), where the bundle's
+#: evaluator tells them ``seconds`` and ``error``.
 Report = Callable[[Mapping[str, Any]], None]
 
 
@@ -24,6 +25,7 @@ def run_workflow(
     overrides: Mapping[str, Any],
     kind: str,
     prepare: Callable[[Any], None] | None = None,
+    tracking: str | None = None,
 ) -> Any:
     """Run a bundle from the first to the last step.
 
@@ -32,15 +34,20 @@ def run_workflow(
         overrides: values by id.
         kind: ``"train"`` or ``"infer"``.
         prepare: called with the workflow before it runs.
+        tracking: ``"mlflow"``, a file with tracking settings of MONAI, or ``None``.
 
     Returns:
         The finished ``monai.bundle.ConfigWorkflow``.
 
     Raises:
         ValueError: when the configuration does not have an id of ``overrides``.
+        ImportError: tracking with MLflow without its package.
     """
     from monai.bundle import ConfigWorkflow
+    from monai.utils import optional_import
 
+    if tracking == "mlflow" and not optional_import("mlflow")[1]:
+        raise ImportError("tracking with MLflow needs the package mlflow: python -m pip install 'sa2_monai[mlflow]'.")
     check_ids(load(*files), overrides, str(files[0]))
     # MONAI warns that there is no logging file, and of lists of files; Ignite logs every exception that ends a run,
     # which is reported anyway.
@@ -56,6 +63,7 @@ def run_workflow(
             workflow_type=kind,
             logging_file=False,
             meta_file=_metadata(Path(paths[0])),
+            tracking=tracking,
             **overrides,
         )
         workflow.initialize()
@@ -72,17 +80,26 @@ def run_inference(config: Path, overrides: Mapping[str, Any], report: Report | N
     Args:
         config: the configuration file.
         overrides: values by id.
-        report: called for each case that was predicted.
+        report: called for each case that is through.
     """
     from ignite.engine import Engine, Events
 
     def prepare(workflow: Any) -> None:
-        def tell(engine: Engine) -> None:
-            if report is not None and engine.state.output:  # nothing came out of a case that failed
-                for item in engine.state.batch:
-                    report(item)
+        evaluator = workflow.parser.get_parsed_content("evaluator")
+        told = 0
 
-        workflow.parser.get_parsed_content("evaluator").add_event_handler(Events.ITERATION_COMPLETED, tell)
+        def tell(engine: Engine) -> None:
+            nonlocal told
+            records = getattr(evaluator, "cases", None)
+            if records is None:  # an older bundle, whose first error ends the run
+                fresh = [{"case": item["case"], "status": "ok"} for item in engine.state.batch]
+            else:
+                fresh, told = records[told:], len(records)
+            if report is not None:
+                for record in fresh:
+                    report(record)
+
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, tell)
 
     return run_workflow([config], overrides, "infer", prepare)
 

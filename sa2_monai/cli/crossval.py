@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sa2_monai.cli.common import find_bundle, read_override
+from sa2_monai.bundle.locate import find_bundle
+from sa2_monai.cli.common import read_override
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run", "summarize", "table"]
@@ -47,6 +48,7 @@ class Setup(NamedTuple):
     seed: int
     paper: bool
     overrides: dict[str, Any]
+    tracking: str | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=999, metavar="N", help="seed of the folds (default: 999)")
     parser.add_argument("--paper", action="store_true", help="the published protocol (paper.yaml, evaluate_paper.yaml)")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted cross-validation")
+    parser.add_argument(
+        "--tracking", choices=["mlflow"], help="runs of MLflow beside TensorBoard; tracking_uri=ADDRESS for a server"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -181,6 +186,7 @@ def _read_setup(args: argparse.Namespace) -> Setup:
         seed=args.seed,
         paper=args.paper,
         overrides=overrides,
+        tracking=args.tracking,
     )
     known = _merged(setup, "ensemble")
     unknown = sorted({name for name in overrides if name.replace("::", "#").split("#")[0] not in known})
@@ -190,9 +196,9 @@ def _read_setup(args: argparse.Namespace) -> Setup:
 
 
 def _find_configs(bundle: str | None) -> Path:
-    folder = find_bundle(bundle)
-    if not (folder / "configs").is_dir():
-        raise FileNotFoundError(f"{folder} is not a bundle: it has no configs/. Give the folder of one with --bundle.")
+    folder = find_bundle(bundle or "sa2net")
+    if folder.is_file():
+        raise ValueError(f"{folder} is a zip file; a cross-validation needs the folder of a bundle. Extract it first.")
     return folder / "configs"
 
 
@@ -361,6 +367,7 @@ def _run_bundle(setup: Setup, step: str, what: str, values: Mapping[str, Any]) -
         "split_seed": setup.seed,
         **setup.overrides,
         **values,
+        **({} if setup.tracking is None else {"tracking": setup.tracking}),
     }
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(_files(setup, step))]
     for name, value in everything.items():

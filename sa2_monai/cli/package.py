@@ -35,6 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", metavar="FILE", help="metrics_summary.json of an evaluation of the weights")
     parser.add_argument("--name", help="name of the folder (default: DATASET_NETWORK_segmentation)")
     parser.add_argument("--bundle-version", metavar="X.Y.Z", help="version of the new bundle (default: the source's)")
+    parser.add_argument(
+        "--metadata", metavar="FILE", help="texts for metadata.json (authors, data_source, ...), JSON or YAML"
+    )
+    parser.add_argument(
+        "--large-files",
+        metavar="URL",
+        help="where the weights will be published: the folder gets large_files.yml instead of them, and "
+        "NAME_vVERSION_large_files beside it holds what to upload",
+    )
+    parser.add_argument(
+        "--installed-versions", action="store_true", help="state the package versions of this environment"
+    )
     parser.add_argument("--zip", action="store_true", help="also write NAME_vVERSION.zip")
     parser.add_argument("--force", action="store_true", help="replace what is there")
 
@@ -51,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UsageError: an override that is not of the form ID=VALUE.
         OSError: missing files, or an output that is there or cannot be written.
-        ValueError: weights that do not belong to the bundle or the data set.
+        ValueError: weights that do not belong to the bundle or the data set, or texts or an address that are none.
+        ImportError: --installed-versions without one of the packages.
         RuntimeError: no TorchScript can be made of the network.
     """
     overrides = dict(read_override(text) for text in args.overrides)
@@ -71,6 +84,9 @@ def run(args: argparse.Namespace) -> int:
             overrides=overrides,
             make_zip=args.zip,
             force=args.force,
+            metadata=args.metadata,
+            large_files=args.large_files,
+            use_installed_versions=args.installed_versions,
         )
     for path in written:
         print(path)

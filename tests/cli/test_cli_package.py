@@ -44,6 +44,34 @@ def test_package_then_predict(
     assert (tmp_path / "p" / "predictions" / "a.png").is_file()
 
 
+def test_weights_published_elsewhere(
+    glands: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script_in_process(monkeypatch)
+    out, texts = tmp_path / "out", tmp_path / "texts.json"
+    texts.write_text(json.dumps({"authors": "Jane Doe"}))
+    arguments = [
+        "package",
+        "--dataset",
+        "glas",
+        "--weights",
+        str(glands),
+        "--output",
+        str(out),
+        "--metadata",
+        str(texts),
+    ]
+    assert main([*arguments, "--large-files", "models"]) == 1
+    assert "'models' is no address for files to be downloaded from" in capsys.readouterr().err
+    assert main([*arguments, "--large-files", "https://example.org/v1", "--installed-versions"]) == 0
+    folder, large = (Path(line) for line in capsys.readouterr().out.splitlines())
+    assert json.loads((folder / "configs" / "metadata.json").read_text())["authors"] == "Jane Doe"
+    assert "https://example.org/v1/glas_sa2net_segmentation_v0.1.0_model.pt" in (folder / "large_files.yml").read_text()
+    assert [path.name for path in sorted(large.iterdir())] == [
+        f"glas_sa2net_segmentation_v0.1.0_model{suffix}" for suffix in (".pt", ".ts")
+    ]
+
+
 def test_wrong_use(glands: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["package", "--bundle", "sa2net", "--weights", str(glands), "--output", str(tmp_path / "out")]
     for override in ("batch_size", "=3", "batch_size=[3"):
