@@ -41,12 +41,17 @@ class MapLabelsd(MapTransform):
         ignore_value: raw value of pixels without a label, which stays as it is; it is no class, so ``num_classes`` to
             255. With 255, a mask of two classes that is 0 and 255 has no foreground left unless ``label_values`` says
             otherwise. ``None``: every pixel has a label.
+        table_key: entry of the cases that a table is for, ``"case"`` for those of :func:`sa2_monai.data.load_datalist`.
+            A case without it comes from elsewhere; MONAI Label puts ``{"image": ..., "label": ...}`` in the place of
+            the data list, and its labels hold class indices, as the server had shown them. There a label whose values
+            all are class indices is taken as it is; other values of the table are mapped, too, unless the label also
+            holds values that mean one class as an index and another one by the table. ``None``: the table is for all.
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
         ValueError: at once when the table names a class that does not exist, or gives a class to ``ignore_value``; when
-            called, if a label has values that the table does not explain. The message names the file, the values, the
-            table and the cure.
+            called, if a label has values that the table does not explain, or that can be read in two ways. The message
+            names the file, the values, the table and the cure.
     """
 
     def __init__(
@@ -56,8 +61,10 @@ class MapLabelsd(MapTransform):
         label_values: Mapping[int | str, int] | str | None = None,
         allow_missing_keys: bool = False,
         ignore_value: int | None = None,
+        table_key: str | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
+        self.table_key = table_key
         if not 2 <= num_classes <= 256:
             raise ValueError(f"num_classes must be 2 to 256 (background included), got {num_classes}.")
         if ignore_value is not None and not num_classes <= ignore_value <= 255:
@@ -96,39 +103,58 @@ class MapLabelsd(MapTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             label = convert_to_tensor(d[key])
-            indices = self._map(label, source_name(d[key], key))
+            listed = self.table_key is None or self.table_key in d
+            indices = self._map(label, source_name(d[key], key), listed)
             d[key] = convert_to_dst_type(indices, dst=d[key], dtype=torch.uint8)[0]
         return d
 
-    def _map(self, label: torch.Tensor, name: str) -> torch.Tensor:
+    def _map(self, label: torch.Tensor, name: str, listed: bool) -> torch.Tensor:
         if self.table is None:
             indices = (label != 0).to(torch.uint8)
             if self.ignore_value is not None:
                 indices[label == self.ignore_value] = self.ignore_value
             return indices
-        indices = torch.zeros(label.shape, dtype=torch.uint8, device=label.device)
-        unknown: list[float] = []
-        for value in _values(label):
-            if value not in self.table:  # 1.0 finds the key 1; 0.5 finds nothing
-                unknown.append(value)
-            elif self.table[value]:
-                indices[label == value] = self.table[value]
+        values = _values(label)
+        table = self.table if listed else self._table_of_indices(values, name)
+        unknown = [value for value in values if value not in table]  # 1.0 finds the key 1; 0.5 finds nothing
         if unknown:
-            shown = ", ".join(f"{value:g}" for value in unknown[:8]) + (", ..." if len(unknown) > 8 else "")
             raise ValueError(
-                f"label {name} has the values {shown}, which are none of the known ones "
-                f"{self._describe()}. Set label_values to a table of raw value to class index, "
+                f"label {name} has the values {_shown(unknown)}, which are none of the known ones "
+                f"{self._describe(table)}. Set label_values to a table of raw value to class index, "
                 f"or to '{NONZERO}' if everything but 0 is foreground, and ignore_value to the value of pixels without "
                 "a label; a label saved as JPEG must be made again as PNG."
             )
+        indices = torch.zeros(label.shape, dtype=torch.uint8, device=label.device)
+        for value in values:
+            if table[value]:
+                indices[label == value] = table[value]
         return indices
 
-    def _describe(self) -> str:
-        pairs = list((self.table or {}).items())
+    def _table_of_indices(self, values: Sequence[Any], name: str) -> dict[int, int]:
+        """Class indices stand for themselves; other values of the table are mapped where that cannot be a mistake."""
+        assert self.table is not None
+        indices = {value: value for value in range(self.num_classes)}
+        raw = [value for value in values if value not in indices and value in self.table and value != self.ignore_value]
+        twofold = [value for value in values if value in indices and self.table.get(value, value) != value]
+        if raw and twofold:
+            raise ValueError(
+                f"label {name} is not from the data list of the data set, so class indices 0 to "
+                f"{self.num_classes - 1} are expected. It has the values {_shown(raw)}, which only files of the data "
+                f"set have, and {_shown(twofold)}, which there mean other classes: {self._describe(self.table)}. "
+                "Write it with class indices, or train on the folder of the data set."
+            )
+        return {**self.table, **indices}
+
+    def _describe(self, table: Mapping[int, int]) -> str:
+        pairs = list(table.items())
         shown = ", ".join(
             f"{raw} (ignored)" if raw == self.ignore_value else f"{raw} (class {index})" for raw, index in pairs[:8]
         )
         return shown + (", ..." if len(pairs) > 8 else "")
+
+
+def _shown(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values[:8]) + (", ..." if len(values) > 8 else "")
 
 
 def _values(label: torch.Tensor) -> list[Any]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import run_untraced
+from programs import run_program
 
 from sa2_monai.data import make_sample_volumes
 
@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "lib" / "quickstart.py"
 
 
 def quickstart(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return run_untraced([sys.executable, str(SCRIPT), *words], cwd)
+    return run_program([sys.executable, str(SCRIPT), *words], cwd)
 
 
 @pytest.mark.integration

@@ -66,6 +66,44 @@ def test_values_to_ignore_must_be_asked_for_and_be_no_class() -> None:
             MapLabelsd("label", 3, ignore_value=value)
 
 
+SWAPPED = {0: 0, 1: 2, 2: 1, 5: 0}
+
+
+@pytest.mark.parametrize(
+    ("table", "raw", "expected"),
+    [
+        ({0: 0, 85: 1, 170: 2}, [2, 0, 1], [2, 0, 1]),  # class indices
+        ({0: 0, 85: 1, 170: 2}, [85, 170, 0], [1, 2, 0]),  # values of the data set
+        ({0: 0, 85: 1, 170: 2}, [1, 170, 255], [1, 2, 255]),  # both, and without a label
+        ({3: 0, 4: 1, 5: 2}, [0, 1, 2], [0, 1, 2]),
+        (SWAPPED, [2, 0, 1], [2, 0, 1]),  # all of them could also be values of the data set
+        (SWAPPED, [5, 0, 5], [0, 0, 0]),
+    ],
+)
+def test_cases_from_elsewhere_have_class_indices(table: dict, raw: list[float], expected: list[int]) -> None:
+    mapping = MapLabelsd("label", 3, table, ignore_value=255, table_key="case")
+    assert mapped(mapping, raw) == expected
+    listed = mapping({"label": label_of(list(table)), "case": "a"})["label"]
+    assert listed.flatten().tolist() == list(table.values())
+
+
+def test_two_readings_of_a_case_from_elsewhere_are_an_error() -> None:
+    with pytest.raises(
+        ValueError, match=r"a\.png is not from the data list .* 0 to 2 .* values 5, .* and 1, which"
+    ) as e:
+        MapLabelsd("label", 3, SWAPPED, table_key="case")({"label": label_of([0, 1, 5])})
+    assert "0 (class 0), 1 (class 2), 2 (class 1), 5 (class 0)" in str(e.value)
+    with pytest.raises(ValueError, match=r"a\.png is not from .* 255, .* and 0, which"):
+        MapLabelsd("label", 2, {0: 1, 255: 0}, table_key="case")({"label": label_of([0, 255])})
+    with pytest.raises(ValueError, match=r"values 7, which are none of the known ones .*1 \(class 1\)"):
+        MapLabelsd("label", 3, SWAPPED, table_key="case")({"label": label_of([7, 1])})
+
+
+@pytest.mark.parametrize(("table", "raw"), [(None, [0, 1, 255]), ("nonzero", [0, 3, 255])])
+def test_binary_masks_from_elsewhere(table, raw: list[float]) -> None:
+    assert mapped(MapLabelsd("label", 2, table, table_key="case"), raw) == [0, 1, 1]
+
+
 def test_metadata_and_history_stay() -> None:
     data = Flipd("label", spatial_axis=0)({"label": label_of([0, 255])})
     out = MapLabelsd("label", 2)(data)["label"]

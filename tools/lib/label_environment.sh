@@ -1,72 +1,74 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Virtual environment with MONAI Label and this checkout, apart from that of tools/test: the server needs older versions
-# of numpy and pydicom. The last line printed is its interpreter.
+# Virtual environment with MONAI Label and this checkout. The server needs older versions of numpy and pydicom than the
+# environment of tools/test has, so it has one of its own, which holds what differs and looks up the rest (torch, MONAI,
+# SciPy, ...) in that of tools/test. The last line printed is its interpreter.
 #
-#   bash tools/lib/label_environment.sh
+#   bash tools/lib/label_environment.sh [PYTHON]
 #
-# SA2_LABEL_VENV  folder of the environment; <checkout>/.venv-monailabel by default (2 GB, minutes, once)
-# SA2_PYTHON      the interpreter that makes it (3.10 to 3.12)
+# PYTHON          interpreter of an environment with sa2_monai[dev], 3.10 to 3.12; that of tools/test by default, which is
+#                 made when it is missing
+# SA2_LABEL_VENV  folder of the environment; that of tools/test with -monailabel behind its name by default, which is
+#                 <checkout>/.venv-monailabel (0.7 GB, half a minute, once)
 #
-# Nothing is installed when label_requirements.txt is that of the last time.
+# Exit codes: 3 where MONAI Label cannot be at all (Python 3.13 or newer), 1 where it could not be installed.
+#
+# Nothing is installed when everything is as the last time; else, or when the last time was interrupted, the environment
+# is made anew. Beside its interpreter lies apps/monaibundle, the stock app.
 #
 # MONAI Label imports two functions of torchvision when it starts. The registry's build of torchvision works with the
 # registry's torch (CUDA) alone; beside a CPU build of torch it fails ("operator torchvision::nms does not exist"). Where
-# it cannot be imported, the stand-in of label_torchvision takes its place. With the index of the PyTorch project
-# (pip install --index-url https://download.pytorch.org/whl/cpu torch torchvision) there is no need of it.
+# it cannot be imported, the stand-in of label_torchvision takes its place.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 requirements="$ROOT/tools/lib/label_requirements.txt"
-stand_in="$ROOT/tools/lib/label_torchvision"
-venv="${SA2_LABEL_VENV:-$ROOT/.venv-monailabel}"
+venv="${SA2_LABEL_VENV:-${SA2_VENV:-$ROOT/.venv}-monailabel}"
 python="$venv/bin/python"
 unset PYTHONHOME PYTHONPATH
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
-# The version with which label_requirements.txt was tested comes first.
-label_python() {
-    local name
-    for name in ${SA2_PYTHON:+"$SA2_PYTHON"} python3.11 python3.12 python3.10 python3; do
-        if usable_python "$name" && "$name" -c 'import sys; sys.exit(sys.version_info >= (3, 13))' >/dev/null 2>&1; then
-            printf '%s' "$name"
-            return
-        fi
-    done
-    fail "MONAI Label needs a Python 3.10 to 3.12 with the modules venv and ensurepip. Install one, or name it with SA2_PYTHON."
+if (($# > 0)); then
+    PYTHON="$1"
+else
+    prepare_environment dev >&2
+fi
+# The folders of packages that are shared: the environment's own come first.
+shared="$("$PYTHON" -c 'import sys; print("\n".join(p for p in sys.path if p.endswith(("site-packages", "dist-packages"))))')" ||
+    fail "$PYTHON does not run. Give the interpreter of an environment with sa2_monai[dev]."
+if ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then
+    echo "label_environment.sh: MONAI Label 0.8.5 needs Python 3.10 to 3.12; $PYTHON is newer. Name an older one with SA2_PYTHON and another folder with SA2_VENV." >&2
+    exit 3
+fi
+
+wanted="$("$PYTHON" -VV; printf '%s\n' "$shared"; cat "$requirements" "$ROOT/tools/constraints.txt")"
+complete() {
+    [[ -f "$venv/.installed" && "$(<"$venv/.installed")" == "$wanted" ]] && "$python" -c 'import numpy, monailabel.client' 2>/dev/null
 }
 
-wanted="$(cat "$requirements" <(printf '%s' "$ROOT"))"
-if [[ -x "$python" && -f "$venv/.installed" && "$(<"$venv/.installed")" == "$wanted" ]]; then
-    echo "$python"
-    exit
-fi
-# Two tests at once would install into each other.
-mkdir -p "$venv"
+# Two at once would install into each other.
+mkdir -p "$(dirname "$venv")"
 if command -v flock >/dev/null; then
-    exec 9>"$venv/.lock"
+    exec 9>"$venv.lock"
     flock 9
-    if [[ -f "$venv/.installed" && "$(<"$venv/.installed")" == "$wanted" ]]; then
-        echo "$python"
-        exit
-    fi
 fi
-if ! "$python" -m pip --version >/dev/null 2>&1; then
-    base="$(label_python)" || exit 1
-    echo "Creating the virtual environment $venv ..." >&2
-    "$base" -m venv "$venv" >&2 || fail "cannot create the virtual environment $venv. Is the folder writable?"
+if ! complete; then
+    echo "Installing MONAI Label into $venv (half a minute, once) ..." >&2
+    "$PYTHON" -m venv --clear "$venv" >&2 || fail "cannot create the virtual environment $venv. Is the folder writable?"
+    # Compiling all modules beforehand takes as long as the rest.
+    "$python" -m pip install --quiet --no-deps --no-compile --requirement "$requirements" >&2 ||
+        fail "MONAI Label could not be installed, see above. Is a package index reachable? SA2_LABEL=0 leaves it out of tools/test."
 fi
-echo "Installing MONAI Label into $venv (minutes, once) ..." >&2
-rm -f "$venv/.installed"
-# Compiling all modules beforehand takes as long as the rest.
-"$python" -m pip install --quiet --no-deps --no-compile --requirement "$requirements" >&2 ||
-    fail "the installation failed, see above. Is a package index reachable? Run again to go on."
+# Lines in a .pth file, and nothing is built. The environment may have been made from another checkout.
 site="$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-# The checkout and, where it is needed, the stand-in: two lines in a .pth file, and nothing is built.
-echo "$ROOT" >"$site/sa2_monai_checkout.pth"
-if ! "$python" -c 'import torchvision' >/dev/null 2>&1; then
-    echo "$stand_in" >>"$site/sa2_monai_checkout.pth"
+printf '%s\n' "$ROOT" "$shared" >"$site/sa2_monai.pth.new"
+mv "$site/sa2_monai.pth.new" "$site/sa2_monai.pth"
+if ! complete; then
+    if ! "$python" -c 'import torchvision' >/dev/null 2>&1; then
+        cp -r "$ROOT/tools/lib/label_torchvision/torchvision" "$site/"
+    fi
+    log="$(PATH="$venv/bin:$PATH" monailabel apps --download --name monaibundle --output "$venv/apps" 2>&1)" &&
+        "$python" -c 'import sa2_monai.bundle' || fail "MONAI Label does not start in $venv: $(tail -c 2000 <<<"$log")"
+    printf '%s' "$wanted" >"$venv/.installed"
 fi
-"$python" -c 'import monailabel.app, sa2_monai' >/dev/null || fail "MONAI Label cannot be imported in $venv."
-printf '%s' "$wanted" >"$venv/.installed"
 echo "$python"
