@@ -35,7 +35,7 @@ def train(dataset_dir: Path, output: Path, **overrides: Any) -> dict[str, Any]:
     return json.loads((output / "models" / "model.json").read_text())
 
 
-def test_learns_generated_nuclei(sample_dir: Path, tmp_path: Path) -> None:
+def test_learns_generated_nuclei(sample_dir: Path, tmp_path: Path, untraced: None) -> None:
     info = train(sample_dir, tmp_path, max_epochs=40)
     chance = dice_of_all_foreground(load_datalist(sample_dir, "validation", class_names=["background", "nucleus"]))
     assert 0.05 < chance < 0.6
@@ -44,7 +44,7 @@ def test_learns_generated_nuclei(sample_dir: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.realdata
-def test_learns_real_nuclei(real_data: Path, tmp_path: Path) -> None:
+def test_learns_real_nuclei(real_data: Path, tmp_path: Path, untraced: None) -> None:
     source = real_data / "bbbc038_nuclei"
     description = json.loads((source / "dataset.json").read_text())
 

@@ -27,7 +27,7 @@ SLICE_BUNDLES = [
 ]
 
 # Overlays that are no data sets. EDITORS may reach into train# and validate#, and never follow inference.yaml.
-EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train", "disk_cache")
+EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train", "multi_gpu_evaluate", "disk_cache")
 SHARED = ("ensemble", "paper")
 # Those that only inference.yaml can precede.
 PREDICTORS = ("inference_trt",)
@@ -94,9 +94,13 @@ def merges(bundle: str) -> Iterator[Merge]:
         ("train",),
         ("train", "paper"),
         ("train", "multi_gpu_train"),
+        ("train", "evaluate", "multi_gpu_evaluate"),
+        ("train", "multi_gpu_train", "evaluate", "multi_gpu_evaluate"),
         ("train", "disk_cache"),
         ("train", "evaluate"),
         ("train", "evaluate", "ensemble"),
+        ("train", "evaluate", "multi_gpu_evaluate"),
+        ("train", "paper", "evaluate", "evaluate_paper", "multi_gpu_evaluate"),
         ("train", "paper", "evaluate", "evaluate_paper"),
         ("inference",),
         ("inference", "ensemble"),

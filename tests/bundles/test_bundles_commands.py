@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from bundle_tools import ROOT, WIDTH, read_json
-from programs import run_untraced
+from programs import run_program, run_untraced
 
 from sa2_monai.data import read_label
 
@@ -23,10 +23,11 @@ def narrow(bundle: str) -> list[str]:
     return [word for name, value in WIDTH[bundle].items() for word in (f"--{name}", str(value))]
 
 
-def monai_bundle(bundle: str, *words: object, launcher: tuple[str, ...] = (sys.executable,)) -> str:
+def monai_bundle(bundle: str, *words: object, launcher: tuple[str, ...] = (), fresh: bool = False) -> str:
     """Run ``python -m monai.bundle`` in the folder of the bundle; return all that was printed."""
-    command = [*launcher, "-m", "monai.bundle", *map(str, words), *SMALL, *narrow(bundle)]
-    done = run_untraced(command, ROOT / bundle, OMP_NUM_THREADS="1", GLOO_SOCKET_IFNAME="lo")
+    command = [*(launcher or (sys.executable,)), "-m", "monai.bundle", *map(str, words), *SMALL, *narrow(bundle)]
+    run = run_untraced if launcher or fresh else run_program
+    done = run(command, ROOT / bundle, OMP_NUM_THREADS="1", GLOO_SOCKET_IFNAME="lo")
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed[-4000:]
     return printed
@@ -48,6 +49,7 @@ def test_training_with_overrides(bundle: str, pictures: Path, tmp_path: Path) ->
             "--loss#loss",
             "{'_target_':'DiceLoss','sigmoid':True}",
         ),
+        fresh=True,
     )
     assert printed.count("SupervisedTrainer: Engine run finished") == 1
     assert read_json(tmp_path / "eval" / "run.json")["configuration"]["max_epochs"] == 1

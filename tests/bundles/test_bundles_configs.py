@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import pydoc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +12,11 @@ import pytest
 import yaml
 from bundle_tools import (
     ALL_MERGES,
+    BASES,
     BUNDLES,
     EDITORS,
     ROOT,
     Merge,
-    components,
     config_files,
     configs,
     datasets,
@@ -27,24 +24,21 @@ from bundle_tools import (
     metadata,
     overlays,
 )
-from monai.bundle import ConfigParser, ReferenceResolver
-from monai.bundle.config_item import ComponentLocator
+from config_rules import (
+    check_components,
+    check_expression,
+    check_expressions,
+    check_paths,
+    check_references,
+    references,
+)
 
-PACKAGES = ("monai", "torch", "ignite", "sa2_monai")
 # Ids that MONAI itself asks for, without any reference in the configuration.
-ENTRY_POINTS = {"initialize", "run", "finalize", "training"}
+ENTRY_POINTS = {"initialize", "run", "finalize", "training", "tracking_uri", "experiment_name", "run_name"}
 SWITCHES = (
     *("dataset_dir", "output_dir", "in_channels", "out_channels", "class_names", "roi_size", "batch_size"),
     *("max_epochs", "learning_rate", "val_interval", "amp", "resume", "seed", "num_workers", "pretrained", "device"),
 )
-ARGUMENTS = ("_target_", "_disabled_", "_requires_", "_desc_", "_mode_")
-MODULES = {"monai", "torch", "np", "numpy"}  # what MONAI lets an expression use without an import
-FUNCTIONS = {"len", "str", "int", "float", "bool", "list", "tuple", "dict", "min", "max", "sum", "round", "range"}
-FORBIDDEN_NODES = (
-    *(ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.JoinedStr, ast.Starred),
-    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
-)
-LOCATOR = ComponentLocator()
 EVERY_MERGE = pytest.mark.parametrize("merge", ALL_MERGES, ids=str)
 EVERY_BUNDLE = pytest.mark.parametrize("bundle", BUNDLES)
 
@@ -60,43 +54,6 @@ class StrictLoader(yaml.SafeLoader):
 
 def raw(path: str | Path) -> dict[str, Any]:
     return yaml.load(Path(path).read_text(encoding="utf-8"), StrictLoader)
-
-
-def locate(name: str) -> Any:
-    """Class or function that MONAI builds for a ``_target_``."""
-    if "." not in name:
-        found = LOCATOR.get_component_module_name(name)
-        assert isinstance(found, str), f"MONAI knows {name} as {found}: give the full path"
-        name = f"{found}.{name}"
-    assert name.split(".")[0] in PACKAGES, f"{name} comes from none of {PACKAGES}"
-    found = pydoc.locate(name)
-    assert callable(found), f"{name} does not exist"
-    return found
-
-
-def references(config: Any) -> set[str]:
-    """Ids that values refer to, levels separated by ``::``."""
-    texts = [value for _, value in leaves(config) if isinstance(value, str)]
-    return {name for text in texts for name in ReferenceResolver.match_refs_pattern(text)}
-
-
-def check_expression(text: str) -> None:
-    """One expression without side doors: calls, arithmetic, conditions, lists of what MONAI offers; a short lambda.
-
-    Raises:
-        AssertionError: saying what is not allowed.
-    """
-    code = re.sub(r"@[\w#:]+", "reference", text.lstrip()[1:])
-    tree = ast.parse(code.strip(), mode="eval")  # two statements or an assignment are a SyntaxError
-    own = {"reference"} | {arg.arg for node in ast.walk(tree) if isinstance(node, ast.Lambda) for arg in node.args.args}
-    for node in ast.walk(tree):
-        assert not isinstance(node, FORBIDDEN_NODES), f"{type(node).__name__} in {text}"
-        if isinstance(node, ast.Name):
-            assert node.id in MODULES | FUNCTIONS | own, f"the name {node.id} in {text}"
-        if isinstance(node, ast.Attribute):
-            assert not node.attr.startswith("_"), f"the attribute {node.attr} in {text}"
-            assert node.attr not in ("os", "sys", "subprocess"), f"the attribute {node.attr} in {text}"
-    assert len(text) <= 160, f"too long to be read: {text}"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +86,15 @@ def test_there_is_a_bundle() -> None:
 @EVERY_BUNDLE
 def test_the_files_are_there(bundle: str) -> None:
     folder = ROOT / bundle
-    for name in ("train", "inference", "evaluate", "evaluate_paper", "ensemble", "multi_gpu_train"):
+    for name in (
+        "train",
+        "inference",
+        "evaluate",
+        "evaluate_paper",
+        "ensemble",
+        "multi_gpu_train",
+        "multi_gpu_evaluate",
+    ):
         assert (folder / "configs" / f"{name}.yaml").is_file(), name
     for name in ("configs/metadata.json", "configs/logging.conf", "LICENSE", "docs/README.md", "docs/data_license.txt"):
         assert (folder / name).is_file(), name
@@ -194,59 +159,29 @@ def test_no_personal_paths(bundle: str) -> None:
             path
         )
     for name in ("train", "inference", *overlays(bundle)):
-        for where, value in leaves(raw(*config_files(bundle, name))):
-            if isinstance(value, str) and value.startswith("/"):
-                assert value.startswith("/workspace/"), f"{name}: {where}"
+        check_paths(raw(*config_files(bundle, name)))
 
 
 @EVERY_MERGE
 def test_components_exist_and_take_their_arguments(merge: Merge) -> None:
-    found = 0
-    for where, component in components(merge.load()):
-        target = locate(component["_target_"])
-        parameters = inspect.signature(target).parameters
-        given = [key for key in component if key not in ARGUMENTS]
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            unknown = [key for key in given if key not in parameters]
-            assert not unknown, f"{where}: {component['_target_']} has no {unknown}"
-        missing = [
-            name
-            for name, p in parameters.items()
-            if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in given
-        ]
-        assert not missing, f"{where}: {component['_target_']} needs {missing}"
-        found += 1
-    assert found > 10
+    assert check_components(merge.load()) > 10
 
 
 @EVERY_MERGE
 def test_expressions(merge: Merge) -> None:
-    config = merge.load()
-    for entry in config.get("imports", []):
-        assert entry.removeprefix("$import ") in PACKAGES, entry
-    for where, value in leaves({key: value for key, value in config.items() if key != "imports"}):
-        if isinstance(value, str) and value.startswith("$"):
-            try:
-                check_expression(value)
-            except SyntaxError as error:
-                pytest.fail(f"{where}: {value}: {error}")
-        elif isinstance(value, str):
-            assert not value.startswith("%"), f"{where}: macros copy text and look up files in the current folder"
-            assert "@" not in value or re.fullmatch(r"@[\w#:]+", value), f"{where}: {value} stays text"
+    check_expressions(merge.load())
 
 
 @EVERY_MERGE
 def test_references(merge: Merge) -> None:
-    """Each reference leads somewhere, and none of them in a circle."""
-    parser = ConfigParser(merge.load())
-    parser.parse()
-    items = parser.ref_resolver.items
-    for name, item in items.items():
-        for target in ReferenceResolver.find_refs_in_config(config=item.get_config(), id=name):
-            assert target in items, f"{name} refers to @{target}, which does not exist"
-    # Circles are found where references are followed; nothing is built or evaluated.
-    for name in parser.get():
-        parser.get_parsed_content(name, instantiate=False, eval_expr=False)
+    check_references(merge.load())
+
+
+@EVERY_BUNDLE
+def test_every_file_is_in_a_merge(bundle: str) -> None:
+    """What no test merges, nothing above has looked at."""
+    walked = {name for merge in ALL_MERGES if merge.bundle == bundle for name in merge.names}
+    assert walked == {*BASES, *overlays(bundle)}
 
 
 def overlay_cases() -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch
 from monai.engines import SupervisedEvaluator
 from monai.handlers import IgniteMetricHandler, MetricsSaver, from_engine
 from PIL import Image
+from programs import run_processes
 
 from sa2_monai.evaluation import CaseMetric, ReportHandler, evaluate
 
@@ -246,7 +247,7 @@ def test_two_processes_gather_all_cases_and_one_writes(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torch.multiprocessing.spawn(worker, (port, str(tmp_path)), nprocs=2)
+    run_processes(worker, 2, port, str(tmp_path))
     wanted = expected(*maps(5)).headline
     for rank in range(2):
         value, number = (tmp_path / f"{rank}.txt").read_text().split()

@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -35,6 +37,21 @@ def published_state(name: str, live_only: bool = False) -> dict[str, torch.Tenso
     """The published checkpoint that belongs to a golden file, float64."""
     tensors = golden(name)[0]["tensors"]
     return {n: torch.from_numpy(fill.tensor(n, tuple(s))) for n, s, use in tensors if use == "live" or not live_only}
+
+
+def create_empty(name: str, **arguments: Any) -> torch.nn.Module:
+    """A network that is going to get weights: random ones, which would be drawn for seconds, are left out."""
+    with ExitStack() as stack:
+        for function in (
+            "kaiming_uniform_",
+            "kaiming_normal_",
+            "xavier_uniform_",
+            "trunc_normal_",
+            "normal_",
+            "uniform_",
+        ):
+            stack.enter_context(mock.patch.object(torch.nn.init, function, lambda tensor, *_, **__: tensor))
+        return create_network(name, **arguments)
 
 
 def sliced(name: str, key: str, array: np.ndarray) -> np.ndarray:
@@ -73,7 +90,7 @@ class BaseNetworkTester:
     @classmethod
     def published(cls) -> torch.nn.Module:
         """The network with the golden weights, float64, in evaluation mode."""
-        network = create_network(cls.NAME, **cls.GOLDEN_ARGUMENTS).double().eval()
+        network = create_empty(cls.NAME, **cls.GOLDEN_ARGUMENTS).double().eval()
         network.load_state_dict(convert_published(cls.NAME, published_state(cls.GOLDEN)))
         return network
 
@@ -136,7 +153,7 @@ class BaseNetworkTester:
             assert np.abs(sliced(self.GOLDEN, key, output.numpy()) - arrays[key]).max() <= 1e-6, key
 
     def test_golden_logits_float32(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
-        network = create_network(self.NAME, **self.GOLDEN_ARGUMENTS).eval()
+        network = create_empty(self.NAME, **self.GOLDEN_ARGUMENTS).eval()
         network.load_state_dict({k: v.float() for k, v in published.state_dict().items()})
         with torch.no_grad():
             logits = network(golden_input.float()).numpy()
