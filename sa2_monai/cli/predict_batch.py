@@ -48,6 +48,7 @@ class Batch:
         self.config_file = config_file
         self.settings = dict(settings)
         self.cases = cases
+        self.files = {case["case"]: case_files([case]) for case in cases}
         self.output = output
         self.predictions = output / "predictions"
         self.suffix = suffix
@@ -112,7 +113,7 @@ class Batch:
         """
         from sa2_monai.weights import write_json
 
-        summary = self.manifest.summary({case["case"]: case_files([case]) for case in self.cases}, look)
+        summary = self.manifest.summary(self.files, look)
         write_json(self.output / SUMMARY, summary)
         return summary
 
@@ -130,7 +131,7 @@ class Batch:
         return 1 if summary["failed"] or summary["missing"] else 0
 
     def _predict(self, todo: list[dict[str, Any]], shard: Shard, overrides: Mapping[str, Any]) -> None:
-        files = {case["case"]: case_files([case]) for case in todo}
+        files = {case["case"]: self.files[case["case"]] for case in todo}
         self._remove_leftovers(set(files))
         for case, inputs in files.items():
             self.manifest.begin(case, inputs)
@@ -154,7 +155,7 @@ class Batch:
         run_inference(self.config_file, {**self.settings, **overrides, **folders, **source}, note)
 
     def _state(self, case: dict[str, Any], look: bool) -> str:
-        return self.manifest.state(case["case"], case_files([case]), look)
+        return self.manifest.state(case["case"], self.files[case["case"]], look)
 
     def _remove_leftovers(self, names: set[str]) -> None:
         """Temporary files of these cases that a killed process has left; those of other programs stay."""

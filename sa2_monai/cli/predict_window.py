@@ -34,13 +34,9 @@ def check_window(config: Mapping[str, Any], carried: Mapping[str, Any], network:
     if carried.get("roi_size") is None:
         return
     merged = {**config, **carried}
-    checks = list(_components(merged))
-    for name in checks:
-        check = ConfigParser(merged)
-        divisor = check.get_parsed_content(f"{name}::divisor")
-        check_roi_size(carried["roi_size"], divisor)
-    if not checks:
-        divisor = next((entry.size_divisor for entry in NETWORKS if entry.name == network), 1)
+    parser = ConfigParser(merged)
+    divisors = [parser.get_parsed_content(f"{name}::divisor") for name in _components(merged)]
+    for divisor in divisors or [entry.size_divisor for entry in NETWORKS if entry.name == network] or [1]:
         check_roi_size(carried["roi_size"], divisor)
 
 

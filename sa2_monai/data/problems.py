@@ -5,7 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["FailedCasesError", "Problems", "listing"]
+__all__ = ["CASE_ERRORS", "FailedCasesError", "Problems", "listing"]
+
+#: What a bad file, bad geometry, a full disk or a volume too large for the memory raises in the work of one case;
+#: anything else is a fault of the program and must be seen.
+CASE_ERRORS = (OSError, ValueError, RuntimeError, MemoryError)
 
 _LIMIT = 10
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sa2_monai.data.problems import CASE_ERRORS
+
 __all__ = ["ON_ERROR", "Failures"]
 
 ON_ERROR = ("raise", "continue")
-# What bad files and bad geometry raise; anything else is a fault of the program and must be seen.
-CAUSES = (OSError, ValueError, RuntimeError, MemoryError)
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Failures:
         """
         try:
             return work()
-        except CAUSES as error:
+        except CASE_ERRORS as error:
             if self.on_error == "raise":
                 raise
             self.messages[case] = _message(error)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sa2_monai.evaluation.failures import CAUSES
+from sa2_monai.data.problems import CASE_ERRORS
 
 __all__ = ["share_cases"]
 
@@ -34,7 +34,7 @@ def share_cases(cases: Sequence[str], work: Callable[[str], T]) -> Callable[[str
     for case in cases[dist.get_rank() :: dist.get_world_size()]:
         try:
             own[case] = (work(case), None)
-        except CAUSES as error:
+        except CASE_ERRORS as error:
             own[case] = (None, _sendable(error))
     parts: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(parts, own)

@@ -49,7 +49,9 @@ class CaseManifest:
             inputs: its files, or the folder of a DICOM series.
             look: compare the files with the record; ``False`` believes it.
         """
-        record = self.read(case)
+        return self._state_of(self.read(case), inputs, look)
+
+    def _state_of(self, record: dict[str, Any] | None, inputs: Sequence[str | os.PathLike[str]], look: bool) -> str:
         if record is None or record["settings"] != self.digest:
             return MISSING
         if not look:
@@ -125,8 +127,9 @@ class CaseManifest:
             ``cases``, ``finished`` and ``seconds`` (numbers), ``failed`` (with message and files), ``missing`` (names
             of cases that are not done, or of which a file has changed), ``settings``.
         """
-        states = {case: self.state(case, files, look) for case, files in cases.items()}
-        records = {case: self.read(case) or {} for case, state in states.items() if state != MISSING}
+        read = {case: self.read(case) for case in cases}
+        states = {case: self._state_of(read[case], files, look) for case, files in cases.items()}
+        records = {case: record for case, record in read.items() if record is not None and states[case] != MISSING}
         return {
             "cases": len(cases),
             "finished": sum(state == FINISHED for state in states.values()),

@@ -16,15 +16,13 @@ import torch
 from monai.data import DataLoader, Dataset, decollate_batch, list_data_collate
 from monai.engines import SupervisedEvaluator
 
-from sa2_monai.data.problems import FailedCasesError
+from sa2_monai.data.problems import CASE_ERRORS, FailedCasesError
 
 __all__ = ["CaseDataLoader", "CaseDataset", "CaseEvaluator", "FailedCasesError"]
 
 logger = logging.getLogger(__name__)
 
 _FAILED = "failed"
-# What a bad file, a full disk or a volume too large for the memory raises; anything else is a defect of the program.
-_ERRORS = (OSError, ValueError, RuntimeError, MemoryError)
 
 
 class CaseDataset(Dataset):
@@ -47,7 +45,7 @@ class CaseDataset(Dataset):
             return super()._transform(index)
         try:
             return super()._transform(index)
-        except _ERRORS as error:
+        except CASE_ERRORS as error:
             return {_FAILED: {"case": _name(self.data[index], index), "error": first_cause(error)}}
 
 
@@ -119,7 +117,7 @@ class CaseEvaluator(SupervisedEvaluator):
         error: str | None = None
         try:
             output = super()._iteration(engine, batchdata)
-        except _ERRORS as found:
+        except CASE_ERRORS as found:
             error = first_cause(found)
             engine.state.output = {}
             if torch.cuda.is_available():
@@ -147,7 +145,7 @@ def first_cause(error: BaseException) -> str:
     """Message of the exception that began a chain; MONAI's transforms wrap theirs."""
     while True:
         before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if before is None or not isinstance(before, _ERRORS) or not isinstance(error, RuntimeError):
+        if before is None or not isinstance(before, CASE_ERRORS) or not isinstance(error, RuntimeError):
             return str(error) or type(error).__name__
         error = before
 

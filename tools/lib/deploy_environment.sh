@@ -15,8 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 requirements="$ROOT/tools/lib/deploy_requirements.txt"
 venv="${SA2_DEPLOY_VENV:-$ROOT/.venv-deploy}"
 python="$venv/bin/python"
-unset PYTHONHOME PYTHONPATH
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+isolate_python
 
 wanted="$(cat "$requirements" <(printf '%s' "$ROOT"))"
 is_ready() {
@@ -24,12 +23,7 @@ is_ready() {
 }
 
 if ! is_ready; then
-    # Two tests at once would install into each other.
-    mkdir -p "$venv"
-    if command -v flock >/dev/null; then
-        exec 9>"$venv/.lock"
-        flock 9
-    fi
+    lock "$venv/.lock"
 fi
 if ! is_ready; then
     if ! "$python" -m pip --version >/dev/null 2>&1; then

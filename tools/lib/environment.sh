@@ -41,11 +41,24 @@ find_python() {
     fail "found no Python of at least 3.10 with the modules venv and ensurepip. Install it (on Debian and Ubuntu: python3 and python3-venv), or name one with SA2_PYTHON."
 }
 
-prepare_environment() {
-    local extras="$1" venv="${SA2_VENV:-$ROOT/.venv}" python stamp wanted
-    # What a surrounding Python sets up must not leak in.
+# What a surrounding Python sets up must not leak in.
+isolate_python() {
     unset PYTHONHOME PYTHONPATH
     export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+}
+
+# Two tools at once would install into each other. The lock is held until the file descriptor 9 is closed.
+lock() {
+    mkdir -p "$(dirname "$1")"
+    if command -v flock >/dev/null; then
+        exec 9>"$1"
+        flock 9
+    fi
+}
+
+prepare_environment() {
+    local extras="$1" venv="${SA2_VENV:-$ROOT/.venv}" python stamp wanted
+    isolate_python
     PYTHON="$venv/bin/python"
 
     # An environment whose making was interrupted has no pip; making it again mends it.
@@ -65,11 +78,7 @@ PYTHON
     if [[ -f "$stamp" && "$(<"$stamp")" == "$wanted" ]]; then
         return
     fi
-    # Two tools at once would install into each other.
-    if command -v flock >/dev/null; then
-        exec 9>"$venv/.sa2_monai-lock"
-        flock 9
-    fi
+    lock "$venv/.sa2_monai-lock"
     echo "Installing sa2_monai[$extras] and what it needs into $venv (minutes, once) ..."
     rm -f "$stamp"
     local quiet=()

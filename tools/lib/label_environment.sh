@@ -25,8 +25,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 requirements="$ROOT/tools/lib/label_requirements.txt"
 venv="${SA2_LABEL_VENV:-${SA2_VENV:-$ROOT/.venv}-monailabel}"
 python="$venv/bin/python"
-unset PYTHONHOME PYTHONPATH
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+isolate_python
 
 if (($# > 0)); then
     PYTHON="$1"
@@ -46,12 +45,7 @@ complete() {
     [[ -f "$venv/.installed" && "$(<"$venv/.installed")" == "$wanted" ]] && "$python" -c 'import numpy, monailabel.client' 2>/dev/null
 }
 
-# Two at once would install into each other.
-mkdir -p "$(dirname "$venv")"
-if command -v flock >/dev/null; then
-    exec 9>"$venv.lock"
-    flock 9
-fi
+lock "$venv.lock"
 if ! complete; then
     echo "Installing MONAI Label into $venv (half a minute, once) ..." >&2
     "$PYTHON" -m venv --clear "$venv" >&2 || fail "cannot create the virtual environment $venv. Is the folder writable?"

@@ -97,10 +97,11 @@ def _winograd(
         (4, 4, b, rows, columns, c), (w * c, c, h * w * c, 2 * w * c, 2 * c, 1)
     )  # pixel of the tile, image, place of the tile, channel
     y = padded.new_empty(b, rows, 2, columns, 2, d)
-    bytes_per_row = 16 * padded.element_size() * c
-    step = _even_share(rows, bytes_per_row * b * rows * columns, _PIECE)
-    keep = bytes_per_row * b * rows * columns <= _KEPT
-    group = _even_share(d, bytes_per_row * d, _PIECE if keep else _WEIGHTS)
+    bytes_each = 16 * padded.element_size() * c  # of a tile, and of a filter
+    bytes_of_tiles = bytes_each * b * rows * columns
+    step = _even_share(rows, bytes_of_tiles, _PIECE)
+    keep = bytes_of_tiles <= _KEPT
+    group = _even_share(d, bytes_each * d, _PIECE if keep else _WEIGHTS)
     kept: dict[int, torch.Tensor] = {}
     for first in range(0, d, group):
         chosen = slice(first, first + group)
