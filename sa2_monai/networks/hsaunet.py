@@ -25,6 +25,7 @@ from sa2_monai.networks.blocks import (
     MergedLinear,
     PatchExpand,
     PatchExpandHead,
+    PatchReduce,
     init_he_fan_out,
     init_xavier,
 )
@@ -81,7 +82,7 @@ class HybridScaleAttention(nn.Module):
         half = channels // 2
         self.heads = heads // 2  # of each half
         self.window = window
-        self.reduce = nn.Conv2d(channels, channels, kernel_size=reduction, stride=reduction)
+        self.reduce = PatchReduce(channels, reduction)
         self.reduce_norm = nn.LayerNorm(channels)
         self.global_query = Linear(channels, half, bias=False)
         self.global_key_value = Linear(channels, channels, bias=False)
@@ -93,8 +94,7 @@ class HybridScaleAttention(nn.Module):
     def _global(self, x: torch.Tensor) -> torch.Tensor:
         b, height, width, c = x.shape
         h, d = self.heads, c // (2 * self.heads)
-        reduced = self.reduce(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # (B, H/r, W/r, C)
-        reduced = F.gelu(self.reduce_norm(reduced))
+        reduced = F.gelu(self.reduce_norm(self.reduce(x)))  # (B, H/r, W/r, C)
         kv = self.global_key_value(reduced).reshape(b, -1, 2, h, d).permute(2, 0, 3, 1, 4)  # (2, B, h, N/r^2, d)
         q = self.global_query(x).reshape(b, -1, h, d).transpose(1, 2)  # (B, h, N, d)
         out = F.scaled_dot_product_attention(q, kv[0], kv[1])

@@ -11,6 +11,7 @@ import torch
 from networks.base_tester import BaseNetworkTester
 
 from sa2_monai.networks import HSAUNet
+from sa2_monai.networks.blocks import PatchReduce, linear
 from sa2_monai.networks.hsaunet import HybridScaleAttention
 
 WINDOWS = {"window_size": 7, "sr_ratios": (8, 4, 2), "decoder_sr_ratios": (4, 4)}  # the published ones
@@ -115,6 +116,20 @@ class TestHSAUNet(BaseNetworkTester):
         theirs = torch.autograd.grad((published(x) * weights).sum(), parameters)
         for a, b in zip(ours, theirs, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+
+    @pytest.mark.parametrize("size", [(12, 8), (15, 11)], ids=["whole patches", "rows and columns left over"])
+    def test_reduction_by_products_and_by_convolution(
+        self, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(linear, "_SMALL", 1)
+        torch.manual_seed(0)
+        reduce, x = PatchReduce(6, 4), torch.randn(2, *size, 6)
+        by_convolution = reduce(x).detach()
+        with torch.no_grad():
+            assert linear.onednn_gains(x, reduce.weight) == linear._ONEDNN
+            by_product = reduce(x)
+        assert by_product.shape == (2, size[0] // 4, size[1] // 4, 6)
+        torch.testing.assert_close(by_product, by_convolution)
 
     def test_script_and_trace_with_windows(self) -> None:
         """Traced at 112, where rows are left over, and run at 224, where none are."""

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from programs import run_untraced
+
+from sa2_monai.networks import create_network
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "lib" / "benchmark.py"
 
@@ -39,3 +43,33 @@ def test_report(tmp_path: Path) -> None:
     assert all(row["peak_mb"] > 0 for row in rows.values())
     assert rows["training", "published"]["ratio"] == 1.0
     assert result.stdout.count("| sa2net | 32 | training |") == 3
+
+
+SMALL = {
+    "daeformer": ({"embed_dims": (16, 32, 64)}, 32),
+    "hsaunet": ({"embed_dims": (16, 32, 64), "window_size": 2}, 32),
+    "msa2net": ({"encoder_channels": (32, 64, 128, 256), "encoder_depths": (1, 1, 1, 1)}, 64),
+    "sa2net": ({"base_channels": 4}, 32),
+    "svanet": ({"encoder": "resnet14", "base_channels": 4, "aspp_channels": 8, "img_size": 64, "former_depth": 1}, 64),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_the_published_side_does_without_our_layers(name: str, repository: Path) -> None:
+    """It would share what makes ours fast."""
+    sys.path.insert(0, str(repository / "tools" / "lib"))
+    import benchmark
+
+    module, form, _, in_channels, out_channels = benchmark.NETWORKS[name]
+    arguments, size = SMALL[name]
+    network = create_network(name, in_channels=in_channels, out_channels=out_channels, **arguments)
+    published = getattr(importlib.import_module(module), form)(network).eval()
+    used = set()
+    for layer in network.modules():
+        if type(layer).__module__.startswith("sa2_monai"):
+            layer.register_forward_pre_hook(lambda layer, _: used.add(type(layer).__name__))
+    with torch.no_grad():
+        published(torch.rand(1, in_channels, size, size))
+        assert used <= {"ResNetEncoder"}  # MONAI's own layers one after the other
+        network.eval()(torch.rand(1, in_channels, size, size))
+    assert type(network).__name__ in used

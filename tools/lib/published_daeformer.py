@@ -28,7 +28,7 @@ from sa2_monai.networks.blocks import (
 )
 from sa2_monai.networks.daeformer import DAEFormer
 
-__all__ = ["PublishedDAEFormer", "channel_attention", "decoder_stage", "head", "mix_ffn", "patch_expand"]
+__all__ = ["PublishedDAEFormer", "channel_attention", "decoder_stage", "head", "linear", "mix_ffn", "patch_expand"]
 
 Size = tuple[int, int]
 
@@ -41,6 +41,11 @@ def to_map(x: torch.Tensor, size: Size) -> torch.Tensor:
 def to_tokens(x: torch.Tensor) -> torch.Tensor:
     """Map (B, C, H, W) to contiguous tokens (B, N, C)."""
     return x.flatten(2).transpose(1, 2).contiguous()
+
+
+def linear(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
+    """Linear map by PyTorch's own routine, whatever the layer's own forward takes."""
+    return F.linear(x, layer.weight, layer.bias)
 
 
 def pointwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -71,16 +76,16 @@ def efficient_attention(block: EfficientAttention, x: torch.Tensor, size: Size) 
 def channel_attention(block: ChannelAttention, x: torch.Tensor) -> torch.Tensor:
     """Attention over channels, all heads at once, tokens to tokens."""
     b, n, c = x.shape
-    qkv = block.qkv(x).reshape(b, n, 3, block.heads, c // block.heads).permute(2, 0, 3, 4, 1)
+    qkv = linear(block.qkv, x).reshape(b, n, 3, block.heads, c // block.heads).permute(2, 0, 3, 4, 1)
     q, k, v = qkv[0], qkv[1], qkv[2]
     attention = (F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1)) * block.temperature
-    return block.project((attention.softmax(dim=-1) @ v).permute(0, 3, 1, 2).reshape(b, n, c))
+    return linear(block.project, (attention.softmax(dim=-1) @ v).permute(0, 3, 1, 2).reshape(b, n, c))
 
 
 def mix_ffn(block: MixFFN, x: torch.Tensor, size: Size) -> torch.Tensor:
     """Feed-forward part that expands its input twice."""
-    mixed = to_tokens(block.depthwise(to_map(block.expand(x), size)))
-    return block.reduce(F.gelu(block.norm(mixed + block.expand(x))))
+    mixed = to_tokens(block.depthwise(to_map(linear(block.expand, x), size)))
+    return linear(block.reduce, F.gelu(block.norm(mixed + linear(block.expand, x))))
 
 
 def dual_block(block: DualAttentionBlock, x: torch.Tensor, size: Size) -> torch.Tensor:
@@ -113,12 +118,12 @@ def rearrange(y: torch.Tensor, size: Size, scale: int, channels: int) -> torch.T
 
 def patch_expand(block: PatchExpand, x: torch.Tensor, size: Size) -> torch.Tensor:
     """Expansion of tokens, normalised after the rearrangement."""
-    return block.norm(rearrange(block.expand(x), size, block.scale, block.out_channels).clone())
+    return block.norm(rearrange(linear(block.expand, x), size, block.scale, block.out_channels).clone())
 
 
 def head(block: PatchExpandHead, x: torch.Tensor, size: Size) -> torch.Tensor:
     """Expansion to full resolution, then the classifier on the map."""
-    x = block.norm(rearrange(block.expand(x), size, block.scale, block.in_channels).clone())
+    x = block.norm(rearrange(linear(block.expand, x), size, block.scale, block.in_channels).clone())
     full = (block.scale * size[0], block.scale * size[1])
     return pointwise(to_map(x, full).contiguous(), block.classify.weight, block.classify.bias)
 
@@ -133,7 +138,7 @@ def decoder_stage(
     stage: DualAttentionDecoderStage, low: torch.Tensor, skip: torch.Tensor, size: Size, block: object = dual_block
 ) -> torch.Tensor:
     """Decoder stage without its expansion; ``block`` calculates a dual block."""
-    x = stage.reduce(fusion(stage.fusion, stage.project(low), skip, size))
+    x = linear(stage.reduce, fusion(stage.fusion, linear(stage.project, low), skip, size))
     for part in stage.blocks:
         x = block(part, x, size)  # type: ignore[operator]
     return x

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from published_daeformer import Size, channel_attention, to_map, to_tokens, u_shape
+from published_daeformer import Size, channel_attention, linear, to_map, to_tokens, u_shape
 from torch import nn
 
 from sa2_monai.networks.blocks import MLP, DualAttentionBlock
@@ -45,12 +45,13 @@ def hybrid_attention(block: HybridScaleAttention, x: torch.Tensor, size: Size) -
     """Global half, local half, and the positions' convolution."""
     b, n, c = x.shape
     h, d, w = block.heads, c // (2 * block.heads), block.window
-    position = to_tokens(block.position_conv(to_map(block.position(x), size).contiguous()))
+    position = to_tokens(block.position_conv(to_map(linear(block.position, x), size).contiguous()))
 
-    q = block.global_query(x).reshape(b, n, h, d).permute(0, 2, 1, 3)
-    reduced = to_tokens(block.reduce(to_map(x, size).contiguous()))
-    reduced = F.gelu(block.reduce_norm(reduced))
-    kv = block.global_key_value(reduced).reshape(b, -1, 2, h, d).permute(2, 0, 3, 1, 4)
+    q = linear(block.global_query, x).reshape(b, n, h, d).permute(0, 2, 1, 3)
+    reduce = block.reduce
+    reduced = F.conv2d(to_map(x, size).contiguous(), reduce.weight, reduce.bias, stride=reduce.side)
+    reduced = F.gelu(block.reduce_norm(to_tokens(reduced)))
+    kv = linear(block.global_key_value, reduced).reshape(b, -1, 2, h, d).permute(2, 0, 3, 1, 4)
     x1 = attend(q, kv[0], kv[1]).transpose(1, 2).reshape(b, n, c // 2)
 
     rows, columns = size[0] // w, size[1] // w
@@ -61,7 +62,12 @@ def hybrid_attention(block: HybridScaleAttention, x: torch.Tensor, size: Size) -
     kv = kv.permute(1, 0, 4, 6, 2, 5, 7, 3).contiguous().reshape(2, b * rows * columns, h, w * w, d)
     x2 = attend(q, kv[0], kv[1]).reshape(b, rows, columns, h, w, w, d)
     x2 = x2.permute(0, 1, 4, 2, 5, 3, 6).reshape(b, n, c // 2)
-    return block.project(torch.cat((x1, x2), dim=-1) + position)
+    return linear(block.project, torch.cat((x1, x2), dim=-1) + position)
+
+
+def mlp(block: MLP, x: torch.Tensor) -> torch.Tensor:
+    """Feed-forward part, step by step."""
+    return linear(block.reduce, F.gelu(linear(block.expand, x)))
 
 
 def dual_block(block: DualAttentionBlock, x: torch.Tensor, size: Size) -> torch.Tensor:
@@ -70,9 +76,9 @@ def dual_block(block: DualAttentionBlock, x: torch.Tensor, size: Size) -> torch.
     assert isinstance(block.ffn1, MLP)
     assert isinstance(block.ffn2, MLP)
     x = x + hybrid_attention(block.spatial, block.norm1(x), size)
-    x = x + block.ffn1(block.norm2(x))
+    x = x + mlp(block.ffn1, block.norm2(x))
     x = x + channel_attention(block.channel, block.norm3(x))
-    return x + block.ffn2(block.norm4(x))
+    return x + mlp(block.ffn2, block.norm4(x))
 
 
 class PublishedHSAUNet(nn.Module):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from published_daeformer import channel_attention, efficient_attention, head, patch_expand, to_map, to_tokens
+from published_daeformer import channel_attention, efficient_attention, head, linear, patch_expand, to_map, to_tokens
 from torch import nn
 
 from sa2_monai.networks.blocks import DualAttentionBlock, LargeKernelBlock, SpatialAttentionGate
@@ -57,13 +57,13 @@ def mbconv(block: MBConv, x: torch.Tensor) -> torch.Tensor:
 def attention(block: Attention, x: torch.Tensor, offsets: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Attention of windows (windows, T, C) with explicit scores."""
     b, t, c = x.shape
-    q, k, v = block.qkv(x).view(b, t, block.heads, -1).transpose(1, 2).chunk(3, dim=3)
+    q, k, v = linear(block.qkv, x).view(b, t, block.heads, -1).transpose(1, 2).chunk(3, dim=3)
     scores = (q * (c // block.heads) ** -0.5) @ k.transpose(-2, -1)
     mlp = block.rel_pos.mlp
     table = mlp.fc2(F.relu(mlp.fc1(offsets.to(x.dtype))))
     scores = scores + table[index].view(t, t, -1).permute(2, 0, 1).unsqueeze(0).contiguous()
     y = scores.softmax(dim=-1) @ v
-    return block.proj(y.transpose(1, 2).reshape(b, t, c))
+    return linear(block.proj, y.transpose(1, 2).reshape(b, t, c))
 
 
 def partition(x: torch.Tensor, size: Size, grid: bool) -> torch.Tensor:
@@ -93,7 +93,8 @@ def attention_block(
     y = partition(block.norm1(x), size, block.grid)
     y = attention(block.attn, y.view(y.shape[0], -1, y.shape[3]), offsets, index)
     x = x + reverse(y, size, x.shape, block.grid) * block.ls1.gamma
-    return x + block.mlp(block.norm2(x)) * block.ls2.gamma
+    y = linear(block.mlp.fc2, F.gelu(linear(block.mlp.fc1, block.norm2(x))))
+    return x + y * block.ls2.gamma
 
 
 def encode(encoder: MaxViT, x: torch.Tensor) -> list[torch.Tensor]:
@@ -145,8 +146,8 @@ def large_kernel(block: LargeKernelBlock, x: torch.Tensor) -> torch.Tensor:
 def feed_forward(block: nn.Module, x: torch.Tensor, size: Size) -> torch.Tensor:
     """Feed-forward part on tokens with a depthwise convolution on maps."""
     ffn = block[0]  # type: ignore[index]
-    y = to_tokens(ffn.depthwise(to_map(ffn.expand(x), size)))
-    return ffn.reduce(F.gelu(y))
+    y = to_tokens(ffn.depthwise(to_map(linear(ffn.expand, x), size)))
+    return linear(ffn.reduce, F.gelu(y))
 
 
 def dual_block(block: DualAttentionBlock, x: torch.Tensor, size: Size) -> torch.Tensor:
@@ -161,7 +162,7 @@ def level(block: DecoderLevel, tokens: torch.Tensor, skip: torch.Tensor) -> torc
     """Fusion and transformer blocks: tokens and the encoder's map to tokens."""
     b, c, h, w = skip.shape
     x = to_tokens(skip).view(b, c, h, w)  # the memory of tokens read as a map
-    g = block.project(tokens).view(b, c, h, w)
+    g = linear(block.project, tokens).view(b, c, h, w)
     gated = x if block.gate is None else gate(block.gate, x, g)
     z = layer_norm(block.norm, g + gated)
     for part in block.blocks:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sa2_monai.networks.blocks import ConvNormReLU
 from sa2_monai.networks.sa2net import AdaptiveUpAttention, ConvMLP, LocalScaleAttention, SA2Net, ScaleAwareAttention
 
 __all__ = ["PublishedSA2Net"]
@@ -28,6 +29,16 @@ def _layer_norm(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: 
 
 def _resize(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _conv(unit: ConvNormReLU, x: torch.Tensor) -> torch.Tensor:
+    return F.relu(unit.norm(unit.conv(x)), inplace=True)
+
+
+def _double_conv(units: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
+    for unit in units:
+        x = _conv(unit, x)
+    return x
 
 
 def _local(block: LocalScaleAttention, x: torch.Tensor) -> torch.Tensor:
@@ -65,7 +76,7 @@ def _up(block: AdaptiveUpAttention, deep: torch.Tensor, skip: torch.Tensor) -> t
     u = block.depthwise(F.gelu(block.conv(u)))
     t = block.skip(skip)
     gate = torch.sigmoid(block.gate_norm(block.gate(F.gelu(torch.cat((u, t), dim=1)))))
-    return block.convs(block.project(gate * t) + skip)
+    return _double_conv(block.convs, block.project(gate * t) + skip)
 
 
 class PublishedSA2Net(nn.Module):
@@ -78,11 +89,11 @@ class PublishedSA2Net(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Logits, or the four training outputs in training mode."""
         n = self.network
-        x1 = n.stage1(x)
-        x2 = n.stage2(F.max_pool2d(x1, 2))
-        x3 = n.stage3(F.max_pool2d(x2, 2))
-        x4 = n.stage4(F.max_pool2d(x3, 2))
-        x5 = n.side5(n.stage5(F.max_pool2d(x4, 2)))
+        x1 = _conv(n.stage1, x)
+        x2 = _double_conv(n.stage2, F.max_pool2d(x1, 2))
+        x3 = _double_conv(n.stage3, F.max_pool2d(x2, 2))
+        x4 = _double_conv(n.stage4, F.max_pool2d(x3, 2))
+        x5 = n.side5(_double_conv(n.stage5, F.max_pool2d(x4, 2)))
         s1, s2, s3, s4 = _attention(n.attention, [x1, n.side2(x2), n.side3(x3), n.side4(x4)])
         d4 = _up(n.up4, x5, s4)
         d3 = _up(n.up3, d4, s3)

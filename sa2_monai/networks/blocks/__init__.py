@@ -17,7 +17,7 @@ from sa2_monai.networks.blocks.linear import MergedLinear
 from sa2_monai.networks.blocks.mix_ffn import MixFFN
 from sa2_monai.networks.blocks.mlp import MLP
 from sa2_monai.networks.blocks.norms import ChannelLayerNorm, norm_affine
-from sa2_monai.networks.blocks.patch_embed import OverlapPatchEmbed
+from sa2_monai.networks.blocks.patch_embed import OverlapPatchEmbed, PatchReduce
 from sa2_monai.networks.blocks.patch_expand import PatchExpand, PatchExpandHead
 from sa2_monai.networks.blocks.pooling import pooling_matrix, weighted_sum
 from sa2_monai.networks.blocks.resnet import RESNET_DEPTHS, ResNetEncoder
@@ -46,6 +46,7 @@ __all__ = [
     "OverlapPatchEmbed",
     "PatchExpand",
     "PatchExpandHead",
+    "PatchReduce",
     "PointwiseConv",
     "ResNetEncoder",
     "SpatialAttentionGate",

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sa2_monai.networks.blocks.linear import Linear, linear
+from sa2_monai.networks.blocks.linear import Linear, linear, linear_of_each
 
 __all__ = ["ChannelAttention"]
 
@@ -45,18 +45,20 @@ class ChannelAttention(nn.Module):
         self.qkv = Linear(channels, 3 * channels, bias=False)
         self.project = Linear(channels, channels)
 
-    def _scores_by_gram(self, tokens: torch.Tensor, wq: torch.Tensor, wk: torch.Tensor) -> torch.Tensor:
+    def _scores_by_gram(self, tokens: torch.Tensor) -> torch.Tensor:
         """Cosines between queries and keys, ``(B, heads, d, d)``, without calculating either for any token.
 
         Their products over the positions are (X Wq^T)^T (X Wk^T) = Wq (X^T X) Wk^T, and so are their squared lengths.
         """
         b, _, c = tokens.shape
         h, d = self.heads, c // self.heads
+        wqk = self.qkv.weight[: 2 * c]
         gram = tokens.transpose(1, 2) @ tokens  # (B, C, C)
-        q, k = wq @ gram, wk @ gram  # (B, C, C)
-        q_scale = (q * wq).sum(-1).clamp(min=1e-24).rsqrt().reshape(b, h, d, 1)
-        k_scale = (k * wk).sum(-1).clamp(min=1e-24).rsqrt().reshape(b, h, 1, d)
-        return q.reshape(b, h, d, c) @ wk.reshape(h, d, c).transpose(1, 2) * q_scale * k_scale
+        products = wqk @ gram  # (B, 2C, C)
+        scale = (products * wqk).sum(-1).clamp(min=1e-24).rsqrt()  # (B, 2C)
+        keys = wqk[c:].reshape(h, d, c).transpose(1, 2)
+        scores = products[:, :c].reshape(b, h, d, c) @ keys
+        return scores * scale[:, :c].reshape(b, h, d, 1) * scale[:, c:].reshape(b, h, 1, d)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Attend over the channels of ``x``."""
@@ -65,7 +67,7 @@ class ChannelAttention(nn.Module):
         wq, wk, wv = self.qkv.weight.chunk(3)  # views
         tokens = x.reshape(b, height * width, c)
         if self.fold and _is_exact(x):
-            scores = self._scores_by_gram(tokens, wq, wk)
+            scores = self._scores_by_gram(tokens)
         else:
             # The smallest number that half precision does not round to zero
             eps = 1e-7 if x.dtype == torch.float16 else 1e-12
@@ -82,5 +84,5 @@ class ChannelAttention(nn.Module):
             wo = self.project.weight.reshape(c, h, d).transpose(0, 1)  # (h, C, d)
             values = linear(tokens, wv)
             mixed = (wo @ attention).transpose(1, 2).reshape(b, c, c)  # (B, C, C)
-        out = values @ mixed.transpose(1, 2) + self.project.bias
+        out = linear_of_each(values, mixed, self.project.bias)
         return out.reshape(b, height, width, c)

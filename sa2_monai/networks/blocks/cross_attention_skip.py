@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sa2_monai.networks.blocks.linear import Linear
+from sa2_monai.networks.blocks.linear import Linear, linear_of_each
 from sa2_monai.networks.blocks.mix_ffn import MixFFN
 
 __all__ = ["CrossAttentionSkip"]
@@ -46,6 +46,7 @@ class CrossAttentionSkip(nn.Module):
         queries = source.reshape(b, -1, h, d).softmax(dim=-1).reshape(b, -1, c)
         # Context and projection are both linear maps of a token's channels: multiply the small ones first.
         wo = self.project.weight.reshape(2 * c, h, d).permute(1, 2, 0)  # (h, d, 2C)
-        attended = queries @ ((keys @ values) @ wo).reshape(b, c, 2 * c) + self.project.bias
+        context = ((keys @ values) @ wo).reshape(b, c, 2 * c)
+        attended = linear_of_each(queries, context.transpose(1, 2), self.project.bias)
         x = self.project_norm(attended).reshape(b, height, width, 2 * c) + torch.cat((low, skip), dim=-1)
         return x + self.ffn(self.norm2(x))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sa2_monai.networks.blocks.linear import Linear, MergedLinear, linear
+from sa2_monai.networks.blocks.linear import Linear, MergedLinear, linear, linear_of_each
 
 __all__ = ["EfficientAttention"]
 
@@ -57,7 +57,7 @@ class EfficientAttention(nn.Module):
             context = keys.reshape(b, -1, h, d).permute(0, 2, 3, 1) @ values  # (B, h, d, d)
         wo = self.project.weight.reshape(c, h, d).permute(1, 2, 0)  # (h, d, C)
         if self.fold:
-            out = queries @ (context @ wo).reshape(b, c, c) + self.project.bias
+            out = linear_of_each(queries, (context @ wo).reshape(b, c, c).transpose(1, 2), self.project.bias)
         elif h == 1:
             out = self.project(queries @ context[:, 0])
         else:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from sa2_monai.networks.blocks.linear import linear
+
 __all__ = ["conv3x3", "conv3x3_gains"]
 
 _MANY_WEIGHTS = 9 * 2**19
@@ -77,7 +79,7 @@ def _product(
     b, h, w, c = padded.shape
     size = (b, (h - 2) // stride, (w - 2) // stride)
     patches = padded.as_strided((*size, 3, 3, c), (h * w * c, stride * w * c, stride * c, w * c, c, 1))
-    y = F.linear(patches.reshape(-1, 9 * c), weight.permute(0, 2, 3, 1).flatten(1)).view(*size, -1)
+    y = linear(patches.reshape(-1, 9 * c), weight.permute(0, 2, 3, 1).flatten(1)).view(*size, -1)
     return y.mul_(scale).add_(shift)
 
 

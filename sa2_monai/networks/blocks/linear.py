@@ -9,19 +9,30 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["Linear", "MergedLinear", "linear"]
+__all__ = ["Linear", "MergedLinear", "linear", "linear_of_each", "onednn_gains"]
 
 # An operator of PyTorch's own, which torch.compile uses on CPUs; builds without oneDNN do not have it.
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+# Multiplications below which oneDNN's preparation of a call, some 15 microseconds, is more than it gains.
+_SMALL = 8_000_000
 
 
-def _onednn_gains(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether oneDNN may calculate the product; it knows no gradients, and nothing is to be recorded of it."""
+def onednn_gains(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether oneDNN may calculate the product, and gains by it.
+
+    It knows no gradients, and nothing is to be recorded of it.
+
+    Args:
+        x: every value of it is multiplied with D weights.
+        weight: ``(D, ...)``, or ``(1, D, C)``.
+    """
     if not _ONEDNN or torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling():
         return False
     if x.device.type != "cpu" or weight.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
-    return x.dtype == torch.float32 and weight.dtype == torch.float32 and x.dim() > 1 and x.numel() > 0
+    if x.dtype != torch.float32 or weight.dtype != torch.float32 or x.dim() < 2:
+        return False
+    return x.numel() * weight.shape[1 if weight.dim() == 3 else 0] >= _SMALL
 
 
 def linear(
@@ -42,12 +53,30 @@ def linear(
         ``(..., D)``.
     """
     if not torch.jit.is_scripting():  # noqa: SIM102 - TorchScript leaves out what is under this question
-        if _onednn_gains(x, weight):
+        if onednn_gains(x, weight):
             algorithm = "none" if activation == "gelu" else ""
             y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
             return y
     y = F.linear(x, weight, bias)
     return F.gelu(y) if activation == "gelu" else y
+
+
+def linear_of_each(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Linear map with weights of its own for each image.
+
+    Args:
+        x: ``(B, N, C)``.
+        weight: ``(B, D, C)``.
+        bias: ``(D,)``, of all images.
+
+    Returns:
+        ``(B, N, D)``.
+    """
+    if not torch.jit.is_scripting():  # noqa: SIM102 - TorchScript leaves out what is under this question
+        if onednn_gains(x, weight) and x.shape[0] == 1:
+            return linear(x, weight[0], bias)
+    y = x @ weight.transpose(1, 2)
+    return y if bias is None else y + bias
 
 
 class Linear(nn.Linear):

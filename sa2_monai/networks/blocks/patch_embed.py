@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Overlapping patch embedding."""
+"""Patches as tokens: overlapping embedding, and reduction of a map by patches side by side."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["OverlapPatchEmbed"]
+from sa2_monai.networks.blocks.linear import linear, onednn_gains
+
+__all__ = ["OverlapPatchEmbed", "PatchReduce"]
 
 
 class OverlapPatchEmbed(nn.Module):
@@ -33,3 +36,37 @@ class OverlapPatchEmbed(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Embed the map ``x``."""
         return self.norm(self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+
+
+class PatchReduce(nn.Conv2d):
+    """Convolution whose stride is its kernel: each patch becomes one token.
+
+    Its few outputs have many weights, which the convolution of a CPU brings into another order at each call; there, in
+    inference, it is a matrix product of the patches with the weights as they lie in memory.
+
+    Args:
+        channels: width of input and output.
+        size: side of the patches; rows and columns that fill no patch are left out.
+
+    Shape:
+        ``(B, H, W, channels)`` -> ``(B, H // size, W // size, channels)``.
+    """
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__(channels, channels, kernel_size=size, stride=size)
+        self.side = size
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Reduce the map ``x``."""
+        if not torch.jit.is_scripting():  # noqa: SIM102 - TorchScript leaves out what is under this question
+            if onednn_gains(x, self.weight):
+                return self._product(x)
+        return F.conv2d(x.permute(0, 3, 1, 2), self.weight, self.bias, stride=self.side).permute(0, 2, 3, 1)
+
+    def _product(self, x: torch.Tensor) -> torch.Tensor:
+        b, h, w, c = x.shape
+        s = self.side
+        rows, columns = h // s, w // s
+        x = x[:, : rows * s, : columns * s].reshape(b, rows, s, columns, s * c)
+        patches = x.transpose(2, 3).reshape(b, rows, columns, s * s * c)
+        return linear(patches, self.weight.permute(0, 2, 3, 1).reshape(c, -1), self.bias)
