@@ -39,6 +39,25 @@ def published_state(name: str, live_only: bool = False) -> dict[str, torch.Tenso
     return {n: torch.from_numpy(fill.tensor(n, tuple(s))) for n, s, use in tensors if use == "live" or not live_only}
 
 
+def assert_same_with_gradients(
+    network: torch.nn.Module, found: Any, expected: Any, rtol: float = 1e-7, atol: float = 1e-9
+) -> None:
+    """Two ways of calculation on the parameters of ``network`` give the same outputs and the same gradients of all."""
+    pairs = [(found, expected)] if isinstance(found, torch.Tensor) else list(zip(found, expected, strict=True))
+    weights = torch.Generator().manual_seed(6)
+    ours = theirs = torch.zeros(())
+    for a, b in pairs:
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
+        weight = torch.rand(a.shape, dtype=a.dtype, generator=weights)
+        ours, theirs = ours + (a * weight).sum(), theirs + (b * weight).sum()
+    named = dict(network.named_parameters())
+    parameters = list(named.values())
+    # A parameter that one of them does without has the gradient 0: the heads of deep supervision in evaluation.
+    gradients = (torch.autograd.grad(total, parameters, materialize_grads=True) for total in (ours, theirs))
+    for name, a, b in zip(named, *gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}")
+
+
 def create_empty(name: str, **arguments: Any) -> torch.nn.Module:
     """A network that is going to get weights: random ones, which would be drawn for seconds, are left out."""
     with ExitStack() as stack:

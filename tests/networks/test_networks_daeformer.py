@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks.base_tester import BaseNetworkTester
+from networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 from sa2_monai.networks import DAEFormer
 
@@ -81,16 +81,8 @@ class TestDAEFormer(BaseNetworkTester):
         from published_daeformer import PublishedDAEFormer
 
         network = self.small(cross_heads=heads, spatial_heads=heads).double()
-        published = PublishedDAEFormer(network)
         x = self.small_input().double()
-        y = network(x)
-        torch.testing.assert_close(y, published(x), rtol=1e-9, atol=1e-10)
-        weights = torch.rand(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(6))
-        parameters = list(network.parameters())
-        ours = torch.autograd.grad((y * weights).sum(), parameters)
-        theirs = torch.autograd.grad((published(x) * weights).sum(), parameters)
-        for a, b in zip(ours, theirs, strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+        assert_same_with_gradients(network, network(x), PublishedDAEFormer(network)(x))
 
     def test_checkpointing_changes_memory_only(self) -> None:
         x = self.small_input()

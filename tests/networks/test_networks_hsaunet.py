@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks.base_tester import BaseNetworkTester
+from networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 from sa2_monai.networks import HSAUNet
 from sa2_monai.networks.blocks import PatchReduce, linear
@@ -106,16 +106,8 @@ class TestHSAUNet(BaseNetworkTester):
         from published_hsaunet import PublishedHSAUNet
 
         network = self.small(**changes).double()
-        published = PublishedHSAUNet(network)
         x = torch.rand(1, 1, 112, 224).double() if changes else self.small_input().double()
-        y = network(x)
-        torch.testing.assert_close(y, published(x), rtol=1e-9, atol=1e-10)
-        weights = torch.rand(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(6))
-        parameters = list(network.parameters())
-        ours = torch.autograd.grad((y * weights).sum(), parameters)
-        theirs = torch.autograd.grad((published(x) * weights).sum(), parameters)
-        for a, b in zip(ours, theirs, strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+        assert_same_with_gradients(network, network(x), PublishedHSAUNet(network)(x))
 
     @pytest.mark.parametrize("size", [(12, 8), (15, 11)], ids=["whole patches", "rows and columns left over"])
     def test_reduction_by_products_and_by_convolution(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from networks.base_tester import BaseNetworkTester
+from networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 from sa2_monai.networks import SA2Net, create_network
 
@@ -73,10 +73,8 @@ class TestSA2Net(BaseNetworkTester):
         published = PublishedSA2Net(network).train(training)
         x = self.small_input().double()
         found, expected = network(x), published(x)
-        found, expected = (found, expected) if training else ([found], [expected])
-        assert len(found) == len(expected) == (4 if training else 1)
-        for a, b in zip(found, expected, strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
+        assert not training or len(found) == 4
+        assert_same_with_gradients(network, found, expected)
 
     def test_folded_normalisation_follows_training(self) -> None:
         """The fold is made at each call: statistics that change in training must reach the next evaluation."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from goldens import fill
-from networks.base_tester import BaseNetworkTester, golden
+from networks.base_tester import BaseNetworkTester, assert_same_with_gradients, golden
 
 from sa2_monai.networks import SvANet, create_network
 from sa2_monai.networks.blocks import ConvUnit, fast_conv, pooling_matrix
@@ -123,11 +123,8 @@ class TestSvANet(BaseNetworkTester):
                 if isinstance(module, torch.nn.BatchNorm2d):
                     module.running_mean.uniform_(-0.2, 0.2)
                     module.running_var.uniform_(0.5, 1.5)
-            found, expected = (
-                network(self.small_input().double()),
-                PublishedSvANet(network)(self.small_input().double()),
-            )
-        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
+        x = self.small_input().double()
+        assert_same_with_gradients(network, network(x), PublishedSvANet(network)(x))
 
     def test_batch_statistics_equal_to_the_published_order_of_operations(self, repository: Path) -> None:
         sys.path.insert(0, str(repository / "tools" / "lib"))
@@ -138,7 +135,7 @@ class TestSvANet(BaseNetworkTester):
             if isinstance(module, (MonteCarloGate, ScaleVariantAttention)):
                 module.eval()  # their draws cannot be compared
         x = self.small_input().double()
-        torch.testing.assert_close(network(x), PublishedSvANet(network)(x), rtol=1e-9, atol=1e-10)
+        assert_same_with_gradients(network, network(x), PublishedSvANet(network)(x))
 
     @pytest.mark.parametrize("options", [{}, {"dropout": 0.3, "mc_shuffle": False}], ids=["plain", "dropout"])
     def test_checkpointing_changes_nothing(self, options: dict[str, Any]) -> None:
