@@ -28,7 +28,16 @@ from sa2_monai.networks.blocks import (
 )
 from sa2_monai.networks.daeformer import DAEFormer
 
-__all__ = ["PublishedDAEFormer", "channel_attention", "decoder_stage", "head", "linear", "mix_ffn", "patch_expand"]
+__all__ = [
+    "PublishedDAEFormer",
+    "channel_attention",
+    "conv",
+    "decoder_stage",
+    "head",
+    "linear",
+    "mix_ffn",
+    "patch_expand",
+]
 
 Size = tuple[int, int]
 
@@ -46,6 +55,11 @@ def to_tokens(x: torch.Tensor) -> torch.Tensor:
 def linear(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
     """Linear map by PyTorch's own routine, whatever the layer's own forward takes."""
     return F.linear(x, layer.weight, layer.bias)
+
+
+def conv(layer: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+    """Convolution of a map, likewise."""
+    return F.conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups)  # type: ignore[arg-type]
 
 
 def pointwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:

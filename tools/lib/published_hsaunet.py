@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from published_daeformer import Size, channel_attention, linear, to_map, to_tokens, u_shape
+from published_daeformer import Size, channel_attention, conv, linear, to_map, to_tokens, u_shape
 from torch import nn
 
 from sa2_monai.networks.blocks import MLP, DualAttentionBlock
@@ -48,9 +48,8 @@ def hybrid_attention(block: HybridScaleAttention, x: torch.Tensor, size: Size) -
     position = to_tokens(block.position_conv(to_map(linear(block.position, x), size).contiguous()))
 
     q = linear(block.global_query, x).reshape(b, n, h, d).permute(0, 2, 1, 3)
-    reduce = block.reduce
-    reduced = F.conv2d(to_map(x, size).contiguous(), reduce.weight, reduce.bias, stride=reduce.side)
-    reduced = F.gelu(block.reduce_norm(to_tokens(reduced)))
+    reduced = to_tokens(conv(block.reduce, to_map(x, size).contiguous()))
+    reduced = F.gelu(block.reduce_norm(reduced))
     kv = linear(block.global_key_value, reduced).reshape(b, -1, 2, h, d).permute(2, 0, 3, 1, 4)
     x1 = attend(q, kv[0], kv[1]).transpose(1, 2).reshape(b, n, c // 2)
 

@@ -14,7 +14,16 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from published_daeformer import channel_attention, efficient_attention, head, linear, patch_expand, to_map, to_tokens
+from published_daeformer import (
+    channel_attention,
+    conv,
+    efficient_attention,
+    head,
+    linear,
+    patch_expand,
+    to_map,
+    to_tokens,
+)
 from torch import nn
 
 from sa2_monai.networks.blocks import DualAttentionBlock, LargeKernelBlock, SpatialAttentionGate
@@ -31,11 +40,6 @@ def layer_norm(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Layer normalisation of a map (B, C, H, W)."""
     y: torch.Tensor = norm(x.permute(0, 2, 3, 1))
     return y.permute(0, 3, 1, 2)
-
-
-def conv(layer: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
-    """Convolution of a map, whatever form the layer's own forward takes."""
-    return F.conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups)  # type: ignore[arg-type]
 
 
 def conv_norm(layer: ConvNorm, x: torch.Tensor) -> torch.Tensor:
