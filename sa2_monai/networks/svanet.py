@@ -25,6 +25,7 @@ from sa2_monai.networks.blocks import (
     pooling_matrix,
     weighted_sum,
 )
+from sa2_monai.networks.blocks.recording import records_graph
 from sa2_monai.networks.checks import check_constructor, check_input
 
 __all__ = ["SvANet"]
@@ -262,7 +263,7 @@ class DilatedUnit(ConvUnit):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve, normalise, rectify."""
         weight, pad_y, pad_x = self.conv.weight, self.padding, self.padding
-        if torch.jit.is_scripting() or not (torch.jit.is_tracing() or torch.compiler.is_compiling()):
+        if not records_graph():
             if x.shape[2] <= self.dilation:
                 weight, pad_y = weight[:, :, 1:2], 0
             if x.shape[3] <= self.dilation:

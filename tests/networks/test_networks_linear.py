@@ -26,7 +26,7 @@ def test_equal_to_the_formula(shape: tuple[int, ...], bias: bool, activation: st
     expected = F.linear(x.double(), weight.double(), None if b is None else b.double())
     expected = F.gelu(expected) if activation == "gelu" else expected
     with torch.no_grad():
-        assert module.onednn_gains(x, weight) == module._ONEDNN
+        assert module.onednn_gains(x, weight, 40) == module._ONEDNN
         found = linear(x, weight, b, activation)
         turned = linear(x.transpose(0, -2).contiguous().transpose(0, -2), weight, b, activation)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=2e-5)
@@ -38,22 +38,22 @@ def test_equal_to_the_formula(shape: tuple[int, ...], bias: bool, activation: st
 
 def test_the_plain_one_wherever_the_other_does_not_belong() -> None:
     x, weight = torch.randn(2, 5, 24), torch.randn(40, 24)
-    assert not module.onednn_gains(x, weight), "gradients"
+    assert not module.onednn_gains(x, weight, 40), "gradients"
     with torch.no_grad():
-        assert not module.onednn_gains(x.double(), weight.double())
-        assert not module.onednn_gains(x.bfloat16(), weight.bfloat16())
-        assert not module.onednn_gains(x[:0], weight)
-        assert not module.onednn_gains(x[0, 0], weight)
+        assert not module.onednn_gains(x.double(), weight.double(), 40)
+        assert not module.onednn_gains(x.bfloat16(), weight.bfloat16(), 40)
+        assert not module.onednn_gains(x[:0], weight, 40)
+        assert not module.onednn_gains(x[0, 0], weight, 40)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert not module.onednn_gains(x, weight)
+            assert not module.onednn_gains(x, weight, 40)
             assert linear(x, weight).dtype == torch.bfloat16
 
 
 def test_small_products_stay_with_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SMALL", 10 * 24 * 40)
     with torch.no_grad():
-        assert module.onednn_gains(torch.randn(10, 24), torch.randn(40, 24)) == module._ONEDNN
-        assert not module.onednn_gains(torch.randn(9, 24), torch.randn(40, 24))
+        assert module.onednn_gains(torch.randn(10, 24), torch.randn(40, 24), 40) == module._ONEDNN
+        assert not module.onednn_gains(torch.randn(9, 24), torch.randn(40, 24), 40)
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -73,7 +73,8 @@ class TestSA2Net(BaseNetworkTester):
         published = PublishedSA2Net(network).train(training)
         x = self.small_input().double()
         found, expected = network(x), published(x)
-        assert not training or len(found) == 4
+        assert isinstance(found, list) == isinstance(expected, list) == training
+        assert not training or len(found) == len(expected) == 4
         assert_same_with_gradients(network, found, expected)
 
     def test_folded_normalisation_follows_training(self) -> None:

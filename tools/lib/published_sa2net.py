@@ -31,13 +31,13 @@ def _resize(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _conv(unit: ConvNormReLU, x: torch.Tensor) -> torch.Tensor:
+def _unit(unit: ConvNormReLU, x: torch.Tensor) -> torch.Tensor:
     return F.relu(unit.norm(unit.conv(x)), inplace=True)
 
 
 def _double_conv(units: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
     for unit in units:
-        x = _conv(unit, x)
+        x = _unit(unit, x)
     return x
 
 
@@ -89,7 +89,7 @@ class PublishedSA2Net(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Logits, or the four training outputs in training mode."""
         n = self.network
-        x1 = _conv(n.stage1, x)
+        x1 = _unit(n.stage1, x)
         x2 = _double_conv(n.stage2, F.max_pool2d(x1, 2))
         x3 = _double_conv(n.stage3, F.max_pool2d(x2, 2))
         x4 = _double_conv(n.stage4, F.max_pool2d(x3, 2))

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from sa2_monai.networks.blocks.recording import records_graph
+
 __all__ = ["in_parts"]
 
 VALUES = 1_300_000
@@ -33,7 +35,7 @@ def in_parts(network: nn.Module, calculate: Callable[..., Any], *maps: torch.Ten
         ``calculate(*maps)``.
     """
     x = maps[0]
-    if network.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if network.training or torch.is_grad_enabled() or records_graph():
         return calculate(*maps)
     images = max(1, VALUES // widest)
     if x.device.type != "cpu" or x.shape[0] <= images:

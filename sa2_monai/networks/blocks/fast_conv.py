@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from sa2_monai.networks.blocks.linear import linear
+from sa2_monai.networks.blocks.recording import records_graph
 
 __all__ = ["conv3x3", "conv3x3_gains"]
 
@@ -30,7 +31,7 @@ def conv3x3_gains(x: torch.Tensor, weight: torch.Tensor, stride: int = 1) -> boo
 
     It is not for gradients, other devices and types, nor for graphs that are recorded.
     """
-    if torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling():
+    if torch.is_grad_enabled() or records_graph():
         return False
     if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
         return False

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sa2_monai.networks.blocks.recording import records_graph
+
 __all__ = ["Linear", "MergedLinear", "linear", "linear_of_each", "onednn_gains"]
 
 # An operator of PyTorch's own, which torch.compile uses on CPUs; builds without oneDNN do not have it.
@@ -17,22 +19,23 @@ _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_l
 _SMALL = 8_000_000
 
 
-def onednn_gains(x: torch.Tensor, weight: torch.Tensor) -> bool:
+def onednn_gains(x: torch.Tensor, weight: torch.Tensor, outputs: int) -> bool:
     """Whether oneDNN may calculate the product, and gains by it.
 
     It knows no gradients, and nothing is to be recorded of it.
 
     Args:
-        x: every value of it is multiplied with D weights.
-        weight: ``(D, ...)``, or ``(1, D, C)``.
+        x: ``(..., C)``.
+        weight: of the linear map, in any shape.
+        outputs: number of weights with which each value of ``x`` is multiplied.
     """
-    if not _ONEDNN or torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling():
+    if not _ONEDNN or torch.is_grad_enabled() or records_graph():
         return False
     if x.device.type != "cpu" or weight.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
     if x.dtype != torch.float32 or weight.dtype != torch.float32 or x.dim() < 2:
         return False
-    return x.numel() * weight.shape[1 if weight.dim() == 3 else 0] >= _SMALL
+    return x.numel() * outputs >= _SMALL
 
 
 def linear(
@@ -53,7 +56,7 @@ def linear(
         ``(..., D)``.
     """
     if not torch.jit.is_scripting():  # noqa: SIM102 - TorchScript leaves out what is under this question
-        if onednn_gains(x, weight):
+        if onednn_gains(x, weight, weight.shape[0]):
             algorithm = "none" if activation == "gelu" else ""
             y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
             return y
@@ -73,7 +76,7 @@ def linear_of_each(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | N
         ``(B, N, D)``.
     """
     if not torch.jit.is_scripting():  # noqa: SIM102 - TorchScript leaves out what is under this question
-        if onednn_gains(x, weight) and x.shape[0] == 1:
+        if onednn_gains(x, weight, weight.shape[1]) and x.shape[0] == 1:
             return linear(x, weight[0], bias)
     y = x @ weight.transpose(1, 2)
     return y if bias is None else y + bias

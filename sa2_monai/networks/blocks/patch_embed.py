@@ -59,7 +59,7 @@ class PatchReduce(nn.Conv2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Reduce the map ``x``."""
         if not torch.jit.is_scripting():  # noqa: SIM102 - TorchScript leaves out what is under this question
-            if onednn_gains(x, self.weight):
+            if onednn_gains(x, self.weight, self.out_channels):
                 return self._product(x)
         return F.conv2d(x.permute(0, 3, 1, 2), self.weight, self.bias, stride=self.side).permute(0, 2, 3, 1)
 
