@@ -177,7 +177,7 @@ def _split(args: argparse.Namespace) -> int:
 
 def _calibrate(args: argparse.Namespace) -> int:
     from sa2_monai.data import calibrate
-    from sa2_monai.data.splits import write_atomically
+    from sa2_monai.io.atomic import write_atomically
 
     found = calibrate(args.archive, args.image, args.label)
     path = Path(args.output)

@@ -274,8 +274,8 @@ def _now() -> str:
 def _write_manifest(
     folder: str, results: tuple[Any, Any], settings: dict[str, Any], times: tuple[str, str], clock: _Clock
 ) -> Path:
-    from sa2_monai.evaluation.files import write_atomically
     from sa2_monai.evaluation.manifest import MANIFEST_NAME, evaluation_manifest
+    from sa2_monai.io.atomic import write_atomically
 
     document = evaluation_manifest(results[0], settings, *times, clock.seconds, results[1])
     text = json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"

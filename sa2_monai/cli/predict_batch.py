@@ -119,7 +119,7 @@ class Batch:
 
     def tell_status(self) -> int:
         """Write the summary and print it; 1 when cases have failed or are missing, else 0."""
-        from sa2_monai.data.problems import listing
+        from sa2_monai.io.problems import listing
 
         summary = self.write_summary(look=True)
         print(f"{summary['finished']} of {summary['cases']} cases are finished")
@@ -177,7 +177,7 @@ class Batch:
 
 
 def _names_failed_cases(error: BaseException | None) -> bool:
-    from sa2_monai.data.problems import FailedCasesError
+    from sa2_monai.io.problems import FailedCasesError
 
     while error is not None:
         if isinstance(error, FailedCasesError):

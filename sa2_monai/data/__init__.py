@@ -9,7 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sa2_monai.data.archives import ARCHIVE_SUFFIXES, read_archive
 from sa2_monai.data.calibration import calibrate, orient
 from sa2_monai.data.datalist import DATASETS, SECTIONS, dataset_classes, label_table, load_datalist, load_parts
 from sa2_monai.data.datasets.acdc import ACDC_CLASSES, ACDC_SPLITS
@@ -17,20 +16,22 @@ from sa2_monai.data.datasets.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABL
 from sa2_monai.data.download import DOWNLOADS, download
 from sa2_monai.data.examine import examine_dataset
 from sa2_monai.data.imagelist import list_images
-from sa2_monai.data.kinds import case_reader, list_cases
-from sa2_monai.data.pictures import PICTURE_SUFFIXES, picture_size, read_image, read_label
+from sa2_monai.data.kinds import list_cases
 from sa2_monai.data.prepare import prepare_dataset
 from sa2_monai.data.prepared_folder import prepared_parts_of
 from sa2_monai.data.splits import check_disjoint, kfold, split_test, write_splits
 from sa2_monai.data.volumelist import list_volumes
-from sa2_monai.data.volumes import Volume, read_volume, volume_header
+from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image, read_label
+from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
+from sa2_monai.io.readers import case_reader
+from sa2_monai.io.volumes import Volume, read_volume, volume_header
 
 if TYPE_CHECKING:
-    from sa2_monai.data.archive_reader import ArchiveReader
-    from sa2_monai.data.reader import PictureReader
     from sa2_monai.data.sample import make_sample, sample_is_current
     from sa2_monai.data.sample_volumes import make_sample_volumes, sample_volumes_are_current
-    from sa2_monai.data.volume_reader import VolumeReader
+    from sa2_monai.io.readers.images import PictureReader
+    from sa2_monai.io.readers.preprocessed import ArchiveReader
+    from sa2_monai.io.readers.volumes import VolumeReader
 
 __all__ = [
     "ACDC_CLASSES",
@@ -79,9 +80,9 @@ __all__ = [
 
 # Names whose modules import torch and MONAI, or SciPy.
 _LAZY = {
-    "ArchiveReader": "sa2_monai.data.archive_reader",
-    "PictureReader": "sa2_monai.data.reader",
-    "VolumeReader": "sa2_monai.data.volume_reader",
+    "ArchiveReader": "sa2_monai.io.readers.preprocessed",
+    "PictureReader": "sa2_monai.io.readers.images",
+    "VolumeReader": "sa2_monai.io.readers.volumes",
     "make_sample": "sa2_monai.data.sample",
     "make_sample_volumes": "sa2_monai.data.sample_volumes",
     "sample_is_current": "sa2_monai.data.sample",

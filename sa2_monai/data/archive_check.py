@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sa2_monai.data.archives import archive_shapes, read_archive
 from sa2_monai.data.check import LabelTable
 from sa2_monai.data.label_counts import Found, KindCheck, count_values, report_values, scan
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.preprocessed import archive_shapes, read_archive
+from sa2_monai.io.problems import Problems
 
 __all__ = ["check_archives"]
 

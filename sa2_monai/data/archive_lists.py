@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sa2_monai.data.archives import ARCHIVE_SUFFIXES, archive_stem
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, archive_stem
+from sa2_monai.io.problems import Problems
 
 __all__ = ["archives_in", "listed_files"]
 

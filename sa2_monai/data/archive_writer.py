@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sa2_monai.data.splits import write_atomically
+from sa2_monai.io.atomic import write_atomically
 
 __all__ = ["write_h5", "write_npz"]
 

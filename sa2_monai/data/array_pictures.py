@@ -17,7 +17,7 @@ import numpy as np
 
 from sa2_monai.data.cache import write_png
 from sa2_monai.data.folders import Case
-from sa2_monai.data.splits import write_atomically
+from sa2_monai.io.atomic import write_atomically
 
 __all__ = ["unpack_pictures"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from sa2_monai.data.splits import write_atomically
+from sa2_monai.io.atomic import write_atomically
 
 __all__ = ["CACHE", "cache_folder", "cached_label", "write_png"]
 

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data.archive_form import WINDOW, canonical, mapped, orient, scaled
-from sa2_monai.data.archives import archive_stem, read_archive
 from sa2_monai.data.datasets.synapse_labels import SYNAPSE_TABLES
-from sa2_monai.data.problems import listing
-from sa2_monai.data.volumes import read_volume
+from sa2_monai.io.preprocessed import archive_stem, read_archive
+from sa2_monai.io.problems import listing
+from sa2_monai.io.volumes import read_volume
 
 __all__ = ["calibrate", "orient"]
 

@@ -12,8 +12,8 @@ from sa2_monai.data.cache import write_png
 from sa2_monai.data.cell_crops import crop_cell
 from sa2_monai.data.dataset import Job, ListOptions
 from sa2_monai.data.folders import Case, pictures_in
-from sa2_monai.data.pictures import read_image
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.images.read import read_image
+from sa2_monai.io.problems import Problems
 
 __all__ = [
     "EXPECTED",

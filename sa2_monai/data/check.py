@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.data.pictures import read_image, read_label
-from sa2_monai.data.problems import Problems, listing
-from sa2_monai.data.volume_names import VOLUME_SUFFIXES
+from sa2_monai.io.images.read import read_image, read_label
+from sa2_monai.io.names import VOLUME_SUFFIXES
+from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["LabelTable", "check_cases", "check_label_names", "label_names", "label_table"]
 

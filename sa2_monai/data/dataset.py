@@ -18,12 +18,9 @@ from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.label_counts import KindCheck
 from sa2_monai.data.volume_check import check_volumes
 
-__all__ = ["KINDS", "DataSet", "Job", "ListOptions", "Preparation", "report_counts"]
+__all__ = ["DataSet", "Job", "ListOptions", "Preparation", "report_counts"]
 
 logger = logging.getLogger(__name__)
-
-#: Kinds of files, as :attr:`DataSet.files` and the switch ``kind`` of the bundles name them.
-KINDS = ("pictures", "volumes", "archives")
 
 
 @dataclass(frozen=True)

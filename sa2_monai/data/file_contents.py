@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.archives import archive_shapes, read_archive
 from sa2_monai.data.check import LabelTable
 from sa2_monai.data.folders import Case
 from sa2_monai.data.label_counts import count_values
-from sa2_monai.data.pictures import PICTURE_SUFFIXES, picture_size, read_image, read_label
-from sa2_monai.data.volume_names import VOLUME_SUFFIXES
-from sa2_monai.data.volumes import read_volume, volume_header
+from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image, read_label
+from sa2_monai.io.names import VOLUME_SUFFIXES
+from sa2_monai.io.preprocessed import archive_shapes, read_archive
+from sa2_monai.io.volumes import read_volume, volume_header
 
 __all__ = ["measure_files", "unreadable_files"]
 

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.pictures import PICTURE_SUFFIXES
-from sa2_monai.data.problems import Problems, listing
-from sa2_monai.data.volume_names import volumes_in
+from sa2_monai.io.images.read import PICTURE_SUFFIXES
+from sa2_monai.io.names import volumes_in
+from sa2_monai.io.problems import Problems, listing
 
 __all__ = [
     "Case",

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.folders import pictures_in
-from sa2_monai.data.pictures import PICTURE_SUFFIXES
-from sa2_monai.data.problems import Problems, listing
+from sa2_monai.io.images.read import PICTURE_SUFFIXES
+from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["list_images", "read_paths"]
 

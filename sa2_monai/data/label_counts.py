@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data.check import LabelTable
-from sa2_monai.data.problems import Problems, listing
+from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["Found", "KindCheck", "count_values", "report_values", "scan"]
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from sa2_monai.data.cache import cached_label
 from sa2_monai.data.folders import Case
-from sa2_monai.data.pictures import read_image
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.images.read import read_image
+from sa2_monai.io.problems import Problems
 
 __all__ = ["cache_masks", "threshold_mask"]
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.problems import Problems
 
 __all__ = ["PATIENT_TABLE", "add_patients"]
 

@@ -26,8 +26,8 @@ from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.prepare_jobs import Record, finished_record, recorded_names, remove_leftovers, run_job
 from sa2_monai.data.prepared_folder import DESCRIPTION, MANIFEST, claimed_folder
 from sa2_monai.data.prepared_lists import write_lists
-from sa2_monai.data.problems import FailedCasesError, listing
 from sa2_monai.data.registry import unknown_dataset
+from sa2_monai.io.problems import FailedCasesError, listing
 
 __all__ = ["Prepared", "prepare_dataset", "prepared_in_cache"]
 

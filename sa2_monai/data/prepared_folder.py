@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from sa2_monai.data.folders import Case, Parts, decathlon_case, decathlon_parts
-from sa2_monai.data.problems import listing
-from sa2_monai.data.splits import write_atomically
+from sa2_monai.io.atomic import write_atomically
+from sa2_monai.io.problems import listing
 
 __all__ = [
     "DESCRIPTION",

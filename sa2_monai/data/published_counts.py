@@ -12,7 +12,7 @@ from typing import Any, cast
 from sa2_monai.data.dataset import DataSet, report_counts
 from sa2_monai.data.folders import Parts
 from sa2_monai.data.missing import missing_from_series
-from sa2_monai.data.problems import listing
+from sa2_monai.io.problems import listing
 
 __all__ = ["collected_messages", "compare_counts"]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.check import LabelTable, label_names, label_table
-from sa2_monai.data.dataset import KINDS, DataSet
+from sa2_monai.data.dataset import DataSet
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.folders import read_dataset_json
+from sa2_monai.io.readers import KINDS
 
 __all__ = ["check_kind", "dataset_classes", "unknown_dataset"]
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.problems import listing
-from sa2_monai.data.splits import write_atomically
+from sa2_monai.io.atomic import write_atomically
+from sa2_monai.io.problems import listing
 
 __all__ = ["PARTS", "PREFIX", "check_numbers", "is_current", "make_folder"]
 

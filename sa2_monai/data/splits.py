@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.atomic import write_atomically
+
 __all__ = ["check_disjoint", "kfold", "split_test", "write_splits"]
 
 
@@ -132,17 +134,3 @@ def write_splits(directory: str | os.PathLike[str], parts: Mapping[str, Sequence
         write_atomically(path, "".join(f"{name}\n" for name in sorted(str(c["case"]) for c in members)).encode())
         files.append(path)
     return files
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name in the same folder, flush it to disk and rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

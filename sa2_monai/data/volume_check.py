@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data.check import LabelTable
-from sa2_monai.data.geometry import VolumeHeader, corner_distance
 from sa2_monai.data.label_counts import Found, KindCheck, count_values, report_values, scan
-from sa2_monai.data.nifti import nifti_voxels
-from sa2_monai.data.problems import Problems
-from sa2_monai.data.volumes import read_volume, volume_header
+from sa2_monai.io.geometry import VolumeHeader, corner_distance
+from sa2_monai.io.nifti import nifti_voxels
+from sa2_monai.io.problems import Problems
+from sa2_monai.io.volumes import read_volume, volume_header
 
 __all__ = ["check_volumes"]
 

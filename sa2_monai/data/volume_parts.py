@@ -29,8 +29,8 @@ from sa2_monai.data.folders import (
     layout_parts,
     read_dataset_json,
 )
-from sa2_monai.data.problems import Problems, listing
-from sa2_monai.data.volume_names import VOLUME_SUFFIXES, volume_stem, volumes_in
+from sa2_monai.io.names import VOLUME_SUFFIXES, volume_stem, volumes_in
+from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["pair_volumes", "volume_parts"]
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.dicom_files import is_dicom
 from sa2_monai.data.imagelist import read_paths
-from sa2_monai.data.problems import Problems, listing
-from sa2_monai.data.volume_names import VOLUME_SUFFIXES, volume_stem, volumes_in
+from sa2_monai.io.dicom.files import is_dicom
+from sa2_monai.io.names import VOLUME_SUFFIXES, volume_stem, volumes_in
+from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["list_volumes"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.evaluation.labels import ARCHIVES, case_name, is_supported
+from sa2_monai.io.label_maps import ARCHIVES, case_name, is_supported
 
 __all__ = ["PROBABILITY_SUFFIX", "collect", "collect_images", "collect_probabilities", "pair"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sa2_monai.data.problems import CASE_ERRORS
+from sa2_monai.io.problems import CASE_ERRORS
 
 __all__ = ["ON_ERROR", "Failures"]
 

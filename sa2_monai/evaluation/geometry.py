@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sa2_monai.evaluation.labels import CORNER_TOLERANCE, LabelMap, corner_distance
+from sa2_monai.io.label_maps import CORNER_TOLERANCE, LabelMap, corner_distance
 
 __all__ = ["grid_difference", "same_lattice"]
 

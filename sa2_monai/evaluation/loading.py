@@ -12,7 +12,7 @@ import numpy as np
 
 from sa2_monai.evaluation.classes import map_values, value_table
 from sa2_monai.evaluation.geometry import grid_difference, same_lattice
-from sa2_monai.evaluation.labels import ARCHIVES, DICOM, LabelMap, read_label_map, resample_to
+from sa2_monai.io.label_maps import ARCHIVES, DICOM, LabelMap, read_label_map, resample_to
 
 __all__ = ["CaseLoader", "LoadedCase"]
 

@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation
 
-from sa2_monai.evaluation.files import write_atomically
 from sa2_monai.evaluation.planes import plane_of
 from sa2_monai.evaluation.result import EvaluationResult
+from sa2_monai.io.atomic import write_atomically
 
 __all__ = [
     "REFERENCE_COLOUR",

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sa2_monai.evaluation.labels import ARCHIVES, read_volume
 from sa2_monai.evaluation.loading import LoadedCase
+from sa2_monai.io.label_maps import ARCHIVES, read_volume
 
 __all__ = ["Plane", "plane_of"]
 

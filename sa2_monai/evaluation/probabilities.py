@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.labels import PICTURES, case_name
+from sa2_monai.io.label_maps import PICTURES, case_name
 
 __all__ = ["exists", "read_probability"]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sa2_monai.data.problems import CASE_ERRORS
+from sa2_monai.io.problems import CASE_ERRORS
 
 __all__ = ["share_cases"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.evaluation.evaluator import evaluate
-from sa2_monai.evaluation.files import write_atomically
 from sa2_monai.evaluation.html_report import HTML_NAME, html_report
-from sa2_monai.evaluation.labels import case_name
 from sa2_monai.evaluation.overlays import draw_overlays, write_overlays
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.table import format_comparison
+from sa2_monai.io.atomic import write_atomically
+from sa2_monai.io.label_maps import case_name
 
 __all__ = ["COMPARISON_NAME", "TABLE_NAME", "save_report", "write_report"]
 

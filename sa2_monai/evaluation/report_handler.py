@@ -11,9 +11,9 @@ from typing import Any
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
-from sa2_monai.data.problems import FailedCasesError
 from sa2_monai.evaluation.report import write_report
 from sa2_monai.evaluation.result import EvaluationResult
+from sa2_monai.io.problems import FailedCasesError
 
 __all__ = ["ReportHandler"]
 

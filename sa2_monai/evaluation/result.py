@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.files import write_atomically
 from sa2_monai.evaluation.instances import InstanceCounts, instances_to_csv
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.rows import rows_to_csv
 from sa2_monai.evaluation.table import format_table
+from sa2_monai.io.atomic import write_atomically
 
 __all__ = ["CSV_NAME", "INSTANCES_NAME", "JSON_NAME", "EvaluationResult"]
 

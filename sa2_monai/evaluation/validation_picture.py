@@ -11,8 +11,8 @@ import torch
 from ignite.engine import Engine, Events
 from monai.handlers.tensorboard_handlers import TensorBoardHandler
 
-from sa2_monai.evaluation.files import write_atomically
 from sa2_monai.evaluation.overlays import draw_overlay, png_bytes
+from sa2_monai.io.atomic import write_atomically
 
 __all__ = ["ValidationPicture"]
 

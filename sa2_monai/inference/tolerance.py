@@ -16,7 +16,7 @@ import torch
 from monai.data import DataLoader, Dataset, decollate_batch, list_data_collate
 from monai.engines import SupervisedEvaluator
 
-from sa2_monai.data.problems import CASE_ERRORS, FailedCasesError
+from sa2_monai.io.problems import CASE_ERRORS, FailedCasesError
 
 __all__ = ["CaseDataLoader", "CaseDataset", "CaseEvaluator", "FailedCasesError"]
 

@@ -22,11 +22,11 @@ from monai.data import MetaTensor
 from monai.utils import ImageMetaKey, MetaKeys
 
 from sa2_monai.data import volume_header
-from sa2_monai.data.geometry import corner_distance
-from sa2_monai.data.volume_names import volume_stem
-from sa2_monai.inference.dicom_seg import require_highdicom, segment_names, write_dicom_seg
-from sa2_monai.inference.nifti_output import header_from_affine, header_like, nifti_writer
 from sa2_monai.inference.saving import CaseSaveImaged
+from sa2_monai.io.dicom.seg import require_highdicom, segment_names, write_dicom_seg
+from sa2_monai.io.geometry import corner_distance
+from sa2_monai.io.names import volume_stem
+from sa2_monai.io.nifti_writer import header_from_affine, header_like, nifti_writer
 from sa2_monai.weights import atomic_write
 
 __all__ = ["VolumeProbabilitySaveImaged", "VolumeSaveImaged"]

@@ -16,6 +16,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 from torch.optim import Optimizer
 
+from sa2_monai.io.atomic import remove_leftovers
 from sa2_monai.training.distributed import rank, world_size
 from sa2_monai.training.random_state import get_random_state, set_random_state
 from sa2_monai.training.settings import (
@@ -25,7 +26,6 @@ from sa2_monai.training.settings import (
     scheduler_settings,
 )
 from sa2_monai.weights import atomic_write, check_info, check_state_dict, plain, save_weights, unwrap
-from sa2_monai.weights.atomic import remove_leftovers
 from sa2_monai.weights.read import read_safely
 from sa2_monai.weights.save import sidecar_of
 from sa2_monai.weights.state import tensors_of

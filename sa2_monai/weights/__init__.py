@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights in files: published checkpoints to state dicts of ours, safe tensor-only files with their sidecars."""
 
-from sa2_monai.weights.atomic import atomic_write, write_json
+from sa2_monai.io.atomic import atomic_write, write_json
 from sa2_monai.weights.compare import check_info, check_state_dict
 from sa2_monai.weights.imagenet import load_encoder, load_pretrained
 from sa2_monai.weights.load import load_weights

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from sa2_monai.io.atomic import atomic_write, write_json
 from sa2_monai.version import __version__
-from sa2_monai.weights.atomic import atomic_write, write_json
 from sa2_monai.weights.state import plain
 
 __all__ = ["read_info", "save_weights", "sha256_of", "sidecar_of"]

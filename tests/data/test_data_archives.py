@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sa2_monai.data import SYNAPSE_TABLES, ArchiveReader, calibrate, orient, read_archive
-from sa2_monai.data.archives import archive_shapes, archive_stem
+from sa2_monai.io.preprocessed import archive_shapes, archive_stem
 from sa2_monai.transforms import StrictLoadImaged
 
 

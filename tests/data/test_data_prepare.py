@@ -23,7 +23,7 @@ from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
 from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.prepare_jobs import run_job
 from sa2_monai.data.prepared_folder import claimed_folder
-from sa2_monai.data.problems import FailedCasesError
+from sa2_monai.io.problems import FailedCasesError
 
 SECTIONS = {"a": "training", "b": "training", "c": "validation", "d": "test"}
 

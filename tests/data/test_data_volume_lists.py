@@ -17,7 +17,7 @@ import SimpleITK as sitk
 
 from sa2_monai.data import dataset_classes, load_datalist, load_parts
 from sa2_monai.data.label_counts import count_values
-from sa2_monai.data.volume_names import volume_stem
+from sa2_monai.io.names import volume_stem
 
 SHAPE = (6, 5, 4)
 

@@ -17,7 +17,7 @@ import SimpleITK
 from PIL import Image
 
 from sa2_monai.evaluation import COLUMNS, compare, evaluate
-from sa2_monai.evaluation import files as files_module
+from sa2_monai.io import atomic
 
 NAMES = ["background", "a", "b"]
 METRICS = COLUMNS[4:18]
@@ -151,7 +151,7 @@ def test_writing_is_all_or_nothing(cohort: tuple[Path, Path], tmp_path: Path, mo
         raise OSError("no space left on device")
 
     result.per_case.reverse()
-    monkeypatch.setattr(files_module.os, "fsync", full_disk)
+    monkeypatch.setattr(atomic.os, "fsync", full_disk)
     with pytest.raises(OSError, match="no space left"):
         result.write(tmp_path / "out")
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before

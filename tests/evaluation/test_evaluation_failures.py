@@ -14,7 +14,7 @@ import pytest
 
 from sa2_monai.evaluation import compare, evaluate
 from sa2_monai.evaluation.geometry import grid_difference
-from sa2_monai.evaluation.labels import LabelMap, read_label_map
+from sa2_monai.io.label_maps import LabelMap, read_label_map
 
 TWO = ["background", "organ"]
 AFFINE = np.array([[-1.5, 0, 0, 10], [0, -1.5, 0, 20], [0, 0, 4, -30], [0, 0, 0, 1.0]])
@@ -208,7 +208,7 @@ def test_dicom_seg_lies_on_the_grid_of_the_reference(tmp_path: Path, monkeypatch
     for index in np.argwhere(part):
         inverse[tuple((turn @ [*index, 1])[:3].astype(int))] = 1
     seg = SimpleNamespace(read_dicom_seg=lambda path: (part, AFFINE @ turn))
-    monkeypatch.setitem(sys.modules, "sa2_monai.inference.dicom_seg", seg)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "sa2_monai.io.dicom.seg", seg)  # type: ignore[arg-type]
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "v.dcm").write_bytes(b"")
     save(tmp_path / "r" / "v.nii.gz", inverse)
@@ -221,7 +221,7 @@ def test_dicom_seg_lies_on_the_grid_of_the_reference(tmp_path: Path, monkeypatch
 
 
 def test_dicom_seg_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sa2_monai.inference.dicom_seg", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "sa2_monai.io.dicom.seg", None)  # type: ignore[arg-type]
     (tmp_path / "v.dcm").write_bytes(b"")
     with pytest.raises(ValueError, match=r"v\.dcm: DICOM SEG needs highdicom: pip install 'sa2_monai\[dicom\]'"):
         read_label_map(tmp_path / "v.dcm", "prediction")

@@ -18,13 +18,13 @@ from PIL import Image
 
 from sa2_monai.evaluation import EvaluationResult, compare, evaluate, write_overlays
 from sa2_monai.evaluation.html_report import html_report
-from sa2_monai.evaluation.labels import LabelMap
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.manifest import evaluation_manifest, hash_file
 from sa2_monai.evaluation.overlays import PREDICTION_COLOUR, REFERENCE_COLOUR, draw_overlays
 from sa2_monai.evaluation.planes import plane_of
 from sa2_monai.evaluation.report import save_report
 from sa2_monai.evaluation.svg import box_plot, ticks
+from sa2_monai.io.label_maps import LabelMap
 
 NAMES = ["background", "liver & <bile>", "spleen"]
 

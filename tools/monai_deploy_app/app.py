@@ -23,8 +23,8 @@ from pydicom.pixels import apply_rescale
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from sa2_monai.inference.dicom_seg import segment_names
-from sa2_monai.inference.segment_codes import segment_code
+from sa2_monai.io.dicom.seg import segment_names
+from sa2_monai.io.dicom.segment_codes import segment_code
 
 #: Of the series of the first study that fit, that of the most slices is taken.
 RULES = {"selections": [{"name": "CT", "conditions": {"Modality": "(?i)^CT$", "ImageType": ["!LOCALIZER"]}}]}

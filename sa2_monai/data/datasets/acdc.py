@@ -22,7 +22,7 @@ from pathlib import Path
 from sa2_monai.data.dataset import DataSet
 from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.nested import folders_below
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.problems import Problems
 
 __all__ = [
     "ACDC_CLASSES",

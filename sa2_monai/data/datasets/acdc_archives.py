@@ -11,11 +11,11 @@ import re
 from pathlib import Path
 
 from sa2_monai.data.archive_lists import archives_in, listed_files
-from sa2_monai.data.archives import archive_stem
 from sa2_monai.data.dataset import DataSet, report_counts
 from sa2_monai.data.datasets.acdc import ACDC_CLASSES, CITATION, HOMEPAGE, LICENCE, part_of_patient
 from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.preprocessed import archive_stem
+from sa2_monai.io.problems import Problems
 
 __all__ = ["DATASETS", "acdc_archive_parts", "acdc_ssl4mis_parts"]
 

@@ -31,7 +31,7 @@ from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
 from sa2_monai.data.folders import Case, Parts, pair_by_stem, pictures_in
 from sa2_monai.data.masks import cache_masks
 from sa2_monai.data.nested import folder_with, subfolder
-from sa2_monai.data.problems import Problems, listing
+from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LAST_FRAMES", "LICENCE", "SPLITS", "cvc_clinicdb_parts"]
 

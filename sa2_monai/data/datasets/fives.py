@@ -27,7 +27,7 @@ from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
 from sa2_monai.data.folders import Parts, pair_by_stem, pictures_in
 from sa2_monai.data.masks import cache_masks
 from sa2_monai.data.nested import folder_with, subfolder
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.problems import Problems
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "FIVES_CLASSES", "GROUPS", "HOMEPAGE", "LICENCE", "fives_parts"]
 

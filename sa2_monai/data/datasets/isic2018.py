@@ -28,7 +28,7 @@ from sa2_monai.data.cache import cache_folder
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
 from sa2_monai.data.folders import Case, Parts, pair_by_stem, pictures_in
 from sa2_monai.data.nested import folders_below, subfolder
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.problems import Problems
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "isic2018_parts", "published_cut"]
 

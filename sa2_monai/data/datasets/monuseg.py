@@ -26,9 +26,9 @@ import numpy as np
 from sa2_monai.data.cache import cache_folder, write_png
 from sa2_monai.data.dataset import DataSet, report_counts
 from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.pictures import picture_size
 from sa2_monai.data.prepared import is_prepared, prepared_parts
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.images.read import picture_size
+from sa2_monai.io.problems import Problems
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "monuseg_parts", "rasterise", "read_polygons"]
 

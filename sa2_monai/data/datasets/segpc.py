@@ -27,7 +27,7 @@ from sa2_monai.data.cell_jobs import SPLITS, cell_group, cell_jobs, cell_section
 from sa2_monai.data.dataset import DataSet, ListOptions, Preparation
 from sa2_monai.data.folders import Parts
 from sa2_monai.data.prepared_folder import prepared_parts_of
-from sa2_monai.data.problems import Problems, listing
+from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["CITATION", "DATASETS", "HOMEPAGE", "LICENCE", "SEGPC_CLASSES", "segpc_parts"]
 

@@ -24,9 +24,9 @@ import numpy as np
 from sa2_monai.data.cache import write_png
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
 from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.npz_stacks import npz_stack, npz_stack_shape
 from sa2_monai.data.prepared_folder import prepared_parts_of
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.npz_stacks import npz_stack, npz_stack_shape
+from sa2_monai.io.problems import Problems
 
 __all__ = [
     "CITATION",

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.labels import PICTURES, LabelMap, case_name
 from sa2_monai.evaluation.loading import CaseLoader, LoadedCase
 from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, binary_name, grid_deviation, paper_row
 from sa2_monai.evaluation.paper.published_mask import published_mask
+from sa2_monai.io.label_maps import PICTURES, LabelMap, case_name
 from sa2_monai.metrics import overlap
 
 __all__ = ["EnsembleLoader", "ImageLoader", "image", "image_dice", "image_ensemble", "image_iou"]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data import read_image
-from sa2_monai.evaluation.labels import read_label_map
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.paper.base import (
     FamilyReport,
@@ -22,6 +21,7 @@ from sa2_monai.evaluation.paper.base import (
     predicted,
 )
 from sa2_monai.evaluation.paper.grids import RULES, GridLoader, resize_labels
+from sa2_monai.io.label_maps import read_label_map
 from sa2_monai.metrics import overlap
 from sa2_monai.metrics.overlap import Counts
 

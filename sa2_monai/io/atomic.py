@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["atomic_write", "remove_leftovers", "write_json"]
+__all__ = ["atomic_write", "remove_leftovers", "write_atomically", "write_json"]
 
 
 def atomic_write(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
@@ -51,6 +51,24 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any])
     _flush_folder(path.parent)
 
 
+def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path:
+    """Write a file whose content is at hand by :func:`atomic_write`.
+
+    Args:
+        path: the file; its folder is made when it is not there.
+        content: text (written as UTF-8) or bytes.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: as there.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    atomic_write(path, lambda file: file.write(data))
+    return Path(path)
+
+
 def write_json(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
     """Write a JSON file by :func:`atomic_write`.
 
@@ -58,8 +76,7 @@ def write_json(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
         OSError: as there.
         TypeError: for values that JSON does not have.
     """
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    atomic_write(path, lambda file: file.write(text.encode()))
+    write_atomically(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:

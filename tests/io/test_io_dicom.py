@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from sa2_monai.data import read_volume, volume_header
-from sa2_monai.data.dicom import find_series
-from sa2_monai.data.geometry import corner_distance
+from sa2_monai.io.dicom.series import find_series
+from sa2_monai.io.geometry import corner_distance
 
 pydicom = pytest.importorskip("pydicom", reason="the extra dicom is not installed")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.problems import Problems
 
 __all__ = ["DicomSlice", "image_reader", "is_dicom", "read_slices"]
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sa2_monai.data.dicom import find_series
-from sa2_monai.inference.segment_codes import segment_code
-from sa2_monai.inference.source_datasets import read_source_datasets
+from sa2_monai.io.dicom.segment_codes import segment_code
+from sa2_monai.io.dicom.series import find_series
+from sa2_monai.io.dicom.source_datasets import read_source_datasets
 from sa2_monai.version import __version__
 from sa2_monai.weights import atomic_write
 
@@ -152,7 +152,7 @@ def read_dicom_seg(
         ValueError: no DICOM SEG of this kind, overlapping segments, or frames that are not on the grid.
     """
     require_highdicom()
-    from sa2_monai.inference.segment_frames import frames_to_volume, read_frames
+    from sa2_monai.io.dicom.segment_frames import frames_to_volume, read_frames
 
     frames = read_frames(Path(path))
     series = None if series_folder is None else find_series(Path(series_folder), series_uid)

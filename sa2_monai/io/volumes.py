@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sa2_monai.data.dicom import dicom_header, dicom_voxels, find_series
-from sa2_monai.data.dicom_files import is_dicom
-from sa2_monai.data.geometry import VolumeHeader
-from sa2_monai.data.itk_volumes import itk_header, itk_voxels
-from sa2_monai.data.nifti import nifti_header, nifti_voxels
-from sa2_monai.data.pictures import PICTURE_SUFFIXES
-from sa2_monai.data.problems import listing
-from sa2_monai.data.volume_names import VOLUME_SUFFIXES
+from sa2_monai.io.dicom.files import is_dicom
+from sa2_monai.io.dicom.series import dicom_header, dicom_voxels, find_series
+from sa2_monai.io.geometry import VolumeHeader
+from sa2_monai.io.images.read import PICTURE_SUFFIXES
+from sa2_monai.io.itk_volumes import itk_header, itk_voxels
+from sa2_monai.io.names import VOLUME_SUFFIXES
+from sa2_monai.io.nifti import nifti_header, nifti_voxels
+from sa2_monai.io.problems import listing
 
 __all__ = ["Volume", "read_volume", "volume_header"]
 
@@ -52,7 +52,7 @@ def volume_header(path: str | os.PathLike[str], series_uid: str = "") -> VolumeH
     Raises:
         FileNotFoundError: there is no such file or folder.
         ValueError: not a volume of real numbers with three axes, or a geometry that cannot be used: zero spacing, an
-            affine without inverse; for DICOM see :func:`~sa2_monai.data.dicom.find_series`.
+            affine without inverse; for DICOM see :func:`~sa2_monai.io.dicom.series.find_series`.
     """
     source = _existing(path)
     if source.is_dir():

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.data.geometry import VolumeHeader, affine_remarks, check_affine, corner_distance, spatial_shape
+from sa2_monai.io.geometry import VolumeHeader, affine_remarks, check_affine, corner_distance, spatial_shape
 
 __all__ = ["nifti_header", "nifti_voxels", "raw_nifti_header"]
 

@@ -16,8 +16,8 @@ from monai.data import MetaTensor
 
 from sa2_monai.data import VolumeReader, read_volume
 from sa2_monai.inference import VolumeSaveImaged, read_dicom_seg, write_dicom_seg
-from sa2_monai.inference.dicom_seg import segment_names
-from sa2_monai.inference.segment_codes import _CODES, FALLBACK, segment_code
+from sa2_monai.io.dicom.seg import segment_names
+from sa2_monai.io.dicom.segment_codes import _CODES, FALLBACK, segment_code
 from sa2_monai.transforms import StrictLoadImaged
 
 highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")

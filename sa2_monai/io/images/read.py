@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
-from sa2_monai.data.npy_pictures import is_npy, npy_picture, npy_size
+from sa2_monai.io.images.npy import is_npy, npy_picture, npy_size
 
 __all__ = ["PICTURE_SUFFIXES", "luminance", "picture_size", "read_image", "read_label"]
 

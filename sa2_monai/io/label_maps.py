@@ -128,7 +128,7 @@ def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_dicom(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
-        from sa2_monai.inference.dicom_seg import read_dicom_seg
+        from sa2_monai.io.dicom.seg import read_dicom_seg
 
         array, affine = read_dicom_seg(path)
     except ImportError as error:

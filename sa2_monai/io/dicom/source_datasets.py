@@ -7,7 +7,7 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING
 
-from sa2_monai.data.dicom import DicomSeries
+from sa2_monai.io.dicom.series import DicomSeries
 
 if TYPE_CHECKING:
     from pydicom import Dataset

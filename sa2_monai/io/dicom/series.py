@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sa2_monai.data.dicom_checks import check_instances, sort_slices
-from sa2_monai.data.dicom_files import DicomSlice, image_reader, read_slices
-from sa2_monai.data.geometry import VolumeHeader, affine_remarks
-from sa2_monai.data.itk_volumes import pixel_type
-from sa2_monai.data.problems import listing
+from sa2_monai.io.dicom.checks import check_instances, sort_slices
+from sa2_monai.io.dicom.files import DicomSlice, image_reader, read_slices
+from sa2_monai.io.geometry import VolumeHeader, affine_remarks
+from sa2_monai.io.itk_volumes import pixel_type
+from sa2_monai.io.problems import listing
 
 __all__ = ["DicomSeries", "dicom_header", "dicom_voxels", "find_series"]
 

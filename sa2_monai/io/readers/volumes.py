@@ -12,10 +12,10 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
-from sa2_monai.data.geometry import corner_distance
-from sa2_monai.data.layout import c_ordered
-from sa2_monai.data.volume_names import VOLUME_SUFFIXES
-from sa2_monai.data.volumes import Volume, read_volume
+from sa2_monai.io.geometry import corner_distance
+from sa2_monai.io.memory_order import c_ordered
+from sa2_monai.io.names import VOLUME_SUFFIXES
+from sa2_monai.io.volumes import Volume, read_volume
 
 __all__ = ["VolumeReader"]
 

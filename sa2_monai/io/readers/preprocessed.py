@@ -12,7 +12,7 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
-from sa2_monai.data.archives import ARCHIVE_SUFFIXES, read_archive
+from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
 
 __all__ = ["NO_GEOMETRY", "ArchiveReader"]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.data.dicom_files import DicomSlice
-from sa2_monai.data.geometry import LPS_TO_RAS, check_affine
-from sa2_monai.data.problems import Problems
+from sa2_monai.io.dicom.files import DicomSlice
+from sa2_monai.io.geometry import LPS_TO_RAS, check_affine
+from sa2_monai.io.problems import Problems
 
 __all__ = ["check_instances", "sort_slices"]
 

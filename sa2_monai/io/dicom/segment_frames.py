@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.data.dicom import DicomSeries
-from sa2_monai.data.geometry import LPS_TO_RAS, check_affine
+from sa2_monai.io.dicom.series import DicomSeries
+from sa2_monai.io.geometry import LPS_TO_RAS, check_affine
 
 __all__ = ["SegmentFrames", "frames_to_volume", "read_frames"]
 

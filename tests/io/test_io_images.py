@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from sa2_monai.data import picture_size, read_image, read_label
-from sa2_monai.data.pictures import _to_array, luminance
+from sa2_monai.io.images.read import _to_array, luminance
 
 RNG = np.random.RandomState(3)
 RGB = RNG.randint(0, 256, (7, 5, 3)).astype(np.uint8)

@@ -12,7 +12,7 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
-from sa2_monai.data.pictures import PICTURE_SUFFIXES, read_image, read_label
+from sa2_monai.io.images.read import PICTURE_SUFFIXES, read_image, read_label
 
 __all__ = ["PictureReader"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.data.geometry import LPS_TO_RAS, VolumeHeader, affine_remarks, check_affine, spatial_shape
+from sa2_monai.io.geometry import LPS_TO_RAS, VolumeHeader, affine_remarks, check_affine, spatial_shape
 
 __all__ = ["itk_header", "itk_voxels", "pixel_type"]
 

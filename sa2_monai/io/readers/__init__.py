@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MONAI image readers, one per kind of files; :func:`case_reader` chooses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monai.data import ImageReader
+
+__all__ = ["KINDS", "case_reader", "check_kind"]
+
+#: Kinds of files, as :attr:`sa2_monai.data.dataset.DataSet.files` and the switch ``kind`` of the bundles name them.
+KINDS = ("pictures", "volumes", "archives")
+
+
+def case_reader(
+    kind: str,
+    label: bool = False,
+    channels: int = 1,
+    channel_order: str = "RGB",
+    as_volume: bool = False,
+    reverse_indexing: bool = False,
+) -> ImageReader:
+    """Image reader for a kind of files; all give arrays whose first two axes are the rows and columns of a slice.
+
+    Args:
+        kind: ``"pictures"``, ``"volumes"`` or ``"archives"``.
+        label: read label maps instead of images.
+        channels: of the images; archives have one.
+        channel_order: of pictures, ``"RGB"`` or ``"BGR"``.
+        as_volume: give pictures, and slices of archives, as volumes of one slice.
+        reverse_indexing: give pictures as (W, H), as MONAI's own readers do.
+
+    Returns:
+        :class:`~sa2_monai.data.PictureReader`, :class:`~sa2_monai.data.VolumeReader` or
+        :class:`~sa2_monai.data.ArchiveReader`.
+
+    Raises:
+        ValueError: another kind, or options that its reader does not have.
+    """
+    from sa2_monai.io.readers.images import PictureReader
+    from sa2_monai.io.readers.preprocessed import ArchiveReader
+    from sa2_monai.io.readers.volumes import VolumeReader
+
+    check_kind(kind)
+    if kind == "pictures":
+        number = None if label else channels
+        return PictureReader(number, channel_order, label, reverse_indexing, as_volume)
+    if kind == "volumes":
+        return VolumeReader(label=True) if label else VolumeReader(channels=channels)
+    return ArchiveReader("label" if label else "image", as_volume)
+
+
+def check_kind(kind: str) -> None:
+    """Check a kind of files.
+
+    Args:
+        kind: one of :data:`KINDS`.
+
+    Raises:
+        ValueError: another word.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, KINDS))}")
