@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packages made by earlier versions predict for ever what they predicted on the day they were made.
+
+``tests/packaged`` holds two narrow bundles with untrained weights, packaged by version 0.1.0 before the readers moved
+to ``sa2_monai.io`` (their TorchScript left out), an image and an oblique volume, and what that version made of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from sa2_monai import load_bundle
+from sa2_monai.cli import main
+from sa2_monai.data import read_label
+
+PACKAGED = Path(__file__).resolve().parents[1] / "packaged"
+TEST_CASES = [
+    ("glas_sa2net_v0.1.0.zip", "image.png", "image_label.png"),
+    ("nifti_folder_daeformer_v0.1.0.zip", "volume.nii.gz", "volume_label.nii.gz"),
+]
+
+
+def labels(path: Path) -> np.ndarray:
+    return np.asarray(nib.load(path).dataobj) if path.name.endswith(".nii.gz") else read_label(path)
+
+
+@pytest.mark.parametrize(("package", "source", "expected"), TEST_CASES)
+def test_predict_is_unchanged(package: str, source: str, expected: str, tmp_path: Path) -> None:
+    command = ["predict", str(PACKAGED / source), "--bundle", str(PACKAGED / package), "--output", str(tmp_path)]
+    assert main([*command, "--device", "cpu"]) == 0
+    written, wanted = labels(tmp_path / "predictions" / source), labels(PACKAGED / expected)
+    assert len(np.unique(wanted)) > 1
+    np.testing.assert_array_equal(written, wanted)
+
+
+def test_geometry_is_unchanged(tmp_path: Path) -> None:
+    package, source, expected = TEST_CASES[1]
+    load_bundle(PACKAGED / package, device="cpu").predict(PACKAGED / source, output_dir=tmp_path)
+    (written,) = tmp_path.rglob("*.nii.gz")
+    assert nib.load(written).header == nib.load(PACKAGED / expected).header
+
+
+def test_arrays_give_the_same(tmp_path: Path) -> None:
+    package, source, expected = TEST_CASES[0]
+    image = np.asarray(Image.open(PACKAGED / source))
+    np.testing.assert_array_equal(
+        load_bundle(PACKAGED / package, device="cpu").predict(image), labels(PACKAGED / expected)
+    )
