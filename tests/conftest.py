@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 REPEATS = pytest.StashKey[bool]()
+STARTED = time.monotonic()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +48,13 @@ def pytest_collection_finish() -> None:
 def pytest_configure() -> None:
     """Nothing that a test writes has to survive a power failure; the disk takes 4 ms each time."""
     os.fsync = lambda descriptor: None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """``tools/test --quick`` ends after the time that it has; what it did not reach is skipped and counted."""
+    seconds = os.environ.get("SA2_SECONDS")
+    if seconds and time.monotonic() - STARTED > float(seconds):
+        pytest.skip(f"not reached in {seconds} s (tools/test --quick); left to the whole suite")
 
 
 @pytest.hookimpl(wrapper=True)
