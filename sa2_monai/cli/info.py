@@ -130,7 +130,19 @@ NETWORKS = (
 
 # Distribution names. The first line is needed, the second belongs to the extras.
 DEPENDENCIES = (
-    *("torch", "monai", "pytorch-ignite", "numpy", "scipy", "pillow", "PyYAML", "nibabel", "SimpleITK", "tensorboard"),
+    *(
+        "torch",
+        "monai",
+        "pytorch-ignite",
+        "numpy",
+        "scipy",
+        "pillow",
+        "tifffile",
+        "PyYAML",
+        "nibabel",
+        "SimpleITK",
+        "tensorboard",
+    ),
     *("tqdm", "fire", "scikit-image", "safetensors", "onnx", "onnxscript", "onnxruntime", "jsonschema"),
 )
 
