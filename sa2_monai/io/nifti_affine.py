@@ -18,7 +18,7 @@ _SPACING = 0.01  # relative difference of two spacings that are worth a remark
 _UNITS = {1: ("metres", 1e3), 3: ("micrometres", 1e-3)}
 
 
-def nifti_affine(path: Path, raw: Any, shape: tuple[int, int, int], axes: int = 3) -> tuple[np.ndarray, tuple]:
+def nifti_affine(path: Path, raw: Any, shape: tuple[int, ...], axes: int = 3) -> tuple[np.ndarray, tuple]:
     """Affine of a NIfTI header.
 
     The sform counts where its code is above 0, else the qform. A spacing (``pixdim``) that is no positive number is
@@ -94,7 +94,7 @@ def _qform(raw: Any) -> np.ndarray | str:
 
 
 def _disagreement(
-    shape: tuple[int, int, int], sform: np.ndarray, qform: np.ndarray | str | None, pixdim: np.ndarray
+    shape: tuple[int, ...], sform: np.ndarray, qform: np.ndarray | str | None, pixdim: np.ndarray
 ) -> tuple[str, ...]:
     if isinstance(qform, np.ndarray):
         if voxel_distance(shape, qform, sform) <= TOLERANCE:
