@@ -68,7 +68,11 @@ def _look(case: Mapping[str, Any], in_channels: int | None, read_labels: bool) -
         try:
             header = volume_header(path)
             if key == "label" and read_labels:
-                counts = count_values(load_volume(path, label=True).array)
+                volume = load_volume(path, label=True)
+                counts = count_values(volume.array)
+                for remark in volume.header.remarks:  # those of the image are told with it
+                    if first is None or remark not in first.remarks:
+                        logger.warning("%s: %s", path, remark)
         except (OSError, ValueError, ImportError) as error:
             found.append((f"{key} files that cannot be used", str(error), "replace, repair or remove these files"))
             continue
