@@ -41,11 +41,12 @@ def raw_nifti_header(path: Path) -> Any:
         (nibabel.Nifti2Header, b"n+2", b"ni2"),
     ):
         size = kind.sizeof_hdr
-        if len(block) < size or size not in (int.from_bytes(block[:4], order) for order in ("little", "big")):
+        sizes = {int.from_bytes(block[:4], order): sign for order, sign in (("little", "<"), ("big", ">"))}
+        if len(block) < size or size not in sizes:
             continue
         magic = block[344:347] if size == 348 else block[4:7]
         if magic == single:
-            return kind(block[:size], check=False)
+            return kind(block[:size], sizes[size], check=False)  # nibabel would guess the byte order by dim[0]
         what = "an Analyze 7.5 header, which says no orientation"
         if magic == pair:
             what = "the header of a NIfTI pair (.hdr and .img)"
