@@ -49,12 +49,16 @@ class Problems:
 
     def raise_if_any(self) -> None:
         """Raise one ``ValueError`` that names all kinds; return if there are none."""
-        if self._found:
-            lines = [
-                f"{kind} ({len(cases)}):\n    " + listing(cases, separator="\n    ") + f"\n  -> {cure}"
-                for (kind, cure), cases in self._found.items()
-            ]
-            raise ValueError(f"{self._where}: the data cannot be used as they are\n  " + "\n  ".join(lines))
+        for text in self.texts():
+            raise ValueError(text)
+
+    def texts(self) -> list[str]:
+        """The message that names all kinds, or nothing if there are none."""
+        lines = [
+            f"{kind} ({len(cases)}):\n    " + listing(cases, separator="\n    ") + f"\n  -> {cure}"
+            for (kind, cure), cases in self._found.items()
+        ]
+        return [f"{self._where}: the data cannot be used as they are\n  " + "\n  ".join(lines)] if lines else []
 
 
 class FailedCasesError(ValueError):
