@@ -13,7 +13,7 @@ import numpy as np
 from sa2_monai.data.folders import Case
 from sa2_monai.io.images.read import read_image
 from sa2_monai.io.preprocessed import read_archive
-from sa2_monai.io.problems import Problems, listing
+from sa2_monai.io.problems import Problems, grouped, listing
 from sa2_monai.io.volumes import load_volume
 
 __all__ = ["look_into_images"]
@@ -58,11 +58,7 @@ def look_into_images(
         problems.add("images with one value everywhere", f"all {len(paths)} images", "export the images again")
     elif constant:
         remarks.append(f"images with one value everywhere ({len(constant)}): {listing(constant)}")
-    by_text: dict[str, list[str]] = {}
-    for path, (_, _, texts) in zip(paths, found, strict=True):
-        for text in texts:
-            by_text.setdefault(text, []).append(path)
-    remarks += [f"{text} ({len(of)}): {listing(of, 3)}" for text, of in by_text.items()]
+    remarks += grouped(((text, path) for path, (_, _, texts) in zip(paths, found, strict=True) for text in texts), 3)
     return problems.texts(), remarks
 
 

@@ -204,6 +204,7 @@ TEST_CASE_BAD: dict[str, tuple[str, Any, str]] = {
     "rubbish gz": ("a.nii.gz", plain, "is not a NIfTI file or damaged"),
     "rubbish nrrd": ("a.nrrd", plain, "cannot be read by ITK"),
     "nan": ("a.nii.gz", with_nan, "2 of 504 voxels are NaN or infinite"),
+    "too large": ("a.nii", lambda p: save_nifti(p, ARRAY * 1e300), "voxels are NaN or infinite .or beyond single"),
     "zero spacing": (
         "a.nii",
         lambda p: patched(save_nifti(p), pixdim=[1, 1, 0, 1, 1, 1, 1, 1], sform_code=0, qform_code=1),
