@@ -28,6 +28,7 @@ def examine_dataset(
     split: str | None = None,
     class_names: Sequence[str] | None = None,
     label_values: Mapping[Any, int] | str | None = None,
+    ignore_value: int | None = None,
 ) -> dict[str, Any]:
     """Compare a folder with the data set that it should hold; every file is looked at.
 
@@ -39,6 +40,7 @@ def examine_dataset(
         split: published split, where the data set has several.
         class_names: see :func:`~sa2_monai.data.load_datalist`.
         label_values: see there.
+        ignore_value: see there.
 
     Returns:
         ``dataset``, ``directory``, ``split``, ``files``; ``classes``; ``parts``: by part the numbers ``cases``,
@@ -88,7 +90,9 @@ def examine_dataset(
         cases = [case for part in parts.values() for case in part]
         report["sizes"], report["label_values"] = measure_files(entry.files, cases, table)
         try:
-            entry.check(str(directory), [case for case in cases if "label" in case], table, None, True)
+            # unlabelled images are looked at, too; a preprocessed file has its label in it, or is not one
+            checked = cases if entry.files != "archives" else [case for case in cases if "label" in case]
+            entry.check(str(directory), checked, table, None, True, ignore_value)
         except (OSError, ValueError) as error:
             report["problems"].append(str(error))
         if not cases:

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["JpegHeader", "Jpeg2000Header", "PngHeader", "jpeg2000_header", "jpeg_header", "png_header", "webp_lossy"]
+__all__ = ["Jpeg2000Header", "JpegHeader", "PngHeader", "jpeg2000_header", "jpeg_header", "png_header", "webp_lossy"]
 
 # Number of channels of PNG's colour types; a palette has one.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

@@ -88,7 +88,7 @@ def to_image(samples: Samples, path: Path, channels: int | None) -> np.ndarray:
         array = _spread(array, bits, path)
         if samples.white_is_zero:
             array = np.iinfo(array.dtype).max - array
-    if samples.spare == 1 and channels != array.shape[2]:
+    if samples.spare == 1 and channels not in (None, array.shape[2]):
         array = _without_blank(array)
     return _with_channels(array, colour, channels, path)
 

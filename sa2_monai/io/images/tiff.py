@@ -116,7 +116,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _no_remarks(record: logging.LogRecord) -> bool:
-    """tifffile logs what it overlooks; here it is an error with the file's name, or none."""
+    """Tifffile logs what it overlooks; here it is an error with the file's name, or none."""
     return not _READING.get()
 
 
