@@ -21,10 +21,12 @@ from sa2_monai.io.images.samples import Samples, check_decoded, check_size, dama
 
 __all__ = ["dicom_lossy", "dicom_size", "read_dicom_image"]
 
+_SYNTAX = "0002|0010"
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _YBR = ("YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 _PALETTE = "PALETTE COLOR"
-_SCANS = {"CT": "CT", "MR": "MR", "PT": "PET"}
+_SCANS = {"CT": "a CT scan", "MR": "an MR scan", "PT": "a PET scan"}
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 _JPEG = "1.2.840.10008.1.2.4.5"  # baseline and extended; lossless processes have higher numbers
 
 
@@ -47,6 +49,9 @@ def read_dicom_image(path: Path) -> Samples:
             f"{path}: has the colours {photometric or 'of no PhotometricInterpretation'}, expected grey, RGB, YBR or a "
             "palette; export it as PNG"
         )
+    bits, allocated = _number(tags, "0028|0101", 8), _number(tags, "0028|0100", 8)
+    channels = 1 if photometric in _GREY else 3
+    _check_bytes(path, tags, height * width * (2 if photometric == "YBR_FULL_422" else channels) * allocated // 8)
     _check_stream(path, photometric, tags)
     try:
         import SimpleITK as sitk
@@ -54,8 +59,6 @@ def read_dicom_image(path: Path) -> Samples:
         array = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
         raise damaged(path, error) from error
-    bits, allocated = _number(tags, "0028|0101", 8), _number(tags, "0028|0100", 8)
-    channels = 1 if photometric in _GREY else 3
     array = array.reshape(array.shape[-3:] if channels == 3 else (*array.shape[-2:], 1))
     if photometric in _GREY:
         array = _stored(array, tags, path)
@@ -110,8 +113,9 @@ def _header(path: Path) -> tuple[Any, Mapping[str, str]]:
     tags = {
         key: reader.GetMetaData(key).strip(" \0").encode("utf-8", "replace").decode()
         for key in reader.GetMetaDataKeys()
-        if key.startswith(("0002", "0008", "0028"))
+        if key.startswith(("0008", "0028"))
     }
+    tags[_SYNTAX] = _transfer_syntax(path)
     size = reader.GetSize()
     frames = max(_number(tags, "0028|0008", 1), int(size[2]) if len(size) > 2 else 1)
     modality = tags.get("0008|0060", "")
@@ -121,10 +125,24 @@ def _header(path: Path) -> tuple[Any, Mapping[str, str]]:
         raise ValueError(f"{path}: has {frames} frames, expected a single image; export the wanted one as its own file")
     if modality in _SCANS:
         raise ValueError(
-            f"{path}: is a slice of a {_SCANS[modality]} scan, expected a 2D image; give the folder of its series to a "
+            f"{path}: is a slice of {_SCANS[modality]}, expected a 2D image; give the folder of its series to a "
             "model of volumes"
         )
     return reader, tags
+
+
+def _transfer_syntax(path: Path) -> str:
+    """TransferSyntaxUID, which SimpleITK does not tell; empty in old files without a group 0002.
+
+    The group is always in explicit little endian, so that a few bytes can be parsed here.
+    """
+    with open(path, "rb") as file:
+        block = file.read(2048)
+    at = block.find(b"\x02\x00\x10\x00UI", 132)
+    if at < 0:
+        return ""
+    length = int.from_bytes(block[at + 6 : at + 8], "little")
+    return block[at + 8 : at + 8 + length].decode("ascii", "replace").strip(" \0")
 
 
 def _number(tags: Mapping[str, str], key: str, default: float) -> Any:
@@ -149,14 +167,21 @@ def _stored(array: np.ndarray, tags: Mapping[str, str], path: Path) -> np.ndarra
 
 
 def _lossy(tags: Mapping[str, str]) -> bool:
-    syntax = tags.get("0002|0010", "")
+    syntax = tags[_SYNTAX]
     lossy_syntax = (".4.50", ".4.51", ".4.81", ".4.91", ".4.203")
     return tags.get("0028|2110") == "01" or syntax.endswith(lossy_syntax)
 
 
+def _check_bytes(path: Path, tags: Mapping[str, str], needed: int) -> None:
+    """Refuse a header that promises more pixels than the file can hold, before memory is asked for them."""
+    size = path.stat().st_size
+    if tags[_SYNTAX] in _NATIVE and needed > size:
+        raise damaged(path, f"{size} bytes, its header promises {needed} bytes of pixels")
+
+
 def _check_stream(path: Path, photometric: str, tags: Mapping[str, str]) -> None:
     """Refuse colours whose JPEG stream says otherwise than the DICOM header: one of both garbles the image."""
-    if not tags.get("0002|0010", "").startswith(_JPEG) or photometric in (*_GREY, _PALETTE):
+    if not tags[_SYNTAX].startswith(_JPEG) or photometric in (*_GREY, _PALETTE):
         return
     data = path.read_bytes()
     start = data.find(b"\xff\xd8\xff", max(0, data.find(b"\xe0\x7f\x10\x00")))

@@ -43,6 +43,8 @@ def read_tiff(path: Path) -> Samples:
         page, axes = _single(tiff, path)
         height, width, channels = _shape(page, axes)
         check_size(path, height, width)
+        if page.is_tiled:
+            check_size(path, page.tilelength, page.tilewidth)
         colour, alpha, spare = _kinds(page, path, channels if axes is not None else page.samplesperpixel)
         _check_segments(tiff.filehandle.size, [page] if axes is None else list(axes.pages), path)
         array = _decode(page) if axes is None else _decode_channels(axes)
