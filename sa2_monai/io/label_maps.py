@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.images.formats import PICTURE_SUFFIXES
 from sa2_monai.metrics.checks import check_spacing
 
 __all__ = ["LabelMap", "case_name", "is_supported", "read_label_map", "read_volume", "resample_to"]
 
-PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".gif")
+PICTURES = tuple(suffix for suffix in PICTURE_SUFFIXES if suffix not in (".npy", ".dcm", ".dicom"))
 NIFTI = (".nii.gz", ".nii")
 ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 ARRAYS = (".npy",)

@@ -78,7 +78,7 @@ def unexplained(
         if lossy():
             return Unexplained(
                 "lossy label files with label_values: nonzero",
-                f"{len(present)} values from {present[0]:g} to {present[-1]:g}" if present else "none",
+                _listed(present),
                 "the compression makes noise around 0, which would become foreground: set label_values to threshold "
                 "(values above 127 are foreground), or save the label maps as PNG",
             )

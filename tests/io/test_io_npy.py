@@ -106,7 +106,7 @@ def test_refused_files(tmp_path: Path) -> None:
         read_label(saved(path, np.zeros((2, 2), np.complex64)))
     with pytest.raises(ValueError, match=r"values from 0 to 4.29497e\+09, expected class or instance"):
         read_label(saved(path, np.full((2, 2), 2**32)))
-    with pytest.raises(ValueError, match=r"float picture with values from 0 to 7, expected \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"float image with values from 0 to 7, expected \[0, 1\]"):
         PictureReader().read(saved(path, np.arange(8.0).reshape(2, 4)))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-__all__ = ["Jpeg2000Header", "JpegHeader", "PngHeader", "jpeg2000_header", "jpeg_header", "png_header", "webp_lossy"]
+__all__ = ["Jpeg2000Header", "JpegHeader", "PngHeader", "jpeg2000_header", "jpeg_header", "png_has_notes", "png_header", "webp_lossy"]
 
 # Number of channels of PNG's colour types; a palette has one.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -27,8 +28,8 @@ class PngHeader(NamedTuple):
     palette: bool
 
 
-def png_header(path: Path, check: bool = True) -> PngHeader:
-    """Read the header of a PNG and, with ``check``, the checksums of all chunks up to the end.
+def png_header(path: Path) -> PngHeader:
+    """Read the header of a PNG, and the checksums of all chunks up to the end.
 
     Raises:
         ValueError: what is wrong, without the file's name.
@@ -40,22 +41,39 @@ def png_header(path: Path, check: bool = True) -> PngHeader:
         width, height, bits, kind = struct.unpack(">IIBB", start[16:26])
         if kind not in _PNG_CHANNELS or bits not in (1, 2, 4, 8, 16):
             raise ValueError(f"colour type {kind} with {bits} bits")
-        file.seek(8)
-        while check:
-            head = file.read(8)
-            if len(head) < 8:
-                raise ValueError("the end is missing")
-            length, name = struct.unpack(">I4s", head)
-            if length > 2**31 - 1:
-                raise ValueError("a chunk of an impossible length")
-            body = file.read(length + 4)
-            if len(body) < length + 4:
-                raise ValueError("the end is missing")
+        for name, at, length in _png_chunks(file):
             # Chunks whose name begins with a capital decide on the pixels; the others are notes.
-            if name[:1].isupper() and struct.unpack(">I", body[-4:])[0] != zlib.crc32(body[:-4], zlib.crc32(name)):
-                raise ValueError(f"wrong checksum of chunk {name.decode('ascii', 'replace')}")
-            check = name != b"IEND"
+            if name[:1].isupper():
+                file.seek(at)
+                body = file.read(length + 4)
+                if len(body) < length + 4:
+                    raise ValueError("the end is missing")
+                if struct.unpack(">I", body[-4:])[0] != zlib.crc32(memoryview(body)[:-4], zlib.crc32(name)):
+                    raise ValueError(f"wrong checksum of chunk {name.decode('ascii', 'replace')}")
     return PngHeader(height, width, bits, _PNG_CHANNELS[kind], kind == 3)
+
+
+def png_has_notes(path: Path) -> bool:
+    """Whether a PNG has chunks that can hold an orientation; Pillow decodes all pixels to find those behind them.
+
+    Raises:
+        ValueError: the end is missing.
+    """
+    with open(path, "rb") as file:
+        return any(name in (b"eXIf", b"iTXt", b"zTXt", b"tEXt") for name, _, _ in _png_chunks(file))
+
+
+def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place of the content and its length of every chunk, up to the end."""
+    at, name = 8, b""
+    while name != b"IEND":
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            raise ValueError("the end is missing")
+        length, name = struct.unpack(">I4s", head)
+        yield name, at + 8, length
+        at += 12 + length
 
 
 class JpegHeader(NamedTuple):

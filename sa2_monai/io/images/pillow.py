@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sa2_monai.io.images.headers import Jpeg2000Header, jpeg2000_header, jpeg_header, png_header, webp_lossy
+from sa2_monai.io.images.headers import Jpeg2000Header, jpeg2000_header, jpeg_header, png_has_notes, png_header, webp_lossy
 from sa2_monai.io.images.samples import Samples, check_decoded, check_size, damaged, orient
 
 __all__ = ["pillow_lossy", "pillow_size", "read_pillow"]
@@ -41,7 +41,7 @@ def read_pillow(path: Path, format: str) -> Samples:
         samples = {"PNG": _png, "JPEG": _jpeg, "JPEG2000": _jpeg2000, "GIF": _gif, "WEBP": _webp, "BMP": _plain}[
             format
         ](path, picture)
-        orientation = _orientation(picture)
+        orientation = _orientation(path, picture)
         alpha = None if samples.alpha is None else orient(samples.alpha, orientation)
         return replace(samples, array=orient(samples.array, orientation), alpha=alpha)
 
@@ -54,7 +54,7 @@ def pillow_size(path: Path, format: str) -> tuple[int, int]:
     """
     with _opened(path, format) as picture:
         height, width = picture.height, picture.width
-        return (width, height) if _orientation(picture) >= 5 else (height, width)
+        return (width, height) if _orientation(path, picture) >= 5 else (height, width)
 
 
 def pillow_lossy(path: Path, format: str) -> bool:
@@ -202,7 +202,7 @@ def _array(picture: Image.Image) -> np.ndarray:
         raise ValueError(f"colour mode {picture.mode}, expected grey, RGB or a palette")
     array = np.asarray(picture)
     if array.dtype == bool:  # Pillow hands out its bytes of 0 and 255 as if they were bool
-        array = (array.view(np.uint8) != 0).astype(np.uint8)
+        array = array.view(np.uint8) & 1
     return array[:, :, None] if array.ndim == 2 else array
 
 
@@ -226,7 +226,9 @@ def _without_alpha(samples: Samples, last: bool) -> Samples:
     return replace(samples, array=samples.array[:, :, :-1], alpha=samples.array[:, :, -1]) if last else samples
 
 
-def _orientation(picture: Image.Image) -> int:
+def _orientation(path: Path, picture: Image.Image) -> int:
+    if picture.format == "PNG" and not png_has_notes(path):
+        return 1
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged EXIF blocks: Pillow ignores them, too

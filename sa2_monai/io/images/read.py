@@ -19,7 +19,7 @@ from sa2_monai.io.images.pillow import pillow_lossy, pillow_size, read_pillow
 from sa2_monai.io.images.samples import Samples, luminance, to_image, to_label
 from sa2_monai.io.images.tiff import read_tiff, tiff_lossy, tiff_size
 
-__all__ = ["PICTURE_SUFFIXES", "is_image", "is_lossy", "luminance", "picture_size", "read_image", "read_label"]
+__all__ = ["PICTURE_SUFFIXES", "is_image", "is_lossy", "luminance", "picture_size", "read_image", "read_label", "read_samples"]
 
 PathLike = str | os.PathLike[str]
 
@@ -51,7 +51,7 @@ def read_image(path: PathLike, channels: int | None = None, channel_order: str =
         raise ValueError(f"channel_order is {channel_order!r}, expected 'RGB' or 'BGR'")
     if channels is not None and channels < 1:
         raise ValueError(f"{path}: channels is {channels}, expected 1 (grey), 3 (colour), another number, or None")
-    array = to_image(_samples(Path(path)), Path(path), channels)
+    array = to_image(read_samples(Path(path)), Path(path), channels)
     if channel_order == "BGR" and array.shape[2] == 3:
         array = array[:, :, ::-1]
     return np.ascontiguousarray(array)
@@ -74,7 +74,7 @@ def read_label(path: PathLike) -> np.ndarray:
         FileNotFoundError: the file is missing.
         ValueError: the file cannot be read, has transparent pixels, differing channels, fractional or huge values.
     """
-    return np.ascontiguousarray(to_label(_samples(Path(path)), Path(path)))
+    return np.ascontiguousarray(to_label(read_samples(Path(path)), Path(path)))
 
 
 def picture_size(path: PathLike) -> tuple[int, int]:
@@ -126,7 +126,16 @@ def _format(path: Path) -> str:
     return format
 
 
-def _samples(path: Path) -> Samples:
+def read_samples(path: Path) -> Samples:
+    """Decode a file of any format; :mod:`~sa2_monai.io.images.samples` makes an image or a label map of it.
+
+    Args:
+        path: as for :func:`read_image`.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: the file cannot be read.
+    """
     format = _format(path)
     if format == "TIFF":
         return read_tiff(path)
