@@ -43,7 +43,9 @@ def read_class_names(text: str) -> list[str]:
     """
     parts = [part.strip() for part in text.split(",")]
     pairs = [re.fullmatch(r"(\d+)\s*=\s*(.*)", part) for part in parts]
-    odd = [part for part, pair in zip(parts, pairs, strict=True) if not pair and ("=" in part or re.match(r"\d+:", part))]
+    odd = [
+        part for part, pair in zip(parts, pairs, strict=True) if not pair and ("=" in part or re.match(r"\d+:", part))
+    ]
     if odd:
         raise UsageError(f"the class names hold {odd[0]!r}, expected VALUE=NAME, as in 1=nucleus, or names alone")
     found = [pair for pair in pairs if pair]
@@ -56,17 +58,21 @@ def read_class_names(text: str) -> list[str]:
         for pair in found:
             value = int(pair[1])
             if value in table:
-                raise UsageError(f"the class names are {text!r}: value {value} has the names {table[value]} and {pair[2]}")
+                raise UsageError(
+                    f"the class names are {text!r}: value {value} has the names {table[value]} and {pair[2]}"
+                )
             table[value] = pair[2]
         table.setdefault(0, "background")
         missing = sorted(set(range(max(table) + 1)) - set(table))
         if missing:
             raise UsageError(
-                f"the class names are {text!r}: value {missing[0]} has no name; number the classes from 1 without gaps, "
-                "and say with label values which value in the files means which class"
+                f"the class names are {text!r}: value {missing[0]} has no name; number the classes from 1 without "
+                "gaps, and say with label values which value in the files means which class"
             )
         names = [table[value] for value in range(len(table))]
     doubled = [name for i, name in enumerate(names) if name.lower() in [other.lower() for other in names[:i]]]
     if doubled or not all(names):
-        raise UsageError(f"the class names are {text!r}: {f'{doubled[0]!r} stands twice' if doubled else 'one is empty'}")
+        raise UsageError(
+            f"the class names are {text!r}: {f'{doubled[0]!r} stands twice' if doubled else 'one is empty'}"
+        )
     return names

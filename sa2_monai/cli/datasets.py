@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--label-values",
         metavar="JSON",
-        help='of your own data: value in the file -> class, as {"0": 0, "255": 1}, nonzero, or threshold (JPEG masks: above '
-        "127 is foreground)",
+        help='of your own data: value in the file -> class, as {"0": 0, "255": 1}, nonzero, or threshold (JPEG masks: '
+        "above 127 is foreground)",
     )
     check.add_argument(
         "--ignore-value", type=int, metavar="N", help="of your own data: value of pixels without a label, as 255 or -1"
@@ -219,7 +219,9 @@ def _label_values(text: str | None) -> Mapping[str, int] | str | None:
     except ValueError:
         table = None
     if not isinstance(table, dict):
-        raise UsageError(f'--label-values is {text!r}, expected nonzero, threshold, or JSON such as {{"0": 0, "255": 1}}')
+        raise UsageError(
+            f'--label-values is {text!r}, expected nonzero, threshold, or JSON such as {{"0": 0, "255": 1}}'
+        )
     return table
 
 

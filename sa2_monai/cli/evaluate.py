@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes",
         metavar="NAMES",
-        help="names in the order of the values, background first, e.g. background,nucleus, or with them, e.g. 1=nucleus "
+        help="names in the order of the values, background first, e.g. background,nucleus, or with them, as 1=nucleus "
         "(default: those of a dataset.json beside the predictions or references, else background,foreground)",
     )
     parser.add_argument("--output", "-o", metavar="DIR", help="folder for CSV, JSON, table and overlay pictures")
@@ -109,8 +109,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label-values",
         type=_label_values,
         metavar="TABLE",
-        help="values in the references: 'nonzero' (instance numbers), 'threshold' (above 127 is foreground, also in the "
-        "predictions: masks in JPEG files) or a table such as 0:0,255:1",
+        help="values in the references: 'nonzero' (instance numbers), 'threshold' (above 127 is foreground, in the "
+        "predictions, too: masks in JPEG files) or a table such as 0:0,255:1",
     )
     parser.add_argument("--unit", choices=("mm", "px"), help="unit that the references are expected to have")
     parser.add_argument(
@@ -311,4 +311,6 @@ def _label_values(text: str) -> str | dict[int, int]:
     try:
         return {int(value): int(target) for value, target in (part.split(":") for part in text.split(","))}
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected 'nonzero', 'threshold' or pairs such as 0:0,255:1, got {text!r}") from error
+        raise argparse.ArgumentTypeError(
+            f"expected 'nonzero', 'threshold' or pairs such as 0:0,255:1, got {text!r}"
+        ) from error

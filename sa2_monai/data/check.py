@@ -200,9 +200,7 @@ class _Look(NamedTuple):
     constant: bool
 
 
-def _check_case(
-    case: Mapping[str, Any], table: LabelTable, in_channels: int | None, ignore_value: int | None
-) -> _Look:
+def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | None, ignore_value: int | None) -> _Look:
     found: list[tuple[str, str, str]] = []
     sizes: list[tuple[int, int]] = []
     images = list(case["image"]) if isinstance(case["image"], (list, tuple)) else [case["image"]]
@@ -219,7 +217,7 @@ def _check_case(
     if len(sizes) == len(images) and in_channels not in (None, channels):
         more = f" and {len(images) - 1} more" if len(images) > 1 else ""
         cure = (
-            "set in_channels to 1 (grey) or 3 (RGB), or to the number of channels that the files of a case hold together"
+            "set in_channels to 1 (grey) or 3 (RGB), or to the number of channels that the files of a case have in all"
         )
         found.append((f"images without {in_channels} channels", f"{images[0]}{more}: {channels}", cure))
     if len(set(sizes)) > 1:

@@ -59,8 +59,8 @@ def load_datalist(
         split_seed: seed of the test split and of the folds (999 is SA2-Net's).
         class_names: names of the classes, background first; ``None`` for those of :func:`dataset_classes`.
         label_values: table value in the label file -> class, ``"nonzero"`` (every value but 0 is class 1) or
-            ``"threshold"`` (values above 127 are class 1: masks in JPEG files). For ``None`` see :func:`label_table` and, for data sets that have a table by themselves,
-            :func:`dataset_classes`.
+            ``"threshold"`` (values above 127 are class 1: masks in JPEG files). For ``None`` see :func:`label_table`
+            and, for data sets that have a table by themselves, :func:`dataset_classes`.
         in_channels: channels that the images will be read with, checked; ``None`` does not check.
         test_fraction: share held out as test part where the data set lists none, in [0, 1).
         check: look at every image and label of the section and report all problems at once. Pictures are read; of

@@ -135,7 +135,9 @@ class DataSet:
         Raises:
             ValueError: unreadable or unfit files, or an ``ignore_value`` that the table gives a class.
         """
-        if ignore_value is None and not (table == THRESHOLD or (isinstance(table, dict) and self.ignore_value in table)):
+        if ignore_value is None and not (
+            table == THRESHOLD or (isinstance(table, dict) and self.ignore_value in table)
+        ):
             ignore_value = self.ignore_value  # unless the user's table says otherwise
         table = without_ignored(table, ignore_value)
         if self.files == "pictures":

@@ -26,6 +26,7 @@ __all__ = [
     "value_table",
 ]
 
+
 def class_table(classes: Sequence[str] | Mapping[int, str]) -> dict[int, str]:
     """Return ``value -> name``, background included, sorted by value.
 

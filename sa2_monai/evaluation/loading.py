@@ -60,7 +60,8 @@ class CaseLoader:
         allow_resample: whether a prediction on another grid is brought onto that of the reference.
         same_grid: whether both must have one shape; the paper family ``image`` checks its grid itself.
         prediction_values: table of the values in the prediction files: ``None`` for the classes (with ``label_values``
-            ``"threshold"`` the same threshold), ``"nonzero"`` where every value above 0 of a prediction is the one foreground class.
+            ``"threshold"`` the same threshold), ``"nonzero"`` where every value above 0 of a prediction is the one
+            foreground class.
         ignore_value: value in the reference files whose pixels are left out; ``None`` for none.
     """
 
@@ -90,8 +91,8 @@ class CaseLoader:
             return None
         label = read_label_map(item, f"prediction of case {case}", self.spacing)
         values = self.prediction_values
-        if values is None and self.label_values == THRESHOLD:  # masks that a program wrote as JPEG, as its references are
-            values = THRESHOLD
+        if values is None and self.label_values == THRESHOLD:
+            values = THRESHOLD  # programs that read masks in JPEG files write them, too
         table = value_table(values, self.classes, lenient=label.affine is None)
         source = label.source or f"prediction of case {case}"
         labels = map_values(label.array, table, self.classes, source, "predictions hold the values of the classes")

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple
 
 __all__ = [
     "NONZERO",
@@ -35,7 +33,8 @@ _VOIDS = (-1, 255)
 
 
 class BinaryTable(dict[int, int]):
-    """Default table of two classes: class numbers, or white on black for people to look at, but not both in one file."""
+    """Default table of two classes: class numbers, or white on black for people to look at, but not both in one
+    file."""
 
 
 #: Value in the label file -> class, or one of :data:`WORDS`.
@@ -88,6 +87,8 @@ def unexplained(
         outside = [value for value in present if not 0 <= value <= _FULL]
         fix = "threshold is for masks of 8 bits (values above 127 are foreground): give a table value -> class"
         return Unexplained("label values that have no threshold at 127", _listed(outside), fix) if outside else None
+    if isinstance(table, str):
+        raise ValueError(f"label_values is {table!r}, expected a table value -> class, or one of {', '.join(WORDS)}")
     unknown = [value for value in present if value not in table]  # 1.0 finds the key 1; 0.5 finds nothing
     if unknown:
         kind = f"label values outside the table {_table(table)}"
@@ -105,11 +106,11 @@ def unexplained(
     return None
 
 
-def above_threshold(array: np.ndarray, lossy: bool) -> np.ndarray:
+def above_threshold(array: Any, lossy: bool) -> Any:
     """Foreground of a mask by :data:`THRESHOLD`.
 
     Args:
-        array: numbers from 0 to 255, of any shape; NumPy array (or a tensor, which has the same operators).
+        array: numbers from 0 to 255, of any shape; NumPy array or tensor.
         lossy: whether the compression of the file invents values. If not, nothing but 0 and 1 are class numbers.
 
     Returns:
@@ -159,4 +160,6 @@ def _table(table: Mapping[int, int]) -> str:
 
 
 def _listed(values: list[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values[:8]) + (f", and {len(values) - 8} more" if len(values) > 8 else "")
+    return ", ".join(f"{value:g}" for value in values[:8]) + (
+        f", and {len(values) - 8} more" if len(values) > 8 else ""
+    )

@@ -29,7 +29,8 @@ class BalancedBCEDiceLoss(nn.Module):
     Args:
         lambda_dice: weight of the Dice part.
         lambda_bce: weight of the cross entropy.
-        ignore_index: value of the target at pixels without a label, which are in neither part; ``None``: there are none.
+        ignore_index: value of the target at pixels without a label, which are in neither part; ``None``: there are
+            none.
 
     Shape:
         - logits ``(B, 1, H, W)``, any floating point type; the work is done in float32 at least.

@@ -42,12 +42,12 @@ class MapLabelsd(MapTransform):
         num_classes: number of classes with the background, 2 .. 256.
         label_values: which raw value means which class.
 
-            - ``None`` with two classes: 0 is background, 1 or 255 are foreground; both in one file are refused, as 255 is
-              the mark of pixels without a label as well. ``None`` with more: the values are the class indices.
+            - ``None`` with two classes: 0 is background, 1 or 255 are foreground; both in one file are refused, as 255
+              is the mark of pixels without a label as well. ``None`` with more: the values are the class indices.
             - a mapping of raw value to class index, for instance ``{0: 0, 85: 1, 170: 2}`` (keys may be strings of
               digits, as JSON has them). Several raw values may share a class.
-            - ``"nonzero"``: every value but 0 is class 1 (instance numbers, smoothed masks). Refused for lossy files, in
-              which noise takes the place of 0.
+            - ``"nonzero"``: every value but 0 is class 1 (instance numbers, smoothed masks). Refused for lossy files,
+              in which noise takes the place of 0.
             - ``"threshold"``: values above 127 are class 1, for masks in lossy files (JPEG). In files without loss
               nothing but 0 and 1 are class numbers.
         ignore_value: raw value of pixels without a label, no class. It stays as it is where it is a byte; others (-1,
@@ -84,10 +84,12 @@ class MapLabelsd(MapTransform):
         if isinstance(label_values, str) and label_values in WORDS and num_classes != 2:
             raise ValueError(f"label_values {label_values!r} knows two classes, got {num_classes}; give a table.")
         if label_values == THRESHOLD and ignore_value is not None:
-            raise ValueError("label_values 'threshold' gives every pixel a class; set ignore_value to null, or a table.")
+            raise ValueError(
+                "label_values 'threshold' gives every pixel a class; set ignore_value to null, or a table."
+            )
         self.num_classes = num_classes
         self.ignore_value = ignore_value
-        self.ignored_index = ignore_value if ignore_value in range(256) else _IGNORED
+        self.ignored_index = ignore_value if ignore_value is not None and ignore_value in range(256) else _IGNORED
         self.word = label_values if isinstance(label_values, str) and label_values in WORDS else None
         self.table: dict[int, int] | None = None if self.word else self._read_table(label_values)
         if ignore_value is not None and self.table is not None:

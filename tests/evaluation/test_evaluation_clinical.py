@@ -377,7 +377,10 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "one class": (lambda: evaluate({"x": MASK}, {"x": MASK}, ["background"]), "at least one class"),
     "a text": (lambda: evaluate({"x": MASK}, {"x": MASK}, "background,x"), "expected a list of names"),
     "same names": (lambda: evaluate({"x": MASK}, {"x": MASK}, ["x", "x"]), "not empty and differ"),
-    "unknown value": (lambda: evaluate({"x": MASK}, {"x": MASK + 9}, TWO), r"reference of case x: holds the values 9: label"),
+    "unknown value": (
+        lambda: evaluate({"x": MASK}, {"x": MASK + 9}, TWO),
+        r"reference of case x: holds the values 9: label",
+    ),
     "unknown prediction": (
         lambda: evaluate({"x": MASK + 3}, {"x": MASK}, TWO),
         "of case x: holds the values 3: .*predictions hold the",

@@ -268,7 +268,7 @@ def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
         read_label(text)
     layered = tmp_path / "a.png"
     layered.write_bytes(b"8BPS\0\1" + bytes(100))
-    with pytest.raises(ValueError, match="is a Photoshop document, expected.*save it as PNG, JPEG, TIFF or BMP"):
+    with pytest.raises(ValueError, match=r"is a Photoshop document, expected.*save it as PNG, JPEG, TIFF or BMP"):
         read_image(layered)
 
 

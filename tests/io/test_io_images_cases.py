@@ -18,7 +18,8 @@ pytestmark = pytest.mark.realdata
 SIZE = (90, 70)
 TWO = ("background", "object")
 IMAGES = {
-    "grey_f16.tif": 1, "grey_u8_orientation6.tif": 1, "grey_u8_orientation6_lzw.tif": 1, "image_u16_white_is_zero.tif": 1,
+    "grey_f16.tif": 1, "grey_u8_orientation6.tif": 1, "grey_u8_orientation6_lzw.tif": 1,
+    "image_u16_white_is_zero.tif": 1,
     "rgb_f32_bigtiff.tif": 3, "rgb_u16_planar.tif": 3, "rgb_u16_tiled.tif": 3, "slide #3.png": 3,
     "three_channels_u16_interleaved.tif": 3, "two_channels_u8.tif": 2,
 }  # fmt: skip

@@ -20,6 +20,7 @@ RNG = np.random.RandomState(2)
 SIZE = (10, 8)
 GREY = RNG.randint(0, 256, SIZE).astype(np.uint8)
 GREY12 = RNG.randint(0, 4096, SIZE).astype(np.uint16)
+GREY10 = GREY12 % 1024
 RGB = RNG.randint(0, 256, (*SIZE, 3)).astype(np.uint8)
 SMOOTH = np.stack([np.add.outer(np.arange(32), np.arange(24)) * 2 + 50 * k for k in range(3)], axis=2).astype(np.uint8)
 YCBCR = np.asarray(Image.fromarray(SMOOTH).convert("YCbCr"))
@@ -35,8 +36,8 @@ def stream(array: np.ndarray, format: str = "JPEG", **options: Any) -> bytes:
 
 
 def write(
-    path: Path, array: np.ndarray, photometric: str, bits: int = 8, syntax: str = UNCOMPRESSED, data: bytes | None = None,
-    frames: int | None = None, **tags: Any,
+    path: Path, array: np.ndarray, photometric: str, bits: int = 8, syntax: str = UNCOMPRESSED,
+    data: bytes | None = None, frames: int | None = None, **tags: Any,
 ) -> Path:  # fmt: skip
     """A secondary capture; ``data`` is a compressed stream."""
     dataset = pydicom.Dataset()
@@ -87,13 +88,14 @@ TEST_CASE_IMAGES: dict[str, tuple[np.ndarray, dict[str, Any], np.ndarray, int]] 
     "MONOCHROME1": (GREY, {"photometric": "MONOCHROME1"}, 255 - GREY, 0),
     "12 bits": (GREY12, {"photometric": "MONOCHROME2", "bits": 12}, SPREAD12, 0),
     "12 bits, inverted": (GREY12, {"photometric": "MONOCHROME1", "bits": 12}, 65535 - SPREAD12, 0),
-    "10 bits": (GREY12 % 1024, {"photometric": "MONOCHROME2", "bits": 10}, np.floor(GREY12 % 1024 * (65535 / 1023) + 0.5), 0),
+    "10 bits": (GREY10, {"photometric": "MONOCHROME2", "bits": 10}, np.floor(GREY10 * (65535 / 1023) + 0.5), 0),
     "16 bits": (GREY12 * 16, {"photometric": "MONOCHROME2", "bits": 16}, GREY12 * 16, 0),
     "rescale is not applied": (
         GREY12, {"photometric": "MONOCHROME2", "bits": 12, "RescaleSlope": "2", "RescaleIntercept": "-5"}, SPREAD12, 0
     ),
     "rescale by a fraction": (
-        GREY12, {"photometric": "MONOCHROME1", "bits": 12, "RescaleSlope": "0.3", "RescaleIntercept": "7"}, 65535 - SPREAD12, 0
+        GREY12, {"photometric": "MONOCHROME1", "bits": 12, "RescaleSlope": "0.3", "RescaleIntercept": "7"},
+        65535 - SPREAD12, 0,
     ),
     "a window is not applied": (
         GREY12, {"photometric": "MONOCHROME2", "bits": 12, "WindowCenter": "9", "WindowWidth": "3"}, SPREAD12, 0
@@ -103,7 +105,9 @@ TEST_CASE_IMAGES: dict[str, tuple[np.ndarray, dict[str, Any], np.ndarray, int]] 
     "YBR_FULL": (YCBCR, {"photometric": "YBR_FULL"}, SMOOTH, 3),
     "palette of 16 bits": (GREY % 4, {"photometric": "PALETTE COLOR", **palette(16)}, COLOURS[GREY % 4], 0),
     "palette of 8 bits": (GREY % 4, {"photometric": "PALETTE COLOR", **palette(8)}, COLOURS[GREY % 4], 0),
-    "JPEG": (SMOOTH, {"photometric": "YBR_FULL_422", "syntax": BASELINE, "data": stream(SMOOTH, quality=98)}, SMOOTH, 3),
+    "JPEG": (
+        SMOOTH, {"photometric": "YBR_FULL_422", "syntax": BASELINE, "data": stream(SMOOTH, quality=98)}, SMOOTH, 3
+    ),
     "JPEG of RGB": (
         SMOOTH, {"photometric": "RGB", "syntax": BASELINE, "data": stream(SMOOTH, quality=98, keep_rgb=True)}, SMOOTH, 3
     ),
@@ -166,7 +170,7 @@ def test_ybr_422_without_compression(tmp_path: Path) -> None:
 
 # array, arguments of write(), words of the refusal
 TEST_CASE_REFUSED: dict[str, tuple[np.ndarray, dict[str, Any], str]] = {
-    "frames": (np.stack([GREY] * 3), {"photometric": "MONOCHROME2", "frames": 3}, "has 3 frames, expected a single image"),
+    "frames": (np.stack([GREY] * 3), {"photometric": "MONOCHROME2", "frames": 3}, "has 3 frames, expected a single"),
     "signed": (GREY12.astype(np.int16) - 2000, {"photometric": "MONOCHROME2", "bits": 16}, "signed 16-bit integers"),
     "CT": (GREY12, {"photometric": "MONOCHROME2", "bits": 12, "Modality": "CT"}, "is a slice of a CT scan"),
     "MR": (GREY12, {"photometric": "MONOCHROME2", "bits": 12, "Modality": "MR"}, "is a slice of an MR scan"),

@@ -77,7 +77,7 @@ TEST_CASE_IMAGES: dict[str, tuple[np.ndarray, dict[str, Any], Any]] = {
     "opaque alpha, associated": (np.dstack([RGB, FULL]), {"photometric": "rgb", "extrasamples": ["assocalpha"]}, RGB),
     "grey with opaque alpha": (np.dstack([U8, FULL]), {**GREY, "extrasamples": ["unassalpha"]}, U8[..., None]),
     "alpha": (
-        np.dstack([RGB, U8]), {"photometric": "rgb", "extrasamples": ["unassalpha"]}, "transparent pixels.*without alpha"
+        np.dstack([RGB, U8]), {"photometric": "rgb", "extrasamples": ["unassalpha"]}, "transparent .*without alpha"
     ),
     "colour and one more": (
         np.dstack([RGB, U8]), {"photometric": "rgb", "extrasamples": ["unspecified"]}, np.dstack([RGB, U8])
@@ -95,12 +95,17 @@ TEST_CASE_IMAGES: dict[str, tuple[np.ndarray, dict[str, Any], Any]] = {
     "pages": (np.stack([U8, U8, U8]), GREY, "has 3 planes or pages"),
     "ImageJ stack": (np.stack([U8] * 4), {**GREY, "imagej": True, "metadata": {"axes": "ZYX"}}, r"4 along Z"),
     "ImageJ film": (np.stack([U8] * 4), {**GREY, "imagej": True, "metadata": {"axes": "TYX"}}, r"4 along T"),
-    "ImageJ channels": (np.stack([U8, U8 // 3]), {**GREY, "imagej": True, "metadata": {"axes": "CYX"}}, np.dstack([U8, U8 // 3])),
+    "ImageJ channels": (
+        np.stack([U8, U8 // 3]), {**GREY, "imagej": True, "metadata": {"axes": "CYX"}}, np.dstack([U8, U8 // 3])
+    ),
     "ImageJ hyperstack": (
-        np.stack([np.stack([U8, U8])] * 3), {**GREY, "imagej": True, "metadata": {"axes": "ZCYX"}}, "3 along Z, 2 along C"
+        np.stack([np.stack([U8, U8])] * 3), {**GREY, "imagej": True, "metadata": {"axes": "ZCYX"}},
+        "3 along Z, 2 along C",
     ),
     "OME stack": (np.stack([U8] * 4), {**GREY, "ome": True, "metadata": {"axes": "ZYX"}}, "4 along Z"),
-    "OME channels": (np.stack([U16, U16 // 3]), {**GREY, "ome": True, "metadata": {"axes": "CYX"}}, np.dstack([U16, U16 // 3])),
+    "OME channels": (
+        np.stack([U16, U16 // 3]), {**GREY, "ome": True, "metadata": {"axes": "CYX"}}, np.dstack([U16, U16 // 3])
+    ),
     "volume in one directory": (np.stack([U8] * 16), {**GREY, "volumetric": True}, "has 16 planes"),
 }  # fmt: skip
 
@@ -124,7 +129,18 @@ def test_images(tmp_path: Path, kind: str) -> None:
 TEST_CASE_LABELS: dict[str, tuple[np.ndarray, dict[str, Any], Any]] = {
     **{
         np.dtype(kind).name: (MASK.astype(kind), GREY, MASK)
-        for kind in (bool, np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64, np.float16, np.float64)
+        for kind in (
+            bool,
+            np.uint8,
+            np.int8,
+            np.uint16,
+            np.int16,
+            np.uint32,
+            np.int32,
+            np.int64,
+            np.float16,
+            np.float64,
+        )
     },
     "bool as tifffile writes it": (MASK.astype(bool), {}, MASK),
     "white is zero": (U8, {"photometric": "miniswhite"}, U8),
@@ -196,7 +212,7 @@ def test_every_storage_gives_the_same_image(
     extra = [(274, "H", 1, orientation, True)]
     tifffile.imwrite(path, layout, bigtiff=big, byteorder=byteorder, extratags=extra, metadata=None, **options)
     highest = 1 if kind in (bool, np.float32) else np.iinfo(kind).max
-    expected = UPRIGHT[orientation]((highest - stored.astype(float) if white else stored.astype(float)))
+    expected = UPRIGHT[orientation](highest - stored.astype(float) if white else stored.astype(float))
     image = read_image(path)
     scale = 255 if kind is bool else 1
     np.testing.assert_allclose(image, expected * scale, rtol=0, atol=1e-6 if kind is np.float32 else 0)
@@ -220,9 +236,7 @@ def test_number_of_channels(tmp_path: Path) -> None:
     for wanted in (1, 3):
         with pytest.raises(ValueError, match=rf"two\.tif: has 2 channels, expected {wanted}"):
             read_image(two, wanted)
-    four = write(
-        tmp_path / "four.tif", np.dstack([RGB, FULL]), photometric="rgb", extrasamples=["unspecified"]
-    )
+    four = write(tmp_path / "four.tif", np.dstack([RGB, FULL]), photometric="rgb", extrasamples=["unspecified"])
     np.testing.assert_array_equal(read_image(four, 3), RGB)  # alpha of a writer who did not say so
     np.testing.assert_array_equal(read_image(four, 4), np.dstack([RGB, FULL]))
 

@@ -113,10 +113,14 @@ def test_pixels_without_a_label_are_as_good_as_cut_off(void: int) -> None:
     assert logits.grad is not None
     assert not logits.grad[..., 7:].any()
     assert logits.grad[..., :7].all()
-    with pytest.raises(ValueError, match=rf"target values must be whole numbers from 0 to 1, got values from 0 to {void}"):
+    with pytest.raises(
+        ValueError, match=rf"target values must be whole numbers from 0 to 1, got values from 0 to {void}"
+    ):
         DeepSupervisionLoss(BalancedBCEDiceLoss())(logits, target)
 
 
 def test_a_mark_that_is_not_there_changes_nothing(batch: tuple[list[torch.Tensor], torch.Tensor]) -> None:
     outputs, target = batch
-    assert torch.equal(BalancedBCEDiceLoss(ignore_index=255)(outputs[0], target), BalancedBCEDiceLoss()(outputs[0], target))
+    assert torch.equal(
+        BalancedBCEDiceLoss(ignore_index=255)(outputs[0], target), BalancedBCEDiceLoss()(outputs[0], target)
+    )

@@ -112,7 +112,9 @@ def test_lossy_files_say_what_to_do(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(name)
     with pytest.raises(ValueError, match=r"a\.jpg has the values 0, 3, 255: lossy .*set label_values to threshold"):
         mapped_of(MapLabelsd("label", 2, "nonzero"), [0, 3, 255], name)
-    with pytest.raises(ValueError, match=r"a\.jpg has the values 3: .*set label_values to threshold \(values above 127"):
+    with pytest.raises(
+        ValueError, match=r"a\.jpg has the values 3: .*set label_values to threshold \(values above 127"
+    ):
         mapped_of(MapLabelsd("label", 2), [0, 3, 255], name)
     with pytest.raises(ValueError, match=r"a\.jpg has the values 7: .*invents values: save the label maps as PNG"):
         mapped_of(MapLabelsd("label", 3), [0, 7], name)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Single 2D images in DICOM files (dermoscopy, endoscopy, ultrasound, fundus, X-ray) through SimpleITK (GDCM).
 
-GDCM decompresses, expands palettes and turns YBR into RGB. The range of grey values is that of the stored bits: a sample of
-``BitsStored`` bits is divided by ``2**BitsStored - 1``; MONOCHROME1, where low values are bright, is inverted in images.
-Rescale slope and intercept, windows and look-up tables of display are not applied: they differ from file to file, and a
-network would see another scale in each.
+GDCM decompresses, expands palettes and turns YBR into RGB. The range of grey values is that of the stored bits: a
+sample of ``BitsStored`` bits is divided by ``2**BitsStored - 1``; MONOCHROME1, where low values are bright, is inverted
+in images. Rescale slope and intercept, windows and look-up tables of display are not applied: they differ from file to
+file, and a network would see another scale in each.
 """
 
 from __future__ import annotations
@@ -191,6 +191,6 @@ def _check_stream(path: Path, photometric: str, tags: Mapping[str, str]) -> None
         ycbcr = None
     if ycbcr is not None and ycbcr != (photometric in _YBR):
         raise ValueError(
-            f"{path}: its header says {photometric}, its JPEG stream {'YCbCr' if ycbcr else 'RGB'}; one of both is wrong: "
-            "export the image as PNG with a viewer that shows the right colours"
+            f"{path}: its header says {photometric}, its JPEG stream {'YCbCr' if ycbcr else 'RGB'}; one of both is "
+            "wrong: export the image as PNG with a viewer that shows the right colours"
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the headers of PNG, JPEG, JPEG 2000 and WebP files promise, read beside Pillow, which does not tell all of it."""
+"""What the headers of PNG, JPEG, JPEG 2000 and WebP files promise beyond what Pillow tells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-__all__ = ["Jpeg2000Header", "JpegHeader", "PngHeader", "jpeg2000_header", "jpeg_header", "png_has_notes", "png_header", "webp_lossy"]
+__all__ = [
+    "Jpeg2000Header",
+    "JpegHeader",
+    "PngHeader",
+    "jpeg2000_header",
+    "jpeg_header",
+    "png_has_notes",
+    "png_header",
+    "webp_lossy",
+]
 
 # Number of channels of PNG's colour types; a palette has one.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -79,8 +88,8 @@ def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 class JpegHeader(NamedTuple):
     """Size, bits of a sample and components of a JPEG stream.
 
-    ``ycbcr`` is what a JFIF or Adobe marker says of the colours, ``None`` without one; ``lossless`` the rare kind of JPEG
-    that invents nothing (and that only DICOM uses).
+    ``ycbcr`` is what a JFIF or Adobe marker says of the colours, ``None`` without one; ``lossless`` the rare kind of
+    JPEG that invents nothing (and that only DICOM uses).
     """
 
     height: int

@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sa2_monai.io.images.headers import Jpeg2000Header, jpeg2000_header, jpeg_header, png_has_notes, png_header, webp_lossy
+from sa2_monai.io.images.headers import (
+    Jpeg2000Header,
+    jpeg2000_header,
+    jpeg_header,
+    png_has_notes,
+    png_header,
+    webp_lossy,
+)
 from sa2_monai.io.images.samples import Samples, check_decoded, check_size, damaged, orient
 
 __all__ = ["pillow_lossy", "pillow_size", "read_pillow"]
@@ -35,7 +42,8 @@ def read_pillow(path: Path, format: str) -> Samples:
         frames = 1 if format == "JPEG" else int(getattr(picture, "n_frames", 1))
         if frames != 1:
             raise _Refused(
-                f"{path}: is an animation of {frames} frames, expected a single image; save the wanted one as its own file"
+                f"{path}: is an animation of {frames} frames, expected a single image; save the wanted one as its own "
+                "file"
             )
         check_size(path, picture.height, picture.width)
         samples = {"PNG": _png, "JPEG": _jpeg, "JPEG2000": _jpeg2000, "GIF": _gif, "WEBP": _webp, "BMP": _plain}[
@@ -125,7 +133,7 @@ def _png(path: Path, picture: Image.Image) -> Samples:
 
 
 def _png_16bit(path: Path, picture: Image.Image, channels: int) -> np.ndarray:
-    """Colour of 16 bits per channel, which Pillow cuts to the upper bytes: read once for these, once for the lower ones.
+    """Colour of 16 bits per channel, which Pillow cuts to the upper bytes: read for these, and again for the lower.
 
     Grey with alpha has four bytes per pixel, as 8-bit colour with alpha has, and is read as such.
     """
@@ -156,8 +164,8 @@ def _jpeg2000(path: Path, picture: Image.Image) -> Samples:
     bits = header.bits[0]
     if header.signed or len(set(header.bits)) > 1 or bits > (16 if len(header.bits) == 1 else 8):
         raise _Refused(
-            f"{path}: is a JPEG 2000 image of {', '.join(map(str, header.bits))} {'signed ' * header.signed}bits, expected "
-            "grey of up to 16 bits or colour of 8; save it as PNG or TIFF"
+            f"{path}: is a JPEG 2000 image of {', '.join(map(str, header.bits))} {'signed ' * header.signed}bits, "
+            "expected grey of up to 16 bits or colour of 8; save it as PNG or TIFF"
         )
     array = _array(picture)
     check_decoded(path, array, (picture.height, picture.width, len(header.bits)), 1 if bits <= 8 else 2)
@@ -176,8 +184,8 @@ def _gif(path: Path, picture: Image.Image) -> Samples:
         # The format has no grey: writers give grey values as a palette of those that occur.
         return Samples(samples.palette[samples.array[:, :, 0]][:, :, :1], alpha=samples.alpha, keyed=True)
     reason = (
-        "is a GIF with a palette of colours, whose numbers the programs that write it choose anew, expected a label map; "
-        "save the class numbers as a single-channel PNG"
+        "is a GIF with a palette of colours, whose numbers the programs that write it choose anew, expected a label "
+        "map; save the class numbers as a single-channel PNG"
     )
     return replace(samples, no_label=reason)
 

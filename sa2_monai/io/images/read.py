@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two-dimensional images and label maps as arrays: one way of seeing every format, depth and colour mode.
 
-The format is decided by the content, whatever the suffix. A module per library decodes (``tiff``, ``pillow``, ``dicom``,
-``npy``) and compares what came out with what the header promised; ``samples`` then makes an image or a label map of it.
+The format is decided by the content, whatever the suffix. A module per library decodes (``tiff``, ``pillow``,
+``dicom``, ``npy``) and compares what came out with what the header promised; ``samples`` then makes an image or a label
+map of it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ from sa2_monai.io.images.pillow import pillow_lossy, pillow_size, read_pillow
 from sa2_monai.io.images.samples import Samples, luminance, to_image, to_label
 from sa2_monai.io.images.tiff import read_tiff, tiff_lossy, tiff_size
 
-__all__ = ["PICTURE_SUFFIXES", "is_image", "is_lossy", "luminance", "picture_size", "read_image", "read_label", "read_samples"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "is_image",
+    "is_lossy",
+    "luminance",
+    "picture_size",
+    "read_image",
+    "read_label",
+    "read_samples",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -27,13 +37,13 @@ PathLike = str | os.PathLike[str]
 def read_image(path: PathLike, channels: int | None = None, channel_order: str = "RGB") -> np.ndarray:
     """Read an image for the network: intensities, not classes.
 
-    White is high in every format (TIFF's WhiteIsZero and DICOM's MONOCHROME1 are inverted), samples of other than 8 or 16
-    bits are spread over the range of the next of both, palettes become RGB, orientation tags are applied, opaque alpha
-    channels dropped.
+    White is high in every format (TIFF's WhiteIsZero and DICOM's MONOCHROME1 are inverted), samples of other than 8 or
+    16 bits are spread over the range of the next of both, palettes become RGB, orientation tags are applied, opaque
+    alpha channels dropped.
 
     Args:
-        path: PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000 or DICOM file with one image, or a NumPy array (H, W) or (H, W, C)
-            in a ``.npy`` file.
+        path: PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000 or DICOM file with one image, or a NumPy array (H, W) or (H, W,
+            C) in a ``.npy`` file.
         channels: 1 or 3: grey is replicated to 3, colour becomes luminance (ITU-R BT.601) for 1. Channels that are no
             colours (TIFF without RGB, more than 3) must be as many as asked for. ``None`` keeps what the file has.
         channel_order: ``"RGB"`` or ``"BGR"`` (the SA2-Net weights for microscopy were trained on BGR); says nothing of
@@ -44,8 +54,8 @@ def read_image(path: PathLike, channels: int | None = None, channel_order: str =
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: the file cannot be read with certainty or has another number of channels, with the file's name and the
-            cure.
+        ValueError: the file cannot be read with certainty or has another number of channels, with the file's name and
+            the cure.
     """
     if channel_order not in ("RGB", "BGR"):
         raise ValueError(f"channel_order is {channel_order!r}, expected 'RGB' or 'BGR'")
@@ -60,9 +70,9 @@ def read_image(path: PathLike, channels: int | None = None, channel_order: str =
 def read_label(path: PathLike) -> np.ndarray:
     """Read a label map: class or instance numbers, never intensities.
 
-    The values are those that are stored: the indices of a palette, 0 and 1 of one bit, 0 to 15 of four bits, and the same
-    whether 0 is black or white. Equal channels count as one. The values of lossy formats (:func:`is_lossy`) are what the
-    compression made of them.
+    The values are those that are stored: the indices of a palette, 0 and 1 of one bit, 0 to 15 of four bits, and the
+    same whether 0 is black or white. Equal channels count as one. The values of lossy formats (:func:`is_lossy`) are
+    what the compression made of them.
 
     Args:
         path: as for :func:`read_image`.

@@ -249,9 +249,9 @@ def _with_channels(array: np.ndarray, colour: bool, channels: int | None, path: 
     if channels == 1 and count == 3 and colour:
         return luminance(array)
     raise ValueError(
-        f"{path}: has {count} channels, expected {channels}; grey (1) becomes colour (3) and colour becomes grey, other "
-        "channels are taken as they are: give one file per part of the channels (CASE_0000.png, CASE_0001.png), or all "
-        "in one TIFF or .npy array (H, W, C)"
+        f"{path}: has {count} channels, expected {channels}; grey (1) becomes colour (3) and colour becomes grey, "
+        "other channels are taken as they are: give one file per part of the channels (CASE_0000.png, CASE_0001.png), "
+        "or all in one TIFF or .npy array (H, W, C)"
     )
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """TIFF images through tifffile: every depth, sample format, storage and orientation; one image per file.
 
-What counts as the image of a file: pages that are marked as reduced (thumbnails, the levels of a pyramid, also as SubIFDs)
-belong to another page and are passed over; one page must remain, or the planes of a channel axis that ImageJ or OME metadata
-name ``C``. Anything else, a stack of slices, times or positions, is refused with the number of its planes, also where a
-single directory describes all of them.
+What counts as the image of a file: pages that are marked as reduced (thumbnails, the levels of a pyramid, also as
+SubIFDs) belong to another page and are passed over; one page must remain, or the planes of a channel axis that ImageJ
+or OME metadata name ``C``. Anything else, a stack of slices, times or positions, is refused with the number of its
+planes, also where a single directory describes all of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _READING: ContextVar[bool] = ContextVar("reading", default=False)
 _ORIENTATION = 274
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG = (6, 7, 33007)
-# JPEG, JPEG 2000, JPEG XR, WebP, JPEG XL, LERC: what decides on loss is not in the directory, so none of them is trusted.
+# JPEG, JPEG 2000, JPEG XR, WebP, JPEG XL, LERC: what decides on loss is not in the directory, so none of them is
+# trusted.
 _LOSSY = (*_JPEG, 22610, 33003, 33004, 33005, 34712, 34887, 34892, 34927, 34934, 50001, 50002, 52546)
 
 
@@ -141,8 +142,8 @@ def _single(tiff: Any, path: Path) -> tuple[Any, Any]:
     page = pages[0]
     if not isinstance(page.bitspersample, int):
         raise _Refused(
-            f"{path}: has samples of {page.bitspersample} bits, expected the same for all; save it with 8 or 16 bits per "
-            "channel"
+            f"{path}: has samples of {page.bitspersample} bits, expected the same for all; save it with 8 or 16 bits "
+            "per channel"
         )
     if page.dtype is None:
         raise damaged(path, f"samples of {page.bitspersample} bits, sample format {page.sampleformat}")
@@ -178,8 +179,8 @@ def _kinds(page: Any, path: Path, channels: int) -> tuple[bool, int | None, int]
     if not colour and photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE):
         name = getattr(page.photometric, "name", str(photometric))
         raise _Refused(
-            f"{path}: has colour space {name}, expected grey, RGB or a palette; convert it to RGB with the profile it was "
-            "made with"
+            f"{path}: has colour space {name}, expected grey, RGB or a palette; convert it to RGB with the profile it "
+            "was made with"
         )
     base = 3 if colour else 1
     if channels < base:
