@@ -16,6 +16,7 @@ from sa2_monai.data.check import LabelTable
 from sa2_monai.data.folders import Case
 from sa2_monai.data.label_counts import count_values
 from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image, read_label
+from sa2_monai.io.label_values import HALF, THRESHOLD
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.preprocessed import archive_shapes, read_archive
 from sa2_monai.io.volumes import load_volume, volume_header
@@ -42,7 +43,9 @@ def measure_files(
     def background(value: float) -> bool:
         if value == ignore_value:
             return True
-        return value == 0 if isinstance(table, str) else table.get(int(value), 1) == 0
+        if isinstance(table, str):
+            return value <= HALF if table == THRESHOLD else value == 0
+        return table.get(int(value), 1) == 0
 
     def look(case: Mapping[str, Any]) -> tuple[tuple[int, ...] | None, Counter[float]]:
         image = case["image"] if isinstance(case["image"], str) else case["image"][0]
