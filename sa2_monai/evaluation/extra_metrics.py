@@ -79,7 +79,7 @@ def extra_values(
     values = {
         "f2": lambda: overlap.f_beta(counts),
         "mean_absolute_error": lambda: 1 - overlap.accuracy(counts),
-        "e_measure": lambda: foreground.e_measure_of_counts(counts),
+        "e_measure": lambda: foreground.enhanced_alignment_of_counts(counts),
         "s_measure": lambda: s_measure(*masks),
         "thresholded_jaccard": lambda: jaccard if jaccard >= ISIC_THRESHOLD else 0.0,
         "cldice": lambda: centreline.cldice(*masks),
