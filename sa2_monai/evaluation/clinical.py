@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,9 +14,11 @@ from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.rows import clinical_row
 from sa2_monai.metrics.structures import measure_structures
 
-__all__ = ["VERSION", "case_rows", "diagonal", "tolerance_table"]
+__all__ = ["VERSION", "case_rows", "diagonal", "shear_degrees", "sheared_axes", "tolerance_table"]
 
 VERSION = 1
+#: Cosine of the angle between two axes from which on they are not taken for orthogonal.
+SHEAR = 1e-3
 
 
 def tolerance_table(tolerance: float | Mapping[str, float], names: list[str]) -> dict[str, float]:
@@ -41,8 +44,36 @@ def tolerance_table(tolerance: float | Mapping[str, float], names: list[str]) ->
     return table
 
 
+def _largest_cosine(axes: np.ndarray) -> float:
+    directions = axes / np.linalg.norm(axes, axis=0)
+    return float(np.abs(directions.T @ directions - np.eye(axes.shape[1])).max())
+
+
+def sheared_axes(item: LoadedCase) -> np.ndarray | None:
+    """Steps along the axes of a case's grid, as columns in millimetres, where these are not at right angles.
+
+    Returns:
+        ``(3, axes)``, the directions of the affine; ``None`` where the axes are orthogonal within a cosine of 1e-3 (the
+        spacing says all then), or without an affine.
+    """
+    if item.geometry.affine is None:
+        return None
+    axes = np.asarray(item.geometry.affine[:3, : item.reference.ndim], dtype=np.float64)
+    return axes if _largest_cosine(axes) > SHEAR else None
+
+
+def shear_degrees(axes: np.ndarray) -> float:
+    """By how many degrees the angle between two axes is not a right one, at most."""
+    return float(np.degrees(np.arcsin(min(_largest_cosine(axes), 1.0))))
+
+
 def diagonal(item: LoadedCase) -> float:
-    """Length of the diagonal of the array, ``sqrt(sum((n_i s_i)²))``, in the unit of the spacing."""
+    """Length of the array's longest diagonal in the unit of the spacing, ``sqrt(sum((n_i s_i)²))`` without shear."""
+    axes = sheared_axes(item)
+    if axes is not None:
+        edges = axes * np.asarray(item.reference.shape)
+        signs = np.array(list(itertools.product((1, -1), repeat=edges.shape[1])))
+        return float(np.linalg.norm(edges @ signs.T, axis=0).max())
     lengths = [n * s for n, s in zip(item.reference.shape, item.geometry.spacing, strict=True)]
     return float(np.sqrt(np.square(lengths).sum()))
 
@@ -67,14 +98,22 @@ def case_rows(
         extra: further columns, see :mod:`sa2_monai.evaluation.extra_metrics`.
 
     Returns:
-        The rows, in the order of the classes. Ignored pixels are background in both maps and no true negatives.
+        The rows, in the order of the classes. Ignored pixels are background in both maps and no true negatives. On a
+        sheared grid distances run between the positions that the affine gives to the voxel centres.
 
     Raises:
         ValueError: for a further column that a volume does not have.
     """
     prediction = np.zeros_like(item.reference) if item.prediction is None else item.prediction
     spacing, unit, voxel = item.geometry.spacing, item.geometry.unit, _voxel_volume(item)
-    structures = measure_structures(prediction, item.reference, [value for value in classes if value], spacing)
+    axes = sheared_axes(item)
+    structures = measure_structures(
+        prediction,
+        item.reference,
+        [value for value in classes if value],
+        spacing if axes is None else None,
+        axes=axes,
+    )
     ignored = 0 if item.ignored is None else int(np.count_nonzero(item.ignored))
     rows = []
     for value, found in structures.items():
