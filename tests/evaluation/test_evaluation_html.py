@@ -20,11 +20,12 @@ from sa2_monai.evaluation import EvaluationResult, compare, evaluate, write_over
 from sa2_monai.evaluation.html_report import html_report
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.manifest import evaluation_manifest, hash_file
-from sa2_monai.evaluation.overlays import PREDICTION_COLOUR, REFERENCE_COLOUR, draw_overlays
+from sa2_monai.evaluation.overlays import BOTH_COLOUR, draw_overlays
 from sa2_monai.evaluation.planes import plane_of
 from sa2_monai.evaluation.report import save_report
 from sa2_monai.evaluation.svg import box_plot, ticks
 from sa2_monai.io.label_maps import LabelMap
+from sa2_monai.io.palette import class_colour
 
 NAMES = ["background", "liver & <bile>", "spleen"]
 
@@ -225,7 +226,7 @@ def test_overlays_of_volume_files(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "overlay of case c1 without its image" in caplog.text
     for path in paths:
         pixels = np.asarray(Image.open(path))[:480]
-        for colour in (REFERENCE_COLOUR, PREDICTION_COLOUR):
+        for colour in (class_colour(1), BOTH_COLOUR):  # of a box that was moved along one axis
             assert (pixels == colour).all(axis=-1).sum() > 100
     plain, drawn = (np.asarray(Image.open(path))[:480].astype(int).std() for path in (paths[1], paths[0]))
     assert drawn > plain  # the image is under the contours
