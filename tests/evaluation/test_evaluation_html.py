@@ -112,6 +112,16 @@ def test_the_page_is_whole_and_loads_nothing() -> None:
     assert f"{first.headline:.4f}" in text
 
 
+def test_the_legend_of_the_pictures_names_every_class_with_its_colour() -> None:
+    result, _ = results()
+    page = html_report(result, draw_overlays(result, 1))
+    for value, name in ((1, "liver &amp; &lt;bile&gt;"), (2, "spleen")):
+        colour = "".join(f"{channel:02x}" for channel in class_colour(value))
+        assert f'<i style="background:#{colour}"></i>{name}</span>' in page
+    assert "white, where both run together for the same class" in page
+    assert "run together" not in html_report(result)  # without pictures
+
+
 def test_pages_of_the_paper_protocol_and_of_perfect_results() -> None:
     mask = np.zeros((16, 16), np.uint8)
     mask[2:9, 2:9] = 1
