@@ -14,7 +14,7 @@ from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.rows import clinical_row
 from sa2_monai.metrics.structures import measure_structures
 
-__all__ = ["VERSION", "case_rows", "diagonal", "shear_degrees", "sheared_axes", "tolerance_table"]
+__all__ = ["VERSION", "case_rows", "diagonal", "sheared_axes", "tolerance_table"]
 
 VERSION = 1
 #: Cosine of the angle between two axes from which on they are not taken for orthogonal.
@@ -44,11 +44,6 @@ def tolerance_table(tolerance: float | Mapping[str, float], names: list[str]) ->
     return table
 
 
-def _largest_cosine(axes: np.ndarray) -> float:
-    directions = axes / np.linalg.norm(axes, axis=0)
-    return float(np.abs(directions.T @ directions - np.eye(axes.shape[1])).max())
-
-
 def sheared_axes(item: LoadedCase) -> np.ndarray | None:
     """Steps along the axes of a case's grid, as columns in millimetres, where these are not at right angles.
 
@@ -59,12 +54,8 @@ def sheared_axes(item: LoadedCase) -> np.ndarray | None:
     if item.geometry.affine is None:
         return None
     axes = np.asarray(item.geometry.affine[:3, : item.reference.ndim], dtype=np.float64)
-    return axes if _largest_cosine(axes) > SHEAR else None
-
-
-def shear_degrees(axes: np.ndarray) -> float:
-    """By how many degrees the angle between two axes is not a right one, at most."""
-    return float(np.degrees(np.arcsin(min(_largest_cosine(axes), 1.0))))
+    directions = axes / np.linalg.norm(axes, axis=0)
+    return axes if np.abs(directions.T @ directions - np.eye(axes.shape[1])).max() > SHEAR else None
 
 
 def diagonal(item: LoadedCase) -> float:

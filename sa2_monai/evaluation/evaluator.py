@@ -38,7 +38,6 @@ class _CaseValues:
     objects: InstanceCounts | None
     ignored: int | None
     resampled: bool
-    shear: float | None
 
 
 def evaluate(
@@ -209,7 +208,6 @@ def evaluate(
             objects=count_instances(item, instance_kind) if instance_kind else None,
             ignored=None if item.ignored is None else int(item.ignored.sum()),
             resampled=item.resampled,
-            shear=None if (axes := clinical.sheared_axes(item)) is None else clinical.shear_degrees(axes),
         )
 
     values_of = share_cases(list(reference_files), measure) if distributed else measure
@@ -226,11 +224,6 @@ def evaluate(
             warnings.append(f"empty_reference: the reference of case {case} holds no object at all")
         if values.resampled:
             warnings.append(f"resampled: the prediction of case {case} was brought onto the grid of its reference")
-        if values.shear is not None:
-            warnings.append(
-                f"sheared: the axes of case {case} are up to {values.shear:.2g} degrees off the right angle; its "
-                "distances are computed by the affine, on other grids by the spacing"
-            )
         rows.extend(values.rows)
         diagonals[case] = values.diagonal
         if values.ignored is not None:

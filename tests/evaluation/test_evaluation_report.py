@@ -113,6 +113,10 @@ def test_no_case_is_chosen_twice(dices: list[float], count: int, chosen: list[st
 def test_names_of_cases_are_made_fit_for_files(tmp_path: Path) -> None:
     result = evaluate({"a/b c": square(9, 2, 6)}, {"a/b c": square(9, 2, 6)}, TWO, images={"a/b c": square(9, 1, 8)})
     assert [p.name for p in write_overlays(result, tmp_path / "new")] == ["worst_1_a_b_c_dice1.000.png"]
+    for case in ("\udce9\n\x1b", "語" * 82, "a" * 250):
+        long = evaluate({case: square(9, 2, 6)}, {case: square(9, 2, 6)}, TWO)
+        (path,) = write_overlays(long, tmp_path / "long")
+        assert path.is_file()
 
 
 def parse(*arguments: str) -> argparse.Namespace:

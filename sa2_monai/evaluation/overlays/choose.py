@@ -138,7 +138,8 @@ def write_overlays(
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for overlay in draw_overlays(result, count) if drawn is None else drawn:
-        safe = re.sub(r"[^\w.+-]+", "_", overlay.case)[:100]
+        # a file name has room for 255 bytes, and a letter may take four of them
+        safe = re.sub(r"[^\w.+-]+", "_", overlay.case).encode()[:150].decode(errors="ignore")
         name = f"{overlay.kind}_{overlay.rank}_{safe}_dice{overlay.dice:.3f}.png"
         paths.append(write_atomically(folder / name, png_bytes(overlay.page)))
     for old in folder.iterdir():
