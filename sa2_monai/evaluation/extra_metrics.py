@@ -64,7 +64,9 @@ def extra_values(
 
     Returns:
         Name -> value; all ``NaN`` for a class that is in neither map. Ignored pixels are in none of them but the
-        S-measure and the centre lines, which need the whole picture: there they are background in both masks.
+        S-measure and the centre lines, which need the whole picture: there they are background in both masks. The
+        E-measure is that of its authors (:func:`sa2_monai.metrics.enhanced_alignment`), in the paper family
+        ``size_range`` that of the publication.
 
     Raises:
         ValueError: for a metric of pictures on a volume.
