@@ -106,6 +106,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--contour-size", action="store_true", help="size of objects as published (size_range)")
     parser.add_argument("--plus-one", action="store_true", help="Dice of the MoNuSeg ensemble (image_ensemble)")
     parser.add_argument(
+        "--divisor",
+        type=int,
+        metavar="N",
+        help="number of test images that sums are divided by; published: GlaS 80, MoNuSeg 14 (image, image_ensemble)",
+    )
+    parser.add_argument(
+        "--reference-foreground",
+        type=int,
+        metavar="VALUE",
+        help="value of the foreground before references are resized: 255 for files of 0/255 that hold 0/1 now (image, "
+        "image_ensemble)",
+    )
+    parser.add_argument(
         "--label-values",
         type=_label_values,
         metavar="TABLE",
@@ -214,6 +227,9 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         paper["nuclei"] = args.nuclei
     if args.contour_size:
         paper["size"] = "contour"
+    for option in ("divisor", "reference_foreground"):
+        if getattr(args, option) is not None:
+            paper[option] = getattr(args, option)
     for option, given in (
         ("plus_one", args.plus_one),
         ("resize_predictions", args.resize_predictions),

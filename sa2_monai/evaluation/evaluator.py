@@ -16,6 +16,7 @@ from sa2_monai.evaluation.failures import Failures
 from sa2_monai.evaluation.instances import InstanceCounts, check_instances, count_instances, summarize_instances
 from sa2_monai.evaluation.loading import CaseLoader
 from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, evaluate_paper
+from sa2_monai.evaluation.paper.base import paper_options
 from sa2_monai.evaluation.processes import share_cases
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.rows import METRICS
@@ -155,7 +156,7 @@ def evaluate(
 
     if protocol == "paper":
         assert family is not None
-        options = paper if isinstance(paper, PaperOptions) else PaperOptions(**(paper or {}))
+        options = paper_options(paper, family)
         if ignore_value is not None and family != "size_range":
             raise ValueError(
                 f"ignore_value belongs to the clinical protocol and the family 'size_range', not to {family!r}"

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 __all__ = [
-    "HALF",
     "NONZERO",
     "THRESHOLD",
     "WORDS",
@@ -28,9 +27,7 @@ NONZERO = "nonzero"
 #: Values above 127 are class 1: masks in lossy files, whose values the compression has blurred.
 THRESHOLD = "threshold"
 WORDS = (NONZERO, THRESHOLD)
-#: Highest value that is background by `THRESHOLD`.
-HALF = 127
-_FULL = 255
+_HALF, _FULL = 127, 255
 #: Values that mark pixels without a label in many data sets, and are no classes in any.
 _VOIDS = (-1, 255)
 
@@ -119,7 +116,7 @@ def above_threshold(array: Any, lossy: bool) -> Any:
     Returns:
         Boolean array of the same shape.
     """
-    return array > (0 if not lossy and array.max() <= 1 else HALF)
+    return array > (0 if not lossy and array.max() <= 1 else _HALF)
 
 
 def from_lossy_file(source: str) -> bool:
