@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -52,25 +53,51 @@ def test_published_rates_of_100_epochs() -> None:
     assert rates(100, rate=1e-2) == pytest.approx([20 * rate for rate in found])
 
 
-@pytest.mark.parametrize("max_epochs", [1, 2, 5, 11, 12, 30, 50, 250])
-def test_any_number_of_epochs(max_epochs: int) -> None:
-    found = rates(max_epochs)
-    stage = first_stage(max_epochs, 0.1)
-    assert min(found) == found[0] == pytest.approx(1e-6)
+def published_rates(max_epochs: int, pretrained: bool) -> list[float]:
+    """What each epoch of a training has, written down from the specification epoch by epoch, in the rates themselves."""
+    lowest, start, highest = 1e-6, 5e-5, 5e-4
+    share = -(-max_epochs // 10)  # a tenth, rounded up
+
+    def cosine(epoch: int, period: int) -> float:
+        return lowest + 0.5 * (highest - lowest) * (1 + math.cos(math.pi * epoch / period))
+
+    def rising(number: int) -> list[float]:
+        return [start + k * (highest - start) / number for k in range(number)]
+
+    if not pretrained:
+        after = rising(share) + [cosine(epoch, max_epochs) for epoch in range(share, max_epochs)]
+    else:
+        half = share // 2
+        after = rising(half) + [cosine(epoch, share) for epoch in range(half, share - 1)] + [lowest]
+        second = (rising(half) + [highest])[1:] if half else []
+        after += second + [cosine(epoch, max_epochs) for epoch in range(share + len(second), max_epochs)]
+    return [lowest, *after][:max_epochs]
+
+
+# Of all data sets 100; the others are trainings that users may choose.
+@pytest.mark.parametrize("max_epochs", [1, 2, 5, 10, 11, 12, 20, 30, 50, 90, 91, 99, 100, 101, 110, 111, 150, 250, 1000])
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_published_sequences_of_any_length(max_epochs: int, pretrained: bool) -> None:
+    found = rates(max_epochs, stages=2 if pretrained else 1)
+    assert found == pytest.approx(published_rates(max_epochs, pretrained), rel=1e-12, abs=0)
+    assert min(found) == found[0]
     assert max(found) <= 5e-4 * (1 + 1e-12)
-    if max_epochs > stage:
-        assert found[stage] == pytest.approx(1e-6)  # the lowest rate closes the first stage
-    if max_epochs >= stage + 6:
-        assert found[stage + 5] == pytest.approx(5e-4)
-        assert found[stage + 6 :] == sorted(found[stage + 6 :], reverse=True)
+
+
+def test_warm_up_is_a_twentieth_of_the_epochs_or_a_tenth_from_scratch() -> None:
+    assert rates(250)[:14].index(max(rates(250)[:14])) == 12  # 11 steps of 12, then the cosine of the first stage
+    assert max(rates(250)) == rates(250)[25 + 12] == pytest.approx(5e-4)
+    scratch = rates(100, stages=1)
+    assert scratch[1:11] == pytest.approx([5e-5 + 4.5e-5 * k for k in range(10)])
+    assert scratch[11:] == sorted(scratch[11:], reverse=True)
+    assert max(scratch) == scratch[11] == pytest.approx(1e-6 + 0.5 * 4.99e-4 * (1 + math.cos(math.pi / 10)))
 
 
 def test_share_of_the_first_stage_is_rounded_up() -> None:
     assert [first_stage(n, 0.1) for n in (1, 9, 10, 11, 30, 100, 101)] == [1, 1, 1, 2, 3, 10, 11]
     assert first_stage(100, 0) == 0
-    assert rates(20, fraction=0)[:7] == pytest.approx(
-        [1e-6, 1.4e-4, 2.3e-4, 3.2e-4, 4.1e-4, 5e-4, rates(20, fraction=0)[6]]
-    )
+    assert rates(20, fraction=0, warm_up=5)[:6] == pytest.approx([1e-6, 1.4e-4, 2.3e-4, 3.2e-4, 4.1e-4, 5e-4])
+    assert rates(20, fraction=0) == rates(20, fraction=0, stages=1)  # nothing but a cosine
 
 
 @pytest.mark.parametrize(
@@ -78,7 +105,8 @@ def test_share_of_the_first_stage_is_rounded_up() -> None:
     [
         ({"max_epochs": 0}, "max_epochs must be at least 1, got 0"),
         ({"fraction": 1.5}, "fraction must be a share from 0 to 1, got 1.5"),
-        ({"warm_up": 0}, "warm_up must be at least 1 epoch"),
+        ({"warm_up": -1}, "warm_up must be a number of epochs, 0 or more, or None, got -1"),
+        ({"stages": 3}, "stages must be 1 or 2, got 3"),
         ({"lowest": 0.2}, "0 <= lowest <= start <= 1, got 0.2 and 0.1"),
     ],
 )
