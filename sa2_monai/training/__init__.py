@@ -2,8 +2,8 @@
 """Ignite handlers for training: exact resume, selection of the best weights, early stop, a record of each run.
 
 All handlers are written inline in the ``handlers`` list of a bundle's YAML. The engine arrives through ``attach``, so
-no handler refers to the trainer that lists it. In ``train#handlers``, :class:`LoadWeights` comes before
-:class:`CheckpointHandler` and :class:`EarlyStop` after it; :class:`RunRecord` comes behind all that,
+no handler refers to the trainer that lists it. In ``train#handlers``, :class:`LoadWeights` and :class:`LoadEncoder` come
+before :class:`CheckpointHandler` and :class:`EarlyStop` after it; :class:`RunRecord` comes behind all that,
 and :class:`TrackedRun` last.
 """
 
@@ -13,7 +13,7 @@ from sa2_monai.training.distributed import start_processes
 from sa2_monai.training.early_stop import EarlyStop
 from sa2_monai.training.epoch_seed import EpochSeed
 from sa2_monai.training.freeze import FreezeEncoder
-from sa2_monai.training.load_weights import LoadWeights
+from sa2_monai.training.load_weights import LoadEncoder, LoadWeights
 from sa2_monai.training.progress import show_progress
 from sa2_monai.training.run_record import RunRecord
 from sa2_monai.training.tracked_run import TrackedRun
@@ -25,6 +25,7 @@ __all__ = [
     "EarlyStop",
     "EpochSeed",
     "FreezeEncoder",
+    "LoadEncoder",
     "LoadWeights",
     "RunRecord",
     "TrackedRun",

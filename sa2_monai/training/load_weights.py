@@ -11,9 +11,9 @@ from typing import Any
 from ignite.engine import Engine, Events
 from torch import nn
 
-from sa2_monai.weights import load_pretrained, load_weights
+from sa2_monai.weights import load_encoder, load_pretrained, load_weights
 
-__all__ = ["LoadWeights"]
+__all__ = ["LoadEncoder", "LoadWeights"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ class LoadWeights:
         network: takes the weights.
         expected: settings that the sidecar of the weights must agree with, see
             :func:`sa2_monai.weights.load_weights`, which also tells the errors.
-        imagenet: take ImageNet weights for the encoder as well, see :func:`sa2_monai.weights.load_pretrained`. For
-            the start of a training only: a network with nothing but its encoder loaded predicts nonsense.
+        imagenet: take ImageNet weights for the encoder as well, see :func:`sa2_monai.weights.load_pretrained`; for
+            bundles of earlier versions, :class:`LoadEncoder` is clearer.
     """
 
     def __init__(
@@ -51,24 +51,65 @@ class LoadWeights:
 
     def __call__(self, engine: Engine) -> None:
         """Load."""
-        if engine.state.epoch > 0:  # the engine goes on with what it has
-            logger.info(
-                "weights of %s are not loaded: the engine continues after epoch %d.", self.path, engine.state.epoch
-            )
+        if _continues(engine, self.path):
             return
         load = load_pretrained if self.imagenet else load_weights
         info = load(self.network, self.path, self.expected)
         if "imagenet" in info:
-            logger.info(
-                "loaded %s of %s into the encoder, %d tensors (sha256 %s); all else starts from scratch.",
-                info["imagenet"],
-                self.path,
-                info["tensors"],
-                info["sha256"],
-            )
+            _tell_encoder(self.path, info)
             return
         epoch, metric = info.get("epoch"), info.get("metric")
         known = (
             f" (epoch {epoch}, {info.get('metric_name', 'metric')} {metric:.4f})" if None not in (epoch, metric) else ""
         )
         logger.info("loaded weights of %s%s.", self.path, known)
+
+
+class LoadEncoder:
+    """Load ImageNet weights into the encoder of MSA2-Net or SvANet when a training starts.
+
+    List it before the handlers that save and resume; a resumed training keeps its own weights.
+
+    Args:
+        path: file as timm or torchvision publish it, see :func:`sa2_monai.weights.load_encoder`, which also tells the
+            errors.
+        network: takes the weights.
+        pretrained: the switch for weights of a whole network, which must be ``None``: they hold an encoder, too.
+
+    Raises:
+        ValueError: when both are given.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], network: nn.Module, pretrained: str | os.PathLike[str] | None = None
+    ) -> None:
+        if pretrained is not None:
+            raise ValueError(
+                f"pretrained is {pretrained} and encoder_weights is {path}: a training starts from a whole network or "
+                "from an encoder. Set one of them to null."
+            )
+        self.path = path
+        self.network = network
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to a trainer."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Load."""
+        if not _continues(engine, self.path):
+            _tell_encoder(self.path, load_encoder(self.network, self.path))
+
+
+def _continues(engine: Engine, path: str | os.PathLike[str]) -> bool:
+    """Whether the engine goes on with what it has."""
+    if engine.state.epoch > 0:
+        logger.info("weights of %s are not loaded: the engine continues after epoch %d.", path, engine.state.epoch)
+    return engine.state.epoch > 0
+
+
+def _tell_encoder(path: str | os.PathLike[str], info: Mapping[str, Any]) -> None:
+    logger.info(
+        "loaded %s of %s into the encoder, %d tensors (sha256 %s); all else starts from scratch.",
+        *(info["imagenet"], path, info["tensors"], info["sha256"]),
+    )

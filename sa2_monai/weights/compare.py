@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from sa2_monai.weights import daeformer, hsaunet, msa2net, sa2net, svanet
+from sa2_monai.weights.encoder_names import encoder_owner
 from sa2_monai.weights.state import plain, unwrap
 
 __all__ = ["CONVERTERS", "SETTINGS", "check_finite", "check_info", "check_state_dict"]
@@ -102,6 +103,12 @@ def _wrong_names(
             )
             cure = ", ".join(f"{k}={theirs[k]}" for k in options)
             return f"{source} does not fit: {facts}. Build the network with {cure}, or use another checkpoint."
+    if owner := encoder_owner(state_dict):
+        here = "" if name.lower() == owner else f" This is {name}, which has another encoder."
+        return (
+            f"{source} holds ImageNet weights for the encoder of {owner} alone, not a model. Give the file to a "
+            f"training of {owner} as encoder_weights, and leave pretrained at null.{here}"
+        )
     missing = [k for k in expected if k not in state_dict]
     unknown = [k for k in state_dict if k not in expected]
     common = len(expected) - len(missing)

@@ -9,7 +9,6 @@ training script wraps the state dict.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from torch import nn
 
 from sa2_monai.networks import MSA2Net, SvANet
 from sa2_monai.weights.compare import check_finite
+from sa2_monai.weights.encoder_names import encoder_owner
 from sa2_monai.weights.load import load_weights
 from sa2_monai.weights.read import read_safely, tensors_in
 from sa2_monai.weights.save import sha256_of
@@ -117,7 +117,7 @@ def load_encoder(network: nn.Module, path: str | os.PathLike[str]) -> dict[str, 
     """
     source, path = source_of(network), Path(path)
     if not path.is_file():
-        raise _missing(source, path)
+        raise _missing(source, path, "encoder_weights")
     return _load(network, path, tensors_in(_inner(_content(path)), path))
 
 
@@ -140,18 +140,18 @@ def load_pretrained(
     path = Path(path)
     if isinstance(unwrap(network), (MSA2Net, SvANet)):
         if not path.is_file():
-            raise _missing(source_of(network), path)
+            raise _missing(source_of(network), path, "pretrained")
         content = _inner(_content(path))
-        if _is_imagenet(content):
+        if isinstance(content, Mapping) and encoder_owner(content):
             return _load(network, path, tensors_in(content, path))
     return load_weights(network, path, expected)
 
 
-def _missing(source: Source, path: Path) -> FileNotFoundError:
+def _missing(source: Source, path: Path, switch: str) -> FileNotFoundError:
+    own = " For weights of your own give the path of a model.pt." if switch == "pretrained" else ""
     return FileNotFoundError(
-        f"{path} does not exist. For ImageNet weights get {source.files}; put the file there, or set pretrained to "
-        "where it is. For weights of your own give the path of a model.pt. With pretrained: null training starts from "
-        "scratch. Nothing is downloaded."
+        f"{path} does not exist. For ImageNet weights ({source.title}) get {source.files}; put the file there, or set "
+        f"{switch} to where it is.{own} With {switch}: null training starts from scratch. Nothing is downloaded."
     )
 
 
@@ -177,12 +177,6 @@ def _inner(content: Any) -> Any:
     if isinstance(content, Mapping):
         return next((content[key] for key in _CONTAINERS if isinstance(content.get(key), Mapping)), content)
     return content
-
-
-def _is_imagenet(content: Any) -> bool:
-    """Whether the names are those of an encoder alone, as timm and torchvision publish them."""
-    names = content if isinstance(content, Mapping) else ()
-    return any(re.fullmatch(r"(module\.|_orig_mod\.)*(stem\.)?conv1\.weight", str(name)) for name in names)
 
 
 def _load(network: nn.Module, path: Path, tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:

@@ -11,11 +11,9 @@ import torch
 
 from sa2_monai.networks import create_network
 from sa2_monai.weights.compare import CONVERTERS
+from sa2_monai.weights.encoder_names import encoder_owner
 
 __all__ = ["convert_published", "describe_published", "skipped_names"]
-
-# A tensor of the files of timm and torchvision -> whose encoder it is.
-_IMAGENET = {"stages.0.blocks.0.attn_block.attn.qkv.weight": "msa2net", "layer1.0.downsample.0.weight": "svanet"}
 
 
 def convert_published(name: str, state_dict: Mapping[str, torch.Tensor], **options: Any) -> dict[str, torch.Tensor]:
@@ -98,12 +96,11 @@ def describe_published(name: str, state_dict: Mapping[str, torch.Tensor]) -> dic
                 raise ValueError(
                     f"this is a state dict of our own {other}, not a published checkpoint: it needs no conversion."
                 )
-        for tensor, owner in _IMAGENET.items():
-            if tensor in state_dict:
-                raise ValueError(
-                    f"these are ImageNet weights for the encoder of {owner}, not a checkpoint of {name}: give the file "
-                    f"to the training of {owner} as 'pretrained', it needs no conversion."
-                )
+        if owner := encoder_owner(state_dict):
+            raise ValueError(
+                f"these are ImageNet weights for the encoder of {owner}, not a checkpoint of {name}: give the file "
+                f"to the training of {owner} as 'encoder_weights', it needs no conversion."
+            )
         first = ", ".join(list(state_dict)[:4]) or "nothing"
         raise ValueError(f"not a published {name} checkpoint: its first tensors are {first}.")
     return found

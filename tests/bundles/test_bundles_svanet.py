@@ -111,7 +111,7 @@ def imagenet_file(path: Path) -> dict[str, torch.Tensor]:
 
 def test_an_encoder_from_imagenet_is_frozen_at_first(cells: Path, tmp_path: Path) -> None:
     start = imagenet_file(tmp_path / "resnet14.pth")
-    common = {"dataset_dir": str(cells), "pretrained": str(tmp_path / "resnet14.pth"), "max_epochs": 2}
+    common = {"dataset_dir": str(cells), "encoder_weights": str(tmp_path / "resnet14.pth"), "max_epochs": 2}
 
     def encoder(root: Path) -> dict[str, torch.Tensor]:
         network = SvANet(**NETWORK)  # type: ignore[arg-type]

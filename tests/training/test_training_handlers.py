@@ -19,7 +19,7 @@ from torch import nn
 from training_setup import Run, Stop, items, same, tiny_network
 
 from sa2_monai.networks import create_network
-from sa2_monai.training import EarlyStop, LoadWeights, RunRecord
+from sa2_monai.training import EarlyStop, LoadEncoder, LoadWeights, RunRecord
 from sa2_monai.weights import load_weights, save_weights, sha256_of
 
 SCORES = {1: 0.1, 2: 0.9, 3: 0.5, 4: 0.8, 5: 0.7, 6: 0.6, 7: 0.95, 8: 0.1}
@@ -211,16 +211,30 @@ def test_imagenet_weights_start_a_training_and_nothing_else(tmp_path: Path, capl
     network = create_network("svanet", in_channels=3, out_channels=2, **small)
     encoder = {name: value + 1 for name, value in network.get_submodule("encoder").state_dict().items()}
     torch.save({**encoder, "fc.weight": torch.zeros(2, 2), "fc.bias": torch.zeros(2)}, tmp_path / "resnet.pth")
-    with pytest.raises(ValueError, match="tensor names agree"):
+    with pytest.raises(ValueError, match="for the encoder of svanet alone, not a model. Give the file to a training"):
         evaluator(network, [LoadWeights(tmp_path / "resnet.pth", network)]).run()
-    handler = LoadWeights(tmp_path / "resnet.pth", network, imagenet=True)
-    with caplog.at_level(logging.INFO):
-        handler(Engine(lambda *_: None))
-    assert torch.equal(network.get_parameter("encoder.conv1.weight"), encoder["conv1.weight"])
-    assert (
-        f"loaded torchvision's ResNet-50 of {tmp_path / 'resnet.pth'} into the encoder, {len(encoder)} ten"
-        in caplog.text
-    )
+    start = {name: value.clone() for name, value in network.state_dict().items()}
+    # LoadWeights: as bundles of earlier versions have it
+    for handler in (
+        LoadEncoder(tmp_path / "resnet.pth", network),
+        LoadWeights(tmp_path / "resnet.pth", network, imagenet=True),
+    ):
+        network.load_state_dict(start)
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            handler(Engine(lambda *_: None))
+        assert torch.equal(network.get_parameter("encoder.conv1.weight"), encoder["conv1.weight"])
+        assert (
+            f"loaded torchvision's ResNet-50 of {tmp_path / 'resnet.pth'} into the encoder, {len(encoder)} ten"
+            in caplog.text
+        )
+    resumed = Engine(lambda *_: None)
+    resumed.state.epoch = 3
+    network.load_state_dict(start)
+    LoadEncoder(tmp_path / "resnet.pth", network)(resumed)
+    assert torch.equal(network.get_parameter("encoder.conv1.weight"), start["encoder.conv1.weight"])
+    with pytest.raises(ValueError, match=r"pretrained is model\.pt and encoder_weights is .*: a training starts from a"):
+        LoadEncoder(tmp_path / "resnet.pth", network, "model.pt")
     # weights of ours are taken as ever
     save_weights(network.state_dict(), tmp_path / "model.pt", {"view": "whole"})
     with pytest.raises(ValueError, match="view is 'whole', the configuration says 'windows'"):
