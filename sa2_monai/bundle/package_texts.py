@@ -15,6 +15,7 @@ _SCALED = {
     "range": "values divided by the largest of their integer type",
     "percentiles": "values between two percentiles scaled to [0, 1]",
     "minmax": "values from lowest to highest scaled to [0, 1]",
+    "minmax_resized": "values from lowest to highest scaled to [0, 1] after the resize",
     "slice_maximum": "each slice divided by its maximum",
     "none": "values as they are",
 }

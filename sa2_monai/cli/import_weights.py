@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channel-order",
         choices=("RGB", "BGR"),
-        help="order of colours in training (default: BGR for sa2net with 3 input and 1 output channel, as published "
-        "for MoNuSeg and GlaS; else that of the bundle)",
+        help="order of colours in training (default as published: BGR for sa2net with 3 input and 1 output channel, the "
+        "network of MoNuSeg and GlaS; RGB for all others)",
     )
     parser.add_argument("--force", action="store_true", help="replace OUT.pt when it is there")
 
@@ -104,8 +104,7 @@ def run(args: argparse.Namespace) -> int:
     info: dict[str, Any] = {"network": args.network, **arguments, "view": "whole", "roi_size": roi_size}
     if args.classes:
         info["class_names"] = _class_names(args.classes, arguments["out_channels"])
-    channels = (arguments["in_channels"], arguments["out_channels"])
-    order = args.channel_order or ("BGR" if args.network == "sa2net" and channels == (3, 1) else None)
+    order = args.channel_order or _channel_order(args.network, arguments["in_channels"], arguments["out_channels"])
     if order:
         info["channel_order"] = order
     info["source"] = {"file": Path(args.published).name, "sha256": sha256_of(args.published)}
@@ -122,9 +121,16 @@ def run(args: argparse.Namespace) -> int:
         print(_table(skipped, indent=" " * 13))
     print(f"  network    {', '.join(f'{key} {value}' for key, value in arguments.items())}; all tensors loaded into it")
     height, width = roi_size
-    print(f"  seen as    whole picture, resized to {height} x {width}; channel order {order or 'of the bundle'}")
+    print(f"  seen as    whole picture, resized to {height} x {width}; {order or 'grey'}")
     print(f"{output}: sha256 {record['sha256']}, {record['bytes']:,} bytes")
     return 0
+
+
+def _channel_order(network: str, in_channels: int, out_channels: int) -> str | None:
+    """Order in which the published code reads colours: OpenCV's for MoNuSeg and GlaS, Pillow's everywhere else."""
+    if in_channels == 1:
+        return None
+    return "BGR" if (network, in_channels, out_channels) == ("sa2net", 3, 1) else "RGB"
 
 
 def _table(names: Sequence[str], indent: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sa2_monai.transforms.bicubic_resize import resize_bicubic
+from sa2_monai.transforms.bicubic_resize import resize_bicubic, resize_bilinear
 from sa2_monai.transforms.spline_resize import resize_nearest, resize_spline
 
 __all__ = ["RESIZES", "PaperView", "SliceView", "WholeView", "WindowsView", "first_maximum", "linear_matrix"]
@@ -80,6 +80,7 @@ def _bilinear(images: torch.Tensor, size: Sequence[int], align_corners: bool = F
 RESIZES: dict[str, Callable[[torch.Tensor, Sequence[int]], torch.Tensor]] = {
     "spline": resize_spline,
     "bilinear": _bilinear,
+    "antialiased": resize_bilinear,
     "bicubic": resize_bicubic,
 }
 

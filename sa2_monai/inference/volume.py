@@ -57,10 +57,13 @@ class VolumeInferer(Inferer):
         orientations: ``"slices"``, or ``"all"`` to average the probabilities of the slices along all three axes with
             equal weights. Only for ``windows``.
         output: ``"labels"`` or ``"probabilities"``; the latter not for ``paper``, which has none.
-        resize: ``"spline"`` (cubic, corner pixels in place), ``"bilinear"`` (edges in place, no smoothing) or
-            ``"bicubic"`` (edges in place, antialiased), as in training; for ``whole`` and ``paper``.
+        resize: ``"spline"`` (cubic, corner pixels in place), ``"bilinear"`` (edges in place, no smoothing),
+            ``"antialiased"`` (bilinear, edges in place, smoothed where the slice shrinks, as Pillow does) or
+            ``"bicubic"`` (the same, cubic), as in training; for ``whole`` and ``paper``.
         sigmoid: the network has one output channel, of which a sigmoid makes the probability of class 1; the label is 1
             where it is at least 0.5. Otherwise there are two or more channels with a softmax.
+        stretch: bring each slice, all channels together, from its lowest and highest value to [0, 1] after resizing
+            and before ``normalize``; a slice of one value becomes 0. For ``whole`` and ``paper``.
         device: where slices are resized and the network runs; ``None`` is the device of the network's parameters.
         accumulate_on: device of the result; ``None`` is that of the input.
 
@@ -87,13 +90,14 @@ class VolumeInferer(Inferer):
         output: str = "labels",
         resize: str = "spline",
         sigmoid: bool = False,
+        stretch: bool = False,
         device: torch.device | str | None = None,
         accumulate_on: torch.device | str | None = None,
     ) -> None:
         super().__init__()
         rows, columns = check_roi_size(roi_size, divisor=1)
         self.roi_size = (rows, columns)
-        check_options(view, slice_batch_size, normalize, overlap, pixdim, orientations, output, resize)
+        check_options(view, slice_batch_size, normalize, overlap, pixdim, orientations, output, resize, stretch)
         self.view = view
         self.slice_batch_size = slice_batch_size
         self.normalize = None if normalize is None else (float(normalize[0]), float(normalize[1]))
@@ -103,6 +107,7 @@ class VolumeInferer(Inferer):
         self.output = output
         self.resize = resize
         self.sigmoid = sigmoid
+        self.stretch = stretch
         self.device = device
         self.accumulate_on = accumulate_on
 
@@ -181,7 +186,7 @@ class VolumeInferer(Inferer):
         for start in range(0, len(slices), self.slice_batch_size):
             # Moved as stored, 16 bit as a rule: the floating-point form of the whole volume never exists.
             batch = slices[start : start + self.slice_batch_size].contiguous().to(job.device)
-            images = view.enter(batch)
+            images = _stretched(view.enter(batch)) if self.stretch else view.enter(batch)
             if self.normalize is not None:
                 images = (images - self.normalize[0]) / self.normalize[1]
             logits = self._windows(images, job.network) if self.view == "windows" else job.network(images)
@@ -224,6 +229,12 @@ class _Job:
     network: SliceNetwork
     device: torch.device
     target: torch.device
+
+
+def _stretched(images: torch.Tensor) -> torch.Tensor:
+    """Each of the images (B, C, H, W) from its lowest to its highest value, as ``ScaleIntensityd`` does in training."""
+    lowest, highest = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+    return (images - lowest) / torch.where(highest > lowest, highest - lowest, torch.ones_like(highest))
 
 
 def _device_of(network: Callable[..., Any], inputs: torch.Tensor) -> torch.device:

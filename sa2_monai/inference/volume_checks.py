@@ -29,6 +29,7 @@ def check_options(
     orientations: str,
     output: str,
     resize: str,
+    stretch: bool = False,
 ) -> None:
     """Check the options of :class:`~sa2_monai.inference.VolumeInferer`, one by one and against each other.
 
@@ -55,6 +56,11 @@ def check_options(
         raise ValueError(
             f"pixdim and orientations: all belong to the view 'windows', but view is {view!r}: its slices are resized "
             "to roi_size. Leave them out, or choose view: windows."
+        )
+    if view == "windows" and stretch:
+        raise ValueError(
+            "stretch (intensity: minmax_resized) is for slices that are resized as a whole, but view is 'windows'. "
+            "Choose view: whole, or intensity: minmax."
         )
     if view == "paper" and output != "labels":
         raise ValueError("the view 'paper' has label maps only: its probabilities never leave the network's grid.")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The resize of SvANet: bicubic with antialiasing, as Pillow calculates it, on tensors."""
+"""The resizes of Pillow, on tensors: bicubic (SvANet) and bilinear (D-LKA's ISIC 2018) with antialiasing."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,9 +14,14 @@ from monai.utils import convert_to_dst_type, convert_to_tensor, ensure_tuple_rep
 
 from sa2_monai.transforms.labels import source_name
 
-__all__ = ["BicubicResized", "resize_bicubic", "resize_nearest_exact", "resize_picture"]
-
-MODES = ("bicubic", "nearest")
+__all__ = [
+    "AntialiasedResized",
+    "BicubicResized",
+    "resize_bicubic",
+    "resize_bilinear",
+    "resize_nearest_exact",
+    "resize_picture",
+]
 
 
 def resize_bicubic(images: torch.Tensor, spatial_size: Sequence[int]) -> torch.Tensor:
@@ -43,6 +48,26 @@ def resize_bicubic(images: torch.Tensor, spatial_size: Sequence[int]) -> torch.T
     return flat.reshape(*out.shape[:-2], rows, columns)
 
 
+def resize_bilinear(images: torch.Tensor, spatial_size: Sequence[int]) -> torch.Tensor:
+    """Resize the last two axes of images with the triangle filter, which widens where the image shrinks.
+
+    As Pillow's ``BILINEAR``, from which it differs by the rounding to 8 bits alone.
+
+    Args:
+        images: (..., H, W). ``float64`` is calculated and returned in ``float64``, everything else in ``float32``.
+        spatial_size: rows and columns of the result.
+
+    Returns:
+        (..., rows, columns) on the device of ``images``; images of that size come back with their values.
+    """
+    out = images.to(torch.float64 if images.dtype == torch.float64 else torch.float32)
+    if tuple(out.shape[-2:]) == tuple(spatial_size):
+        return out
+    flat = out.reshape(1, -1, *out.shape[-2:])
+    flat = F.interpolate(flat, size=tuple(spatial_size), mode="bilinear", align_corners=False, antialias=True)
+    return flat.reshape(*out.shape[:-2], *spatial_size)
+
+
 def resize_nearest_exact(labels: torch.Tensor, spatial_size: Sequence[int]) -> torch.Tensor:
     """Resize the last two axes with the pixel under the centre of the new one, as Pillow does.
 
@@ -62,13 +87,19 @@ def resize_nearest_exact(labels: torch.Tensor, spatial_size: Sequence[int]) -> t
     return out
 
 
+MODES: dict[str, Callable[[torch.Tensor, Sequence[int]], torch.Tensor]] = {
+    "bicubic": resize_bicubic,
+    "bilinear": resize_bilinear,
+    "nearest": resize_nearest_exact,
+}
+
+
 def resize_picture(picture: Any, spatial_size: Sequence[int], mode: str) -> Any:
     """Resize an array, tensor or ``MetaTensor`` (C, H, W) in one of :data:`MODES`; metadata stay as they are."""
     tensor = convert_to_tensor(picture, track_meta=False)
     if tuple(tensor.shape[-2:]) == tuple(spatial_size):
         return picture
-    resize = resize_bicubic if mode == "bicubic" else resize_nearest_exact
-    resized = resize(tensor, spatial_size)
+    resized = MODES[mode](tensor, spatial_size)
     return convert_to_dst_type(resized, dst=picture, dtype=resized.dtype)[0]
 
 
@@ -113,15 +144,17 @@ def common_size(data: Mapping[Hashable, Any], keys: Sequence[Hashable]) -> tuple
     return size or (0, 0)
 
 
-class BicubicResized(MapTransform):
-    """Resize pictures without regard to their proportions; images in [0, 1] bicubic, labels nearest.
+class AntialiasedResized(MapTransform):
+    """Resize pictures without regard to their proportions as Pillow does: bicubic or bilinear, labels nearest.
+
+    Bicubic is meant for images in [0, 1], over which its overshoots are clipped.
 
     Meant for training: it cannot be undone, and the affine of a ``MetaTensor`` stays.
 
     Args:
         keys: pictures (C, H, W).
         spatial_size: rows and columns of the result.
-        mode: ``"bicubic"`` or ``"nearest"``, for each key or for all.
+        mode: ``"bicubic"``, ``"bilinear"`` or ``"nearest"``, for each key or for all.
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
@@ -146,3 +179,7 @@ class BicubicResized(MapTransform):
             picture_size(d[key], key)
             d[key] = resize_picture(d[key], self.spatial_size, mode)
         return d
+
+
+#: The name that configurations of SvANet know it by.
+BicubicResized = AntialiasedResized

@@ -11,9 +11,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from bundle_tools import VOLUME_BUNDLES, WIDTH, failure, make_workflow, read_json, run
+from bundle_tools import VOLUME_BUNDLES, WIDTH, Merge, failure, make_workflow, read_json, resolved, run
 from monai.transforms import Compose
 from monai.utils import set_determinism
+from PIL import Image
 
 from sa2_monai.cli import main
 from sa2_monai.data import read_label
@@ -109,7 +110,7 @@ def test_what_monai_label_runs(trained_on: Trained, pictures: Path) -> None:
 
 def test_pictures_may_lie_on_disk(pictures: Path, tmp_path: Path) -> None:
     """The same numbers as from memory and as decoded anew."""
-    switches = {"augment": "flip", "resize": "bilinear", "intensity": "minmax"}
+    switches = {"augment": "flip", "resize": "antialiased", "intensity": "minmax_resized"}
     common = {"dataset_dir": str(pictures), "max_epochs": 1, "val_interval": 1, **switches}
     for name, overlays, rate in (("memory", (), 1.0), ("anew", (), 0.0), ("disk", ("disk_cache",), 0.0)):
         run(BUNDLE, "train", "folder", *overlays, bundle_root=str(tmp_path / name), cache_rate=rate, **common)
@@ -132,3 +133,31 @@ def test_the_rate_is_halved_on_a_plateau(pictures: Path, tmp_path: Path) -> None
     run(BUNDLE, "train", "folder", **common, **{**options, "max_epochs": 6}, resume=True)
     last = torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)
     assert last["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.25e-6)
+
+
+@pytest.mark.parametrize("bundle", ["daeformer", "msa2net"])
+def test_isic_is_resized_and_stretched_as_published(bundle: str, tmp_path: Path) -> None:
+    """D-LKA's code: Pillow's bilinear resize, standardised by the part, stretched per image; then ours to [-1, 1]."""
+    rows, columns = np.mgrid[:97, :131]
+    waves = [np.sin(rows / (9 + 4 * c)) * np.cos(columns / (12 - 2 * c)) for c in range(3)]
+    picture = (127 + 100 * np.stack(waves, axis=-1) + 20 * (rows % 2)[..., None]).astype(np.uint8)
+    mask = ((rows - 50) ** 2 + (columns - 60) ** 2 < 900).astype(np.uint8) * 255
+    for name, array in (("a.png", picture), ("b.png", mask)):
+        Image.fromarray(array).save(tmp_path / name)
+    resized = np.double(Image.fromarray(picture).resize((32, 32), Image.Resampling.BILINEAR))
+    published = (resized - 140) / 57  # mean and deviation of a part, which the next line takes out again
+    published = (published - published.min()) / (published.max() - published.min())
+    case = {"image": str(tmp_path / "a.png"), "label": str(tmp_path / "b.png"), "case": "a"}
+    switches = {"roi_size": [32, 32], "augment": False}
+
+    (chain,) = resolved({**Merge(bundle, ("train", "isic2018")).load(), **switches}, "train#preprocessing")
+    item = chain(case)
+    expected = torch.as_tensor(2 * np.moveaxis(published, -1, 0) - 1).float()
+    torch.testing.assert_close(item["image"], expected, atol=2.5 / 200, rtol=0)  # 8 bits between the steps there
+    assert set(item["label"].unique().tolist()) == {0.0, 1.0}
+
+    seen: list[torch.Tensor] = []
+    inference = {**Merge(bundle, ("inference", "isic2018")).load(), **switches, "image_source": case["image"]}
+    before, inferer = resolved(inference, "preprocessing", "inferer")
+    inferer(before({"image": case["image"]})["image"][None], lambda x: seen.append(x) or x[:, :2])
+    torch.testing.assert_close(seen[0][0].as_subclass(torch.Tensor), item["image"], atol=1e-6, rtol=0)

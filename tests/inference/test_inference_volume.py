@@ -11,13 +11,22 @@ import torch
 from monai.data import DataLoader, Dataset, MetaTensor
 from monai.engines import SupervisedEvaluator
 from monai.inferers import SliceInferer
-from monai.transforms import Compose, EnsureChannelFirstd, Invertd, Orientationd, Spacing
+from monai.transforms import (
+    Compose,
+    EnsureChannelFirstd,
+    Invertd,
+    NormalizeIntensityd,
+    Orientationd,
+    ScaleIntensityd,
+    Spacing,
+)
 from monai.utils import set_determinism
 from scipy.ndimage import zoom
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sa2_monai.inference import VolumeInferer
+from sa2_monai.transforms import AntialiasedResized
 
 
 def make_network(in_channels: int = 1, out_channels: int = 4) -> nn.Module:
@@ -137,6 +146,32 @@ def test_bilinear_keeps_the_edges_of_the_slice(size: tuple[int, int], roi_size: 
     paper = VolumeInferer(**options, view="paper")(volume, network)[0, 0, ..., 0].numpy()
     rows, columns = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(size, roi_size, strict=True))
     np.testing.assert_array_equal(paper, scores.argmax(axis=0)[np.ix_(rows, columns)])
+
+
+@pytest.mark.parametrize("view", ["whole", "paper"])
+def test_antialiased_and_stretched_slices_are_those_of_training(view: str) -> None:
+    """Resize, lowest to highest value of all channels of a slice, then the normalisation."""
+    seen: list[torch.Tensor] = []
+
+    def network(images: torch.Tensor) -> torch.Tensor:
+        seen.append(images)
+        return images
+
+    volume = make_volume((28, 30, 3), channels=3) * 5 - 1
+    volume[..., 2] = 0
+    inferer = VolumeInferer((12, 16), view, resize="antialiased", stretch=True, normalize=(0.5, 0.5))
+    inferer(volume, network)
+    training = Compose(
+        [
+            AntialiasedResized("image", (12, 16), "bilinear"),
+            ScaleIntensityd("image", minv=0.0, maxv=1.0),
+            NormalizeIntensityd("image", subtrahend=0.5, divisor=0.5),
+        ]
+    )
+    for index, found in enumerate(torch.cat(seen)):
+        torch.testing.assert_close(found, training({"image": volume[0, ..., index]})["image"], rtol=1e-5, atol=1e-6)
+    assert torch.cat(seen).amin((1, 2, 3)).tolist() == [-1.0, -1.0, -1.0]
+    assert torch.cat(seen).amax((1, 2, 3)).tolist() == [1.0, 1.0, -1.0]
 
 
 @pytest.mark.parametrize("size", [(40, 33, 5), (10, 40, 5), (16, 16, 5)])

@@ -20,7 +20,7 @@ from monai.transforms import Compose, EnsureTyped, SomeOf
 from scipy import ndimage
 from scipy.interpolate import RegularGridInterpolator
 
-from sa2_monai.transforms import RandPiecewiseAffined, RandShiftd
+from sa2_monai.transforms import RandPiecewiseAffined, RandShiftd, RandTwoShearsd
 
 BUNDLES = ("daeformer", "hsaunet", "msa2net")
 OPERATORS = ("flip", "flip", "noise", "blur", "contrast", "zoom", "rotation", "shear", "piecewise affine", "shift")
@@ -225,11 +225,9 @@ def test_zoom(augmentation: SomeOf) -> None:
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.25
 
 
-@pytest.mark.parametrize(
-    ("name", "degrees"), [("rotation", 40.0), ("shear", np.degrees(np.arctan(np.tanh(np.radians(16)))))]
-)
+@pytest.mark.parametrize(("name", "degrees"), [("rotation", 40.0), ("shear", 16.318)])
 def test_rotations(augmentation: SomeOf, name: str, degrees: float) -> None:
-    """The published shear, one angle t for both axes, is [[1, -tanh t], [tanh t, 1]]: a rotation by atan(tanh t)."""
+    """The published shear, one angle for both axes, is nearly a rotation; see the next test."""
     transform = operator(augmentation, name)
     transform.set_random_state(seed=0)
     rows, columns = np.mgrid[:61, :61] - 30.0
@@ -242,6 +240,36 @@ def test_rotations(augmentation: SomeOf, name: str, degrees: float) -> None:
     assert degrees * 0.93 < np.max(angles) < degrees * 1.02
     assert -degrees * 1.02 < np.min(angles) < -degrees * 0.93
     assert np.std(angles) == pytest.approx(degrees / np.sqrt(3), rel=0.15)
+
+
+def old_affine(rotation: float = 0.0, shear: float = 0.0) -> np.ndarray:
+    """scikit-image's affine transform of imgaug 0.4.0's time, of (x, y): its shear turns the second axis."""
+    turned = rotation + shear
+    return np.array([[np.cos(rotation), -np.sin(turned)], [np.sin(rotation), np.cos(turned)]])
+
+
+@pytest.mark.parametrize("size", [(61, 61), (40, 33)])
+def test_two_shears_are_imgaugs(size: tuple[int, int]) -> None:
+    """imgaug: a quarter turn back, the shear, a quarter turn, the shear again, about the centre of the picture."""
+    transform = RandTwoShearsd("image", prob=1.0, degrees=16)
+    transform.set_random_state(seed=0)
+    draws = np.random.RandomState()
+    draws.set_state(transform.R.get_state())
+    reach = (np.array(size) - 1) / 2
+    for _ in range(5):
+        corners = transform.draw_points(size)
+        angle = np.radians(draws.uniform(-16, 16))
+        turn = np.pi / 2
+        matrix = old_affine(shear=angle) @ old_affine(turn) @ old_affine(shear=angle) @ old_affine(-turn)
+        for i, row in enumerate((-1, 1)):
+            for j, column in enumerate((-1, 1)):
+                y, x = corners[:, i, j] * reach  # where the corner comes from: the matrix brings it to its place
+                np.testing.assert_allclose(matrix @ [x, y], np.array([column, row]) * reach[::-1], atol=1e-9)
+    turned = np.degrees(np.arctan2(matrix[1, 0] - matrix[0, 1], np.trace(matrix)))
+    assert abs(turned / np.degrees(angle)) == pytest.approx(1.0, abs=0.03)
+    most = old_affine(shear=np.radians(16)) @ old_affine(turn) @ old_affine(shear=np.radians(16)) @ old_affine(-turn)
+    assert np.degrees(np.arctan2(most[1, 0] - most[0, 1], np.trace(most))) == pytest.approx(16.318, abs=1e-3)
+    np.testing.assert_allclose(np.linalg.svd(most)[1], [1.0004, 0.9237], atol=1e-4)
 
 
 def sampled(picture: np.ndarray, points: np.ndarray, order: int) -> np.ndarray:

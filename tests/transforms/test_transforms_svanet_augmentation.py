@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from PIL import Image, ImageEnhance, ImageFilter
 
 from sa2_monai.transforms import (
+    AntialiasedResized,
     BicubicResized,
     RandBlurd,
     RandPadCropd,
@@ -22,6 +23,7 @@ from sa2_monai.transforms import (
     ScaleSliceMaximumd,
     resize_bicubic,
 )
+from sa2_monai.transforms.bicubic_resize import MODES
 from sa2_monai.transforms.rand_photometric import shift_hue
 
 KEYS = ("image", "label")
@@ -52,18 +54,19 @@ def case(height: int = 40, width: int = 30, channels: int = 3) -> dict[str, Any]
     }
 
 
+@pytest.mark.parametrize("mode", ["bicubic", "bilinear"])
 @pytest.mark.parametrize("size", [(20, 12), (64, 90), (25, 61), (40, 30)])
-def test_resize_is_pillows(size: tuple[int, int]) -> None:
+def test_resize_is_pillows(size: tuple[int, int], mode: str) -> None:
     array, data = picture(), case()
-    expected = Image.fromarray(array).resize(size[::-1], Image.Resampling.BICUBIC)
+    expected = Image.fromarray(array).resize(size[::-1], Image.Resampling[mode.upper()])
     labels = Image.fromarray(data["label"][0].numpy()).resize(size[::-1], Image.Resampling.NEAREST)
-    out = BicubicResized(KEYS, size, ("bicubic", "nearest"))(data)
+    out = AntialiasedResized(KEYS, size, (mode, "nearest"))(data)
     torch.testing.assert_close(out["image"].as_tensor(), pillow_of(expected), atol=1.2 * ROUNDING, rtol=0)
     differing = out["label"][0].numpy() != np.asarray(labels)
     assert differing.any(axis=1).sum() <= 1  # a tie of two pixels, where Pillow adds up fractions
     assert out["label"].dtype == torch.uint8
     assert isinstance(out["image"], MetaTensor)
-    batch = resize_bicubic(torch.stack([tensor_of(array)] * 2).double(), size)
+    batch = MODES[mode](torch.stack([tensor_of(array)] * 2).double(), size)
     assert batch.shape == (2, 3, *size)
     torch.testing.assert_close(batch[1].float(), out["image"].as_tensor())
 
@@ -284,7 +287,7 @@ def test_one_seed_one_result() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: BicubicResized("image", (4, 4), "bilinear"), "'bicubic', 'nearest', got 'bilinear'"),
+        (lambda: BicubicResized("image", (4, 4), "area"), "'bicubic', 'bilinear', 'nearest', got 'area'"),
         (lambda: RandShortSideResized("image", (5, 4)), r"short_side is \(5, 4\)"),
         (lambda: RandShortSideResized("image", (5, 8), max_side=4), "max_side is 4, expected at least .* 5"),
         (lambda: RandPadCropd("image", (0, 8)), r"roi_size is \[0, 8\]"),

@@ -53,13 +53,13 @@ def test_other_channels_and_options(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (info["in_channels"], info["out_channels"], info["base_channels"]) == (4, 2, 8)
     assert info["class_names"] == ["background", "cytoplasm"]
     assert info["roi_size"] == [256, 320]
-    assert "channel_order" not in info
+    assert info["channel_order"] == "RGB"  # SegPC's loader, unlike that of MoNuSeg and GlaS
     capsys.readouterr()
 
     assert main(command) == 1
     assert "exists already" in capsys.readouterr().err
-    assert main([*command, "--force", "--channel-order", "RGB"]) == 0
-    assert read_info(output)["channel_order"] == "RGB"
+    assert main([*command, "--force", "--channel-order", "BGR"]) == 0
+    assert read_info(output)["channel_order"] == "BGR"
 
 
 def test_what_is_refused_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,7 +80,7 @@ def test_import(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     info = read_info(output)
     side = 512 if name == "svanet" else 224
     assert (info["network"], info["view"], info["roi_size"]) == (network_name, "whole", [side, side])
-    assert info.get("channel_order") == ("BGR" if name == "sa2net" else None)
+    assert info["channel_order"] == ("BGR" if name == "sa2net" else "RGB")
     assert info["source"] == {"file": "published.pth", "sha256": sha256_of(source)}
     assert all(isinstance(v, torch.Tensor) for v in torch.load(output, weights_only=True).values())
 
@@ -108,6 +108,7 @@ def test_grey_pictures(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert main(["import-weights", "--network", name, "--in-channels", "1", str(source), str(output)]) == 0
     info = read_info(output)
     assert info["in_channels"] == 1
+    assert "channel_order" not in info
     network = create_network(name, **{**ARGUMENTS[name], "in_channels": 1}).eval()
     load_weights(network, output, {"in_channels": 1})
     x = torch.rand(1, 1, *[SIZES.get(name, 32)] * 2)
