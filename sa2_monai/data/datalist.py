@@ -23,6 +23,7 @@ __all__ = ["DATASETS", "SECTIONS", "dataset_classes", "label_table", "load_datal
 logger = logging.getLogger(__name__)
 
 SECTIONS = ("training", "validation", "test")
+VALIDATIONS = ("auto", "none")
 
 
 def load_datalist(
@@ -43,6 +44,7 @@ def load_datalist(
     check_labels: bool = True,
     kind: str | None = None,
     ignore_value: int | None = None,
+    validation: str = "auto",
 ) -> list[Case]:
     """Data list of one part of a data set, checked.
 
@@ -74,6 +76,8 @@ def load_datalist(
             those of the data set are of another kind. ``None`` does not check.
         ignore_value: value in the labels of pixels without a label, such as 255 or -1; ``None`` for the data set's own,
             where it has one.
+        validation: ``"auto"``: the validation part of :func:`load_parts`; ``"none"``: nothing is carved out, all
+            training cases train, and the validation part is empty.
 
     Returns:
         List of dictionaries with ``image``, ``label`` (absolute paths; ``image`` is a list where a volume has one file
@@ -85,13 +89,22 @@ def load_datalist(
     """
     if section not in SECTIONS:
         raise ValueError(f"section is {section!r}, expected one of {', '.join(SECTIONS)}")
+    if validation not in VALIDATIONS:
+        raise ValueError(f"validation is {validation!r}, expected one of {', '.join(VALIDATIONS)}")
+    if validation == "none":
+        if fold is not None:
+            raise ValueError(
+                f"fold is {fold}, but with validation: none no part validates; leave fold out, or use validation: auto"
+            )
+        if section == "validation":
+            return []
     names, table = dataset_classes(dataset_dir, dataset, class_names)
     check_kind(dataset, kind)
     if label_values is not None:
         table = label_table(label_values, names)
     options = ListOptions(None if cache_dir is None else Path(cache_dir), split)
     # The test part stands without the folds, which a small training part may be too small for.
-    fold_training = section != "test"
+    fold_training = section != "test" and validation != "none"
     parts = _split(
         dataset_dir, dataset, fold, num_folds, split_seed, test_fraction, options, patient_pattern, fold_training
     )

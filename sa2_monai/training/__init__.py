@@ -18,6 +18,7 @@ from sa2_monai.training.progress import show_progress
 from sa2_monai.training.run_record import RunRecord
 from sa2_monai.training.tracked_run import TrackedRun
 from sa2_monai.training.two_stage_cosine import TwoStageCosine
+from sa2_monai.training.validation_switch import check_validation
 
 __all__ = [
     "CheckpointHandler",
@@ -30,6 +31,7 @@ __all__ = [
     "RunRecord",
     "TrackedRun",
     "TwoStageCosine",
+    "check_validation",
     "show_progress",
     "start_processes",
 ]

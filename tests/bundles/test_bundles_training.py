@@ -16,7 +16,7 @@ from monai.bundle import ConfigParser
 from monai.engines import SupervisedTrainer
 from PIL import Image
 
-from sa2_monai.data import load_datalist, read_label
+from sa2_monai.data import load_datalist, load_parts, read_label
 from sa2_monai.networks import create_network
 
 Trained = Callable[[str], Path]
@@ -263,3 +263,27 @@ def test_switches_reach_where_they_belong(bundle: str) -> None:
     assert tuple(inferer.roi_size) == (64, 32)
     assert inferer.sw_batch_size == 3
     assert (info["in_channels"], info["out_channels"], info["roi_size"]) == (1, 4, [64, 32])
+
+
+@pytest.mark.parametrize("any_bundle", ["sa2net", "daeformer", "svanet"])
+def test_all_cases_may_train(any_bundle: str, tmp_path: Path) -> None:
+    """validation: none: nothing is carved out, nothing validates, and the last epoch makes model.pt."""
+    folder = write_dataset(tmp_path / "data", classes=2, count=6)
+    parts = load_parts(folder)
+    assert parts["validation"]
+    common = {"bundle_root": str(tmp_path), "dataset_dir": str(folder), "validation": "none", "roi_size": [32, 32]}
+    workflow = run(any_bundle, "train", "folder", max_epochs=2, **common)
+    training, nothing = (workflow.parser.get_parsed_content(f"{part}#dataset#data") for part in ("train", "validate"))
+    cases = {case["case"] for part in ("training", "validation") for case in parts[part]}
+    assert {case["case"] for case in training} == cases
+    assert nothing == []
+    info = read_json(tmp_path / "models" / "model.json")
+    assert info["epoch"] == 2
+    assert "metric" not in info
+    last = weights(tmp_path / "models" / "last_state.pt")["model"]
+    assert same(weights(tmp_path / "models" / "model.pt"), last)  # type: ignore[arg-type]
+    assert "fold is 0, but with validation: none" in failure(any_bundle, "train", "folder", fold=0, **common)
+    assert "expected one of auto, none" in failure(any_bundle, "train", "folder", **{**common, "validation": "no"})
+    if any_bundle != "svanet":
+        message = failure(any_bundle, "train", "folder", schedule="plateau", **common)
+        assert "Choose another schedule, or validation: auto" in message
