@@ -13,6 +13,7 @@ from sa2_monai.training.distributed import start_processes
 from sa2_monai.training.early_stop import EarlyStop
 from sa2_monai.training.epoch_seed import EpochSeed
 from sa2_monai.training.freeze import FreezeEncoder
+from sa2_monai.training.late_polynomial import LatePolynomial
 from sa2_monai.training.load_weights import LoadEncoder, LoadWeights
 from sa2_monai.training.progress import show_progress
 from sa2_monai.training.run_record import RunRecord
@@ -26,6 +27,7 @@ __all__ = [
     "EarlyStop",
     "EpochSeed",
     "FreezeEncoder",
+    "LatePolynomial",
     "LoadEncoder",
     "LoadWeights",
     "RunRecord",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SvANet's learning rate against the published values (specification, section 8.4), and its frozen encoder."""
+"""Learning rates against the published values (specification, section 8 of each network), and the frozen encoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from training_setup import Run, Stop, same, tiny_network
 
-from sa2_monai.training import FreezeEncoder, TwoStageCosine
+from sa2_monai.training import FreezeEncoder, LatePolynomial, TwoStageCosine
 from sa2_monai.training.two_stage_cosine import first_stage
 
 # Of the epochs 0 to 16, with the digits that the specification gives.
@@ -113,6 +113,27 @@ def test_share_of_the_first_stage_is_rounded_up() -> None:
 def test_wrong_schedules(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TwoStageCosine(**{"max_epochs": 10, **options})
+
+
+# Synapse: 2211 slices in batches of 24 for 400 epochs, and in batches of 20 for 700; a training of one step.
+@pytest.mark.parametrize(("epochs", "length"), [(400, 93), (700, 111), (1, 1), (2, 2)])
+def test_published_rates_of_every_step(epochs: int, length: int) -> None:
+    """The published loop sets the rate behind each step, from the number of steps before that one."""
+    steps = epochs * length
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.05)
+    scheduler = LambdaLR(optimizer, LatePolynomial(steps))
+    rate, found, published = 0.05, [], []
+    for step in range(steps):
+        published.append(rate)
+        rate = 0.05 * (1.0 - step / steps) ** 0.9
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert found == pytest.approx(published, rel=1e-12, abs=0)
+    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        LatePolynomial(0)
+    with pytest.raises(ValueError, match="power must be above 0, got 0"):
+        LatePolynomial(1, 0)
 
 
 def schedule(max_epochs: int) -> Any:
