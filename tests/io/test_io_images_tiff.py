@@ -35,6 +35,17 @@ UPRIGHT = {
 }  # fmt: skip
 
 
+def packed(bits: int) -> np.ndarray:
+    """Values of any number of bits."""
+    return (U16 if bits > 8 else U8) % 2**bits
+
+
+def spread(values: np.ndarray, bits: int) -> np.ndarray:
+    """Values of any number of bits over the range of the next integer type, rounded."""
+    full = 255 if bits <= 8 else 65535
+    return np.floor(values.astype(float) * (full / (2**bits - 1)) + 0.5)[..., None]
+
+
 def write(path: Path, array: np.ndarray, **options: Any) -> Path:
     tifffile.imwrite(path, array, **options)
     return path
@@ -70,6 +81,20 @@ TEST_CASE_IMAGES: dict[str, tuple[np.ndarray, dict[str, Any], Any]] = {
     ),
     "one bit, white is zero": (MASK.astype(bool), {"photometric": "miniswhite"}, 255 - 255 * MASK[..., None]),
     "one bit": (MASK.astype(bool), GREY, 255 * MASK[..., None]),
+    **{
+        f"{bits} bits{white * ', white is zero'}": (
+            packed(bits),
+            {"photometric": "miniswhite" if white else "minisblack", "bitspersample": bits},
+            spread(2**bits - 1 - packed(bits) if white else packed(bits), bits),
+        )
+        for bits in (2, 4, 6, 10, 12, 14)
+        for white in (False, True)
+    },
+    "float predictor": (
+        (U8 / 255).astype(np.float32),
+        {**GREY, "compression": "zlib", "predictor": 3},
+        (U8 / 255).astype(np.float32)[..., None],
+    ),
     "palette": (U8, {"photometric": "palette", "colormap": COLOURS}, (COLOURS.T >> 8)[U8]),
     "two channels": (np.dstack([U8, U8 // 2]), SAMPLES, np.dstack([U8, U8 // 2])),
     "five channels": (np.dstack([U16] * 5), SAMPLES, np.dstack([U16] * 5)),
@@ -146,6 +171,8 @@ TEST_CASE_LABELS: dict[str, tuple[np.ndarray, dict[str, Any], Any]] = {
     "white is zero": (U8, {"photometric": "miniswhite"}, U8),
     "white is zero, 16 bit": (U16, {"photometric": "miniswhite"}, U16),
     "palette": (U8, {"photometric": "palette", "colormap": COLOURS}, U8),
+    "12 bits": (U16 % 4096, {**GREY, "bitspersample": 12}, U16 % 4096),
+    "4 bits, white is zero": (U8 % 16, {"photometric": "miniswhite", "bitspersample": 4}, U8 % 16),
     "void": (np.where(MASK, 1, -1).astype(np.int8), GREY, np.where(MASK, 1, -1)),
     "three equal channels": (np.dstack([RGB[..., :1]] * 3), {"photometric": "rgb"}, RGB[..., 0]),
     "three equal channels, 16 bit": (np.dstack([U16] * 3), SAMPLES, U16),
