@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,7 +49,8 @@ def examine_dataset(
         ``part``, ``found``, ``expected`` (text) and ``ok``; ``sizes``: for images of each number of axes the
         ``smallest`` and ``largest`` length of each axis; ``label_values``: share of the pixels or voxels by value in
         the files (``"nonzero"`` together where the values are instance numbers); ``deviations`` from the published data
-        set; ``problems`` for which the data cannot be used; ``ok``: there is neither. ``preparation`` is ``None``, or
+        set; ``problems`` for which the data cannot be used; ``ok``: there is neither; ``remarks`` on images and labels
+        that can be used and are odd. ``preparation`` is ``None``, or
         ``form``, ``jobs`` and ``files`` (numbers) of the preparation that the data set needs first.
 
     Raises:
@@ -66,7 +68,10 @@ def examine_dataset(
         "split": split or next(iter(entry.splits), None),
         "files": entry.files,
         "preparation": None,
-        **{key: [] for key in ("classes", "parts", "published", "sizes", "label_values", "deviations", "problems")},
+        **{
+            key: []
+            for key in ("classes", "parts", "published", "sizes", "label_values", "deviations", "problems", "remarks")
+        },
     }
     parts: Parts = {}
     jobs: list[Job] = []
@@ -89,12 +94,14 @@ def examine_dataset(
     elif not report["problems"]:
         cases = [case for part in parts.values() for case in part]
         report["sizes"], report["label_values"] = measure_files(entry.files, cases, table)
-        try:
-            # unlabelled images are looked at, too; a preprocessed file has its label in it, or is not one
-            checked = cases if entry.files != "archives" else [case for case in cases if "label" in case]
-            entry.check(str(directory), checked, table, None, True, ignore_value)
-        except (OSError, ValueError) as error:
-            report["problems"].append(str(error))
+        # Unlabelled images are looked at, too; a preprocessed file has its label in it, or is not one.
+        checked = cases if entry.files != "archives" else [case for case in cases if "label" in case]
+        with collected_messages() as remarks:
+            try:
+                entry.check(str(directory), checked, table, None, True, ignore_value)
+            except (OSError, ValueError) as error:
+                report["problems"].append(str(error))
+        report["remarks"] = [record.getMessage() for record in remarks if record.levelno >= logging.WARNING]
         if not cases:
             report["problems"].append(f"{directory}: holds no cases of {name!r}")
     report["ok"] = not report["problems"] and not report["deviations"]
