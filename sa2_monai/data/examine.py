@@ -102,7 +102,8 @@ def examine_dataset(
                 entry.check(str(directory), labelled, table, None, True, ignore_value)
             except (OSError, ValueError) as error:
                 report["problems"].append(str(error))
-        report["remarks"] += [record.getMessage() for record in messages if record.levelno >= logging.WARNING]
+        if entry.files != "pictures":  # what the check of 2D images warns of is found below as well
+            report["remarks"] += [record.getMessage() for record in messages if record.levelno >= logging.WARNING]
         problems, remarks = look_into_images(str(directory), entry.files, cases, report["problems"])
         report["problems"] += problems
         report["remarks"] += remarks

@@ -139,7 +139,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         if source.stat().st_size == 0:
             raise ValueError(f"{source}: is empty (0 bytes); copy the file again")
         return source
-    if name.endswith(PICTURE_SUFFIXES):
+    if name.endswith(PICTURE_SUFFIXES) and not is_dicom(source):
         raise ValueError(
             f"{source}: is a 2D picture, expected a volume ({listing(list(VOLUME_SUFFIXES))} or a DICOM folder)"
         )

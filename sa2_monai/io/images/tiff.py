@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.io.images.samples import Samples, check_decoded, check_size, damaged, orient
+from sa2_monai.io.images.tiff_codecs import complete_codecs
 
 __all__ = ["read_tiff", "tiff_lossy", "tiff_size"]
 
@@ -93,6 +94,7 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open a file; whatever tifffile and its codecs raise becomes one message with the file's name."""
     import tifffile
 
+    complete_codecs()
     logging.getLogger("tifffile").addFilter(_no_remarks)  # adding it once more does nothing
     reading = _READING.set(True)
     try:
