@@ -39,12 +39,14 @@ class Volume:
     header: VolumeHeader
 
 
-def volume_header(path: str | os.PathLike[str], series_uid: str = "") -> VolumeHeader:
+def volume_header(path: str | os.PathLike[str], series_uid: str = "", series: str = "") -> VolumeHeader:
     """Shape, affine and type of a volume without reading its voxels.
 
     Args:
-        path: NIfTI, NRRD, MHA or MHD file, or folder of a DICOM series.
-        series_uid: SeriesInstanceUID, for a DICOM folder with several series.
+        path: NIfTI, NRRD, MHA or MHD file, folder of a DICOM series, or DICOM file with several frames.
+        series_uid: the older name of ``series``.
+        series: which one, for a DICOM folder with several: SeriesInstanceUID, number, modality or part of the
+            description.
 
     Returns:
         The header; what is doubtful stands in its ``remarks``.
@@ -55,21 +57,26 @@ def volume_header(path: str | os.PathLike[str], series_uid: str = "") -> VolumeH
             affine without inverse; for DICOM see :func:`~sa2_monai.io.dicom.series.find_series`.
     """
     source = _existing(path)
-    if source.is_dir():
-        return dicom_header(find_series(source, series_uid))
+    if _is_series(source):
+        return dicom_header(find_series(source, series, series_uid))
     return nifti_header(source) if _is_nifti(source) else itk_header(source)
 
 
-def read_volume(path: str | os.PathLike[str], label: bool = False, series_uid: str = "") -> Volume:
+def read_volume(
+    path: str | os.PathLike[str], label: bool = False, series_uid: str = "", series: str = ""
+) -> Volume:
     """Read a volume, and log a warning for what is doubtful in it.
 
     An unknown orientation, an sform that differs from the qform and axes that are not orthogonal (gantry tilt) are
     warnings: the volume is taken as the file says.
 
     Args:
-        path: NIfTI, NRRD, MHA or MHD file, or folder of a DICOM series. A fourth axis of size 1 is dropped.
+        path: NIfTI, NRRD, MHA or MHD file, folder of a DICOM series, or DICOM file with several frames. A fourth axis
+            of size 1 is dropped.
         label: the volume is a label map: values must be whole numbers.
-        series_uid: SeriesInstanceUID, for a DICOM folder with several series.
+        series_uid: the older name of ``series``.
+        series: which one, for a DICOM folder with several: SeriesInstanceUID, number, modality or part of the
+            description.
 
     Returns:
         The volume, rescale slope and intercept applied.
@@ -80,10 +87,10 @@ def read_volume(path: str | os.PathLike[str], label: bool = False, series_uid: s
             fractional values.
     """
     source = _existing(path)
-    if source.is_dir():
-        series = find_series(source, series_uid)
-        header = dicom_header(series)
-        array, remarks = dicom_voxels(series)
+    if _is_series(source):
+        found = find_series(source, series, series_uid)
+        header = dicom_header(found)
+        array, remarks = dicom_voxels(found)
     else:
         header = nifti_header(source) if _is_nifti(source) else itk_header(source)
         array = nifti_voxels(source, header) if header.kind == "nifti" else itk_voxels(source, header)
@@ -111,11 +118,15 @@ def _existing(path: str | os.PathLike[str]) -> Path:
             f"{source}: is a 2D picture, expected a volume ({listing(list(VOLUME_SUFFIXES))} or a DICOM folder)"
         )
     if is_dicom(source):
-        raise ValueError(f"{source}: is a single DICOM file, expected the folder of its series; give {source.parent}")
+        return source
     raise ValueError(
         f"{source}: is no volume by its suffix, expected {listing(list(VOLUME_SUFFIXES))} or the folder of a DICOM "
         "series; convert or rename it"
     )
+
+
+def _is_series(path: Path) -> bool:
+    return path.is_dir() or not path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
 def _is_nifti(path: Path) -> bool:

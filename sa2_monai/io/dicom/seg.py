@@ -18,7 +18,7 @@ from sa2_monai.io.dicom.segment_codes import segment_code
 from sa2_monai.io.dicom.series import find_series
 from sa2_monai.io.dicom.source_datasets import read_source_datasets
 from sa2_monai.version import __version__
-from sa2_monai.weights import atomic_write
+from sa2_monai.io.atomic import atomic_write
 
 if TYPE_CHECKING:
     from pydicom import Dataset
