@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sa2_monai.io.dicom.files import is_dicom
+from sa2_monai.io.dicom.files import is_dicom, is_series
 from sa2_monai.io.dicom.series import dicom_header, dicom_voxels, find_series
 from sa2_monai.io.geometry import VolumeHeader
 from sa2_monai.io.images.read import PICTURE_SUFFIXES
@@ -39,7 +39,7 @@ class Volume:
     header: VolumeHeader
 
 
-def volume_header(path: str | os.PathLike[str], series_uid: str = "", series: str = "") -> VolumeHeader:
+def volume_header(path: str | os.PathLike[str], series_uid: str = "", series: str | int = "") -> VolumeHeader:
     """Shape, affine and type of a volume without reading its voxels.
 
     Args:
@@ -57,13 +57,13 @@ def volume_header(path: str | os.PathLike[str], series_uid: str = "", series: st
             affine without inverse; for DICOM see :func:`~sa2_monai.io.dicom.series.find_series`.
     """
     source = _existing(path)
-    if _is_series(source):
+    if is_series(source):
         return dicom_header(find_series(source, series, series_uid))
     return nifti_header(source) if _is_nifti(source) else itk_header(source)
 
 
 def read_volume(
-    path: str | os.PathLike[str], label: bool = False, series_uid: str = "", series: str = ""
+    path: str | os.PathLike[str], label: bool = False, series_uid: str = "", series: str | int = ""
 ) -> Volume:
     """Read a volume, and log a warning for what is doubtful in it.
 
@@ -87,7 +87,7 @@ def read_volume(
             fractional values.
     """
     source = _existing(path)
-    if _is_series(source):
+    if is_series(source):
         found = find_series(source, series, series_uid)
         header = dicom_header(found)
         array, remarks = dicom_voxels(found)
@@ -123,10 +123,6 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         f"{source}: is no volume by its suffix, expected {listing(list(VOLUME_SUFFIXES))} or the folder of a DICOM "
         "series; convert or rename it"
     )
-
-
-def _is_series(path: Path) -> bool:
-    return path.is_dir() or not path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
 def _is_nifti(path: Path) -> bool:

@@ -20,18 +20,43 @@ from sa2_monai.io.problems import Problems
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["dicom_files", "is_dicom", "is_multiframe", "read_dataset", "read_header", "read_slices"]
+__all__ = ["dicom_files", "is_dicom", "is_multiframe", "is_series", "read_dataset", "read_header", "read_slices"]
 
 # Elements of group 0008 that an image may begin with, as bytes: length, character set, image type, date, time, class.
 _FIRST = (b"\x00\0", b"\x01\0", b"\x05\0", b"\x08\0", b"\x12\0", b"\x13\0", b"\x16\0")
 _SUFFIXES = (".dcm", ".dicom", ".ima")
-_TAGS = (
-    "SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID Modality SeriesDescription SeriesInstanceUID "
-    "SeriesNumber InstanceNumber ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID SamplesPerPixel "
-    "PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing ImagerPixelSpacing "
-    "NominalScannedPixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation RescaleIntercept RescaleSlope "
-    "RescaleType ModalityLUTSequence Units"
-).split()
+_TAGS = [
+    "SpecificCharacterSet",
+    "ImageType",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "Modality",
+    "SeriesDescription",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "InstanceNumber",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "FrameOfReferenceUID",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "NominalScannedPixelSpacing",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "ModalityLUTSequence",
+    "Units",
+]
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PIXELS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # the element PixelData in either order of bytes
 
@@ -49,6 +74,15 @@ def is_dicom(path: str | os.PathLike[str]) -> bool:
         return False
     # Files of old programs have no preamble: they begin with an element of group 0008, or 0002, in little endian.
     return start[128:] == b"DICM" or start[:4] == b"\2\0\0\0" or (start[:2] == b"\x08\0" and start[2:4] in _FIRST)
+
+
+def is_series(path: str | os.PathLike[str]) -> bool:
+    """Whether a volume is a DICOM series: a folder, or a file that is DICOM by its content.
+
+    Args:
+        path: an existing folder or file.
+    """
+    return os.path.isdir(path) or is_dicom(path)
 
 
 def is_multiframe(path: str | os.PathLike[str]) -> bool:

@@ -66,7 +66,9 @@ def split_frames(source: Path, images: Sequence[DicomSlice]) -> list[DicomSlice]
         shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
         for k, group in enumerate(per_frame):
             slices.append(_frame(item, k, group, shared))
-            groups.append({f"{g}.{e}": text_of(part, e) for _, g, e in _DIMENSIONS if (part := _part(group, shared, g))})
+            groups.append(
+                {f"{g}.{e}": text_of(part, e) for _, g, e in _DIMENSIONS if (part := _part(group, shared, g))}
+            )
     problems.raise_if_any()
     if groups:
         _refuse_several(source, [item for item in slices if item.frames > 1], groups)
@@ -91,34 +93,37 @@ def _frame(item: DicomSlice, index: int, group: Any, shared: Any) -> DicomSlice:
         part = _part(group, shared, name)
         return None if part is None else numbers_of(part, tag, count)
 
-    transformation = _part(group, shared, "PixelValueTransformationSequence")
-    rescale = {}
-    if transformation is not None:
-        slope, intercept, bad = rescale_of(transformation)
-        kind = text_of(transformation, "RescaleType")
-        rescale = {"slope": slope, "intercept": intercept, "bad_rescale": bad, "rescale_type": kind}
-    return replace(
+    placed = replace(
         item,
         frame=index,
         position=numbers("PlanePositionSequence", "ImagePositionPatient", 3),
         orientation=numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6),
         spacing=numbers("PixelMeasuresSequence", "PixelSpacing", 2),
-        **rescale,
     )
+    transformation = _part(group, shared, "PixelValueTransformationSequence")
+    if transformation is None:
+        return placed
+    slope, intercept, bad = rescale_of(transformation)
+    kind = text_of(transformation, "RescaleType")
+    return replace(placed, slope=slope, intercept=intercept, bad_rescale=bad, rescale_type=kind)
 
 
 def _refuse_several(source: Path, slices: list[DicomSlice], groups: list[dict[str, str]]) -> None:
-    placed = [item for item in slices if item.position is not None and item.orientation is not None]
-    places = {(*np.round(item.position / _SAME_POSITION), *np.round(item.orientation, 2)) for item in placed}
+    places = {
+        (*np.round(item.position / _SAME_POSITION), *np.round(item.orientation, 2))
+        for item in slices
+        if item.position is not None and item.orientation is not None
+    }
+    missing = sum(item.position is None or item.orientation is None for item in slices)
     counts = {
         what: len(values)
         for what, group, element in reversed(_DIMENSIONS)
         if len(values := {found.get(f"{group}.{element}", "") for found in groups}) > 1
     }
-    if "stacks" not in counts and len(places) == len(placed):
+    if "stacks" not in counts and len(places) + missing == len(slices):
         return
     what = ", ".join(f"{count} {name}" for name, count in reversed(counts.items())) or "several frames at one position"
     raise ValueError(
-        f"{source}: holds {what} ({len(slices)} frames at {len(places)} positions), expected one volume; save each as a "
-        "file of its own, or convert it to NIfTI"
+        f"{source}: holds {what} ({len(slices)} frames at {len(places)} positions), expected one volume; save each as "
+        "a file of its own, or convert it to NIfTI"
     )

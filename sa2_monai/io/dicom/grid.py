@@ -122,7 +122,10 @@ def _explained(values: np.ndarray, unit: float) -> bool:
 
     half = max(unit / 2, _EXACT) * (1 + 1e-6) + 1e-6
     rounded = (values - half, values + half)
-    cut = (np.where(values > 0, values - 1e-6, values - 2 * half), np.where(values < 0, values + 1e-6, values + 2 * half))
+    cut = (
+        np.where(values > 0, values - 1e-6, values - 2 * half),
+        np.where(values < 0, values + 1e-6, values + 2 * half),
+    )
     line = np.stack([np.ones(len(values)), np.arange(len(values))], axis=1)
     for low, high in (rounded, cut):
         limits = np.concatenate([high, -low])

@@ -103,8 +103,8 @@ def _remarks(slices: list[DicomSlice]) -> tuple[str, ...]:
     frames = {item.frame_of_reference for item in slices}
     if len(frames) > 1:
         remarks.append(
-            f"{len(frames)} frames of reference in {len(slices)} slices (anonymised?); position, orientation and series "
-            "agree, so they are taken as one"
+            f"{len(frames)} frames of reference in {len(slices)} slices (anonymised?); position, orientation and "
+            "series agree, so they are taken as one"
         )
     # Where nothing else is said, the values are the same whether low ones are shown dark or bright.
     if first.modality not in ("CT", "PT") and any(item.photometric == "MONOCHROME1" for item in slices):

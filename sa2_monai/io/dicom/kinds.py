@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["no_image"]
 
 _DICOM = "1.2.840.10008."
-# Storage classes whose pixels are no slices of a scan, or that have none: the number, or the numbers that begin with it.
+# Storage classes without pixels, or with pixels that are no slices: the number, or the numbers that begin with it.
 _CLASSES = {
     "1.3.10": "DICOMDIR",
     "5.1.4.1.1.11.": "PR",
@@ -29,10 +29,37 @@ _CLASSES = {
     "5.1.4.1.1.9.": "WAVEFORM",
 }
 # Modalities of such objects, for private or missing storage classes.
-_MODALITIES = (
-    "SEG RTDOSE RTSTRUCT RTPLAN RTIMAGE RTRECORD RTSEGANN PR SR KO DOC REG FID RWV PLAN AU ECG EPS HD RESP EEG EMG EOG "
-    "M3D ASMT ANN STAIN SMR TEXTUREMAP"
-).split()
+_MODALITIES = [
+    "SEG",
+    "RTDOSE",
+    "RTSTRUCT",
+    "RTPLAN",
+    "RTIMAGE",
+    "RTRECORD",
+    "RTSEGANN",
+    "PR",
+    "SR",
+    "KO",
+    "DOC",
+    "REG",
+    "FID",
+    "RWV",
+    "PLAN",
+    "AU",
+    "ECG",
+    "EPS",
+    "HD",
+    "RESP",
+    "EEG",
+    "EMG",
+    "EOG",
+    "M3D",
+    "ASMT",
+    "ANN",
+    "STAIN",
+    "SMR",
+    "TEXTUREMAP",
+]
 
 
 def no_image(storage_class: str, modality: str, has_pixels: bool = True) -> str:

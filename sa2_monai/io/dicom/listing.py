@@ -72,7 +72,7 @@ def choose_series(source: Path, slices: Sequence[DicomSlice], wanted: str = "") 
             these that any series has decides. Empty: the only series that has images.
 
     Returns:
-        The images without localizers, and the SeriesInstanceUID if there was a choice.
+        The images without localizers, and the SeriesInstanceUID if one was wanted (``wanted`` if it has none).
 
     Raises:
         ValueError: no images, several series that could be meant, or none; the candidates are listed.
@@ -90,7 +90,7 @@ def choose_series(source: Path, slices: Sequence[DicomSlice], wanted: str = "") 
     fitting = _fitting(found, wanted) if wanted else found
     if len(fitting) == 1:
         uid = fitting[0].uid
-        return [item for item in images if item.series_uid == uid], uid if wanted or len(found) > 1 else ""
+        return [item for item in images if item.series_uid == uid], uid if wanted and uid else wanted
     table = "\n    " + listing([str(info) for info in fitting or found], limit=30, separator="\n    ")
     if not fitting:
         raise ValueError(f"{source}: has no series {wanted}; it has{table}")

@@ -22,7 +22,7 @@ from sa2_monai.io.dicom.instances import check_instances
 from sa2_monai.io.dicom.listing import choose_series, skipped_note
 from sa2_monai.io.dicom.pixels import read_planes, value_type
 from sa2_monai.io.dicom.slices import DicomSlice
-from sa2_monai.io.geometry import VolumeHeader, affine_remarks
+from sa2_monai.io.geometry import LPS_TO_RAS, VolumeHeader, affine_remarks
 
 __all__ = ["DicomSeries", "dicom_header", "dicom_voxels", "find_series"]
 
@@ -38,7 +38,7 @@ class DicomSeries:
         folder: where it was found; the file of a multi-frame image.
         slices: instances or frames, ascending along the normal of the slices.
         affine: 4x4, RAS, millimetres, for the array (column, row, slice).
-        series_uid: SeriesInstanceUID of the one that was chosen among several, else empty.
+        series_uid: SeriesInstanceUID of the one that was chosen (what it was chosen by, if it has none), else empty.
         remarks: what is doubtful but not wrong.
     """
 
@@ -53,8 +53,21 @@ class DicomSeries:
         """Columns, rows, slices."""
         return (*self.slices[0].size, len(self.slices))
 
+    @property
+    def orientation(self) -> np.ndarray:
+        """Direction cosines of a row and of a column, LPS."""
+        axes = (LPS_TO_RAS @ self.affine)[:3, :2]
+        return (axes / np.linalg.norm(axes, axis=0)).T.ravel() + 0.0  # no negative zeros
 
-def find_series(folder: Path, series: str = "", series_uid: str = "") -> DicomSeries:
+    @property
+    def step(self) -> float:
+        """Distance of neighbouring slices along their normal, millimetres."""
+        row, column = self.affine[:3, 0], self.affine[:3, 1]
+        normal = np.cross(row, column)
+        return float(abs(normal @ self.affine[:3, 2]) / np.linalg.norm(normal))
+
+
+def find_series(folder: Path, series: str | int = "", series_uid: str = "") -> DicomSeries:
     """Find, sort and check the series of a folder.
 
     Localizers are left out by their ImageType, objects that are no images (SEG, SR, ...) by their class with a remark.
@@ -74,7 +87,8 @@ def find_series(folder: Path, series: str = "", series_uid: str = "") -> DicomSe
     if not folder.exists():
         raise FileNotFoundError(f"{folder}: no such folder; check the path of the DICOM series")
     found = read_slices(folder)
-    images, uid = choose_series(folder, found, series or series_uid)
+    wanted = next((str(word) for word in (series, series_uid) if word not in (None, "")), "")
+    images, uid = choose_series(folder, found, wanted)
     if folder.is_file() and images[0].frames == 1:
         raise ValueError(
             f"{folder}: is a single DICOM file, expected the folder of its series; give {folder.absolute().parent}"

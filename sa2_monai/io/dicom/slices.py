@@ -12,7 +12,7 @@ import numpy as np
 from sa2_monai.io.dicom.charsets import decode_text, read_charsets
 from sa2_monai.io.dicom.kinds import no_image
 
-__all__ = ["DicomSlice", "numbers_of", "slice_of", "text_of"]
+__all__ = ["DicomSlice", "numbers_of", "raw_of", "rescale_of", "slice_of", "text_of"]
 
 _UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
 
@@ -26,6 +26,7 @@ class DicomSlice:
         kind: empty for an image, else what it is: ``SEG``, ``SR``, ...
         storage_class: SOPClassUID.
         uid: SOPInstanceUID.
+        study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID, may be empty in anonymised files.
         series_number: SeriesNumber as text.
         description: SeriesDescription.
@@ -59,6 +60,7 @@ class DicomSlice:
     kind: str
     storage_class: str
     uid: str
+    study_uid: str
     series_uid: str
     series_number: str
     description: str
@@ -126,6 +128,7 @@ def slice_of(path: Path, header: Any) -> DicomSlice:
         kind=no_image(storage_class, modality),
         storage_class=storage_class,
         uid=text_of(header, "SOPInstanceUID") or str(meta.get("MediaStorageSOPInstanceUID", "")),
+        study_uid=text_of(header, "StudyInstanceUID"),
         series_uid=text_of(header, "SeriesInstanceUID"),
         series_number=text_of(header, "SeriesNumber"),
         description=decode_text(raw_of(header, "SeriesDescription"), charsets)[0],

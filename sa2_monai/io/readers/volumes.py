@@ -44,7 +44,7 @@ class VolumeReader(ImageReader):
         >>> StrictLoadImaged("image", reader=VolumeReader(), ensure_channel_first=True, image_only=True)
     """
 
-    def __init__(self, channels: int = 1, label: bool = False, series_uid: str = "", series: str = "") -> None:
+    def __init__(self, channels: int = 1, label: bool = False, series_uid: str = "", series: str | int = "") -> None:
         super().__init__()
         if channels < 1 or (label and channels != 1):
             raise ValueError(f"channels is {channels}, expected 1 for label maps and 1 or more for images")
