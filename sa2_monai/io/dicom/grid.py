@@ -88,7 +88,8 @@ def _regular(
     strict = max(_STEP_ABSOLUTE, _STEP_RELATIVE * usual)
     units = np.array([_unit(values) for values in positions.T])
     slack = float(np.abs(normal) @ units) / 2
-    tolerance = max(strict, 2 * slack * (1 + 1e-6)) if slack <= _ROUNDING_SHARE * usual else strict
+    # Two rounded steps differ by two units at most; whether rounding explains all of them is asked below.
+    tolerance = max(strict, min(4 * slack * (1 + 1e-6), usual / 2)) if slack <= _ROUNDING_SHARE * usual else strict
     _refuse_steps(source, order, heights, usual, tolerance)
     if np.abs(steps - usual).max() <= strict:
         step = (positions[-1] - positions[0]) / (len(order) - 1)
@@ -99,7 +100,7 @@ def _regular(
     fitted = np.polynomial.polynomial.polyfit(index, positions, 1)
     if not all(_explained(values, unit) for values, unit in zip(positions.T, units, strict=True)):
         distances = np.linalg.norm(positions - (fitted[0] + index[:, None] * fitted[1]), axis=1)
-        _refuse_displaced(source, order, distances, min(slack, 0.999 * float(distances.max())))
+        _refuse_displaced(source, order, distances, float(distances.max()) / 2)
     written = min(unit for unit in units if unit)
     remark = f"the positions are written to {written:g} mm; the equally spaced grid that they are rounded from is used"
     return fitted[0], fitted[1], (remark,)

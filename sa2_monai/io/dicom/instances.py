@@ -69,7 +69,9 @@ def _check_geometry(problems: Problems, item: DicomSlice) -> None:
         if tag == "PixelSpacing" and item.other_spacing:
             what += f" has {item.other_spacing}, which is not the spacing in the patient"
         problems.add(
-            f"images without a valid {tag}", what, "move away what is no slice of the scan (secondary captures, ...)"
+            f"images without a valid {tag}",
+            what,
+            "export slices of the scan again with it; move away what is none (secondary captures, ...)",
         )
 
 

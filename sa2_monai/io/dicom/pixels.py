@@ -124,6 +124,8 @@ def _by_pydicom(dataset: Dataset, item: DicomSlice) -> np.ndarray:
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     _complete(dataset, item)
+    # Whole words: pydicom would cut them at BitsStored, wherever HighBit says that the stored bits are.
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = item.allocated, item.allocated - 1, 0
     return pixel_array(dataset, raw=True)
 
 
@@ -157,12 +159,12 @@ def _complete(dataset: Dataset, item: DicomSlice) -> None:
     dataset.NumberOfFrames = item.frames
 
 
-def _bits(values: np.ndarray, item: DicomSlice) -> np.ndarray:
-    """Stored bits alone: the others may hold overlays, or rubbish instead of the sign."""
+def _bits(words: np.ndarray, item: DicomSlice) -> np.ndarray:
+    """Stored values in unsigned words: the other bits may hold overlays, or rubbish instead of the sign."""
     if item.bits == item.allocated:
-        return values
-    wide = values.astype(np.int64) >> (item.high_bit + 1 - item.bits)
-    wide &= (1 << item.bits) - 1
+        return words.view(f"i{words.itemsize}") if item.signed else words
+    values = words.astype(np.int64) >> (item.high_bit + 1 - item.bits)
+    values &= (1 << item.bits) - 1
     if item.signed:
-        wide -= (wide >> (item.bits - 1)) << item.bits
-    return wide
+        values -= (values >> (item.bits - 1)) << item.bits
+    return values
