@@ -162,7 +162,7 @@ def _complete(dataset: Dataset, item: DicomSlice) -> None:
 def _bits(words: np.ndarray, item: DicomSlice) -> np.ndarray:
     """Stored values in unsigned words: the other bits may hold overlays, or rubbish instead of the sign."""
     if item.bits == item.allocated:
-        return words.view(f"i{words.itemsize}") if item.signed else words
+        return words.view(words.dtype.str.replace("u", "i")) if item.signed else words
     values = words.astype(np.int64) >> (item.high_bit + 1 - item.bits)
     values &= (1 << item.bits) - 1
     if item.signed:
