@@ -17,6 +17,8 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
+from sa2_monai.io.dicom.packages import quiet_pydicom
+
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 ROOT = "1.2.826.0.1.3680043.10.9999"
 SHAPE = (32, 24, 6)  # columns, rows, slices
@@ -128,12 +130,15 @@ def set_raw(path: Path, **values: bytes) -> None:
     from pydicom.dataelem import RawDataElement
     from pydicom.tag import Tag
 
-    file = pydicom.dcmread(path)
-    for name, value in values.items():
-        tag = Tag(tag_for_keyword(name))
-        padded = value + b" " * (len(value) % 2)
-        file[tag] = RawDataElement(tag, dictionary_VR(tag), len(padded), padded, 0, False, True)
-    file.save_as(path)
+    with quiet_pydicom():
+        file = pydicom.dcmread(path)
+        for name, value in values.items():
+            tag = Tag(tag_for_keyword(name))
+            padded = value + b" " * (len(value) % 2)
+            file[tag] = RawDataElement(tag, dictionary_VR(tag), len(padded), padded, 0, False, True)
+        # Else pydicom would decode and encode all texts again.
+        file.set_original_encoding(False, True, file._character_set)
+        file.save_as(path)
 
 
 def set_stored(path: Path, stored: np.ndarray, **tags: Any) -> None:

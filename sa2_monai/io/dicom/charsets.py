@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-import warnings
+
+from sa2_monai.io.dicom.packages import quiet_pydicom
 
 __all__ = ["decode_text", "read_charsets"]
 
@@ -42,7 +43,7 @@ def read_charsets(raw: bytes) -> tuple[list[str], list[str]]:
         if term != word:
             odd.append(word)
         if term is not None:
-            terms.append(term)
+            terms.append("" if term == "ISO_IR 6" else term)  # the default set by its number
     return terms or [""], odd
 
 
@@ -62,8 +63,7 @@ def decode_text(raw: bytes, charsets: list[str]) -> tuple[str, bool]:
         return raw.decode("ascii"), True
     from pydicom.charset import convert_encodings, decode_bytes
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's words on what is looked at below
+    with quiet_pydicom():
         # Components of a name begin in the first character set again.
         encodings = convert_encodings(list(charsets))
         text = "=".join(decode_bytes(part, encodings, _CARET) for part in raw.split(b"=")) if raw else ""

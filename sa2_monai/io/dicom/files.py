@@ -8,12 +8,12 @@ listing of its series as well as their reading.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sa2_monai.io.dicom.kinds import no_image
+from sa2_monai.io.dicom.packages import quiet_pydicom
 from sa2_monai.io.dicom.slices import DicomSlice, slice_of
 from sa2_monai.io.problems import Problems
 
@@ -131,8 +131,7 @@ def read_header(path: Path) -> DicomSlice:
     try:
         if not is_dicom(path):
             raise ValueError("no DICOM")
-        with open(path, "rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is odd in the header is looked at element by element
+        with open(path, "rb") as file, quiet_pydicom():
             header = _read(file, _TAGS)
             item = slice_of(path, header)
             # A deflated file is unpacked in memory, so that nothing is known of the place of its pixels.
@@ -184,8 +183,7 @@ def read_dataset(path: Path) -> Dataset:
     Args:
         path: a file that :func:`read_header` has passed.
     """
-    with open(path, "rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with open(path, "rb") as file, quiet_pydicom():
         return _read(file, None)
 
 

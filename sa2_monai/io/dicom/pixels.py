@@ -12,13 +12,13 @@ SimpleITK) from a copy of the pixels without rescale and photometric interpretat
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sa2_monai.io.dicom.packages import quiet_pydicom
 from sa2_monai.io.dicom.slices import DicomSlice
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def read_planes(path: Path, items: Sequence[DicomSlice], dtype: np.dtype[Any]) -
 
     first = items[0]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_pydicom():
             dataset = dcmread(path, force=True)
             stored = _stored(dataset, first)
             if first.lookup_table:

@@ -7,7 +7,6 @@ Written with highdicom (extra ``dicom``) as BINARY, the kind that viewers read. 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sa2_monai.io.atomic import atomic_write
-from sa2_monai.io.dicom.extra import require_highdicom
+from sa2_monai.io.dicom.packages import quiet_pydicom, require_highdicom
 from sa2_monai.io.dicom.seg_reading import read_dicom_seg
 from sa2_monai.io.dicom.segment_codes import segment_code
 from sa2_monai.io.dicom.series import DicomSeries, find_series
@@ -107,9 +106,7 @@ def write_dicom_seg(
         planes = planes[np.argsort([item.frame for item in source.slices])]
     datasets = read_source_datasets(source, names)
     _check_storage_class(source, datasets[0])
-    with warnings.catch_warnings():
-        # It would show the name of the patient; the name is copied as the source has it.
-        warnings.filterwarnings("ignore", ".*intended person name", UserWarning)
+    with quiet_pydicom():  # a warning would show the name of the patient
         segmentation = highdicom.seg.Segmentation(
             source_images=datasets,
             pixel_array=planes,

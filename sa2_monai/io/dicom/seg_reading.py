@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.dicom.extra import require_highdicom
+from sa2_monai.io.dicom.packages import quiet_pydicom, require_highdicom
 from sa2_monai.io.dicom.series import DicomSeries, find_series
 from sa2_monai.io.geometry import LPS_TO_RAS, check_affine, corner_distance
 
@@ -62,8 +61,7 @@ def read_dicom_seg(
     if source is not None:
         _check_heights(path, positions, source)
         _set_step(dataset, source.step)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pydicom on odd values that matter to nobody here
+    with quiet_pydicom():
         try:
             labels, affine = _volume(path, highdicom.seg.Segmentation.from_dataset(dataset, copy=False))
         except MemoryError:
@@ -86,7 +84,8 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; check the path")
     try:
-        dataset = pydicom.dcmread(path)
+        with quiet_pydicom():
+            dataset = pydicom.dcmread(path)
     except Exception as error:
         raise ValueError(f"{path}: cannot be read as DICOM ({error}); copy the file again") from error
     kind = dataset.get("SegmentationType")

@@ -25,6 +25,8 @@ __all__ = ["copy_elements", "tag_text"]
 logger = logging.getLogger(__name__)
 
 _UTF8 = "ISO_IR 192"
+# Sets of one byte without escape sequences.
+_ONE_BYTE = [[f"ISO_IR {number}"] for number in (100, 101, 109, 110, 126, 127, 138, 144, 148)]
 # May be empty in DICOM, but not absent.
 _ALWAYS = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
@@ -42,6 +44,9 @@ _COPIED = (
     *("ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName", "ClinicalTrialSiteID"),
     *("ClinicalTrialSiteName", "ClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID"),
     *("ClinicalTrialTimePointID", "ClinicalTrialTimePointDescription"),
+)
+# Not written where it is not valid: it must not be empty.
+_OPTIONAL = (
     *("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions", "StationName"),
     *("InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName"),
     *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
@@ -70,9 +75,11 @@ def copy_elements(first: DicomSlice, texts: Sequence[str] = ()) -> Dataset:
             "\\".join(charsets) if any(charsets) else "the default",
         )
     result, written = Dataset(), list(texts)
-    for keyword in _COPIED:
+    for keyword in (*_COPIED, *_OPTIONAL):
         if keyword in source or keyword in _ALWAYS:
             value = _value(first, keyword, raw_of(source, keyword), charsets)
+            if keyword in _OPTIONAL and not all(value):
+                continue
             setattr(result, keyword, value if len(value) > 1 else value[0])
             written += value
     if charset := _charset(charsets, written):
@@ -105,7 +112,8 @@ def _value(first: DicomSlice, keyword: str, raw: bytes, charsets: list[str]) -> 
     value = [part or "" for part in cleaned] if valid else [""]
     if value != found or not readable:
         what = f"is '{text}', no valid value" if vr in _SHOWN else "holds no valid value"
-        done = "left empty" if not valid else f"written as '{value[0]}'" if vr in _SHOWN else "put right"
+        lost = "left out" if keyword in _OPTIONAL else "left empty"
+        done = lost if not valid else f"written as '{value[0]}'" if vr in _SHOWN else "put right"
         logger.warning("%s: %s %s %s; in the DICOM SEG it is %s", first.path, keyword, tag_text(keyword), what, done)
     return value
 
@@ -113,8 +121,7 @@ def _value(first: DicomSlice, keyword: str, raw: bytes, charsets: list[str]) -> 
 def _charset(charsets: list[str], texts: Sequence[str]) -> str:
     from pydicom.charset import python_encoding
 
-    # Of one byte each, and without escape sequences; ASCII needs no element.
-    if charsets == [""] or (len(charsets) == 1 and charsets[0].startswith("ISO_IR ") and charsets[0] != "ISO_IR 13"):
+    if charsets == [""] or charsets in _ONE_BYTE:
         try:
             for text in texts:
                 text.encode("ascii" if charsets == [""] else python_encoding[charsets[0]])

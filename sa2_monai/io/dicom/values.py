@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from datetime import date
 from typing import Any
 
+from sa2_monai.io.dicom.packages import quiet_pydicom
+
 __all__ = ["clean_text"]
 
-_SEX = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "O": "O", "OTHER": "O"}
+_TERMS = {
+    "PatientSex": {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "O": "O", "OTHER": "O"},
+    "PatientSexNeutered": {"ALTERED": "ALTERED", "UNALTERED": "UNALTERED"},
+    "PatientIdentityRemoved": {"YES": "YES", "NO": "NO"},
+    "LossyImageCompression": {"00": "00", "01": "01"},
+}
 _LONGEST = {"SH": 16, "LO": 64, "CS": 16, "ST": 1024, "LT": 10240, "AE": 16, "UC": 1 << 16, "UT": 1 << 16}
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 
@@ -31,15 +37,17 @@ def clean_text(keyword: str, vr: str, text: str) -> str | None:
     text = re.sub(r"[\0\x1b]", "", text).strip(" ")
     if not text:
         return ""
-    if keyword == "PatientSex":
-        return _SEX.get(text.upper())
+    if keyword in _TERMS:
+        return _TERMS[keyword].get(text.upper())
     special = {"DA": _date, "TM": _time, "DT": _date_time, "AS": _age, "IS": _integer, "DS": _decimal, "UI": _uid}
     if vr in special:
         return special[vr](text)
     if vr == "PN":
         return _name(text)
-    if vr not in ("ST", "LT", "UT"):
-        text = re.sub(r"[\r\n\t\f]+", " ", text)
+    if vr not in ("ST", "LT", "UT"):  # paragraphs
+        if "\\" in text:
+            return None
+        text = re.sub(r"[\r\n\t\f]+", " ", text).strip(" ")
     if vr == "CS":
         text = text.upper()
     if "\ufffd" in text or len(text) > _LONGEST.get(vr, 64) or not _valid(vr, text):
@@ -51,8 +59,7 @@ def _valid(vr: str, value: Any) -> bool:
     from pydicom import config
     from pydicom.valuerep import validate_value
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_pydicom():
         try:
             validate_value(vr, value, config.RAISE)
         except (ValueError, TypeError):
