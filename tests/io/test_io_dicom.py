@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sa2_monai.data import read_volume, volume_header
+from sa2_monai.inference import read_dicom_seg, write_dicom_seg
 from sa2_monai.io.dicom.series import find_series
 from sa2_monai.io.geometry import corner_distance
 
@@ -243,3 +244,46 @@ def test_real_series_as_sitk_reads_it(real_data: Path, name: str) -> None:
     affine[:3, 3] = image.GetOrigin()
     assert corner_distance(volume.array.shape, volume.header.affine, np.diag([-1, -1, 1, 1]) @ affine) < 1e-4
     assert volume.header.remarks == ()
+
+
+CASES = {
+    "dicom_monochrome1_ct": "",
+    "dicom_no_slice_thickness": "",
+    "dicom_charset_japanese": "",
+    "dicom_frame_of_reference_per_slice": "12 frames of reference in 12 slices",
+    "dicom_positions_0.1mm": "the positions are written to 0.1 mm",
+    "mixed_folder": "",
+    "nested/pat2flat": "",
+    "nested/siteA/pat1/st1/se1": "",
+}
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", CASES)
+def test_awkward_series(real_data: Path, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The example folders: Hounsfield units of air and of the object, remarks, and a SEG that comes back."""
+    folder = real_data.parent / "cases" / "dicom" / name
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    with caplog.at_level(logging.WARNING):
+        volume = read_volume(folder)
+    assert volume.array.shape == (56, 48, 12)
+    assert (volume.array.min(), volume.array.max()) == (-1000, 200)
+    assert [record.message.split(": ", 1)[1].startswith(CASES[name]) for record in caplog.records] == [True] * bool(
+        CASES[name]
+    )
+    pytest.importorskip("highdicom", reason="the extra dicom is not installed")
+    labels = (volume.array > 0).astype(np.uint8)
+    write_dicom_seg(labels, folder, tmp_path / "a.dcm", ["background", "object"])
+    back, affine = read_dicom_seg(tmp_path / "a.dcm", folder)
+    assert np.array_equal(back, labels)
+    assert np.array_equal(affine, volume.header.affine)
+
+
+@pytest.mark.realdata
+def test_awkward_header(real_data: Path) -> None:
+    folder = real_data.parent / "cases" / "untrusted" / "dicom_4gb"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    with pytest.raises(ValueError, match=r"damaged or truncated DICOM files \(1\):\n +001\.dcm"):
+        read_volume(folder)

@@ -57,10 +57,9 @@ def read_dicom_seg(
     path = Path(path)
     source = None if series_folder is None else find_series(Path(series_folder), series, series_uid)
     dataset = _read(path)
-    positions = _positions(path, dataset)
+    positions, normal = _places(path, dataset)
     if source is not None:
-        _check_heights(path, positions, source)
-        _set_step(dataset, source.step)
+        _set_step(dataset, _check_heights(path, positions, normal, source))
     with quiet_pydicom():
         try:
             labels, affine = _volume(path, highdicom.seg.Segmentation.from_dataset(dataset, copy=False))
@@ -70,7 +69,7 @@ def read_dicom_seg(
             if "overlap" in str(error):
                 raise ValueError(f"{path}: segments overlap each other, expected one class per voxel") from error
             raise ValueError(
-                f"{path}: its frames are no volume of parallel, equally spaced slices ({error})"
+                f"{path}: its frames are no volume of parallel, equally spaced slices, one for each segment ({error})"
             ) from error
     affine = _through(path, affine, positions, labels.shape[2])
     if source is None:
@@ -95,30 +94,37 @@ def _read(path: Path) -> Any:
     return dataset
 
 
-def _positions(path: Path, dataset: Any) -> np.ndarray:
-    """ImagePositionPatient of every frame (frame, 3), LPS."""
+def _places(path: Path, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
+    """ImagePositionPatient of every frame (frame, 3), and the normal of the first one, LPS."""
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [{}])[0]
     frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    if not frames:
+        raise ValueError(f"{path}: has no frames; export it again")
+
+    def part(frame: Any, name: str) -> Any:
+        return (frame if name in frame else shared)[name][0]
+
     try:
-        return np.array(
-            [
-                (item if "PlanePositionSequence" in item else shared)["PlanePositionSequence"][0].ImagePositionPatient
-                for item in frames
-            ],
-            dtype=float,
-        ).reshape(len(frames) or -1, 3)
+        positions = np.array([part(frame, "PlanePositionSequence").ImagePositionPatient for frame in frames], float)
+        cosines = np.array(part(frames[0], "PlaneOrientationSequence").ImageOrientationPatient, float)
+        return positions.reshape(len(frames), 3), np.cross(cosines[:3], cosines[3:])
     except Exception as error:
         raise ValueError(f"{path}: damaged, or a frame has no place in the patient ({error})") from error
 
 
-def _check_heights(path: Path, positions: np.ndarray, source: DicomSeries) -> None:
-    """Frames lie on slices of the series; highdicom would say only that there is no volume."""
+def _check_heights(path: Path, positions: np.ndarray, normal: np.ndarray, source: DicomSeries) -> float:
+    """Step of the series along the normal of the frames; they must lie on its planes.
+
+    highdicom would say only that there is no volume.
+    """
     lps = LPS_TO_RAS @ source.affine
-    normal = np.cross(lps[:3, 0], lps[:3, 1])
-    heights = (positions - lps[:3, 3]) @ normal / (lps[:3, 2] @ normal)
-    off = float(np.abs(heights - np.rint(heights)).max()) * source.step
-    if off > _tolerance(source.step):
+    steps = np.abs(normal @ lps[:3, :3])
+    step = float(steps[np.argmax(steps / np.linalg.norm(lps[:3, :3], axis=0))])
+    heights = (positions - lps[:3, 3]) @ normal / step
+    off = float(np.abs(heights - np.rint(heights)).max()) * step
+    if off > _tolerance(step):
         raise _elsewhere(path, off)
+    return step
 
 
 def _set_step(dataset: Any, step: float) -> None:
