@@ -86,15 +86,19 @@ def read_planes(path: Path, items: Sequence[DicomSlice], dtype: np.dtype[Any]) -
             f"{path}: the pixels cannot be decoded ({lines[-1]}); copy the series again, or decompress it with "
             "gdcmconv --raw"
         ) from error
-    planes = []
-    for item in items:
-        slope, intercept = _rescale(item)
-        plane = stored[item.frame]
-        if dtype.kind == "f":
-            planes.append((plane * slope + intercept).astype(dtype))
-        else:
-            planes.append((plane.astype(np.int64) * int(slope) + int(intercept)).astype(dtype))
-    return planes
+    return [_rescaled(stored[item.frame], *_rescale(item), dtype) for item in items]
+
+
+def _rescaled(plane: np.ndarray, slope: float, intercept: float, dtype: np.dtype[Any]) -> np.ndarray:
+    if dtype.kind == "f":
+        return (plane * slope + intercept).astype(dtype)
+    # What overflows on the way comes back, because the result fits into the type.
+    plane = plane.astype(dtype)
+    if slope != 1:
+        plane *= np.asarray(int(slope)).astype(dtype)
+    if intercept != 0:
+        plane += np.asarray(int(intercept)).astype(dtype)
+    return plane
 
 
 def _rescale(item: DicomSlice) -> tuple[float, float]:
@@ -160,10 +164,10 @@ def _complete(dataset: Dataset, item: DicomSlice) -> None:
 
 def _bits(words: np.ndarray, item: DicomSlice) -> np.ndarray:
     """Stored values in unsigned words: the other bits may hold overlays, or rubbish instead of the sign."""
-    if item.bits == item.allocated:
-        return words.view(words.dtype.str.replace("u", "i")) if item.signed else words
-    values = words.astype(np.int64) >> (item.high_bit + 1 - item.bits)
-    values &= (1 << item.bits) - 1
-    if item.signed:
-        values -= (values >> (item.bits - 1)) << item.bits
-    return values
+    words = words.astype(words.dtype.newbyteorder("="), copy=False)
+    above, below = item.allocated - 1 - item.high_bit, item.high_bit + 1 - item.bits
+    if item.signed:  # shifts of signed numbers repeat the sign
+        return (words << above).view(f"i{words.itemsize}") >> (above + below)
+    if above or below:
+        words = (words << above) >> (above + below)
+    return words
