@@ -13,6 +13,7 @@ import pytest
 
 from sa2_monai.data import VolumeReader, read_volume, volume_header
 from sa2_monai.data.volumelist import list_volumes
+from sa2_monai.inference import write_dicom_seg
 from sa2_monai.io.geometry import corner_distance
 from sa2_monai.transforms import StrictLoadImaged
 
@@ -216,3 +217,15 @@ def test_remarks_of_multiframe(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.WARNING):
         read_volume(tmp_path / "a.dcm")
     assert "not inverted" in caplog.text
+
+
+def test_enhanced_images_of_one_frame(tmp_path: Path) -> None:
+    """One file per slice, its place in functional groups all the same."""
+    pytest.importorskip("highdicom", reason="the extra dicom is not installed")
+    for k in range(6):
+        array, affine = write_multiframe(tmp_path / "s" / f"{k}.dcm", order=[k], SOPInstanceUID=f"{ROOT}.5.{k + 1}")
+    volume = read_volume(tmp_path / "s")
+    assert np.array_equal(volume.array, array)
+    assert corner_distance(SHAPE, volume.header.affine, affine) < 1e-6
+    with pytest.raises(ValueError, match="the series is 6 multi-frame images, expected one"):
+        write_dicom_seg(np.zeros(SHAPE, np.uint8), tmp_path / "s", tmp_path / "seg.dcm", ["background", "bone"])

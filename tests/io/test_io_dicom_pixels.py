@@ -294,3 +294,14 @@ def test_other_kinds_of_ct_values_are_suspected(tmp_path: Path, caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         read_volume(tmp_path / "s")
     assert "CT with the RescaleType Z_EFF: the values may be no Hounsfield units" in caplog.text
+
+
+@pytest.mark.parametrize("codec", ["RLE", "JPEG2000", "JPEG"])
+def test_compressed_pixels_without_their_end(tmp_path: Path, codec: str) -> None:
+    write_series(tmp_path / "s", shape=SMALL)
+    paths = paths_of(tmp_path / "s")
+    for path in paths:
+        compressed(path, codec)
+    paths[1].write_bytes(paths[1].read_bytes()[:-300])
+    with pytest.raises(ValueError, match=r"e01: the pixels cannot be decoded \(the file ends within its pixels\)"):
+        read_volume(tmp_path / "s")

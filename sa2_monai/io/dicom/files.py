@@ -148,6 +148,7 @@ def read_header(path: Path) -> DicomSlice:
         if kind:
             return item.with_kind(kind)
         raise ValueError(f"{path.name}: {size} bytes, ends before its pixels")
+    # The head of the element takes 12 bytes, or 8 of those that were read where the types of values are implicit.
     promised = item.bytes_of_pixels
     if not item.compressed and pixels is not None and size - position < promised - 4:
         raise ValueError(

@@ -95,6 +95,7 @@ def _frame(item: DicomSlice, index: int, group: Any, shared: Any) -> DicomSlice:
 
     placed = replace(
         item,
+        enhanced=True,
         frame=index,
         position=numbers("PlanePositionSequence", "ImagePositionPatient", 3),
         orientation=numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6),

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +41,9 @@ def sort_slices(source: Path, slices: list[DicomSlice]) -> tuple[list[DicomSlice
         ValueError: orientation or spacing that are no such thing, one slice, doubled positions, a missing or displaced
             slice; instances and positions are named.
     """
-    row, column, remarks = _directions(source, np.asarray(slices[0].orientation))
-    spacing = np.asarray(slices[0].spacing)
+    # Of most slices: those of one may be rounded.
+    row, column, remarks = _directions(source, _usual([item.orientation for item in slices]))
+    spacing = _usual([item.spacing for item in slices])
     if len(slices) < 2:
         raise ValueError(
             f"{source}: the series has one image ({slices[0].name}), expected at least two: the distance of slices is "
@@ -58,6 +61,10 @@ def sort_slices(source: Path, slices: list[DicomSlice]) -> tuple[list[DicomSlice
     affine = LPS_TO_RAS @ affine
     check_affine(str(source), affine)
     return order, affine, remarks + rounded
+
+
+def _usual(values: Sequence[np.ndarray | None]) -> np.ndarray:
+    return np.array(Counter(tuple(map(float, np.asarray(value))) for value in values).most_common(1)[0][0])
 
 
 def _directions(source: Path, cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

@@ -74,6 +74,8 @@ def read_planes(path: Path, items: Sequence[DicomSlice], dtype: np.dtype[Any]) -
     try:
         with quiet_pydicom():
             dataset = dcmread(path, force=True)
+            if "PixelData" not in dataset:  # compressed, and without its end
+                raise ValueError("the file ends within its pixels")
             stored = _stored(dataset, first)
             if first.lookup_table:
                 dataset.PixelRepresentation = int(first.signed)

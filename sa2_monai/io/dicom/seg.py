@@ -102,7 +102,7 @@ def write_dicom_seg(
         )
     dtype = np.uint8 if len(names) <= 255 else np.uint16
     planes = np.ascontiguousarray(labels.transpose(2, 1, 0), dtype=dtype)
-    if source.slices[0].frames > 1:  # one source, whose frames have an order of their own
+    if source.slices[0].enhanced:  # one source, whose frames have an order of their own
         planes = planes[np.argsort([item.frame for item in source.slices])]
     datasets = read_source_datasets(source, names)
     _check_storage_class(source, datasets[0])

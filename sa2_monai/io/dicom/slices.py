@@ -54,6 +54,7 @@ class DicomSlice:
         high_bit: HighBit.
         signed: PixelRepresentation is 1.
         compressed: by its transfer syntax.
+        enhanced: its place stands in functional groups.
     """
 
     path: Path
@@ -88,6 +89,7 @@ class DicomSlice:
     high_bit: int
     signed: bool
     compressed: bool
+    enhanced: bool = False
 
     @property
     def name(self) -> str:
@@ -150,7 +152,7 @@ def slice_of(path: Path, header: Any) -> DicomSlice:
         rescale_type=text_of(header, "RescaleType"),
         lookup_table=bool(header.get("ModalityLUTSequence")),
         units=text_of(header, "Units"),
-        photometric=text_of(header, "PhotometricInterpretation"),
+        photometric=text_of(header, "PhotometricInterpretation").upper(),
         allocated=allocated,
         bits=bits,
         high_bit=_whole(header, "HighBit", bits - 1),

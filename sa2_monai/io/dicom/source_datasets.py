@@ -49,7 +49,7 @@ def read_source_datasets(series: DicomSeries, texts: Sequence[str] = ()) -> list
     """
     first = series.slices[0]
     files = {item.path for item in series.slices}
-    if first.frames > 1 and len(files) > 1:
+    if first.enhanced and len(files) > 1:
         raise ValueError(
             f"{series.folder}: the series is {len(files)} multi-frame images, expected one; a DICOM SEG of several is "
             "not written, use the NIfTI label map"
@@ -58,9 +58,9 @@ def read_source_datasets(series: DicomSeries, texts: Sequence[str] = ()) -> list
     about = copy_elements(first, texts)
     shared = {tag: _shared_uid(series, tag) for tag in _SHARED}
     thickness = _thickness(series)
-    items = [first] if first.frames > 1 else series.slices
+    items = [first] if first.enhanced else series.slices
     bases = [_base(item, about, shared, instances) for item in items]
-    if first.frames > 1:
+    if first.enhanced:
         return [_multiframe(bases[0], series, thickness)]
     return [_single(base, item, series, thickness) for base, item in zip(bases, items, strict=True)]
 
@@ -115,7 +115,7 @@ def _thickness(series: DicomSeries) -> float:
     """SliceThickness of the source, or the distance of its slices."""
     item = series.slices[0]
     holders: list[Any] = [read_dataset(item.path)]
-    if item.frames > 1:
+    if item.enhanced:
         groups = [holders[0].get(f"{name}FunctionalGroupsSequence") for name in ("Shared", "PerFrame")]
         holders = [
             part.PixelMeasuresSequence[0]
