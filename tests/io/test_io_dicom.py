@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from dicom_files import SHAPE, edit, rotation, tilted, write_series
+from pydicom.encaps import encapsulate
 
 from sa2_monai.data import read_volume, volume_header
 from sa2_monai.inference import read_dicom_seg, write_dicom_seg
 from sa2_monai.io.dicom.series import find_series
 from sa2_monai.io.geometry import corner_distance
-
-pydicom = pytest.importorskip("pydicom", reason="the extra dicom is not installed")
-
-from dicom_files import SHAPE, edit, rotation, tilted, write_series  # noqa: E402
-from pydicom.encaps import encapsulate  # noqa: E402
 
 
 def turned(**angles: float) -> np.ndarray:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from dicom_files import ROOT, edit, rotation, tilted, write_series
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,10 +19,6 @@ from sa2_monai.data import read_volume
 from sa2_monai.io.dicom.grid import _explained, _unit
 from sa2_monai.io.dicom.series import find_series
 from sa2_monai.io.geometry import corner_distance
-
-pydicom = pytest.importorskip("pydicom")
-
-from dicom_files import ROOT, edit, rotation, tilted, write_series  # noqa: E402
 
 LONG = (16, 12, 15)
 

@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from dicom_files import edit, set_raw, set_stored, write_series
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless
 
 from sa2_monai.data import read_volume, volume_header
 from sa2_monai.io.dicom.series import find_series
-
-pydicom = pytest.importorskip("pydicom")
-
-from dicom_files import edit, set_raw, set_stored, write_series  # noqa: E402
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless  # noqa: E402
 
 SMALL = (40, 36, 3)  # OpenJPEG needs 32 pixels at least
 

@@ -71,7 +71,7 @@ def split_frames(source: Path, images: Sequence[DicomSlice]) -> list[DicomSlice]
             )
     problems.raise_if_any()
     if groups:
-        _refuse_several(source, [item for item in slices if item.frames > 1], groups)
+        _refuse_several(source, [item for item in slices if item.enhanced], groups)
     return slices
 
 
