@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")
     parser.add_argument("--overlays", action="store_true", help="draw the classes into the pictures (DIR/overlays)")
     volumes = parser.add_argument_group("volumes")
+    volumes.add_argument(
+        "--series",
+        metavar="WHICH",
+        help="of DICOM folders with several series: UID, number, modality, or a part of the description",
+    )
     volumes.add_argument("--dicom-seg", action="store_true", help="write DICOM SEG beside NIfTI, for DICOM series")
     volumes.add_argument("--largest-component", action="store_true", help="keep the largest piece of each class")
     volumes.add_argument("--fill-holes", action="store_true", help="fill holes inside of structures")
@@ -165,6 +170,7 @@ def _network_of(weights: str | None) -> str:
 def _volume_options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
     """Overrides from the options that only volumes have."""
     options = {
+        "series": args.series,
         "dicom_seg": args.dicom_seg,
         "largest_component": args.largest_component,
         "fill_holes": args.fill_holes,
