@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 __all__ = ["CASE_ERRORS", "FailedCasesError", "Problems", "listing"]
 
-#: What a bad file, bad geometry, a full disk or a volume too large for the memory raises in the work of one case;
-#: anything else is a fault of the program and must be seen.
-CASE_ERRORS = (OSError, ValueError, RuntimeError, MemoryError)
+#: What ends the work of one case and not that of the others: whatever a damaged file makes a library raise, too, but
+#: not Ctrl-C and the end of the program. Their message is that of :func:`sa2_monai.io.causes.case_error`.
+CASE_ERRORS = (Exception,)
 
 _LIMIT = 10
 

@@ -121,7 +121,7 @@ def test_the_answer_of_a_command_is_the_exit_code(command: types.ModuleType, cod
     ("error", "message"),
     [
         (ValueError("a.png: wrong"), "a.png: wrong"),
-        (RuntimeError("out of memory"), "out of memory"),
+        (RuntimeError("no GPU"), "no GPU"),
         (FileNotFoundError(2, "No such file or directory", "a.png"), "a.png: No such file or directory"),
         (OSError(28, "cannot write b.png: No space left on device"), "cannot write b.png: No space left on device"),
         (PermissionError("cannot write to the folder out"), "cannot write to the folder out"),
