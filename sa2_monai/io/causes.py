@@ -28,7 +28,7 @@ _MEMORY_WORDS = re.compile(
 )
 _WORKER = re.compile(r"Caught \w+ in DataLoader worker")
 # A printed exception, at the end of a traceback: code is indented, the first line that is not names it.
-_PRINTED = re.compile(r"^(?P<type>[\w.]+)(?:: (?:\[Errno \d+\] )?(?P<message>.+))?\Z", re.MULTILINE | re.DOTALL)
+_PRINTED = re.compile(r"^(?P<type>[\w.]+)(?:: (?P<number>\[Errno \d+\] )?(?P<message>.+))?\Z", re.MULTILINE | re.DOTALL)
 
 
 def unwrapped(error: BaseException) -> BaseException:
@@ -137,7 +137,12 @@ def _printed_cause(message: str) -> tuple[str, str]:
 def _exception_text(printed: str) -> tuple[str, str]:
     """Type and message at the end of a printed traceback; the message may have several lines, or be empty."""
     found = _PRINTED.search(printed.rstrip())
-    return (found["type"].rpartition(".")[2], (found["message"] or "").strip()) if found else ("", "")
+    if not found:
+        return "", ""
+    message = (found["message"] or "").strip()
+    if found["number"] and (file := re.fullmatch(r"(.+): '(.+)'", message)):
+        message = f"{file[2]}: {file[1]}"
+    return found["type"].rpartition(".")[2], message
 
 
 def _printed_by_monai(printed: str) -> bool:
