@@ -65,7 +65,8 @@ def root_cause(error: BaseException) -> str:
     elif _WORKER.match(message):
         found, text = _printed_cause(message)
         kind, message = found or kind, text or ("" if found else message)
-        no_memory = kind in _MEMORY_TYPES or (kind == "RuntimeError" and _MEMORY_WORDS.search(message) is not None)
+        spoken = kind in ("RuntimeError", "OSError") and _MEMORY_WORDS.search(message) is not None
+        no_memory = kind in _MEMORY_TYPES or spoken
     if no_memory:
         return _about_memory(message)
     return message if message and _speaks(kind, error) else ": ".join(filter(None, (kind, message)))

@@ -94,7 +94,7 @@ def test_bare_in_transforms_and_in_an_expression(work: Callable[[Any], None], me
         assert is_out_of_memory(unwrapped(error)) == message.startswith("out of memory")
 
 
-@pytest.mark.parametrize(("work", "message"), [case for case in TEST_CASES if case[1][0] in "aKzo"])
+@pytest.mark.parametrize(("work", "message"), [TEST_CASES[k] for k in (0, 2, 9, 12, 16)])
 def test_in_a_worker_process(work: Callable[[Any], None], message: str) -> None:
     transform = Compose([Compose([Lambdad("image", work)])])
     assert root_cause(caught(lambda: next(iter(DataLoader(Transformed(transform), num_workers=1))))).startswith(message)
