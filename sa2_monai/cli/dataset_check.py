@@ -41,5 +41,6 @@ def text(report: Mapping[str, Any]) -> str:
         lines.append(f"  {'classes:':<13}{', '.join(report['classes'])}")
     lines += [f"differs: {deviation}" for deviation in report["deviations"]]
     lines += [f"problem: {problem}" for problem in report["problems"]]
+    lines += [report["left_out"]] if report["left_out"] else []
     lines.append("in order" if report["ok"] else "NOT in order")
     return "\n".join(lines)

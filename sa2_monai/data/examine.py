@@ -12,7 +12,9 @@ from sa2_monai.data.check import label_table
 from sa2_monai.data.dataset import DataSet, Job, ListOptions
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.file_contents import measure_files, unreadable_files
+from sa2_monai.data.folder_walk import LeftOut, unused_files
 from sa2_monai.data.folders import Case, Parts
+from sa2_monai.data.patients import PATIENT_TABLE
 from sa2_monai.data.published_counts import collected_messages, compare_counts
 from sa2_monai.data.registry import dataset_classes, unknown_dataset
 from sa2_monai.data.splits import check_disjoint
@@ -47,7 +49,8 @@ def examine_dataset(
         ``smallest`` and ``largest`` length of each axis; ``label_values``: share of the pixels or voxels by value in
         the files (``"nonzero"`` together where the values are instance numbers); ``deviations`` from the published data
         set; ``problems`` for which the data cannot be used; ``ok``: there is neither. ``preparation`` is ``None``, or
-        ``form``, ``jobs`` and ``files`` (numbers) of the preparation that the data set needs first.
+        ``form``, ``jobs`` and ``files`` (numbers) of the preparation that the data set needs first. ``left_out``: a
+        line about what lies in a folder of one's own and is not used; empty where there is nothing.
 
     Raises:
         FileNotFoundError: the folder is missing.
@@ -93,6 +96,7 @@ def examine_dataset(
             report["problems"].append(str(error))
         if not cases:
             report["problems"].append(f"{directory}: holds no cases of {name!r}")
+    report["left_out"] = str(_unused(folder, parts)) if entry.described and folder.is_dir() else ""
     report["ok"] = not report["problems"] and not report["deviations"]
     return report
 
@@ -108,6 +112,14 @@ def _listed(entry: DataSet, folder: Path, options: ListOptions) -> tuple[Parts, 
             return {}, next(iter(entry.preparations.values())).jobs(folder, options)
         except ValueError as other:
             raise ValueError("\n".join(dict.fromkeys([str(other), str(error)]))) from error
+
+
+def _unused(folder: Path, parts: Parts) -> LeftOut:
+    """Files of a folder of the user's own that are not part of the data set."""
+    cases = [case for found in parts.values() for case in found]
+    entries = [case[key] for case in cases for key in ("image", "label", "instances") if key in case]
+    files = [name for entry in entries for name in (entry if isinstance(entry, list) else [entry])]
+    return unused_files(folder, [*files, folder / "dataset.json", folder / PATIENT_TABLE])
 
 
 def _numbers(cases: Sequence[Case]) -> dict[str, int | None]:

@@ -12,6 +12,7 @@ from sa2_monai.data.check import LabelTable, label_names, label_table
 from sa2_monai.data.dataset import DataSet
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.folders import read_dataset_json
+from sa2_monai.io.paths import existing_path
 from sa2_monai.io.readers import KINDS
 
 __all__ = ["check_kind", "dataset_classes", "unknown_dataset"]
@@ -45,7 +46,7 @@ def dataset_classes(
         return list(class_names), _without_ignored(entry, table)
     if entry.classes is not None:
         return list(entry.classes), _without_ignored(entry, label_table(entry.label_values, entry.classes))
-    directory = Path(dataset_dir)
+    directory = existing_path(dataset_dir)
     description = directory if directory.suffix == ".json" else directory / "dataset.json"
     if entry.files == "volumes" and description.is_file():
         labels = read_dataset_json(description).get("labels")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sa2_monai.io.text import printable
+
 __all__ = ["CASE_ERRORS", "FailedCasesError", "Problems", "listing"]
 
 #: What ends the work of one case and not that of the others: whatever a damaged file makes a library raise, too, but
@@ -67,5 +69,5 @@ class FailedCasesError(ValueError):
 
     def __init__(self, failures: Mapping[str, str], total: int) -> None:
         self.failures = dict(failures)
-        lines = "\n".join(f"  {case}: {message}" for case, message in self.failures.items())
+        lines = "\n".join(f"  {printable(case)}: {message}" for case, message in self.failures.items())
         super().__init__(f"{len(failures)} of {total} cases failed, the others are finished:\n{lines}")
