@@ -84,7 +84,7 @@ def images_in(folder: Path, left_out: LeftOut) -> list[Path]:
         found += [path for path in images if path not in labels]
         for path in files:
             if path in labels:
-                left_out.add("label beside its image", path.name)
+                left_out.add("label beside an image", path.name)
             elif path not in images:
                 left_out.add_file(path)
     if not found:

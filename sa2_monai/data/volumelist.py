@@ -81,7 +81,7 @@ def volumes_below(folder: Path, left_out: LeftOut) -> list[Path]:
         found += [path for path in volumes if path not in labels]
         for path in files:
             if path in labels:
-                left_out.add("label beside its image", path.name)
+                left_out.add("label beside an image", path.name)
             elif path not in volumes and path not in dicom and path.name.upper() != "DICOMDIR":
                 left_out.add_file(path)
     if not found:

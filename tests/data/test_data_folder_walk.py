@@ -31,15 +31,15 @@ TEST_CASES: list[tuple[str, list[str], list[str], str]] = [
     ("pictures", ["p1/x.png", "p2/x.png"], ["p1_x", "p2_x"], ""),
     ("pictures", ["images/a.png", "labels/a.png"], ["a"], "left out: 1 folder (labels)"),
     ("pictures", ["train/images/a.png", "train/masks/a.png", "test/images/a.png"], ["test_a", "train_a"], "1 folder"),
-    ("pictures", ["a.png", "x.svs", "y.svs", "z.SVS", "notes"], ["a"], "3 .svs, 1 file without a suffix (notes)"),
+    ("pictures", ["a.png", "x.svs", "y.svs", "z.SVS", "notes"], ["a"], "1 file without a suffix (notes), 3 .svs"),
     ("pictures", ["a.png", "b.nii.gz"], ["a"], "left out: 1 .nii.gz"),
     (
         "pictures",
-        ["a.png", ".b.png", "._a.png", "__MACOSX/a.png", ".git/c.png", "Thumbs.db", "@eaDir/a.png"],
+        ["a.png", ".b.png", "._a.png", "__MACOSX/a.png", "Thumbs.db", "@eaDir/a.png"],
         ["a"],
         "",
     ),
-    ("pictures", ["a.png", "a_anno.png", "a_mask.png", "b_mask.png"], ["a", "b_mask"], "2 labels beside its image"),
+    ("pictures", ["a.png", "a_anno.png", "a_mask.png", "b_mask.png"], ["a", "b_mask"], "2 labels beside an image"),
     ("pictures", ["a.png", "run/predict_summary.json", "run/b.png"], ["a"], "left out: 1 folder of results (run)"),
     ("pictures", ["a.png", "run/predictions/a.png", "overlays/a.png"], ["a"], "2 folders (overlays, predictions)"),
     ("volumes", ["a.nii.gz", "sub/b.mha"], ["a", "b"], ""),
@@ -57,7 +57,7 @@ TEST_CASES: list[tuple[str, list[str], list[str], str]] = [
         "volumes",
         ["a.nii", "a_seg.nii", "x_seg.nii", "p.png"],
         ["a", "x_seg"],
-        "1 label beside its image (a_seg.nii), 1 .png",
+        "1 label beside an image (a_seg.nii), 1 .png",
     ),
 ]
 
@@ -172,10 +172,7 @@ def test_dicom_images_without_a_suffix(tmp_path: Path) -> None:
     ("name", "labels"),
     [
         *((name, True) for name in ("labels", "labelsTr", "Masks", "GroundTruth", "Ground Truth", "train_masks", "gt")),
-        *(
-            (name, True)
-            for name in ("ISIC2018_Task1_Training_GroundTruth", "instances", "labelcol", "labels_v2", "seg")
-        ),
+        *((name, True) for name in ("ISIC2018_Task1_Training_GroundTruth", "instances", "labelcol", "labels_v2")),
         *((name, False) for name in ("images", "imagesTr", "unmasked", "patient_1", "segpc", "legal", "masked")),
     ],
 )
