@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.io.geometry import LPS_TO_RAS, VolumeHeader, affine_remarks, check_affine, spatial_shape
+from sa2_monai.io.utf8_names import utf8_name
 
 __all__ = ["itk_header", "itk_voxels", "pixel_type"]
 
@@ -72,7 +73,7 @@ def _reader(path: Path) -> Any:
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(utf8_name(path))
     return reader
 
 

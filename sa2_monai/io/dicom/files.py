@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.io.problems import Problems
+from sa2_monai.io.utf8_names import utf8_name
 
 __all__ = ["DicomSlice", "image_reader", "is_dicom", "read_slices"]
 
@@ -134,7 +135,7 @@ def image_reader(path: Path) -> Any:
 
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
+    reader.SetFileName(utf8_name(path))
     return reader
 
 
