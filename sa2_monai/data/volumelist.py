@@ -21,6 +21,8 @@ from sa2_monai.io.problems import Problems, listing
 __all__ = ["list_volumes", "name_volumes", "volumes_below"]
 
 _EXPECTED = f"{listing(list(VOLUME_SUFFIXES))} files or DICOM series"
+# Voxels beside the header that names them.
+_VOXELS = (".raw", ".zraw")
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 _Group = tuple[str, list[Path]]
 
@@ -79,10 +81,12 @@ def volumes_below(folder: Path, left_out: LeftOut) -> list[Path]:
         elif dicom:
             left_out.add("folder of DICOM files without images", place.name)
         found += [path for path in volumes if path not in labels]
+        stems = {_name(path) for path in volumes}
         for path in files:
+            part = path.name.upper() == "DICOMDIR" or (path.name.lower().endswith(_VOXELS) and path.stem in stems)
             if path in labels:
                 left_out.add("label beside an image", path.name)
-            elif path not in volumes and path not in dicom and path.name.upper() != "DICOMDIR":
+            elif path not in volumes and path not in dicom and not part:
                 left_out.add_file(path)
     if not found:
         told = f"; {left_out}" if left_out else ""

@@ -22,6 +22,7 @@ from scipy.ndimage import binary_dilation
 from sa2_monai.evaluation.planes import plane_of
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.io.atomic import write_atomically
+from sa2_monai.io.names import file_name
 
 __all__ = [
     "REFERENCE_COLOUR",
@@ -301,7 +302,7 @@ def write_overlays(
     paths: list[Path] = []
     for overlay in draw_overlays(result, count) if drawn is None else drawn:
         safe = re.sub(r"[^\w.+-]+", "_", overlay.case)[:100]
-        name = f"{overlay.kind}_{overlay.rank}_{safe}_dice{overlay.dice:.3f}.png"
+        name = file_name(f"{overlay.kind}_{overlay.rank}_{safe}", f"_dice{overlay.dice:.3f}.png")
         paths.append(write_atomically(folder / name, png_bytes(overlay.page)))
     for old in folder.iterdir():
         if _OWN_NAMES.fullmatch(old.name) and old not in paths:

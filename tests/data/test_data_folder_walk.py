@@ -47,6 +47,7 @@ TEST_CASES: list[tuple[str, list[str], list[str], str]] = [
     ("volumes", ["pat1/st/se/IM1", "pat2/st/se/IM1"], ["pat1_se", "pat2_se"], ""),
     ("volumes", ["pat1/st/se/I.dcm", "pat1/st/se2/I.dcm", "flat/IM1"], ["flat", "se", "se2"], ""),
     ("volumes", ["DICOMDIR", "pat/se/IM1"], ["se"], ""),
+    ("volumes", ["a.mhd", "a.raw", "b.raw"], ["a"], "left out: 1 .raw"),
     (
         "volumes",
         ["imagesTr/a_0000.nii", "imagesTs/b_0000.nii", "labelsTr/a.nii"],
