@@ -138,7 +138,7 @@ def name_volumes(
 def _is_volume(path: Path) -> bool:
     if path.is_dir():
         return any(_is_slice(file) for file in sorted(path.iterdir()))
-    return path.name.lower().endswith(VOLUME_SUFFIXES)
+    return path.name.lower().endswith(VOLUME_SUFFIXES) or _is_slice(path)
 
 
 def _is_slice(path: Path) -> bool:
