@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -28,6 +29,7 @@ from sa2_monai.bundle.workflow import check_ids, choose_device, run_inference, r
 from sa2_monai.evaluation import EvaluationResult, ReportHandler
 from sa2_monai.inference import check_writable
 from sa2_monai.io.names import file_name
+from sa2_monai.io.ownership import claim_folder
 from sa2_monai.io.paths import verbatim_paths
 from sa2_monai.weights import sha256_of
 
@@ -156,6 +158,7 @@ class LoadedBundle:
 
         Raises:
             FileNotFoundError: missing files or weights.
+            FolderInUseError: another program writes to ``output_dir``, with other weights or switches.
             ValueError: inputs that the bundle cannot read, unknown switches.
             FailedCasesError: cases that failed, after all were tried; a ``ValueError``, its ``failures`` has the
                 messages (``sa2_monai.inference.FailedCasesError``).
@@ -188,7 +191,10 @@ class LoadedBundle:
             **({"num_workers": 0} if len(cases) <= _FEW else {}),
             **switches,
         }
-        run_inference(config, overrides)
+        # Programs with the same weights may fill a folder together.
+        same = json.dumps([sha256_of(self._trained()), switches], sort_keys=True, default=str)
+        with claim_folder(out, f"prediction with {self.weights}", shared=same):
+            run_inference(config, overrides)
         suffix = ".nii.gz" if volumes else ".png"
         postfix = f"_{switches['output_postfix']}" if switches.get("output_postfix") else ""
         files = [out / file_name(f"{case['case']}{postfix}", suffix) for case in cases]

@@ -15,7 +15,7 @@ from sa2_monai.io.text import printable
 __all__ = ["LABEL_ENDINGS", "LeftOut", "is_label_folder", "labels_beside", "unused_files", "walk"]
 
 #: Label maps that lie beside their image, by the end of their name: GlaS, ISIC, ACDC, and what people write.
-LABEL_ENDINGS = ("_anno", "_seg", "_segmentation", "_gt", "_label", "_labels", "_mask")
+LABEL_ENDINGS = ("_anno", "_seg", "_segmentation", "_superpixels", "_gt", "_label", "_labels", "_mask")
 # Folders of label maps in data sets and of results: whole names, their ends, and some beginnings.
 _LABELS = re.compile(
     r"(.*[ _-])?(labels?(col|tr|ts)?|instances?|masks?|annotations?|ground[ _-]?truths?|gt|seg(mentation)?s?|"

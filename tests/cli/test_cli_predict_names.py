@@ -25,6 +25,7 @@ from sa2_monai.cli.main import main
 from sa2_monai.data import load_datalist, make_sample, read_label
 from sa2_monai.inference import FailedCasesError
 from sa2_monai.io.names import file_name
+from sa2_monai.io.ownership import FolderInUseError
 
 INFO = {"network": "sa2net", "class_names": ["background", "type #1"], "view": "whole", "roi_size": [16, 16]}
 # What a name may be; each is a file, and the first of them also a folder.
@@ -229,6 +230,18 @@ def test_one_writer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert predict(image, tmp_path / "other.pt", out, *options, "--shard", "2/2") == 1, "another model does not"
     mark.unlink()
     assert predict(image, tmp_path / "other.pt", out, *options, "--shard", "2/2") == 0
+
+
+def test_one_writer_from_python(tmp_path: Path) -> None:
+    bundle = load_bundle("sa2net", weights=save_model(tmp_path / "glands.pt", GLANDS), device="cpu")
+    image, out = np.zeros((32, 32, 3), np.uint8), tmp_path / "out"
+    mark = claim(out)
+    with pytest.raises(FolderInUseError, match="process 77 on node7"):
+        bundle.predict(image, output_dir=out)
+    assert bundle.predict(image).shape == (32, 32), "a folder of its own"
+    mark.unlink()
+    bundle.predict(image, output_dir=out)
+    assert not list(out.glob(".sa2_monai*"))
 
 
 def test_a_sample_is_made_in_peace(tmp_path: Path) -> None:
