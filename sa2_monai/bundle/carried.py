@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CARRIED", "Carried", "apply_carried", "read_carried"]
+from sa2_monai.bundle.verbatim import verbatim
+
+__all__ = ["CARRIED", "Carried", "apply_carried", "known_network", "read_carried"]
 
 # What a model knows about itself, under the ids that inference.yaml uses too.
 CARRIED = (
@@ -43,7 +45,8 @@ def read_carried(weights: str | os.PathLike[str], bundle: str) -> Carried:
         bundle: name of the bundle's folder that shall use them.
 
     Raises:
-        ValueError: for a damaged sidecar, weights of another network than the bundle's, or values that would run code.
+        ValueError: for a damaged sidecar, weights of another network than the bundle's or of none of the catalogue, or
+            values that would run code.
     """
     from sa2_monai.weights import read_info
     from sa2_monai.weights.compare import CONVERTERS
@@ -52,7 +55,7 @@ def read_carried(weights: str | os.PathLike[str], bundle: str) -> Carried:
     if not sidecar.is_file():
         return Carried({}, bundle, None)
     info = read_info(weights)
-    network = info.get("network") or bundle
+    network = known_network(info.get("network"), sidecar) or bundle
     # A folder of another name is a packaged bundle: there the names of the tensors decide.
     if bundle in CONVERTERS and network != bundle:
         raise ValueError(
@@ -65,14 +68,36 @@ def read_carried(weights: str | os.PathLike[str], bundle: str) -> Carried:
     return Carried(settings, network, sidecar)
 
 
+def known_network(name: Any, source: str | os.PathLike[str]) -> str | None:
+    """The name of a network that a file names; a name of the catalogue, never part of a path.
+
+    Args:
+        name: what stands there; ``None`` where nothing does.
+        source: the file, for the message.
+
+    Raises:
+        ValueError: it is no name of a network.
+    """
+    from sa2_monai.weights.compare import CONVERTERS
+
+    if name is not None and name not in list(CONVERTERS):
+        raise ValueError(
+            f"{os.fspath(source)}: 'network' is {name!r}, expected one of {', '.join(CONVERTERS)}. Correct the file."
+        )
+    return None if name is None else str(name)
+
+
 def apply_carried(config: Mapping[str, Any], carried: Carried) -> dict[str, Any]:
     """A configuration with the settings of the weights in place of its own, where it has such ids.
 
     Args:
         config: content of a configuration file, by id.
         carried: what :func:`read_carried` returned.
+
+    Returns:
+        The configuration, for MONAI's parser.
     """
-    return {**config, **{key: value for key, value in carried.settings.items() if key in config}}
+    return {**config, **{key: verbatim(value) for key, value in carried.settings.items() if key in config}}
 
 
 def _refuse_code(value: Any, key: str, sidecar: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.locate import load
+from sa2_monai.io.causes import unwrapped
+from sa2_monai.io.paths import verbatim_paths
 
 __all__ = ["check_ids", "choose_device", "run_inference", "run_workflow", "sees_volumes"]
 
@@ -31,7 +33,8 @@ def run_workflow(
 
     Args:
         files: configuration files in the order of merging.
-        overrides: values by id.
+        overrides: values by id; texts with the special characters of MONAI's parser as
+            :func:`~sa2_monai.bundle.verbatim.verbatim` makes them.
         kind: ``"train"`` or ``"infer"``.
         prepare: called with the workflow before it runs.
         tracking: ``"mlflow"``, a file with tracking settings of MONAI, or ``None``.
@@ -42,6 +45,8 @@ def run_workflow(
     Raises:
         ValueError: when the configuration does not have an id of ``overrides``.
         ImportError: tracking with MLflow without its package.
+        Exception: what a component raises, such as :class:`~sa2_monai.io.problems.FailedCasesError`, without the
+            ``RuntimeError`` that MONAI puts around it.
     """
     from monai.bundle import ConfigWorkflow
     from monai.utils import optional_import
@@ -55,6 +60,7 @@ def run_workflow(
         _log_level("monai.bundle.workflows", logging.ERROR),
         _log_level("ignite", logging.CRITICAL),
         warnings.catch_warnings(),
+        verbatim_paths(),
     ):
         warnings.filterwarnings("ignore", message="parsing (config|meta)_file", category=UserWarning)
         paths = [str(file) for file in files]
@@ -66,12 +72,18 @@ def run_workflow(
             tracking=tracking,
             **overrides,
         )
-        workflow.initialize()
-        if prepare is not None:
-            prepare(workflow)
-        workflow.run()
-        workflow.finalize()
-    return workflow
+        wrapped: Exception
+        try:
+            workflow.initialize()
+            if prepare is not None:
+                prepare(workflow)
+            workflow.run()
+            workflow.finalize()
+            return workflow
+        except Exception as error:
+            wrapped = error
+    # Outside of the block, where the cause does not get its own wrapper as context.
+    raise unwrapped(wrapped)
 
 
 def run_inference(config: Path, overrides: Mapping[str, Any], report: Report | None = None) -> Any:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sa2_monai.bundle.locate import find_bundle
+from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.cli.common import read_override
 from sa2_monai.cli.main import UsageError
 
@@ -362,11 +363,11 @@ def _run_ensemble(setup: Setup) -> dict[str, Any]:
 
 def _run_bundle(setup: Setup, step: str, what: str, values: Mapping[str, Any]) -> None:
     everything = {
-        "dataset_dir": setup.dataset_dir,
+        "dataset_dir": verbatim(setup.dataset_dir),
         "num_folds": setup.folds,
         "split_seed": setup.seed,
         **setup.overrides,
-        **values,
+        **{name: verbatim(value) for name, value in values.items()},
         **({} if setup.tracking is None else {"tracking": setup.tracking}),
     }
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(_files(setup, step))]

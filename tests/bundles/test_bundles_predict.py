@@ -79,7 +79,7 @@ def test_channels_of_volumes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "p2: has " in message
     assert "give the files <case>_0000 to <case>_0001, in the order of training" in message
     with pytest.raises(ValueError, match="would be one channel of one case"):
-        list_volumes([folder / "p1_0000.nii.gz", tmp_path / "other" / "p1_0000.nii.gz", folder / "p1_0000.nii.gz"], 2)
+        list_volumes([folder / "p1_0000.nii.gz", folder / "p1_0001.nii.gz", folder / "p1_0000.nii.gz"], 2)
 
 
 def test_a_bad_picture_in_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -240,6 +240,8 @@ def bundle(
     **more: Any,
 ) -> None:
     """One call of ``python -m monai.bundle run``."""
+    from sa2_monai.bundle.verbatim import verbatim
+
     name, small, _ = KINDS["volumes" if args.volumes else "pictures"]
     configs = BUNDLES / name / "configs"
     files = [str(configs / f"{name}.yaml") for name in ("train", small, *overlays)]
@@ -248,10 +250,10 @@ def bundle(
         "meta_file": meta,
         "config_file": files,
         "logging_file": str(configs / "logging.conf"),
-        "bundle_root": str(BUNDLES / name),
-        "dataset_dir": str(data),
-        "ckpt_dir": str(output / "models"),
-        "output_dir": str(output / "results"),
+        "bundle_root": verbatim(str(BUNDLES / name)),
+        "dataset_dir": verbatim(str(data)),
+        "ckpt_dir": verbatim(str(output / "models")),
+        "output_dir": verbatim(str(output / "results")),
         **settings,
         **more,
     }
