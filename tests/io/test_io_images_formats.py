@@ -325,3 +325,27 @@ def test_one_label_map_in_every_form(
         np.testing.assert_array_equal(label, mask, err_msg=path.name)
         assert picture_size(path) == size, path.name
         assert not is_lossy(path), path.name
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from([*TEST_CASE_CONTENT, "TIFF", "GIF"]),
+    flips=st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), max_size=4),
+    cut=st.floats(0.05, 1),
+)
+def test_whatever_happens_to_a_file_it_is_an_image_or_named(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, flips: list[tuple[int, int]], cut: float
+) -> None:
+    data = bytearray(TEST_CASE_CONTENT[kind][0] if kind in TEST_CASE_CONTENT else encoded(GREY, kind))
+    for at, change in flips:
+        data[at % len(data)] ^= change
+    path = written(tmp_path_factory.mktemp("f") / "a.png", bytes(data[: int(len(data) * cut)]))
+    refusals = []
+    for read in (read_image, read_label, picture_size, is_lossy):
+        try:
+            result = read(path)
+        except ValueError as error:
+            refusals.append(str(error))
+        else:
+            assert read is not read_image or picture_size(path) == result.shape[:2]
+    assert all(refusal.startswith(f"{path}: ") and "\n" not in refusal for refusal in refusals)
