@@ -200,6 +200,14 @@ def test_tiff_and_arrays_under_other_names(tmp_path: Path) -> None:
         assert picture_size(path) == SIZE
 
 
+def test_stray_bytes_between_the_markers_of_a_jpeg(tmp_path: Path) -> None:
+    data = encoded(FLAT, "JPEG", quality=100)
+    at = data.index(b"\xff\xdb")
+    for stray in (b"\0", b"\0\0\0", b"\xff\xff"):
+        path = written(tmp_path / "a.jpg", data[:at] + stray + data[at:])
+        assert np.abs(read_image(path).astype(int) - FLAT).max() <= 4
+
+
 def test_several_images_of_a_camera(tmp_path: Path) -> None:
     preview = Image.fromarray(FLAT[:8, :8])
     path = tmp_path / "phone.jpg"
