@@ -147,11 +147,14 @@ def _single(tiff: Any, path: Path) -> tuple[Any, Any]:
         shape = series[0].get_shape(squeeze=False)
         lengths = {axis: n for axis, n in zip(series[0].get_axes(squeeze=False), shape, strict=True) if n > 1}
     planes = {axis: n for axis, n in lengths.items() if axis not in "YXS"}
-    if len(series) == 1 and not planes and len(pages) == 1:
+    # tifffile takes the first plane of a stack of ImageJ whose others are cut off for the whole image.
+    declared = (tiff.imagej_metadata or {}).get("images", 1)
+    declared = declared if isinstance(declared, int) else 1
+    if len(series) == 1 and not planes and len(pages) == 1 and declared <= 1:
         return page, None
     if list(planes) == ["C"] and lengths.get("S", 1) == 1 and len(pages) in (1, planes["C"]):
         return page, series[0]
-    count = max(len(pages), int(np.prod(list(planes.values()) or [1])))
+    count = max(len(pages), declared, int(np.prod(list(planes.values()) or [1])))
     what = ", ".join(f"{n} along {axis}" for axis, n in planes.items() if axis not in "IQ")
     raise ImageFileError(
         f"{path}: has {count} planes or pages{f' ({what})' if what else ''}, expected a single image; save the wanted "
