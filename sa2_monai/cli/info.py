@@ -132,6 +132,7 @@ NETWORKS = (
 DEPENDENCIES = (
     *("torch", "monai", "pytorch-ignite", "numpy", "scipy", "pillow", "PyYAML", "nibabel", "SimpleITK", "tensorboard"),
     *("tqdm", "fire", "scikit-image", "safetensors", "onnx", "onnxscript", "onnxruntime", "jsonschema"),
+    *("pydicom", "highdicom"),
 )
 
 
