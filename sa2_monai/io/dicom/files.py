@@ -103,8 +103,8 @@ def is_multiframe(path: str | os.PathLike[str]) -> bool:
 def dicom_files(source: Path) -> Iterator[Path]:
     """DICOM files of a folder, not of its sub-folders, in the order of their names; hidden ones are left out.
 
-    Files that are no DICOM are left out, too, unless their suffix or their emptiness says that they should be; links that
-    lead nowhere are not, because a slice may be missing there.
+    Files that are no DICOM are left out, too, unless their suffix or their emptiness says that they should be; links
+    that lead nowhere are not, because a slice may be missing there.
 
     Args:
         source: an existing folder, or one file.
