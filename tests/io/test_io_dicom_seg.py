@@ -23,7 +23,7 @@ from sa2_monai.transforms import StrictLoadImaged
 
 highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom  # noqa: E402
-from dicom_files import ROOT, SHAPE, rotation, tilted, write_series  # noqa: E402
+from dicom_files import ROOT, SHAPE, rotation, tilted, write_multiframe, write_series  # noqa: E402
 
 CLASSES = ["background", "spleen", "Left_Kidney", "thing"]
 
@@ -181,6 +181,18 @@ def test_writer_of_the_bundle(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     image = load({"image": tmp_path / "n.nii.gz"})["image"]
     writer({"pred": MetaTensor(torch.as_tensor(some_labels()[None]), meta=dict(image.meta)), "case": "n"})
     assert not (tmp_path / "out" / "n_seg.dcm").exists()
+
+
+def test_a_multiframe_file_is_not_overwritten_by_its_seg(tmp_path: Path) -> None:
+    write_multiframe(tmp_path / "a.dcm")
+    before = (tmp_path / "a.dcm").read_bytes()
+    load = StrictLoadImaged("image", VolumeReader(), ensure_channel_first=True, image_only=True)
+    image = load({"image": tmp_path / "a.dcm"})["image"]
+    pred = MetaTensor(torch.as_tensor(some_labels()[None]), meta=dict(image.meta))
+    writer = VolumeSaveImaged("pred", tmp_path, dicom_seg=True, class_names=CLASSES)
+    with pytest.raises(ValueError, match=r"the prediction of .*a\.dcm would overwrite it"):
+        writer({"pred": pred, "case": "a"})
+    assert (tmp_path / "a.dcm").read_bytes() == before
 
 
 def test_series_uid_travels_to_the_file(tmp_path: Path) -> None:
