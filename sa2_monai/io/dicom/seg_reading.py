@@ -60,6 +60,8 @@ def read_dicom_seg(
     positions, normal = _places(path, dataset)
     if source is not None:
         _set_step(dataset, _check_heights(path, positions, normal, source))
+    elif not _multiples(positions @ normal, _step(dataset)):
+        _set_step(dataset, None)  # the positions count, as everywhere
     with quiet_pydicom():
         try:
             labels, affine = _volume(path, highdicom.seg.Segmentation.from_dataset(dataset, copy=False))
@@ -69,7 +71,7 @@ def read_dicom_seg(
             if "overlap" in str(error):
                 raise ValueError(f"{path}: segments overlap each other, expected one class per voxel") from error
             raise ValueError(
-                f"{path}: its frames are no volume of parallel, equally spaced slices, one for each segment ({error})"
+                f"{path}: cannot be read as a label map of parallel, equally spaced slices ({error}); export it again"
             ) from error
     affine = _through(path, affine, positions, labels.shape[2])
     if source is None:
@@ -127,14 +129,40 @@ def _check_heights(path: Path, positions: np.ndarray, normal: np.ndarray, source
     return step
 
 
-def _set_step(dataset: Any, step: float) -> None:
+def _measures(dataset: Any) -> list[Any]:
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [{}])[0]
+    groups = (shared, *dataset.PerFrameFunctionalGroupsSequence)
+    return [item for group in groups for item in group.get("PixelMeasuresSequence") or []]
+
+
+def _step(dataset: Any) -> float:
+    """SpacingBetweenSlices, or 0 where it is missing or no distance."""
+    for measures in _measures(dataset):
+        try:
+            step = float(measures.get("SpacingBetweenSlices") or 0)
+        except (TypeError, ValueError):
+            return 0.0
+        return step if step > 0 else 0.0
+    return 0.0
+
+
+def _multiples(heights: np.ndarray, step: float) -> bool:
+    """Whether frames lie whole numbers of steps apart."""
+    if not step:
+        return False
+    counts = (heights - heights.min()) / step
+    return bool(np.abs(counts - np.rint(counts)).max() * step <= _tolerance(step))
+
+
+def _set_step(dataset: Any, step: float | None) -> None:
     """The distance of slices that highdicom counts in: empty slices may be missing in the file."""
     from pydicom.valuerep import format_number_as_ds
 
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [{}])[0]
-    for group in (shared, *dataset.PerFrameFunctionalGroupsSequence):
-        for measures in group.get("PixelMeasuresSequence") or []:
+    for measures in _measures(dataset):
+        if step is not None:
             measures.SpacingBetweenSlices = format_number_as_ds(step)
+        elif "SpacingBetweenSlices" in measures:
+            del measures.SpacingBetweenSlices
 
 
 def _volume(path: Path, segmentation: Any) -> tuple[np.ndarray, np.ndarray]:
