@@ -132,6 +132,8 @@ class VolumeSaveImaged(CaseSaveImaged):
 
     def _claim(self, stem: Path, suffix: str, source: _Source) -> Path:
         path = stem.with_name(file_name(stem.name, suffix))
+        if source.path and path.resolve() == Path(source.path).resolve():
+            raise ValueError(f"the prediction of {source.path} would overwrite it. Choose another output folder.")
         if source.path and self._sources.setdefault(path, source.path) != source.path:
             raise ValueError(
                 f"{source.path} and {self._sources[path]} would both be written to {path}. Rename one of them."

@@ -20,13 +20,13 @@ PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 
 
 def volume_stem(path: str | os.PathLike[str]) -> str:
-    """File name without folder and suffix: ``ct_01`` for ``scans/ct_01.nii.gz``, also the name of a DICOM folder.
+    """File name without folder and suffix: ``ct_01`` for ``scans/ct_01.nii.gz``, also of a DICOM file or folder.
 
     Args:
         path: file or folder.
     """
     name = Path(path).name
-    for suffix in VOLUME_SUFFIXES:
+    for suffix in (*VOLUME_SUFFIXES, ".dcm"):
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
     return name
