@@ -85,7 +85,8 @@ def read_settings(info: Mapping[str, Any], sidecar: str | os.PathLike[str]) -> d
     for key, value in settings.items():
         _refuse_code(value, key, Path(sidecar))
     for key in info:
-        near = close_match(key, [one for one in CARRIED if one not in info]) if key not in (*CARRIED, *_RECORD) else None
+        absent = [one for one in CARRIED if one not in info]
+        near = None if key in (*CARRIED, *_RECORD) else close_match(str(key), absent, cutoff=0.85)
         if near:
             raise ValueError(f"{sidecar}: '{key}' is no setting (did you mean {near}?). Correct or remove it.")
     network = info.get("network")

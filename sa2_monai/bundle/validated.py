@@ -13,7 +13,9 @@ __all__ = ["as_validated"]
 
 
 def as_validated(
-    weights: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], default_overlap: float, **switches: Any
+    weights: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    default_overlap: float | None = None,
+    **switches: Any,
 ) -> dict[str, Any]:
     """Switches that change a label map and not what the network sees: of those that are ``None``, the weights' own.
 
@@ -21,7 +23,7 @@ def as_validated(
 
     Args:
         weights: weight file, or those of an ensemble; the first one counts. It need not exist.
-        default_overlap: of windows, for weights that do not say it.
+        default_overlap: of windows, for weights that do not say it; needed where ``overlap`` is asked for.
         switches: ``overlap``, ``largest_component``, ``fill_holes``, ``min_volume``; ``None`` stands for the value in
             the sidecar of the weights, and, without one, for ``default_overlap`` and no clean-up.
 

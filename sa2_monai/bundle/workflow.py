@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.locate import load
+from sa2_monai.bundle.switches import check_config, close_match
+from sa2_monai.bundle.switches.schema import switch_names
 
 __all__ = ["check_ids", "choose_device", "run_inference", "run_workflow", "sees_volumes"]
 
@@ -40,7 +42,7 @@ def run_workflow(
         The finished ``monai.bundle.ConfigWorkflow``.
 
     Raises:
-        ValueError: when the configuration does not have an id of ``overrides``.
+        ValueError: when the configuration does not have an id of ``overrides``, or a switch has a value that is no choice.
         ImportError: tracking with MLflow without its package.
     """
     from monai.bundle import ConfigWorkflow
@@ -66,6 +68,7 @@ def run_workflow(
             tracking=tracking,
             **overrides,
         )
+        check_config(workflow.parser.get())
         workflow.initialize()
         if prepare is not None:
             prepare(workflow)
@@ -117,8 +120,11 @@ def check_ids(known: Mapping[str, Any], overrides: Mapping[str, Any], source: st
     """
     unknown = sorted(name for name in overrides if name.replace("::", "#").split("#")[0] not in known)
     if unknown:
+        switches = switch_names(None)  # right in another bundle
+        near = {name: None if name in switches else close_match(name, known) for name in unknown}
+        names = ", ".join(f"{name} (did you mean {near[name]}?)" if near[name] else name for name in unknown)
         raise ValueError(
-            f"{source} has no {', '.join(unknown)}, which has to be set here. Its switches stand at the top of the "
+            f"{source} has no {names}, which has to be set here. Its switches stand at the top of the "
             "file; an older bundle may lack them."
         )
 

@@ -281,7 +281,7 @@ def test_switches_of_volume_bundles(
     capsys.readouterr()
     for wrong, message in (
         ("split=other", "split is 'other', expected one of mtunet, ssl4mis, official"),
-        ("layout=none", "dataset is 'none', expected one of"),
+        ("layout=none", "layout is 'none', expected one of"),
         ("kind=pictures", "kind is 'pictures', but 'acdc' consists of volumes"),
         ("train#dataset#data=[]", "train#dataset#data is [], which cannot be folded"),
     ):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from sa2_monai.bundle.switches.rules import contradictions
-from sa2_monai.bundle.switches.schema import close_match, problem, switch_names
+from sa2_monai.bundle.switches.schema import close_match, networks, problem, switch_names
 from sa2_monai.bundle.switches.unknown import unknown_ids
 from sa2_monai.bundle.switches.values import switch_values
 
@@ -27,6 +27,8 @@ def check_config(
 ) -> None:
     """Refuse switches that are no choice, contradict each other or do not exist.
 
+    Looked at are configurations of the networks of this package; other bundles may have words of their own.
+
     Args:
         config: the merged configuration as it is written, with the overrides. Nothing of it is built.
         source: a file for the message.
@@ -37,6 +39,8 @@ def check_config(
         SwitchError: one line with each switch, its value and what is allowed.
     """
     network = _network_of(config)
+    if network not in networks():  # somebody's own bundle, whose words may be others
+        return
     names = switch_names(network)
     values = switch_values(config, [name for name in config if name in names])
     problems = {name: problem(name, value, network, config) for name, value in values.items()}
@@ -44,6 +48,8 @@ def check_config(
     right = {name: value for name, value in values.items() if not problems[name]}
     trains = "train" in config and "section" not in config
     told += contradictions(right, network, trains)
+    if "train" in config and right.get("overlap", 0) is None:
+        told.append("overlap is null, expected a number from 0 to below 1")
     if unknown:
         told += unknown_ids(config, names, entries)
     _refuse(told, source)

@@ -16,9 +16,14 @@ from typing import Any
 
 import yaml
 
-__all__ = ["close_match", "problem", "switch_names"]
+__all__ = ["close_match", "networks", "problem", "switch_names"]
 
 _FILE = Path(__file__).with_name("schema.yaml")
+
+
+def networks() -> set[str]:
+    """Names of the networks whose bundles the schema describes."""
+    return set(_content()["$defs"]["networks"])
 
 
 def switch_names(network: str | None) -> set[str]:
@@ -55,15 +60,16 @@ def problem(name: str, value: Any, network: str | None, config: Mapping[str, Any
     return f"{what} (did you mean {near}?)" if near else what
 
 
-def close_match(word: str, known: Iterable[str]) -> str | None:
+def close_match(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     """The known word that was probably meant, or ``None``.
 
     Args:
         word: what was written.
         known: words that there are.
+        cutoff: how near it has to be, from 0 to 1.
     """
     by_form = {_form(one): one for one in known}
-    near = difflib.get_close_matches(_form(word), list(by_form), n=1, cutoff=0.7)
+    near = difflib.get_close_matches(_form(word), list(by_form), n=1, cutoff=cutoff)
     return by_form[near[0]] if near else None
 
 
