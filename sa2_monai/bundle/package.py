@@ -99,9 +99,9 @@ def package_bundle(
     carried = read_carried(weights, source.name)
     train, inference = _merged(source, overlay, overrides or {})
     _check_classes(train, carried, weights, "the bundle's data set" if overlay is None else overlay.stem)
+    for config in (train, inference):
+        check_config(config)
     train, inference = apply_carried(train, carried), apply_carried(inference, carried)
-    check_config(train)
-    check_config(inference)
     network = build_network(inference, weights)
 
     label = overlay.stem if overlay is not None else str(train["layout"])

@@ -42,7 +42,8 @@ def run_workflow(
         The finished ``monai.bundle.ConfigWorkflow``.
 
     Raises:
-        ValueError: when the configuration does not have an id of ``overrides``, or a switch has a value that is no choice.
+        ValueError: when the configuration does not have an id of ``overrides``, or a switch has a value that is no
+            choice.
         ImportError: tracking with MLflow without its package.
     """
     from monai.bundle import ConfigWorkflow

@@ -47,9 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     volumes.add_argument(
         "--largest-component", action=argparse.BooleanOptionalAction, help="keep the largest piece of each class"
     )
-    volumes.add_argument(
-        "--fill-holes", action=argparse.BooleanOptionalAction, help="fill holes inside of structures"
-    )
+    volumes.add_argument("--fill-holes", action=argparse.BooleanOptionalAction, help="fill holes inside of structures")
     volumes.add_argument("--min-volume", type=float, metavar="MM3", help="drop pieces that are smaller; 0: none")
     volumes.add_argument("--all-axes", action="store_true", help="weights with view windows: average three directions")
     many = parser.add_argument_group("many cases")

@@ -63,7 +63,7 @@ class CleanUpCheck:
     def _warn(self, value: int, note: Removed) -> None:
         name = f" ({self.class_names[value]})" if value < len(self.class_names) else ""
         logger.warning(
-            "min_volume has removed every piece of class %d%s from %s that had it: it is %g, the largest of them had %g "
+            "min_volume has removed every piece of class %d%s from %s that had it: it is %g, the largest had %g "
             "(mm³; of pictures pixels). Lower min_volume, or set it to false, if such structures are real.",
             value,
             name,

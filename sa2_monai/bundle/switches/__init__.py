@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The switches of the bundles: one schema of names, types, ranges and choices, checked wherever a value comes from.
 
-``schema.yaml`` says what each switch may be, ``rules.py`` what switches say together, ``unknown.py`` which ids are none.
+``schema.yaml`` says what each switch may be, ``rules.py`` what switches say together, ``unknown.py`` which ids are no
+switches.
 """
 
 from sa2_monai.bundle.switches.check import SwitchError, check_config, check_values, close_match

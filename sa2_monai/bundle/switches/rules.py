@@ -71,7 +71,7 @@ def _views(values: Mapping[str, Any], network: str | None, training: bool) -> It
         yield f"intensity_range is {list(window)!r}, expected the lower number first"
     view, kind = values.get("view"), values.get("kind")
     if network == "sa2net" and kind == "pictures" and view == "paper":
-        yield "view is 'paper', which is for volumes; of pictures the published view is 'whole'"
+        yield "view is 'paper', which is for volumes: of pictures the published view is whole"
     # Predictions of weights that were trained so stay what they were.
     if training and kind in ("volumes", "archives") and values.get("intensity") == "range":
         yield (

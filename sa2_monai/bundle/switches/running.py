@@ -15,8 +15,8 @@ __all__ = ["check_switches"]
 def check_switches() -> None:
     """Check the whole configuration that this call stands in; the first entry of ``initialize``.
 
-    A component sees its own arguments only, and MONAI has no name for the configuration as a whole: it is taken from the
-    parser that is just calling. ``python -m monai.bundle`` ends with the one line; from Python it is an exception.
+    A component sees its own arguments only, and MONAI has no name for the configuration as a whole: it is taken from
+    the parser that is just calling. ``python -m monai.bundle`` ends with the one line; from Python it is an exception.
 
     Raises:
         SwitchError: see :func:`check_config`.

@@ -129,7 +129,7 @@ def _table(path: str) -> Iterable[str]:
 
 @functools.cache
 def _validator() -> Any:
-    import jsonschema
+    import jsonschema  # type: ignore[import-untyped]
 
     base = jsonschema.Draft202012Validator
     # As Python has them: 5.0 epochs cannot be counted, and nothing is below or above NaN.

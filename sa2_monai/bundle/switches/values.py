@@ -13,8 +13,8 @@ __all__ = ["references", "switch_values", "texts"]
 def switch_values(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Values of switches; those that only the run itself can know are left out.
 
-    An expression is evaluated in a parser of its own, so that the run finds everything as it was, and only when all that
-    it refers to are plain values and such expressions: nothing is built.
+    An expression is evaluated in a parser of its own, so that the run finds everything as it was, and only when all
+    that it refers to are plain values and such expressions: nothing is built.
 
     Args:
         config: the merged configuration, with the overrides.
