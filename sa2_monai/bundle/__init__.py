@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sa2_monai.bundle.package import package_bundle
     from sa2_monai.bundle.parity import ParityReport
     from sa2_monai.bundle.switches import SwitchError, check_switches
+    from sa2_monai.bundle.switches.validated import as_validated
     from sa2_monai.bundle.unzip import extract_bundle
-    from sa2_monai.bundle.validated import as_validated
 
 __all__ = [
     "FORMATS",
@@ -41,7 +41,7 @@ _MODULES = {
     "LoadedBundle": "loaded",
     "ParityReport": "parity",
     "SwitchError": "switches",
-    "as_validated": "validated",
+    "as_validated": "switches.validated",
     "check_switches": "switches",
     "describe_path": "describe",
     "export_network": "export",

@@ -24,6 +24,7 @@ from sa2_monai.bundle import SwitchError, check_switches, find_bundle, package_b
 from sa2_monai.bundle.carried import CARRIED, read_carried
 from sa2_monai.bundle.locate import load, load_one
 from sa2_monai.bundle.switches import check_config, check_values, close_match
+from sa2_monai.bundle.switches.running import _refuse_dropped
 from sa2_monai.bundle.switches.schema import networks, switch_names
 from sa2_monai.cli import main
 from sa2_monai.data import SECTIONS
@@ -294,6 +295,24 @@ def test_the_command_of_monai_ends_with_one_line(tmp_path: Path) -> None:
     assert last.startswith("error: intensity is 'windo', expected one of ")
     assert "max_epoch is no switch of this configuration" in last
     assert "Traceback" not in done.stderr
+
+
+DROPPED = [
+    (["--min_volume", "None"], "min_volume would stay 10000.0"),
+    (["--largest_component=None", "--fill_holes", "None"], "largest_component would stay True"),
+    (["--train#trainer#amp", "None"], "train#trainer#amp would stay '@amp'"),
+    (["--fold", "None", "--dataset_dir", "None of them"], None),  # null anyway; a text
+]
+
+
+@pytest.mark.parametrize(("words", "told"), DROPPED)
+def test_null_that_monai_drops(words: list[str], told: str | None) -> None:
+    parser = ConfigParser(config("daeformer", "train", "sample_volumes"))
+    if told is None:
+        _refuse_dropped(["run", *words], parser)
+        return
+    with pytest.raises(SwitchError, match=f"MONAI drops None from its command line: {re.escape(told)}\\."):
+        _refuse_dropped(["run", *words], parser)
 
 
 def test_the_check_belongs_into_a_configuration() -> None:

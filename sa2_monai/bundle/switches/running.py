@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from sa2_monai.bundle.switches.check import SwitchError, check_config
@@ -24,10 +26,13 @@ def check_switches() -> None:
     """
     parser, workflow = _calling()
     entries = [name for name in (getattr(workflow, f"{what}_id", None) for what in ("init", "run", "final")) if name]
+    program = _is_monai_program()
     try:
+        if program:
+            _refuse_dropped(sys.argv[1:], parser)
         check_config(parser.get(), unknown=True, entries=[name.replace("#", "::").split("::")[0] for name in entries])
     except SwitchError as error:
-        if _is_monai_program():
+        if program:
             sys.exit(f"error: {error}")
         raise
 
@@ -48,6 +53,20 @@ def _calling() -> tuple[Any, Any]:
     if parser is None:
         raise RuntimeError("check_switches belongs into the 'initialize' of a bundle's configuration.")
     return parser, None
+
+
+def _refuse_dropped(words: Sequence[str], parser: Any) -> None:
+    """MONAI drops ``None`` from its command line without a word, and the value of the file stays."""
+    pairs = [word.removeprefix("--").partition("=")[::2] for word in words if word.startswith("--") and "=" in word]
+    pairs += [(name.removeprefix("--"), value) for name, value in pairwise(words) if name.startswith("--")]
+    names = dict.fromkeys(name.replace("#", "::") for name, value in pairs if value.strip() == "None")
+    kept = {name: parser.get(name) for name in names if parser.get(name) is not None}
+    if kept:
+        told = "; ".join(f"{name.replace('::', '#')} would stay {value!r}" for name, value in kept.items())
+        raise SwitchError(
+            f"MONAI drops None from its command line: {told}. Give false where the switch has it, or null in an "
+            "overlay file behind the others"
+        )
 
 
 def _is_monai_program() -> bool:
