@@ -11,7 +11,7 @@ from typing import Any
 
 from sa2_monai.bundle.verbatim import verbatim
 
-__all__ = ["CARRIED", "Carried", "apply_carried", "known_network", "read_carried"]
+__all__ = ["CARRIED", "Carried", "apply_carried", "known_network", "read_carried", "read_settings"]
 
 # What a model knows about itself, under the ids that inference.yaml uses too.
 CARRIED = (
@@ -19,7 +19,12 @@ CARRIED = (
     *("kind", "resize", "slice_axis", "intensity_range", "normalize", "pixdim"),
     *("base_channels", "deep_level", "img_size", "embed_dims", "channel_heads", "window_size"),
     *("encoder", "stem_channels", "encoder_channels", "encoder_depths", "channel_attention_heads"),
+    *("largest_component", "fill_holes", "min_volume"),
 )
+# Of the clean-up null means "none" in a training, and "as the weights were validated" when they are used.
+_CLEAN_UP = ("largest_component", "fill_holes", "min_volume")
+# What else stands in a sidecar.
+_RECORD = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "network", "epoch", "metric", "metric_name")
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ def read_carried(weights: str | os.PathLike[str], bundle: str) -> Carried:
         bundle: name of the bundle's folder that shall use them.
 
     Raises:
-        ValueError: for a damaged sidecar, weights of another network than the bundle's or of none of the catalogue, or
-            values that would run code.
+        ValueError: for a damaged sidecar, weights of another network than the bundle's or of none of the catalogue,
+            values that would run code, or that no switch can have.
     """
     from sa2_monai.weights import read_info
     from sa2_monai.weights.compare import CONVERTERS
@@ -62,10 +67,33 @@ def read_carried(weights: str | os.PathLike[str], bundle: str) -> Carried:
             f"{weights} holds weights of the network {network!r}, but the bundle is {bundle!r}. "
             "Choose the bundle of that network with --bundle."
         )
+    return Carried(read_settings(info, sidecar), network, sidecar)
+
+
+def read_settings(info: Mapping[str, Any], sidecar: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings among what a sidecar says, checked; see :data:`CARRIED`.
+
+    Args:
+        info: content of the sidecar.
+        sidecar: its file, for messages.
+
+    Raises:
+        ValueError: for values that would run code or that no switch can have, and for misspelt names.
+    """
+    from sa2_monai.bundle.switches import check_values, close_match
+
     settings = {key: info[key] for key in CARRIED if info.get(key) is not None}
+    settings |= {key: False for key in _CLEAN_UP if key in info and info[key] is None}
     for key, value in settings.items():
-        _refuse_code(value, key, sidecar)
-    return Carried(settings, network, sidecar)
+        _refuse_code(value, key, Path(sidecar))
+    for key in info:
+        absent = [one for one in CARRIED if one not in info]
+        near = None if key in (*CARRIED, *_RECORD) else close_match(str(key), absent, cutoff=0.85)
+        if near:
+            raise ValueError(f"{sidecar}: '{key}' is no setting (did you mean {near}?). Correct or remove it.")
+    network = info.get("network")
+    check_values(settings, str(sidecar), network if isinstance(network, str) else None)
+    return settings
 
 
 def known_network(name: Any, source: str | os.PathLike[str]) -> str | None:

@@ -23,6 +23,7 @@ from sa2_monai.bundle.cases import list_inputs
 from sa2_monai.bundle.large_files import missing_weights
 from sa2_monai.bundle.locate import dataset_overlay, find_bundle, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of
+from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids, choose_device, run_inference, run_workflow, sees_volumes
@@ -163,10 +164,12 @@ class LoadedBundle:
             FailedCasesError: cases that failed, after all were tried; a ``ValueError``, its ``failures`` has the
                 messages (``sa2_monai.inference.FailedCasesError``).
         """
-        network = self.network()
+        self._trained()
         config = find_config(self.root, "inference")
         # Refused before anything is read; some of them stand between the ids that are set here.
         check_ids(self._inference(), switches, str(config))
+        check_config({**self._inference(), **switches})
+        network = self.network()
         folder = self._run_folder("predict")
         out = folder if output_dir is None else _writable(output_dir)
         several = isinstance(images, (list, tuple))

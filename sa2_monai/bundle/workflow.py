@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.locate import load
+from sa2_monai.bundle.switches import check_config, close_match
+from sa2_monai.bundle.switches.schema import switch_names
 from sa2_monai.io.causes import unwrapped
 from sa2_monai.io.paths import verbatim_paths
 
@@ -43,7 +45,8 @@ def run_workflow(
         The finished ``monai.bundle.ConfigWorkflow``.
 
     Raises:
-        ValueError: when the configuration does not have an id of ``overrides``.
+        ValueError: when the configuration does not have an id of ``overrides``, or a switch has a value that is no
+            choice.
         ImportError: tracking with MLflow without its package.
         Exception: what a component raises, such as :class:`~sa2_monai.io.problems.FailedCasesError`, without the
             ``RuntimeError`` that MONAI puts around it.
@@ -74,6 +77,7 @@ def run_workflow(
         )
         wrapped: Exception
         try:
+            check_config(workflow.parser.get())
             workflow.initialize()
             if prepare is not None:
                 prepare(workflow)
@@ -129,8 +133,11 @@ def check_ids(known: Mapping[str, Any], overrides: Mapping[str, Any], source: st
     """
     unknown = sorted(name for name in overrides if name.replace("::", "#").split("#")[0] not in known)
     if unknown:
+        switches = switch_names(None)  # right in another bundle
+        near = {name: None if name in switches else close_match(name, known) for name in unknown}
+        names = ", ".join(f"{name} (did you mean {near[name]}?)" if near[name] else name for name in unknown)
         raise ValueError(
-            f"{source} has no {', '.join(unknown)}, which has to be set here. Its switches stand at the top of the "
+            f"{source} has no {names}, which has to be set here. Its switches stand at the top of the "
             "file; an older bundle may lack them."
         )
 

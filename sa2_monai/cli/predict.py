@@ -50,9 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of DICOM folders with several series: UID, number, modality, or a part of the description",
     )
     volumes.add_argument("--dicom-seg", action="store_true", help="write DICOM SEG beside NIfTI, for DICOM series")
-    volumes.add_argument("--largest-component", action="store_true", help="keep the largest piece of each class")
-    volumes.add_argument("--fill-holes", action="store_true", help="fill holes inside of structures")
-    volumes.add_argument("--min-volume", type=float, metavar="MM3", help="drop pieces that are smaller")
+    # Left out, the clean-up is that of the weights' validation; so it can be switched off, too.
+    volumes.add_argument(
+        "--largest-component", action=argparse.BooleanOptionalAction, help="keep the largest piece of each class"
+    )
+    volumes.add_argument("--fill-holes", action=argparse.BooleanOptionalAction, help="fill holes inside of structures")
+    volumes.add_argument("--min-volume", type=float, metavar="MM3", help="drop pieces that are smaller; 0: none")
     volumes.add_argument("--all-axes", action="store_true", help="weights with view windows: average three directions")
     many = parser.add_argument_group("many cases")
     many.add_argument(
@@ -182,13 +185,13 @@ def _volume_options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
     """Overrides from the options that only volumes have."""
     options = {
         "series": args.series,
-        "dicom_seg": args.dicom_seg,
+        "dicom_seg": args.dicom_seg or None,
         "largest_component": args.largest_component,
         "fill_holes": args.fill_holes,
         "min_volume": args.min_volume,
         "orientations": "all" if args.all_axes else None,
     }
-    given = {key: value for key, value in options.items() if value not in (None, False)}
+    given = {key: value for key, value in options.items() if value is not None}
     if given and not volumes:
         words = ", ".join(f"--{key.replace('_', '-')}" for key in given).replace("--orientations", "--all-axes")
         raise UsageError(f"{words}: for volumes only, and this model was trained on pictures")

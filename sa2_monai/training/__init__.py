@@ -9,6 +9,7 @@ and :class:`TrackedRun` last.
 
 from sa2_monai.training.checkpoint import CheckpointHandler
 from sa2_monai.training.class_dice import ClassDice
+from sa2_monai.training.clean_up_check import CleanUpCheck
 from sa2_monai.training.distributed import start_processes
 from sa2_monai.training.early_stop import EarlyStop
 from sa2_monai.training.epoch_seed import EpochSeed
@@ -22,6 +23,7 @@ from sa2_monai.training.two_stage_cosine import TwoStageCosine
 __all__ = [
     "CheckpointHandler",
     "ClassDice",
+    "CleanUpCheck",
     "EarlyStop",
     "EpochSeed",
     "FreezeEncoder",

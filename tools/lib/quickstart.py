@@ -184,8 +184,9 @@ def describe_volumes(data: Path, args: argparse.Namespace) -> dict[str, Any]:
         "max_epochs": epochs,
         "val_interval": math.ceil(epochs / 8),
     }
-    # What is true of the generated organs need not be true of other structures.
-    return settings if args.data is None else {**settings, "largest_component": None, "min_volume": None}
+    # What is true of the generated organs need not be true of other structures. False and not None, which MONAI drops
+    # from its command line: the limit of the organs would stay.
+    return settings if args.data is None else {**settings, "largest_component": False, "min_volume": False}
 
 
 def read_state(output: Path) -> dict[str, Any] | None:
@@ -257,8 +258,10 @@ def bundle(
         **settings,
         **more,
     }
+    # Both overlays have null for those that are None here; typed, MONAI would drop it.
+    given = {key: value for key, value in values.items() if value is not None}
     words = [
-        word for key, value in values.items() for word in (f"--{key}", value if isinstance(value, str) else repr(value))
+        word for key, value in given.items() for word in (f"--{key}", value if isinstance(value, str) else repr(value))
     ]
     print(f"\n== {'evaluation' if overlays else 'training'}", flush=True)
     call([sys.executable, "-m", "monai.bundle", "run", run_id, *words])
