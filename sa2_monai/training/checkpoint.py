@@ -210,7 +210,9 @@ class CheckpointHandler:
         self._restore_engine(engine, source, **state["engine"])
         self.states.adopt(self.model_path)
 
-    def _restore_engine(self, engine: Engine, source: str, epoch: int, iteration: int, epoch_length: int | None) -> None:
+    def _restore_engine(
+        self, engine: Engine, source: str, epoch: int, iteration: int, epoch_length: int | None
+    ) -> None:
         engine.state.epoch = self._last_saved = epoch
         length = engine.state.epoch_length
         # Ignite starts in the middle of an epoch unless the iterations are whole epochs of the present length.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -80,7 +80,7 @@ class DivergenceCheck:
         wrong = [] if torch.isfinite(torch.tensor(loss)) else [f"the loss is {loss}"]
         names = not_finite(unwrap(self.network).state_dict())
         if names:
-            wrong.append(f"{len(names)} tensors of the network are not finite after the step, {names[0]} first")
+            wrong.append(f"after the step values are not finite in {_some(names)}")
         facts: list[Any] = [(wrong, batch_cases(state.batch, self.case_key))]
         if world_size() > 1:
             facts = [None] * world_size()
@@ -119,11 +119,10 @@ def refuse_not_finite(tensors: Mapping[str, torch.Tensor], epoch: int) -> None:
     """
     names = not_finite(tensors)
     if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise DivergedError(
-            f"the training diverged: after epoch {epoch} values are not finite in {', '.join(names[:3])}{more}. Nothing "
-            "of it is saved: the last state and the best weights from before are kept. Lower the learning rate and go "
-            "on with resume."
+            f"the training diverged: after epoch {epoch} values are not finite in {_some(names)}. Nothing of it "
+            "is saved: the last state and the best weights from before are kept. Lower the learning rate and go on "
+            "with resume."
         )
 
 
@@ -143,6 +142,11 @@ def batch_cases(batch: Any, key: str = "case") -> list[str]:
     if len(slices) != len(names):
         slices = [""] * len(names)
     return list(dict.fromkeys(name + part for name, part in zip(names, slices, strict=True)))
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first tensors and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more tensors" if len(names) > 3 else "")
 
 
 def _each(value: Any) -> Iterable[Any]:

@@ -108,8 +108,9 @@ class StateFiles:
             self.adopt(self.last, self.before)
             return state, path
         raise ValueError(
-            f"no state to resume from can be used. {' '.join(problems)} Restore one of the two files, or move them away "
-            f"and start without resume; to begin with the best weights, set pretrained to {self.last.parent}/model.pt."
+            f"no state to resume from can be used. {' '.join(problems)} Restore one of the two files, or move them "
+            "away and start without resume; to begin with the best weights, set pretrained to "
+            f"{self.last.parent}/model.pt."
         )
 
     def _read(self, path: Path) -> dict[str, Any]:
