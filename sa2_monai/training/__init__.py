@@ -9,6 +9,7 @@ all that, and :class:`TrackedRun` last.
 
 from sa2_monai.training.checkpoint import CheckpointHandler
 from sa2_monai.training.class_dice import ClassDice
+from sa2_monai.training.disk_cache import DiskCacheDataset
 from sa2_monai.training.distributed import start_processes
 from sa2_monai.training.divergence import DivergedError, DivergenceCheck
 from sa2_monai.training.early_stop import EarlyStop
@@ -24,6 +25,7 @@ from sa2_monai.training.two_stage_cosine import TwoStageCosine
 __all__ = [
     "CheckpointHandler",
     "ClassDice",
+    "DiskCacheDataset",
     "DivergedError",
     "DivergenceCheck",
     "EarlyStop",

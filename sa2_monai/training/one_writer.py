@@ -78,7 +78,8 @@ class OneWriter:
 
 def _claim(folders: Sequence[str | os.PathLike[str]]) -> ExitStack:
     """Claim the folders for the first process; when it cannot, all processes raise its error."""
-    held, errors = ExitStack(), [None]
+    held = ExitStack()
+    errors: list[Exception | None] = [None]
     if rank() == 0:
         try:
             for folder in folders:
