@@ -65,7 +65,7 @@ class DivergenceCheck:
         """Look at loss and weights."""
         loss = loss_of(engine)
         tensors = chain(self.network.parameters(), self.network.buffers())
-        values = [torch.as_tensor(loss).detach(), *(t.detach() for t in tensors if t.is_floating_point())]
+        values = [torch.as_tensor(loss), *(t.detach() for t in tensors if t.is_floating_point())]
         # The largest magnitude; other norms overflow for values that are finite. NaN wins over everything.
         diverged = ~torch.isfinite(get_total_norm(values, float("inf")))
         if world_size() > 1:

@@ -16,7 +16,7 @@ def loss_of(engine: Engine) -> torch.Tensor | float:
     output = engine.state.output
     first: Any = output[0] if isinstance(output, list) else output
     loss: torch.Tensor | float = first["loss"]  # a number after decollating
-    return loss
+    return loss.detach() if isinstance(loss, torch.Tensor) else loss
 
 
 class TrackedLoss:

@@ -36,7 +36,7 @@ def to_plain(value: Any, where: str = "case") -> Any:
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, MetaTensor):
-        parts = {name: to_plain(getattr(value, name), f"{where}.{name}") for name in _META}
+        parts = {name: to_plain(getattr(value, name, None), f"{where}.{name}") for name in _META}
         return {_KIND: "MetaTensor", "tensor": _own(value.as_tensor()), **parts}
     if isinstance(value, torch.Tensor):
         return _own(value)
@@ -74,8 +74,8 @@ def from_plain(value: Any) -> Any:
         return value
     kind = value[_KIND]
     if kind == "MetaTensor":
-        meta, operations, pending, is_batch = (from_plain(value[name]) for name in _META)
-        tensor = MetaTensor(value["tensor"], meta=meta, applied_operations=operations)
+        meta, operations, pending, is_batch, spatial_ndim = (from_plain(value[name]) for name in _META)
+        tensor = MetaTensor(value["tensor"], None, meta, operations, spatial_ndim=spatial_ndim)
         tensor.pending_operations.extend(pending)
         tensor.is_batch = is_batch
         return tensor
@@ -96,7 +96,7 @@ def from_plain(value: Any) -> Any:
     raise ValueError(f"a case in the cache has a part of the unknown kind {kind!r}.")
 
 
-_META = ("meta", "applied_operations", "pending_operations", "is_batch")
+_META = ("meta", "applied_operations", "pending_operations", "is_batch", "spatial_ndim")
 
 
 def _own(tensor: torch.Tensor) -> torch.Tensor:
