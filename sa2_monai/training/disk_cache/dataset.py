@@ -66,9 +66,10 @@ class DiskCacheDataset(Dataset):
         )
         # Before the first call: some transforms remember what they have seen.
         definition = [describe(t, type(t).__name__) for t in self.transform.transforms[: self.first_random]]
-        self._common = [_FORMAT, definition, versions()]
+        self._common = _hash([_FORMAT, definition, versions()])
         self.cache_dir = private_folder(cache_dir)
         hashes = FileHashes()
+        logger.info("reading the files of %d cases to compare them with %s.", len(data), self.cache_dir)
         with ThreadPoolExecutor(max(num_workers, 1)) as pool:
             self._names = list(pool.map(lambda case: self._name(case, hashes), data))
 
@@ -79,8 +80,7 @@ class DiskCacheDataset(Dataset):
                 f"a case of the data list has none of the entries {', '.join(self.keys)} that name its files: {case}. "
                 "Name those it has in `keys`."
             )
-        document = [self._common, describe(case, "case"), contents]
-        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+        return _hash([self._common, describe(case, "case"), contents])
 
     def _transform(self, index: int) -> Any:
         item = self._kept(index)
@@ -108,3 +108,7 @@ class DiskCacheDataset(Dataset):
         plain = to_plain(item)
         write_sealed(path, {"item": plain})
         return from_plain(plain)
+
+
+def _hash(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
