@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FolderInUseError", "claim_folder"]
+__all__ = ["FolderInUseError", "claim_folder", "is_claim"]
 
 _PREFIX, _SUFFIX = ".sa2_monai.", ".lock"
 # Two that come at the same moment see each other and both step back; chance lets one of them be first then.
@@ -56,6 +56,15 @@ def claim_folder(path: str | os.PathLike[str], purpose: str, shared: str | None 
     finally:
         if own.name.split(".")[2] == str(os.getpid()):  # not a worker that was forked in the meantime
             own.unlink(missing_ok=True)
+
+
+def is_claim(path: Path) -> bool:
+    """Whether a file is the mark of a writer, and no content of its folder.
+
+    Args:
+        path: the file.
+    """
+    return path.name.startswith(_PREFIX) and path.name.endswith((_SUFFIX, f"{_SUFFIX}.tmp"))
 
 
 def _claim(folder: Path, owner: dict[str, Any]) -> Path:
