@@ -14,7 +14,16 @@ from torch import nn
 from sa2_monai.weights import daeformer, hsaunet, msa2net, sa2net, svanet
 from sa2_monai.weights.state import plain, unwrap
 
-__all__ = ["CONVERTERS", "SETTINGS", "VALIDATED", "check_finite", "check_info", "check_state_dict", "check_validated"]
+__all__ = [
+    "CONVERTERS",
+    "SETTINGS",
+    "VALIDATED",
+    "check_finite",
+    "check_info",
+    "check_state_dict",
+    "check_validated",
+    "not_finite",
+]
 
 CONVERTERS: dict[str, ModuleType] = {
     "daeformer": daeformer,
@@ -76,12 +85,17 @@ def check_finite(state_dict: Mapping[str, torch.Tensor], source: str) -> None:
     Raises:
         ValueError: naming the tensors.
     """
-    bad = [k for k, value in state_dict.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
+    bad = not_finite(state_dict)
     if bad:
         raise ValueError(
             f"{source} has values that are not finite in {_first(bad)}: its training diverged. Use an earlier "
             "checkpoint, or train again with a smaller learning rate."
         )
+
+
+def not_finite(state_dict: Mapping[str, torch.Tensor]) -> list[str]:
+    """Names of the tensors with values that are NaN or infinite."""
+    return [k for k, value in state_dict.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
 
 
 def _wrong_names(
