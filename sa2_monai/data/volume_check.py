@@ -13,10 +13,10 @@ from typing import Any
 
 from sa2_monai.data.check import LabelTable
 from sa2_monai.data.label_counts import Found, KindCheck, count_values, report_values, scan
-from sa2_monai.io.geometry import VolumeHeader
-from sa2_monai.io.lattice import fit_grid
 from sa2_monai.io.problems import Problems
-from sa2_monai.io.volumes import load_volume, volume_header
+from sa2_monai.io.volumes.geometry import VolumeHeader
+from sa2_monai.io.volumes.lattice import fit_grid
+from sa2_monai.io.volumes.read import load_volume, volume_header
 
 __all__ = ["check_volumes"]
 
