@@ -6,9 +6,10 @@ them (``model.json``: channels, classes, how the network sees an image) override
 fails does not end the others; it is named at the end, and the exit code is 1 then. Cases that an earlier run with the
 same weights and options has finished are left out; ``--shard`` gives several programs a part of the cases each.
 
-Folders are read to the bottom, and what is not used is counted in a last line, ``left out: ...``. Equal names in several
-folders get the folder in front (``pat1_se1``). For a model of one channel numbered files (``scan_0000``, ``scan_0001``)
-are a case each; for one of N channels N of them are a case. Two models never write into one folder at once.
+Folders are read to the bottom, and what is not used is counted in a last line, ``left out: ...``. Equal names in
+several folders get the folder in front (``pat1_se1``). For a model of one channel numbered files (``scan_0000``,
+``scan_0001``) are a case each; for one of N channels N of them are a case. Two models never write into one folder at
+once.
 """
 
 from __future__ import annotations
