@@ -14,7 +14,7 @@ from sa2_monai.evaluation.classes import map_values, value_table
 from sa2_monai.evaluation.geometry import fit_of, grid_difference, same_lattice
 from sa2_monai.io.label_maps import ARCHIVES, DICOM, LabelMap, read_label_map, resample_to
 from sa2_monai.io.label_values import THRESHOLD
-from sa2_monai.io.lattice import Fit
+from sa2_monai.io.volumes.lattice import Fit
 
 __all__ = ["CaseLoader", "LoadedCase"]
 
@@ -148,7 +148,8 @@ class CaseLoader:
         if self.same_grid:
             label, prediction, resampled, remark = self._on_grid(case, label, prediction, geometry)
             remarks += (f"prediction: {remark}",) if remark else ()
-        remarks += tuple(f"prediction: {remark}" for remark in label.remarks)
+        # what holds of both is said of the reference
+        remarks += tuple(f"prediction: {remark}" for remark in label.remarks if remark not in geometry.remarks)
         return LoadedCase(case, prediction, reference, geometry, label.source, resampled, label.array, remarks=remarks)
 
     def _on_grid(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import types
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ UPRIGHT = {
     5: lambda a: np.swapaxes(a, 0, 1), 6: lambda a: np.rot90(a, -1),
     7: lambda a: np.swapaxes(np.rot90(a, 2), 0, 1), 8: lambda a: np.rot90(a, 1),
 }  # fmt: skip
+
+
+def packed(bits: int) -> np.ndarray:
+    """Values of any number of bits."""
+    return (U16 if bits > 8 else U8) % 2**bits
+
+
+def spread(values: np.ndarray, bits: int) -> np.ndarray:
+    """Values of any number of bits over the range of the next integer type, rounded."""
+    full = 255 if bits <= 8 else 65535
+    return np.floor(values.astype(float) * (full / (2**bits - 1)) + 0.5)[..., None]
 
 
 def write(path: Path, array: np.ndarray, **options: Any) -> Path:
@@ -70,6 +82,20 @@ TEST_CASE_IMAGES: dict[str, tuple[np.ndarray, dict[str, Any], Any]] = {
     ),
     "one bit, white is zero": (MASK.astype(bool), {"photometric": "miniswhite"}, 255 - 255 * MASK[..., None]),
     "one bit": (MASK.astype(bool), GREY, 255 * MASK[..., None]),
+    **{
+        f"{bits} bits{white * ', white is zero'}": (
+            packed(bits),
+            {"photometric": "miniswhite" if white else "minisblack", "bitspersample": bits},
+            spread(2**bits - 1 - packed(bits) if white else packed(bits), bits),
+        )
+        for bits in (2, 4, 6, 10, 12, 14)
+        for white in (False, True)
+    },
+    "float predictor": (
+        (U8 / 255).astype(np.float32),
+        {**GREY, "compression": "zlib", "predictor": 3},
+        (U8 / 255).astype(np.float32)[..., None],
+    ),
     "palette": (U8, {"photometric": "palette", "colormap": COLOURS}, (COLOURS.T >> 8)[U8]),
     "two channels": (np.dstack([U8, U8 // 2]), SAMPLES, np.dstack([U8, U8 // 2])),
     "five channels": (np.dstack([U16] * 5), SAMPLES, np.dstack([U16] * 5)),
@@ -146,6 +172,8 @@ TEST_CASE_LABELS: dict[str, tuple[np.ndarray, dict[str, Any], Any]] = {
     "white is zero": (U8, {"photometric": "miniswhite"}, U8),
     "white is zero, 16 bit": (U16, {"photometric": "miniswhite"}, U16),
     "palette": (U8, {"photometric": "palette", "colormap": COLOURS}, U8),
+    "12 bits": (U16 % 4096, {**GREY, "bitspersample": 12}, U16 % 4096),
+    "4 bits, white is zero": (U8 % 16, {"photometric": "miniswhite", "bitspersample": 4}, U8 % 16),
     "void": (np.where(MASK, 1, -1).astype(np.int8), GREY, np.where(MASK, 1, -1)),
     "three equal channels": (np.dstack([RGB[..., :1]] * 3), {"photometric": "rgb"}, RGB[..., 0]),
     "three equal channels, 16 bit": (np.dstack([U16] * 3), SAMPLES, U16),
@@ -264,8 +292,9 @@ def test_reduced_images_are_passed_over(tmp_path: Path) -> None:
         read_image(path)
 
 
-@pytest.mark.parametrize("kind", ["imagej", "ome", "shaped"])
+@pytest.mark.parametrize("kind", ["imagej", "imagej, cut off", "ome", "shaped"])
 def test_one_directory_for_a_stack(tmp_path: Path, kind: str) -> None:
+    kind, _, cut = kind.partition(", ")
     path = tmp_path / "stack.tif"
     stack = np.stack([U8] * 5)
     if kind == "imagej":  # what ImageJ writes for stacks beyond 4 GB
@@ -276,7 +305,8 @@ def test_one_directory_for_a_stack(tmp_path: Path, kind: str) -> None:
             offset, length = tag.valueoffset, tag.count
         text = b"ImageJ=1.11a\nimages=5\nslices=5\n"
         assert len(text) <= length
-        path.write_bytes(data[:offset] + text.ljust(length, b"\0") + data[offset + length :] + U8.tobytes() * 4)
+        planes = U8.tobytes() * (0 if cut else 4)
+        path.write_bytes(data[:offset] + text.ljust(length, b"\0") + data[offset + length :] + planes)
     else:
         options: dict[str, Any] = {"ome": True, "metadata": {"axes": "ZYX"}} if kind == "ome" else {"truncate": True}
         write(path, stack, photometric="minisblack", **options)
@@ -300,11 +330,61 @@ def test_ycbcr_in_jpeg_becomes_colour(tmp_path: Path) -> None:
     assert np.abs(read_image(path, 3).astype(int) - flat).max() <= 4
 
 
-def test_a_missing_codec_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "a.tif", U8, photometric="minisblack", compression="lzw")
-    monkeypatch.setattr(tifffile.tifffile, "imagecodecs", tifffile._imagecodecs)  # what it uses without the package
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tifffile as it is where imagecodecs is not installed."""
+    stand_in = types.ModuleType("tifffile._imagecodecs")
+    stand_in.__dict__.update(tifffile._imagecodecs.__dict__)
+    monkeypatch.setattr(tifffile.tifffile, "imagecodecs", stand_in)
     monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", tifffile.tifffile.CompressionCodec(encode=False))
-    with pytest.raises(ValueError, match=r"a\.tif: .*LZW.*pip install 'sa2_monai\[codecs\]'"):
+    monkeypatch.setattr(tifffile.TIFF, "UNPREDICTORS", tifffile.tifffile.PredictorCodec(encode=False))
+
+
+# what is stored, options of tifffile
+TEST_CASE_COMMON: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
+    "LZW": (RGB, {"photometric": "rgb", "compression": "lzw"}),
+    "LZW, 16 bit, big-endian": (U16, {**GREY, "compression": "lzw", "byteorder": ">"}),
+    "LZW, float, strips": ((U8 / 255).astype(np.float32), {**GREY, "compression": "lzw", "rowsperstrip": 4}),
+    "LZW, tiles, predictor": (RGB16, {"photometric": "rgb", "compression": "lzw", "predictor": 2, "tile": (16, 16)}),
+    "JPEG, grey": (U8, {**GREY, "compression": "jpeg"}),
+    "JPEG, YCbCr": (RGB, {"photometric": "rgb", "compression": "jpeg"}),
+    "JPEG, tiles": (RGB, {"photometric": "rgb", "compression": "jpeg", "tile": (16, 16)}),
+    "JPEG, RGB": (RGB, {"photometric": "rgb", "compression": "jpeg", "compressionargs": {"outcolorspace": "rgb"}}),
+}
+
+
+@pytest.mark.parametrize("kind", TEST_CASE_COMMON)
+def test_common_compressions_need_no_extra(tmp_path: Path, request: pytest.FixtureRequest, kind: str) -> None:
+    stored, options = TEST_CASE_COMMON[kind]
+    path = write(tmp_path / "a.tif", stored, **options)
+    expected = read_image(path)
+    request.getfixturevalue("plain")
+    np.testing.assert_array_equal(read_image(path), expected)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match=r"a\.tif: (damaged or truncated|is not a readable) image"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("compression", ["tiff_ccitt", "group3", "group4"])
+def test_fax_compressions_need_no_extra(tmp_path: Path, request: pytest.FixtureRequest, compression: str) -> None:
+    path = tmp_path / "a.tif"
+    inside = np.zeros((40, 53), bool)
+    inside[9:30, 7:44] = True
+    Image.fromarray(inside).save(path, compression=compression)
+    for _ in range(2):  # with imagecodecs, and without
+        np.testing.assert_array_equal(read_image(path)[..., 0], inside * 255)
+        np.testing.assert_array_equal(read_label(path), inside)
+        request.getfixturevalue("plain")
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_missing_codec_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", U8, photometric="minisblack")
+    data = path.read_bytes()
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tiff.pages[0].tags["Compression"].overwrite(50001)  # WebP
+    assert path.read_bytes() != data
+    with pytest.raises(ValueError, match=r"a\.tif: .*WEBP.*pip install 'sa2_monai\[codecs\]'"):
         read_image(path)
 
 

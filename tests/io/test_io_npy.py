@@ -72,6 +72,19 @@ def test_labels(tmp_path: Path, dtype: Any) -> None:
         np.testing.assert_array_equal(label, values)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [">u2", "<u2", ">f4"])
+def test_storage_order(tmp_path: Path, order: Any, dtype: str) -> None:
+    values = (FOUR / 255).astype(dtype) if "f" in dtype else FOUR.astype(dtype)
+    path = saved(tmp_path / "a.npy", np.array(values, order=order))
+    image = read_image(path)
+    assert image.dtype.isnative
+    np.testing.assert_array_equal(image, values)
+    np.testing.assert_array_equal(
+        read_label(saved(tmp_path / "l.npy", np.array(FOUR[..., 0], dtype, order=order))), FOUR[..., 0]
+    )
+
+
 # stored array, options of numpy.save, message
 TEST_CASE_REFUSED = [
     (np.array([[{"a": 1}]]), {"allow_pickle": True}, "is no readable NumPy array .*pickled objects are not loaded"),

@@ -75,7 +75,9 @@ def published_rates(max_epochs: int, pretrained: bool) -> list[float]:
 
 
 # Of all data sets 100; the others are trainings that users may choose.
-@pytest.mark.parametrize("max_epochs", [1, 2, 5, 10, 11, 12, 20, 30, 50, 90, 91, 99, 100, 101, 110, 111, 150, 250, 1000])
+@pytest.mark.parametrize(
+    "max_epochs", [1, 2, 5, 10, 11, 12, 20, 30, 50, 90, 91, 99, 100, 101, 110, 111, 150, 250, 1000]
+)
 @pytest.mark.parametrize("pretrained", [True, False])
 def test_published_sequences_of_any_length(max_epochs: int, pretrained: bool) -> None:
     found = rates(max_epochs, stages=2 if pretrained else 1)

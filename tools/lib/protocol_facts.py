@@ -192,7 +192,9 @@ def describe_transforms(chain: Any, config: Mapping[str, Any]) -> dict[str, Any]
             how = "with" if transform.replace else "without"
             operators.append(f"{low} to {high} of {len(transform.transforms)}, {how} replacement, in random order")
             operators += [describe_operator(one) for one in transform.transforms]
-            told["noise"] = float(next(t.rand_gaussian_noise.std for t in transform.transforms if "Noise" in str(type(t))))
+            told["noise"] = float(
+                next(t.rand_gaussian_noise.std for t in transform.transforms if "Noise" in str(type(t)))
+            )
         elif name in OPERATORS or isinstance(transform, OneOf):
             operators.append(describe_operator(transform))
     if told["resize"] is None:  # SvANet's training crops; what is predicted is resized
@@ -219,8 +221,12 @@ def _degrees(values: Sequence[float]) -> str:
 OPERATORS: dict[str, Callable[[Any], str]] = {
     "RandFlipd": lambda t: f"flip of axis {t.flipper.spatial_axis}, p {number(t.prob)}",
     "RandAxisFlipd": lambda t: f"flip of a random axis, p {number(t.prob)}",
-    "RandRotate90d": lambda t: f"1 to {t.max_k[1] if isinstance(t.max_k, tuple) else t.max_k} quarter turns, p {number(t.prob)}",
-    "RandRotated": lambda t: f"rotation by {_degrees(t.rand_rotate.range_x)}, {t.mode[0]} / {t.mode[-1]}, p {number(t.prob)}",
+    "RandRotate90d": lambda t: (
+        f"1 to {t.max_k[1] if isinstance(t.max_k, tuple) else t.max_k} quarter turns, p {number(t.prob)}"
+    ),
+    "RandRotated": lambda t: (
+        f"rotation by {_degrees(t.rand_rotate.range_x)}, {t.mode[0]} / {t.mode[-1]}, p {number(t.prob)}"
+    ),
     "Identityd": lambda t: "nothing",
     "RandGaussianNoised": lambda t: "Gaussian noise of each pixel",
     "GaussianSmoothd": lambda t: f"blur, sigma {number(t.converter.sigma)}",

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.dicom.files import image_reader
+from sa2_monai.io.dicom.packages import gdcm_reader
 from sa2_monai.io.images.headers import jpeg_header
 from sa2_monai.io.images.samples import Samples, check_decoded, check_size, damaged
 
@@ -102,7 +102,7 @@ def dicom_lossy(path: Path) -> bool:
 
 
 def _header(path: Path) -> tuple[Any, Mapping[str, str]]:
-    reader = image_reader(path)
+    reader = gdcm_reader(path)
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:

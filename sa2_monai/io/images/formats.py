@@ -39,6 +39,7 @@ _NAMED = (
     ("a PDF document", (b"%PDF",)),
     ("an HDF5 file", (b"\x89HDF\r\n\x1a\n",)),
     ("an NRRD volume", (b"NRRD",)),
+    ("a MetaImage volume", (b"ObjectType",)),
     ("a zip archive", (b"PK\x03\x04",)),
     ("a gzip file", (b"\x1f\x8b",)),
     ("a Netpbm image", (b"P4", b"P5", b"P6", b"P7")),
@@ -89,6 +90,8 @@ def no_image(path: Path) -> ValueError:
     """The error for a file of another content, which says what it is where that can be told."""
     size, start = path.stat().st_size, _start(path)
     named = [name for name, beginnings in _NAMED if start.startswith(beginnings)]
+    if start[344:348] in (b"n+1\0", b"ni1\0") or start[4:8] in (b"n+2\0", b"ni2\0"):
+        named = ["a NIfTI volume"]
     if start[4:8] == b"ftyp":
         named = [{b"heic": "an HEIC image", b"avif": "an AVIF image"}.get(start[8:12], "an HEIC image or a video")]
     if size == 0:
@@ -105,7 +108,7 @@ def _start(path: Path) -> bytes:
         raise ValueError(f"{path}: is a folder, expected an image file")
     try:
         with open(path, "rb") as file:
-            return file.read(64)
+            return file.read(348)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; check the path and the list or folder that names it") from None
     except PermissionError:
