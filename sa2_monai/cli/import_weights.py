@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channel-order",
         choices=("RGB", "BGR"),
-        help="order of colours in training (default as published: BGR for sa2net with 3 input and 1 output channel, the "
-        "network of MoNuSeg and GlaS; RGB for all others)",
+        help="order of colours in training (default as published: BGR for sa2net with 3 input and 1 output channel, "
+        "that of MoNuSeg and GlaS; RGB for all others)",
     )
     parser.add_argument("--force", action="store_true", help="replace OUT.pt when it is there")
 

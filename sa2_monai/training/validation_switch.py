@@ -18,6 +18,6 @@ def check_validation(validation: str, schedule: str | None = None) -> None:
     """
     if validation == "none" and schedule == "plateau":
         raise ValueError(
-            "schedule is 'plateau', which halves the learning rate when the validation Dice has stalled, but validation "
-            "is 'none'. Choose another schedule, or validation: auto."
+            "schedule is 'plateau', which halves the learning rate when the validation Dice has stalled, but "
+            "validation is 'none'. Choose another schedule, or validation: auto."
         )

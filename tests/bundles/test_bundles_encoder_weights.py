@@ -29,7 +29,7 @@ def narrow(bundle: str) -> torch.nn.Module:
 
 
 def published_file(bundle: str, path: Path) -> dict[str, torch.Tensor]:
-    """A file with the names that timm or torchvision give them, for the narrow encoder; returns the encoder's tensors."""
+    """A file with the names of timm or torchvision, for the narrow encoder; returns the encoder's tensors."""
     torch.manual_seed(3)
     state = {name: value.clone() for name, value in narrow(bundle).get_submodule("encoder").state_dict().items()}
     head = CLASSIFIERS[bundle]

@@ -226,7 +226,7 @@ def test_imagenet_weights_start_a_training_and_nothing_else(tmp_path: Path, capl
     network = create_network("svanet", in_channels=3, out_channels=2, **small)
     encoder = {name: value + 1 for name, value in network.get_submodule("encoder").state_dict().items()}
     torch.save({**encoder, "fc.weight": torch.zeros(2, 2), "fc.bias": torch.zeros(2)}, tmp_path / "resnet.pth")
-    with pytest.raises(ValueError, match="for the encoder of svanet alone, not a model. Give the file to a training"):
+    with pytest.raises(ValueError, match=r"for the encoder of svanet alone, not a model\. Give the file to a"):
         evaluator(network, [LoadWeights(tmp_path / "resnet.pth", network)]).run()
     start = {name: value.clone() for name, value in network.state_dict().items()}
     # LoadWeights: as bundles of earlier versions have it

@@ -54,7 +54,7 @@ def test_published_rates_of_100_epochs() -> None:
 
 
 def published_rates(max_epochs: int, pretrained: bool) -> list[float]:
-    """What each epoch of a training has, written down from the specification epoch by epoch, in the rates themselves."""
+    """What each epoch of a training has, written down from the specification epoch by epoch."""
     lowest, start, highest = 1e-6, 5e-5, 5e-4
     share = -(-max_epochs // 10)  # a tenth, rounded up
 
@@ -69,7 +69,7 @@ def published_rates(max_epochs: int, pretrained: bool) -> list[float]:
     else:
         half = share // 2
         after = rising(half) + [cosine(epoch, share) for epoch in range(half, share - 1)] + [lowest]
-        second = (rising(half) + [highest])[1:] if half else []
+        second = [*rising(half), highest][1:] if half else []
         after += second + [cosine(epoch, max_epochs) for epoch in range(share + len(second), max_epochs)]
     return [lowest, *after][:max_epochs]
 

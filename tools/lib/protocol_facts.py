@@ -45,7 +45,7 @@ def facts(bundle: str, overlays: Sequence[str], split: str | None = None, **swit
         Plain values by the name of the part: numbers, words, and lists of these.
     """
     config = {**merged(bundle, overlays), "device": "cpu", **switches}
-    precision = "mixed on CUDA" if config["amp"] == "$torch.cuda.is_available()" else str(config["amp"])
+    precision = "mixed on CUDA" if config["amp"] == "$torch.cuda.is_available()" else "float32"
     parser = ConfigParser({**config, "network": "$torch.nn.Linear(1, 1)"})
     names = ("loss", "optimizer", "batch_size", "max_epochs", "patience", "in_channels", "roi_size")
     loss, optimizer, batch, epochs, patience, channels, size = (parser.get_parsed_content(name) for name in names)
@@ -65,10 +65,10 @@ def facts(bundle: str, overlays: Sequence[str], split: str | None = None, **swit
         "parts": part_counts(config["layout"], split if split is not None else config["split"]),
         **describe_transforms(chain, config),
     }
-    for name in ("encoder_weights", "deep_level", "foreground"):
-        if name in config:
-            told[name] = config[name]
-    return told
+    if told["schedule"] == "cosine" and parser.get_parsed_content("min_learning_rate") == told["rate"]:
+        told["schedule"] = "constant"
+    names = ("encoder_weights", "deep_level", *(() if config["kind"] == "pictures" else ("foreground",)))
+    return {**told, **{name: config[name] for name in names if name in config}}
 
 
 def learning_rates(
@@ -195,6 +195,8 @@ def describe_transforms(chain: Any, config: Mapping[str, Any]) -> dict[str, Any]
             told["noise"] = float(
                 next(t.rand_gaussian_noise.std for t in transform.transforms if "Noise" in str(type(t)))
             )
+        elif name == "RandFlipd" and transform.flipper.spatial_axis == (0 if config["kind"] == "volumes" else 1):
+            operators.append(f"flip left and right, p {number(transform.prob)}")
         elif name in OPERATORS or isinstance(transform, OneOf):
             operators.append(describe_operator(transform))
     if told["resize"] is None:  # SvANet's training crops; what is predicted is resized
