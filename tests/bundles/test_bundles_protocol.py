@@ -177,10 +177,3 @@ def test_the_learning_rate_of_the_whole_run(bundle: str, title: str, overlay: st
     if bundle == "svanet":
         found = protocol_facts.learning_rates(bundle, names(overlay), length, encoder_weights="resnet50.pth")
         assert found == pytest.approx(two_stages(told["epochs"], pretrained=True), rel=1e-12, abs=0)
-
-
-def test_lengths_of_the_commands_in_the_papers_readmes() -> None:
-    """MSA2-Net's command: batches of 20, 700 epochs, the rate scaled by 20 / 24."""
-    rate = 0.05 * 20 / 24
-    found = protocol_facts.learning_rates("msa2net", [], 111, 700, learning_rate=rate, batch_size=20)
-    assert found == pytest.approx(polynomial(700 * 111, rate), rel=1e-12, abs=0)

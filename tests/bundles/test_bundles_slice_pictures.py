@@ -108,33 +108,6 @@ def test_what_monai_label_runs(trained_on: Trained, pictures: Path) -> None:
     assert np.array_equal(np.asarray(label), np.asarray(expected))
 
 
-def test_pictures_may_lie_on_disk(pictures: Path, tmp_path: Path) -> None:
-    """The same numbers as from memory and as decoded anew."""
-    switches = {"augment": "flip", "resize": "antialiased", "intensity": "minmax_resized"}
-    common = {"dataset_dir": str(pictures), "max_epochs": 1, "val_interval": 1, **switches}
-    for name, overlays, rate in (("memory", (), 1.0), ("anew", (), 0.0), ("disk", ("disk_cache",), 0.0)):
-        run(BUNDLE, "train", "folder", *overlays, bundle_root=str(tmp_path / name), cache_rate=rate, **common)
-    states = [
-        torch.load(tmp_path / n / "models" / "last_state.pt", weights_only=True)["model"]
-        for n in ("memory", "anew", "disk")
-    ]
-    for state in states[1:]:
-        assert all(torch.equal(state[key], states[0][key]) for key in states[0])
-    assert len(list((tmp_path / "disk" / "cache").iterdir())) == 4
-
-
-def test_the_rate_is_halved_on_a_plateau(pictures: Path, tmp_path: Path) -> None:
-    common = {"dataset_dir": str(pictures), "bundle_root": str(tmp_path), "schedule": "plateau", "cache_rate": 1.0}
-    options = {"max_epochs": 4, "val_interval": 1, "learning_rate": 1.0e-6, "schedules#plateau#patience": 1}
-    run(BUNDLE, "train", "folder", **common, **options)
-    last = torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)
-    assert last["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.5e-6)
-    # It goes on where it was.
-    run(BUNDLE, "train", "folder", **common, **{**options, "max_epochs": 6}, resume=True)
-    last = torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)
-    assert last["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.25e-6)
-
-
 @pytest.mark.parametrize("bundle", ["daeformer", "msa2net"])
 def test_isic_is_resized_and_stretched_as_published(bundle: str, tmp_path: Path) -> None:
     """D-LKA's code: Pillow's bilinear resize, standardised by the part, stretched per image; then ours to [-1, 1]."""
@@ -161,3 +134,30 @@ def test_isic_is_resized_and_stretched_as_published(bundle: str, tmp_path: Path)
     before, inferer = resolved(inference, "preprocessing", "inferer")
     inferer(before({"image": case["image"]})["image"][None], lambda x: seen.append(x) or x[:, :2])
     torch.testing.assert_close(seen[0][0].as_subclass(torch.Tensor), item["image"], atol=1e-6, rtol=0)
+
+
+def test_pictures_may_lie_on_disk(pictures: Path, tmp_path: Path) -> None:
+    """The same numbers as from memory and as decoded anew."""
+    switches = {"augment": "flip", "resize": "antialiased", "intensity": "minmax_resized"}
+    common = {"dataset_dir": str(pictures), "max_epochs": 1, "val_interval": 1, **switches}
+    for name, overlays, rate in (("memory", (), 1.0), ("anew", (), 0.0), ("disk", ("disk_cache",), 0.0)):
+        run(BUNDLE, "train", "folder", *overlays, bundle_root=str(tmp_path / name), cache_rate=rate, **common)
+    states = [
+        torch.load(tmp_path / n / "models" / "last_state.pt", weights_only=True)["model"]
+        for n in ("memory", "anew", "disk")
+    ]
+    for state in states[1:]:
+        assert all(torch.equal(state[key], states[0][key]) for key in states[0])
+    assert len(list((tmp_path / "disk" / "cache").iterdir())) == 4
+
+
+def test_the_rate_is_halved_on_a_plateau(pictures: Path, tmp_path: Path) -> None:
+    common = {"dataset_dir": str(pictures), "bundle_root": str(tmp_path), "schedule": "plateau", "cache_rate": 1.0}
+    options = {"max_epochs": 4, "val_interval": 1, "learning_rate": 1.0e-6, "schedules#plateau#patience": 1}
+    run(BUNDLE, "train", "folder", **common, **options)
+    last = torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)
+    assert last["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.5e-6)
+    # It goes on where it was.
+    run(BUNDLE, "train", "folder", **common, **{**options, "max_epochs": 6}, resume=True)
+    last = torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)
+    assert last["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.25e-6)
