@@ -23,7 +23,6 @@ from sa2_monai.training.progress import show_progress
 from sa2_monai.training.run_record import RunRecord
 from sa2_monai.training.tracked_run import TrackedRun
 from sa2_monai.training.two_stage_cosine import TwoStageCosine
-from sa2_monai.training.validation_switch import check_validation
 
 __all__ = [
     "CheckpointHandler",
@@ -43,7 +42,6 @@ __all__ = [
     "TrackedRun",
     "TwoStageCosine",
     "check_folder",
-    "check_validation",
     "show_progress",
     "start_processes",
 ]

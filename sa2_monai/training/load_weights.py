@@ -77,20 +77,9 @@ class LoadEncoder:
         path: file as timm or torchvision publish it, see :func:`sa2_monai.weights.load_encoder`, which also tells the
             errors.
         network: takes the weights.
-        pretrained: the switch for weights of a whole network, which must be ``None``: they hold an encoder, too.
-
-    Raises:
-        ValueError: when both are given.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], network: nn.Module, pretrained: str | os.PathLike[str] | None = None
-    ) -> None:
-        if pretrained is not None:
-            raise ValueError(
-                f"pretrained is {pretrained} and encoder_weights is {path}: a training starts from a whole network or "
-                "from an encoder. Set one of them to null."
-            )
+    def __init__(self, path: str | os.PathLike[str], network: nn.Module) -> None:
         self.path = path
         self.network = network
 

@@ -40,7 +40,7 @@ SCHEMA = yaml.safe_load(Path(sys.modules[check_values.__module__].__file__ or ""
 WRONG: list[tuple[str, str, Any, str]] = [
     ("sa2net", "intensity", "windo", "expected one of range, window, percentiles, minmax, none (did you mean window?)"),
     ("daeformer", "intensity", "percentile", "(did you mean percentiles?)"),
-    ("daeformer", "intensity", "range", "expected one of window, percentiles, minmax, none"),
+    ("daeformer", "intensity", "range", "expected one of window, percentiles, minmax, minmax_resized, none"),
     ("hsaunet", "intensity", "slice_maximum", "expected one of window"),
     ("svanet", "intensity", "Window", "(did you mean window?)"),
     ("sa2net", "intensity", None, "intensity is null"),
@@ -95,6 +95,9 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("sa2net", "view", "paper", "which is for volumes"),
     ("daeformer", "label_values", {0: 0, 1: 9}, "label_values names class 9"),
     ("hsaunet", "embed_dims", [128, 320], "expected three whole numbers"),
+    ("msa2net", "resize", "antialias", "(did you mean antialiased?)"),
+    ("svanet", "encoder_weights", "", "expected a text or null"),
+    ("svanet", "validation", "non", "(did you mean none?)"),
 ]
 # The same for what evaluate.yaml adds.
 WRONG_IN_EVALUATION: list[tuple[str, Any, str]] = [
@@ -132,6 +135,22 @@ def test_what_is_no_choice_is_refused(bundle: str, name: str, value: Any, words:
     assert message.startswith(f"{name} ")
     assert words in message
     assert "; " not in message.removesuffix("; it is a text (YAML reads 1e-4 as one: write 1.0e-4)"), "one is wrong"
+
+
+CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
+    ("msa2net", {"pretrained": "model.pt", "encoder_weights": "w.pth"}, "set one of them to null"),
+    ("svanet", {"validation": "none", "fold": 1}, "fold is 1, but validation is 'none'"),
+    ("daeformer", {"validation": "none", "schedule": "plateau"}, "choose another schedule"),
+    ("sa2net", {"validation": "none", "schedule": "plateau"}, "choose another schedule"),
+    ("hsaunet", {"view": "windows", "intensity": "minmax_resized"}, "which is for whole slices"),
+]
+
+
+@pytest.mark.parametrize(("bundle", "switches", "words"), CONTRADICTIONS)
+def test_switches_that_are_right_alone(bundle: str, switches: dict[str, Any], words: str) -> None:
+    assert words in refused(bundle, "train", **switches)
+    for name in switches:  # each by itself is no mistake
+        check_config(config(bundle, "train", **{name: switches[name]}), unknown=True)
 
 
 @pytest.mark.parametrize(("name", "value", "words"), WRONG_IN_EVALUATION)

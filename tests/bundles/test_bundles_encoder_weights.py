@@ -88,7 +88,7 @@ def test_what_cannot_be_the_start_is_named(bundle: str, pictures: Path, tmp_path
     message = refused(pretrained=path)
     assert f"{path} holds ImageNet weights for the encoder of {bundle} alone, not a model." in message
     assert "as encoder_weights" in message
-    assert "Set one of them to null" in refused(pretrained=missing, encoder_weights=path)
+    assert "set one of them to null" in refused(pretrained=missing, encoder_weights=path)
     (other,) = set(CLASSIFIERS) - {bundle}
     published_file(other, path)
     assert "does not hold the weights of this encoder" in refused(encoder_weights=path)

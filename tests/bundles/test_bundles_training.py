@@ -284,8 +284,11 @@ def test_all_cases_may_train(any_bundle: str, tmp_path: Path) -> None:
     assert "metric" not in info
     last = weights(tmp_path / "models" / "last_state.pt")["model"]
     assert same(weights(tmp_path / "models" / "model.pt"), last)  # type: ignore[arg-type]
-    assert "fold is 0, but with validation: none" in failure(any_bundle, "train", "folder", fold=0, **common)
-    assert "expected one of auto, none" in failure(any_bundle, "train", "folder", **{**common, "validation": "no"})
+    assert "fold is 0, but validation is 'none'" in failure(any_bundle, "train", "folder", fold=0, **common)
+    message = failure(any_bundle, "train", "folder", **{**common, "validation": "no"})
+    assert "validation is 'no', expected one of auto, none" in message
+        any_bundle, "train", "folder", **{**common, "validation": "no"}
+    )
     if any_bundle != "svanet":
         message = failure(any_bundle, "train", "folder", schedule="plateau", **common)
-        assert "Choose another schedule, or validation: auto" in message
+        assert "validation is 'none': choose another schedule" in message

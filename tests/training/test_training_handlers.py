@@ -248,10 +248,6 @@ def test_imagenet_weights_start_a_training_and_nothing_else(tmp_path: Path, capl
     network.load_state_dict(start)
     LoadEncoder(tmp_path / "resnet.pth", network)(resumed)
     assert torch.equal(network.get_parameter("encoder.conv1.weight"), start["encoder.conv1.weight"])
-    with pytest.raises(
-        ValueError, match=r"pretrained is model\.pt and encoder_weights is .*: a training starts from a"
-    ):
-        LoadEncoder(tmp_path / "resnet.pth", network, "model.pt")
     # weights of ours are taken as ever
     save_weights(network.state_dict(), tmp_path / "model.pt", {"view": "whole"})
     with pytest.raises(ValueError, match="view is 'whole', the configuration says 'windows'"):

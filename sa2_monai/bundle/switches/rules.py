@@ -21,6 +21,8 @@ def contradictions(values: Mapping[str, Any], network: str | None, training: boo
     yield from _splits(values)
     yield from _classes(values, network)
     yield from _views(values, network, training)
+    if training:
+        yield from _trainings(values)
     if values.get("protocol") == "paper" and "family" in values and values["family"] is None:
         yield "protocol is 'paper', but family is null: name the family of the published numbers"
 
@@ -35,6 +37,23 @@ def _splits(values: Mapping[str, Any]) -> Iterator[str]:
             re.compile(pattern)
         except re.error as error:
             yield f"patient_pattern is {pattern!r}, which is no regular expression ({error})"
+
+
+def _trainings(values: Mapping[str, Any]) -> Iterator[str]:
+    weights, encoder = values.get("pretrained"), values.get("encoder_weights")
+    if weights is not None and encoder is not None:
+        yield (
+            f"pretrained is {weights!r} and encoder_weights is {encoder!r}: a training starts from a whole network or "
+            "from an encoder, set one of them to null"
+        )
+    if values.get("validation") == "none":
+        if values.get("fold") is not None:
+            yield f"fold is {values['fold']}, but validation is 'none', with which no part validates: leave fold out"
+        if values.get("schedule") == "plateau":
+            yield (
+                "schedule is 'plateau', which halves the learning rate when the validation Dice has stalled, but "
+                "validation is 'none': choose another schedule"
+            )
 
 
 def _classes(values: Mapping[str, Any], network: str | None) -> Iterator[str]:
@@ -78,5 +97,7 @@ def _views(values: Mapping[str, Any], network: str | None, training: bool) -> It
             f"intensity is 'range', which scales pictures by their integer type, but kind is {kind!r}: "
             "choose window, percentiles, minmax or none"
         )
+    if view == "windows" and values.get("intensity") == "minmax_resized":
+        yield "intensity is 'minmax_resized', which is for whole slices, but view is 'windows': choose minmax"
     if view is not None and view != "windows" and values.get("orientations") == "all":
         yield f"orientations is 'all', which belongs to view: windows, but view is {view!r}"
