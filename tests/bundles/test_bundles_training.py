@@ -287,8 +287,6 @@ def test_all_cases_may_train(any_bundle: str, tmp_path: Path) -> None:
     assert "fold is 0, but validation is 'none'" in failure(any_bundle, "train", "folder", fold=0, **common)
     message = failure(any_bundle, "train", "folder", **{**common, "validation": "no"})
     assert "validation is 'no', expected one of auto, none" in message
-        any_bundle, "train", "folder", **{**common, "validation": "no"}
-    )
     if any_bundle != "svanet":
         message = failure(any_bundle, "train", "folder", schedule="plateau", **common)
         assert "validation is 'none': choose another schedule" in message

@@ -64,6 +64,27 @@ def test_pool_is_split_and_folded(tmp_path: Path) -> None:
     assert load_parts(tmp_path, split_seed=1) != load_parts(tmp_path)
 
 
+def test_without_a_validation_all_training_cases_train(tmp_path: Path) -> None:
+    dataset(tmp_path, [f"c{i:02d}" for i in range(20)])
+    parts = load_parts(tmp_path)
+    training, nothing, test = (
+        load_datalist(tmp_path, section, validation="none") for section in ("training", "validation", "test")
+    )
+    assert sorted(names_of(training)) == sorted(names_of(parts["training"] + parts["validation"]))
+    assert nothing == []
+    assert test == parts["test"]
+    assert "with validation: none no part validates" in error_of(tmp_path, "training", fold=0, validation="none")
+    assert "validation is 'no', expected one of auto, none" in error_of(tmp_path, "training", validation="no")
+
+
+@pytest.mark.parametrize("section", ["training", "validation"])
+def test_a_listed_validation_part_is_no_training_part(tmp_path: Path, section: str) -> None:
+    for part in ("train", "val"):
+        dataset(tmp_path / part, [f"{part}{i}" for i in range(3)])
+    found = names_of(load_datalist(tmp_path, section, validation="none", test_fraction=0.0))
+    assert found == (["train0", "train1", "train2"] if section == "training" else [])
+
+
 def test_relative_folder_gives_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset(tmp_path / "d", [f"c{i}" for i in range(9)])
     monkeypatch.chdir(tmp_path)
