@@ -16,7 +16,7 @@ from sa2_monai.training.divergence import DivergedError, DivergenceCheck
 from sa2_monai.training.early_stop import EarlyStop
 from sa2_monai.training.epoch_seed import EpochSeed
 from sa2_monai.training.freeze import FreezeEncoder
-from sa2_monai.training.late_polynomial import LatePolynomial
+from sa2_monai.training.late_polynomial_lr import LatePolynomialLR
 from sa2_monai.training.load_weights import LoadEncoder, LoadWeights
 from sa2_monai.training.one_writer import OneWriter, check_folder
 from sa2_monai.training.progress import show_progress
@@ -34,7 +34,7 @@ __all__ = [
     "EarlyStop",
     "EpochSeed",
     "FreezeEncoder",
-    "LatePolynomial",
+    "LatePolynomialLR",
     "LoadEncoder",
     "LoadWeights",
     "OneWriter",

@@ -15,7 +15,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from training_setup import Run, Stop, same, tiny_network
 
-from sa2_monai.training import FreezeEncoder, LatePolynomial, TwoStageCosine
+from sa2_monai.training import FreezeEncoder, LatePolynomialLR, TwoStageCosine
 from sa2_monai.training.two_stage_cosine import first_stage
 
 # Of the epochs 0 to 16, with the digits that the specification gives.
@@ -123,7 +123,7 @@ def test_published_rates_of_every_step(epochs: int, length: int) -> None:
     """The published loop sets the rate behind each step, from the number of steps before that one."""
     steps = epochs * length
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.05)
-    scheduler = LambdaLR(optimizer, LatePolynomial(steps))
+    scheduler = LatePolynomialLR(optimizer, steps)
     rate, found, published = 0.05, [], []
     for step in range(steps):
         published.append(rate)
@@ -132,10 +132,10 @@ def test_published_rates_of_every_step(epochs: int, length: int) -> None:
         optimizer.step()
         scheduler.step()
     assert found == pytest.approx(published, rel=1e-12, abs=0)
-    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
-        LatePolynomial(0)
-    with pytest.raises(ValueError, match="power must be above 0, got 0"):
-        LatePolynomial(1, 0)
+    with pytest.raises(ValueError, match="total_iters must be at least 1, got 0"):
+        LatePolynomialLR(optimizer, 0)
+    with pytest.raises(ValueError, match="power must be at least 0, got -1"):
+        LatePolynomialLR(optimizer, 1, -1)
 
 
 def schedule(max_epochs: int) -> Any:
