@@ -50,6 +50,8 @@ class SliceDataset(Dataset[Any]):
         label_key: the label, one of ``keys``.
         count: number of slices of a case that is not kept, without reading its voxels
             (:func:`~sa2_monai.data.slice_counter`); ``None``: every such case is read once, at the start.
+        prepared: where the cases after their first steps come from, by their place in ``data``, instead of running
+            these steps: a data set that keeps them on the disk.
         cache_rate: share of the cases that is kept, 0 to 1.
         num_workers: threads that read cases at the start, at least 1.
         progress: show a progress bar while they do.
@@ -68,6 +70,7 @@ class SliceDataset(Dataset[Any]):
         keys: KeysCollection = ("image", "label"),
         label_key: Hashable = "label",
         count: Callable[[Mapping[str, Any]], int] | None = None,
+        prepared: Sequence[Mapping[str, Any]] | Dataset[Any] | None = None,
         cache_rate: float = 1.0,
         num_workers: int | None = 1,
         progress: bool = True,
@@ -94,6 +97,7 @@ class SliceDataset(Dataset[Any]):
         self.keys = ensure_tuple(keys)
         self.label_key = label_key
         self.keep = keep
+        self.prepared = prepared
         self._threads = max(int(num_workers or 1), 1)
         self._progress = progress and _has_tqdm
         self._recent: OrderedDict[int, StoredCase] = OrderedDict()
@@ -133,7 +137,7 @@ class SliceDataset(Dataset[Any]):
         return case, index - int(self._ends[case] - self._counts[case])
 
     @property
-    def cases(self) -> np.ndarray:
+    def case_of(self) -> np.ndarray:
         """Case of each slice, ``(len(self),)``."""
         return np.repeat(np.arange(len(self._counts)), self._counts)
 
@@ -195,7 +199,10 @@ class SliceDataset(Dataset[Any]):
         return loaded
 
     def _load(self, case: int) -> StoredCase:
-        result = self.transform(dict(self.data[case]), end=self.per_case, threading=True)
+        if self.prepared is None:
+            result = self.transform(dict(self.data[case]), end=self.per_case, threading=True)
+        else:
+            result = self.prepared[case]
         if getattr(result.get(self.label_key), "ndim", 4) == 3:
             result = self.transform(result, start=self.per_case, end=self._first_random, threading=True)
         return StoredCase(result, self.keys, self.label_key)

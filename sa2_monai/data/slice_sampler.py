@@ -68,7 +68,7 @@ class SliceSampler(DistributedSampler[Any]):
         self.num_samples = number // world
         self.total_size = self.num_samples * world
         self._classes = list(dataset.classes().values()) if foreground else []
-        self._cases, self._far, self._keep = dataset.cases, dataset.far, dataset.keep
+        self._cases, self._far, self._keep = dataset.case_of, dataset.far, dataset.keep
         self._told = False
 
     def set_epoch(self, epoch: int) -> None:

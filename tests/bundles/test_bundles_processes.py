@@ -114,7 +114,7 @@ def test_training(folder: Path) -> None:
 
 @pytest.mark.integration
 def test_resume(folder: Path) -> None:
-    """3 pictures in 2 processes: one of them is left out of an epoch, the order that of the epoch; batch norm in both."""
+    """3 pictures in 2 processes: one is left out of an epoch, the order is that of the epoch; batch norm in both."""
     states = [
         torch.load(folder / n / "models" / "last_state.pt", weights_only=True) for n in ("two_pictures", "straight")
     ]
