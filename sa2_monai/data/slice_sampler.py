@@ -41,8 +41,8 @@ class SliceSampler(DistributedSampler[Any]):
         dataset: the slices.
         foreground: share of the samples that show a class, 0 to 1: as many of each class as of any other, and of a
             class its slices in turn. The rest is drawn from all slices without doubles. 0: every slice once.
-        num_samples: samples of an epoch, of all processes together; ``None``: as many as there are slices. Fewer are
-            others in each epoch until all have been seen.
+        num_samples: samples of an epoch, of all processes together, at most all slices; ``None``: all of them. Fewer
+            are others in each epoch until all have been seen.
         seed: of the training, >= 0.
 
     Raises:
@@ -54,11 +54,11 @@ class SliceSampler(DistributedSampler[Any]):
     ) -> None:
         together = dist.is_available() and dist.is_initialized()
         world, rank = (dist.get_world_size(), dist.get_rank()) if together else (1, 0)
-        number = len(dataset) if num_samples is None else num_samples
+        number = len(dataset) if num_samples is None else min(num_samples, len(dataset))
         if not 0 <= foreground <= 1:
             raise ValueError(f"SliceSampler: foreground is {foreground}, expected a share from 0 to 1.")
-        if not 1 <= number <= len(dataset):
-            raise ValueError(f"SliceSampler: {number} samples in an epoch, expected 1 to {len(dataset)}, all slices.")
+        if number < 1:
+            raise ValueError(f"SliceSampler: num_samples is {num_samples}, expected at least 1 in an epoch.")
         if seed < 0:
             raise ValueError(f"SliceSampler: seed must be >= 0, got {seed}.")
         if number < world:
