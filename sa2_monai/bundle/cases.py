@@ -11,7 +11,7 @@ __all__ = ["case_files", "list_inputs"]
 
 
 def list_inputs(
-    inputs: Sequence[str | os.PathLike[str]], volumes: bool, in_channels: int | None
+    inputs: Sequence[str | os.PathLike[str]], volumes: bool, in_channels: int | None, kind: str | None = None
 ) -> list[dict[str, Any]]:
     """Cases of files, folders and lists.
 
@@ -19,6 +19,7 @@ def list_inputs(
         inputs: each as :func:`sa2_monai.data.list_cases` takes it.
         volumes: list volumes, not pictures.
         in_channels: of the network, where it is known.
+        kind: of the files that the model was trained on; ``None`` says no more than ``volumes``.
 
     Returns:
         ``{"image": file or files, "case": name}`` each.
@@ -28,7 +29,7 @@ def list_inputs(
     """
     from sa2_monai.data import list_cases
 
-    kind = "volumes" if volumes else "pictures"
+    kind = "pictures" if not volumes else "archives" if kind == "archives" else "volumes"
     if len(inputs) == 1:
         return list_cases(inputs[0], kind, in_channels)
     # Once more over all of them: two folders may hold the same name, and several files may be one image.

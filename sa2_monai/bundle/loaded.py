@@ -162,7 +162,7 @@ class LoadedBundle:
         items = list(images) if several else [images]
         paths = [self._as_file(item, index, folder, affine) for index, item in enumerate(items)]
         volumes = self.sees_volumes
-        cases = list_inputs(paths, volumes, self._inference()["in_channels"])
+        cases = list_inputs(paths, volumes, self._inference()["in_channels"], self._inference().get("kind"))
         single = not several and len(cases) == 1 and (not Path(paths[0]).is_dir() or volumes)
         overrides = {
             **self._carried.settings,

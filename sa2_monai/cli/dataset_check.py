@@ -40,6 +40,7 @@ def text(report: Mapping[str, Any]) -> str:
     if report["classes"]:
         lines.append(f"  {'classes:':<13}{', '.join(report['classes'])}")
     lines += [f"differs: {deviation}" for deviation in report["deviations"]]
+    lines += [f"remark: {remark}" for remark in report["remarks"]]
     lines += [f"problem: {problem}" for problem in report["problems"]]
     lines.append("in order" if report["ok"] else "NOT in order")
     return "\n".join(lines)

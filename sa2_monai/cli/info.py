@@ -128,10 +128,11 @@ NETWORKS = (
     ),
 )
 
-# Distribution names. The first line is needed, the second belongs to the extras.
+# Distribution names. The first two lines are needed, the third belongs to the extras.
 DEPENDENCIES = (
-    *("torch", "monai", "pytorch-ignite", "numpy", "scipy", "pillow", "PyYAML", "nibabel", "SimpleITK", "tensorboard"),
-    *("tqdm", "fire", "scikit-image", "safetensors", "onnx", "onnxscript", "onnxruntime", "jsonschema"),
+    *("torch", "monai", "pytorch-ignite", "numpy", "scipy", "pillow", "tifffile", "PyYAML", "nibabel", "SimpleITK"),
+    *("pydicom", "jsonschema", "tensorboard", "tqdm", "fire"),
+    *("scikit-image", "safetensors", "imagecodecs", "highdicom", "h5py", "onnx", "onnxscript", "onnxruntime"),
 )
 
 

@@ -93,7 +93,8 @@ def _run(args: argparse.Namespace, bundle: Path) -> int:
     volumes = sees_volumes(config, carried)
     options = _volume_options(args, volumes)
     suffix = ".nii.gz" if volumes else ".png"
-    cases = list_inputs(args.inputs, volumes, carried.get("in_channels", config.get("in_channels")))
+    channels, kind = (carried.get(key, config.get(key)) for key in ("in_channels", "kind"))
+    cases = list_inputs(args.inputs, volumes, channels, kind)
     output = check_writable(args.output).resolve()
     predictions = output / "predictions"
     _protect_inputs(cases, predictions, suffix)

@@ -16,7 +16,7 @@ from sa2_monai.data.datasets.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABL
 from sa2_monai.data.download import DOWNLOADS, download
 from sa2_monai.data.examine import examine_dataset
 from sa2_monai.data.imagelist import list_images
-from sa2_monai.data.kinds import list_cases
+from sa2_monai.data.kinds import input_kind, list_cases
 from sa2_monai.data.prepare import prepare_dataset
 from sa2_monai.data.prepared_folder import prepared_parts_of
 from sa2_monai.data.splits import check_disjoint, kfold, split_test, write_splits
@@ -59,6 +59,7 @@ __all__ = [
     "dataset_classes",
     "download",
     "examine_dataset",
+    "input_kind",
     "kfold",
     "label_table",
     "list_cases",

@@ -30,10 +30,12 @@ class ListOptions:
     Args:
         cache_dir: where converted files are kept; ``None`` is a folder in the data set.
         split: name of a published split, where the data set has several.
+        unlabelled: also list a test part without any label, which can be looked at but not scored.
     """
 
     cache_dir: Path | None = None
     split: str | None = None
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,10 +17,13 @@ from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.published_counts import collected_messages, compare_counts
 from sa2_monai.data.registry import dataset_classes, unknown_dataset
 from sa2_monai.data.splits import check_disjoint
+from sa2_monai.data.voxel_check import look_into_images
+from sa2_monai.io.problems import listing
 
 __all__ = ["examine_dataset"]
 
 _PARTS = ("training", "validation", "test")
+_LISTS = ("classes", "parts", "published", "sizes", "label_values", "deviations", "remarks", "problems")
 
 
 def examine_dataset(
@@ -29,7 +33,7 @@ def examine_dataset(
     class_names: Sequence[str] | None = None,
     label_values: Mapping[Any, int] | str | None = None,
 ) -> dict[str, Any]:
-    """Compare a folder with the data set that it should hold; every file is looked at.
+    """Compare a folder with the data set that it should hold; every file is opened, unlabelled images too.
 
     Of a data set that can be read only after a preparation, the files for that are looked at.
 
@@ -46,7 +50,9 @@ def examine_dataset(
         ``part``, ``found``, ``expected`` (text) and ``ok``; ``sizes``: for images of each number of axes the
         ``smallest`` and ``largest`` length of each axis; ``label_values``: share of the pixels or voxels by value in
         the files (``"nonzero"`` together where the values are instance numbers); ``deviations`` from the published data
-        set; ``problems`` for which the data cannot be used; ``ok``: there is neither. ``preparation`` is ``None``, or
+        set; ``problems`` for which the data cannot be used (files that cannot be read, NaN or infinite values, images
+        that are all constant, labels that are all empty); ``ok``: there is neither; ``remarks``: what is doubtful in
+        single files (a constant image, an empty label, an unknown orientation). ``preparation`` is ``None``, or
         ``form``, ``jobs`` and ``files`` (numbers) of the preparation that the data set needs first.
 
     Raises:
@@ -64,7 +70,7 @@ def examine_dataset(
         "split": split or next(iter(entry.splits), None),
         "files": entry.files,
         "preparation": None,
-        **{key: [] for key in ("classes", "parts", "published", "sizes", "label_values", "deviations", "problems")},
+        **{key: [] for key in _LISTS},
     }
     parts: Parts = {}
     jobs: list[Job] = []
@@ -73,7 +79,7 @@ def examine_dataset(
         table = table if label_values is None else label_table(label_values, names)
         report["classes"] = names
         with collected_messages() as messages:
-            parts, jobs = _listed(entry, folder, ListOptions(None, split))
+            parts, jobs = _listed(entry, folder, ListOptions(None, split, unlabelled=True))
         check_disjoint(parts)
     except (OSError, ValueError) as error:
         report["problems"].append(str(error))
@@ -86,11 +92,24 @@ def examine_dataset(
         report["problems"] += unreadable_files(files)
     elif not report["problems"]:
         cases = [case for part in parts.values() for case in part]
-        report["sizes"], report["label_values"] = measure_files(entry.files, cases, table)
-        try:
-            entry.check(str(directory), [case for case in cases if "label" in case], table, None, True)
-        except (OSError, ValueError) as error:
-            report["problems"].append(str(error))
+        labelled = [case for case in cases if "label" in case]
+        report["sizes"], report["label_values"], empty = measure_files(entry.files, cases, table, entry.ignore_value)
+        with collected_messages() as messages:
+            try:
+                entry.check(str(directory), labelled, table, None, True)
+            except (OSError, ValueError) as error:
+                report["problems"].append(str(error))
+        report["remarks"] += [record.getMessage() for record in messages if record.levelno >= logging.WARNING]
+        problems, remarks = look_into_images(str(directory), entry.files, cases, report["problems"])
+        report["problems"] += problems
+        report["remarks"] += remarks
+        if empty and len(empty) == len(labelled):
+            report["problems"].append(
+                f"{directory}: none of the {len(labelled)} labels holds a voxel of a class; give label_values, or make "
+                "the labels again"
+            )
+        elif empty:
+            report["remarks"].append(f"labels without any class ({len(empty)}): {listing(empty)}")
         if not cases:
             report["problems"].append(f"{directory}: holds no cases of {name!r}")
     report["ok"] = not report["problems"] and not report["deviations"]

@@ -18,24 +18,31 @@ from sa2_monai.data.label_counts import count_values
 from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image, read_label
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.preprocessed import archive_shapes, read_archive
-from sa2_monai.io.volumes import read_volume, volume_header
+from sa2_monai.io.volumes import load_volume, volume_header
 
 __all__ = ["measure_files", "unreadable_files"]
 
 
 def measure_files(
-    files: str, cases: Sequence[Case], table: LabelTable
-) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Sizes of the images, and share of each label value. Files that cannot be read are left to the check.
+    files: str, cases: Sequence[Case], table: LabelTable, ignore_value: int | None = None
+) -> tuple[list[dict[str, Any]], dict[str, float], list[str]]:
+    """Sizes of the images, share of each label value, empty labels. Files that cannot be read are left to the check.
 
     Args:
         files: kind of files.
         cases: data list.
         table: label table; with ``"nonzero"`` all values but 0 are counted together.
+        ignore_value: value that belongs to no class.
 
     Returns:
-        For each number of axes the ``smallest`` and ``largest`` length of each; share of the pixels by value.
+        For each number of axes the ``smallest`` and ``largest`` length of each; share of the pixels by value; the label
+        files that hold nothing but background and ignored pixels.
     """
+
+    def background(value: float) -> bool:
+        if value == ignore_value:
+            return True
+        return value == 0 if isinstance(table, str) else table.get(int(value), 1) == 0
 
     def look(case: Mapping[str, Any]) -> tuple[tuple[int, ...] | None, Counter[float]]:
         image = case["image"] if isinstance(case["image"], str) else case["image"][0]
@@ -49,12 +56,15 @@ def measure_files(
         return size, counts
 
     total: Counter[float] = Counter()
+    empty: list[str] = []
     by_axes: dict[int, list[tuple[int, ...]]] = {}
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        for size, counts in pool.map(look, cases):
+        for case, (size, counts) in zip(cases, pool.map(look, cases), strict=True):
             if size is not None:
                 by_axes.setdefault(len(size), []).append(size)
             total.update(counts)
+            if counts and all(background(value) for value in counts):
+                empty.append(str(case["label"]))
     axes = [list(zip(*found, strict=True)) for _, found in sorted(by_axes.items())]
     sizes = [{"smallest": [min(axis) for axis in of], "largest": [max(axis) for axis in of]} for of in axes]
     voxels = sum(total.values()) or 1
@@ -62,7 +72,7 @@ def measure_files(
         shares = {"0": total[0] / voxels, "nonzero": 1 - total[0] / voxels} if total else {}
     else:
         shares = {f"{value:g}": total[value] / voxels for value in sorted(total)}
-    return sizes, shares
+    return sizes, shares, empty
 
 
 def _size(files: str, path: str) -> tuple[int, ...]:
@@ -74,7 +84,7 @@ def _size(files: str, path: str) -> tuple[int, ...]:
 def _label(files: str, path: str) -> Any:
     if files == "pictures":
         return read_label(path)
-    return read_volume(path, label=True).array if files == "volumes" else read_archive(path, "label")
+    return load_volume(path, label=True).array if files == "volumes" else read_archive(path, "label")
 
 
 def unreadable_files(files: Sequence[Path]) -> list[str]:
@@ -93,7 +103,7 @@ def unreadable_files(files: Sequence[Path]) -> list[str]:
             if name.endswith(PICTURE_SUFFIXES):
                 read_image(path)
             elif name.endswith(VOLUME_SUFFIXES):
-                volume_header(path)
+                load_volume(path)
             elif zipfile.is_zipfile(path):
                 with zipfile.ZipFile(path) as archive:
                     damaged = archive.testzip()

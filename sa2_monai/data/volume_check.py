@@ -6,24 +6,21 @@ Headers are read without the voxels; of the voxels only those of the labels are 
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from sa2_monai.data.check import LabelTable
 from sa2_monai.data.label_counts import Found, KindCheck, count_values, report_values, scan
-from sa2_monai.io.geometry import VolumeHeader, corner_distance
-from sa2_monai.io.nifti import nifti_voxels
+from sa2_monai.io.geometry import VolumeHeader
+from sa2_monai.io.lattice import fit_grid
 from sa2_monai.io.problems import Problems
-from sa2_monai.io.volumes import read_volume, volume_header
+from sa2_monai.io.volumes import load_volume, volume_header
 
 __all__ = ["check_volumes"]
 
-# Corners of image and label may lie this far apart, in mm: what rounding to float32 does to an affine, not more.
-_TOLERANCE = 1e-3
+logger = logging.getLogger(__name__)
 
 
 def check_volumes(
@@ -46,7 +43,8 @@ def check_volumes(
 
     Raises:
         ValueError: unreadable or missing files, no volume (2D, 4D), zero spacing, an affine that cannot be inverted,
-            files of a case with another shape or place than the first, unknown label values.
+            files of a case with another shape or place than the first (more than 1 % of a voxel, whatever the order in
+            which their axes are stored), unknown label values.
     """
 
     def look(case: Mapping[str, Any]) -> Found:
@@ -70,58 +68,39 @@ def _look(case: Mapping[str, Any], in_channels: int | None, read_labels: bool) -
         try:
             header = volume_header(path)
             if key == "label" and read_labels:
-                counts = count_values(_voxels(header))
+                volume = load_volume(path, label=True)
+                counts = count_values(volume.array)
+                for remark in volume.header.remarks:  # those of the image are told with it
+                    if first is None or remark not in first.remarks:
+                        logger.warning("%s: %s", path, remark)
         except (OSError, ValueError, ImportError) as error:
             found.append((f"{key} files that cannot be used", str(error), "replace, repair or remove these files"))
             continue
         if first is None:
             first = header
             continue
-        # Channels are put together as they are stored, labels are turned like their image.
-        shape, affine = _stored_like(header, first) if key == "label" else (header.shape, header.affine)
-        if shape != first.shape:
+        fit = fit_grid(header.shape, header.affine, first.shape, first.affine)
+        if not fit.shapes_agree:
             found.append(
                 (
                     f"{key}s of another shape than their image",
-                    f"{path}: {_times(shape)}, {first.source} {_times(first.shape)}",
+                    f"{path}: {_times(fit.shape)}, {first.source} {_times(first.shape)}",
                     f"make each {key} on the grid of its own image",
                 )
             )
-        elif (distance := corner_distance(shape, affine, first.affine)) > _TOLERANCE:
+        elif not fit.same:
             found.append(
                 (
                     f"{key}s that lie elsewhere than their image",
-                    f"{path}: corners up to {distance:.4g} mm away from {first.source}",
+                    f"{path}: corners up to {fit.distance:.4g} mm ({fit.voxels:.2g} voxels) away from {first.source}",
                     "if the voxels do belong together, copy the image's affine into the file; else resample the file "
                     "to the image's grid",
                 )
             )
+        elif fit.remark:
+            logger.warning("%s: %s", path, fit.remark)
     return found, str(case.get("label", images[0])), counts
-
-
-def _stored_like(header: VolumeHeader, first: VolumeHeader) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape and affine of a volume if its axes were stored in the order and direction of another one.
-
-    A label whose rows run the other way than those of its DICOM image lies on the same grid: training and evaluation
-    bring both into one order of axes by their affines.
-    """
-    import nibabel as nib
-
-    turn = nib.orientations.ornt_transform(
-        nib.orientations.io_orientation(header.affine), nib.orientations.io_orientation(first.affine)
-    )
-    shape = [0, 0, 0]
-    for length, axis in zip(header.shape, turn[:, 0].astype(int), strict=True):
-        shape[axis] = length
-    return tuple(shape), header.affine @ nib.orientations.inv_ornt_aff(turn, header.shape)
 
 
 def _times(lengths: Sequence[Any]) -> str:
     return " x ".join(map(str, lengths))
-
-
-def _voxels(header: VolumeHeader) -> np.ndarray:
-    """Voxels of a label file as they are; the remarks on its geometry are those of the image, and logged with that."""
-    if header.kind == "nifti":
-        return nifti_voxels(Path(header.source), header)
-    return read_volume(header.source).array

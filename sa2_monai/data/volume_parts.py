@@ -41,16 +41,18 @@ _PARTS = ("training", "validation", "test")
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 
-def volume_parts(directory: Path) -> Parts:
+def volume_parts(directory: Path, unlabelled: bool = False) -> Parts:
     """Data lists of a folder of volumes.
 
     Args:
         directory: the data set's folder, or its ``dataset.json``.
+        unlabelled: keep a test part without any label.
 
     Returns:
         Lists of ``{"image", "label", "case"[, "group"]}`` by part (``training``, ``validation``, ``test``). ``image``
         is a list of paths where a case has one file per channel. A test part without any label, as the challenges
-        publish it, is left out where there are training cases: it can be predicted, but not scored.
+        publish it, is left out where there are training cases: it can be predicted, but not scored (see
+        ``unlabelled``).
 
     Raises:
         FileNotFoundError: a file or folder of the layout is missing.
@@ -72,7 +74,8 @@ def volume_parts(directory: Path) -> Parts:
         )
     else:
         parts = layout_parts(folder, _images_and_labels)
-    if parts.get("training") and parts.get("test") and not any("label" in case for case in parts["test"]):
+    useless = not unlabelled and parts.get("training") and not any("label" in case for case in parts.get("test", []))
+    if useless and parts.get("test"):
         logger.info(
             "%s: the %d test images have no labels and are left out (predict them with the inference of the bundle); "
             "a test part is held out of the training cases instead",

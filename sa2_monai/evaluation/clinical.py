@@ -11,6 +11,7 @@ import numpy as np
 from sa2_monai.evaluation.extra_metrics import extra_values
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.rows import clinical_row
+from sa2_monai.evaluation.sheared import with_sheared_distances
 from sa2_monai.metrics.structures import measure_structures
 
 __all__ = ["VERSION", "case_rows", "diagonal", "tolerance_table"]
@@ -74,7 +75,10 @@ def case_rows(
     """
     prediction = np.zeros_like(item.reference) if item.prediction is None else item.prediction
     spacing, unit, voxel = item.geometry.spacing, item.geometry.unit, _voxel_volume(item)
-    structures = measure_structures(prediction, item.reference, [value for value in classes if value], spacing)
+    values, sheared = [value for value in classes if value], item.geometry.sheared
+    structures = measure_structures(prediction, item.reference, values, spacing, distances=not sheared)
+    if sheared and item.geometry.affine is not None:
+        structures = with_sheared_distances(structures, prediction, item.reference, item.geometry.affine)
     ignored = 0 if item.ignored is None else int(np.count_nonzero(item.ignored))
     rows = []
     for value, found in structures.items():

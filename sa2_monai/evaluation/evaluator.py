@@ -22,6 +22,7 @@ from sa2_monai.evaluation.rows import METRICS
 from sa2_monai.evaluation.size_strata import SIZE_COLUMN, check_size_strata, object_percent, summarize_strata
 from sa2_monai.evaluation.statistics import Bootstrap
 from sa2_monai.evaluation.summary import NOTICE, few_cases, software, summarize
+from sa2_monai.io.problems import grouped
 
 __all__ = ["evaluate"]
 
@@ -37,6 +38,7 @@ class _CaseValues:
     objects: InstanceCounts | None
     ignored: int | None
     resampled: bool
+    remarks: tuple[str, ...]
 
 
 def evaluate(
@@ -192,6 +194,7 @@ def evaluate(
     sizes: dict[str, float] = {}
     ignored: dict[str, int] = {}
     units: dict[str, str] = {}
+    remarks: list[tuple[str, str]] = []
 
     def measure(case: str) -> _CaseValues:
         item = loader.load(case)
@@ -207,6 +210,7 @@ def evaluate(
             objects=count_instances(item, instance_kind) if instance_kind else None,
             ignored=None if item.ignored is None else int(item.ignored.sum()),
             resampled=item.resampled,
+            remarks=item.remarks,
         )
 
     values_of = share_cases(list(reference_files), measure) if distributed else measure
@@ -223,6 +227,7 @@ def evaluate(
             warnings.append(f"empty_reference: the reference of case {case} holds no object at all")
         if values.resampled:
             warnings.append(f"resampled: the prediction of case {case} was brought onto the grid of its reference")
+        remarks.extend((f"file: {remark}", case) for remark in values.remarks)
         rows.extend(values.rows)
         diagonals[case] = values.diagonal
         if values.ignored is not None:
@@ -238,6 +243,7 @@ def evaluate(
         warnings.append(
             "no_reference_object: no reference holds any object; Dice is 0 for every false alarm, else open"
         )
+    warnings += grouped(remarks)
     warnings += failures.warnings(len(reference_files))
     warnings += few_cases(bootstrap.units, "cases" if group_of is None else "groups")
     summary = {

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.evaluation.classes import map_values, value_table
-from sa2_monai.evaluation.geometry import grid_difference, same_lattice
+from sa2_monai.evaluation.geometry import fit_of, grid_difference, same_lattice
 from sa2_monai.io.label_maps import ARCHIVES, DICOM, LabelMap, read_label_map, resample_to
+from sa2_monai.io.lattice import Fit
 
 __all__ = ["CaseLoader", "LoadedCase"]
+
+_SHEARED = "reference: its axes are not at right angles; distances are measured from point to point, by the affine"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class LoadedCase:
         ignored: mask of the pixels that are left out, or ``None``; they are background in both maps (and 0 in
             ``geometry`` and ``raw_prediction``).
         original: the reference at its own size, where a paper family has brought it onto another grid.
+        remarks: what is doubtful in the files but not wrong, one sentence each.
     """
 
     case: str
@@ -44,6 +48,7 @@ class LoadedCase:
     raw_prediction: np.ndarray | None = None
     ignored: np.ndarray | None = None
     original: np.ndarray | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,9 +126,11 @@ class CaseLoader:
 
     def _load(self, case: str) -> LoadedCase:
         geometry, reference = self.reference(case)
+        remarks = tuple(f"reference: {remark}" for remark in geometry.remarks)
+        remarks += (_SHEARED,) * geometry.sheared
         found = self.prediction(case)
         if found is None:
-            return LoadedCase(case, None, reference, geometry, "", False)
+            return LoadedCase(case, None, reference, geometry, "", False, remarks=remarks)
         label, prediction = found
         if geometry.source.lower().endswith(ARCHIVES):
             # predictions of such files are written with an affine that says nothing, slices as volumes of one
@@ -132,21 +139,36 @@ class CaseLoader:
             prediction = flat
         resampled = False
         if self.same_grid:
-            problem = grid_difference(label, geometry)
-            on_grid = LabelMap(prediction, label.spacing, label.unit, label.affine, label.source)
-            if problem and label.source.lower().endswith(DICOM) and same_lattice(label, geometry):
-                # DICOM SEG leaves empty slices out and turns the axes to its own order: the voxels are the same ones
-                prediction, problem = resample_to(on_grid, geometry), ""
-            if problem and not (self.allow_resample and label.affine is not None and geometry.affine is not None):
-                raise ValueError(
-                    f"case {case}: {problem} (prediction {label.source or 'array'}, reference "
-                    f"{geometry.source or 'array'}); save predictions on the grid of the reference"
-                    + (
-                        ", or allow resampling (--resample)"
-                        if label.affine is not None and geometry.affine is not None
-                        else ""
-                    )
-                )
-            if problem:
-                prediction, resampled = resample_to(on_grid, geometry), True
-        return LoadedCase(case, prediction, reference, geometry, label.source, resampled, label.array)
+            label, prediction, resampled, remark = self._on_grid(case, label, prediction, geometry)
+            remarks += (f"prediction: {remark}",) if remark else ()
+        remarks += tuple(f"prediction: {remark}" for remark in label.remarks)
+        return LoadedCase(case, prediction, reference, geometry, label.source, resampled, label.array, remarks=remarks)
+
+    def _on_grid(
+        self, case: str, label: LabelMap, prediction: np.ndarray, geometry: LabelMap
+    ) -> tuple[LabelMap, np.ndarray, bool, str]:
+        """Prediction as read and as class values on the grid of the reference, whether resampled, and a remark."""
+        fit = fit_of(label, geometry)
+        if fit is not None and fit.same:
+            # the same voxels, at most stored in another order of axes, as training takes them too
+            array, prediction = (_turned(fit, values) for values in (label.array, prediction))
+            return replace(label, array=array, affine=fit.affine), prediction, False, fit.remark
+        problem = grid_difference(label, geometry)
+        if not problem:
+            return label, prediction, False, ""
+        moved = replace(label, array=prediction)
+        if label.source.lower().endswith(DICOM) and same_lattice(label, geometry):
+            # DICOM SEG leaves empty slices out and turns the axes to its own order: the voxels are the same ones
+            return label, resample_to(moved, geometry), False, ""
+        both = label.affine is not None and geometry.affine is not None
+        if both and self.allow_resample:
+            return label, resample_to(moved, geometry), True, ""
+        raise ValueError(
+            f"case {case}: {problem} (prediction {label.source or 'array'}, reference {geometry.source or 'array'}); "
+            f"save predictions on the grid of the reference{', or allow resampling (--resample)' if both else ''}"
+        )
+
+
+def _turned(fit: Fit, array: np.ndarray) -> np.ndarray:
+    """An array of a prediction, also a 2D one, in the order of its reference."""
+    return fit.turned(array[:, :, None])[:, :, 0] if array.ndim == 2 else fit.turned(array)

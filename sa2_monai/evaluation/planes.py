@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sa2_monai.evaluation.loading import LoadedCase
-from sa2_monai.io.label_maps import ARCHIVES, read_volume
+from sa2_monai.io.label_maps import ARCHIVES
+from sa2_monai.io.lattice import fit_grid
+from sa2_monai.io.volumes import load_volume
 
 __all__ = ["Plane", "plane_of"]
 
@@ -50,7 +52,7 @@ def plane_of(item: LoadedCase, image: Any) -> Plane:
         return Plane(item.prediction, item.reference, _picture(image), "")
     affine = item.geometry.affine
     prediction, reference = item.prediction, item.reference
-    volume = _volume(image, reference.shape)
+    volume = _volume(image, reference.shape, affine)
     spacing = np.asarray(item.geometry.spacing)
     if affine is not None:
         prediction, reference, volume, spacing = _as_seen(affine, prediction, reference, volume, spacing)
@@ -93,14 +95,19 @@ def _picture(source: Any) -> np.ndarray | None:
     return np.asarray(source)
 
 
-def _volume(source: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+def _volume(source: Any, shape: tuple[int, ...], affine: np.ndarray | None) -> np.ndarray | None:
     if source is None:
         return None
     source = _first_file(source)
-    if isinstance(source, (str, Path)):
-        array = _archive(source) if str(source).lower().endswith(ARCHIVES) else read_volume(Path(source))[0]
-    else:
+    if not isinstance(source, (str, Path)):
         array = np.asarray(source)
+    elif str(source).lower().endswith(ARCHIVES):
+        array = _archive(source)
+    else:
+        loaded = load_volume(source)
+        array = loaded.array
+        if affine is not None:  # stored in another order than the reference
+            array = fit_grid(array.shape, loaded.header.affine, shape, affine).turned(array)
     while array.ndim > 3:
         array = array[..., 0]
     if array.shape != shape:

@@ -26,6 +26,7 @@ from sa2_monai.inference.saving import CaseSaveImaged
 from sa2_monai.io.dicom.seg import require_highdicom, segment_names, write_dicom_seg
 from sa2_monai.io.geometry import corner_distance
 from sa2_monai.io.names import volume_stem
+from sa2_monai.io.nifti_affine import nifti_affine
 from sa2_monai.io.nifti_writer import header_from_affine, header_like, nifti_writer
 from sa2_monai.weights import atomic_write
 
@@ -225,7 +226,7 @@ def _find_source(item: Any) -> _Source:
     if path.lower().endswith((".nii", ".nii.gz")):
         header = header_like(Path(path))
         shape = tuple(int(n) for n in header.get_data_shape()[:3])
-        affine = header.get_best_affine()
+        affine: Any = nifti_affine(Path(path), header, shape)[0]
     else:
         affine, sizes = meta.get(MetaKeys.ORIGINAL_AFFINE), meta.get(MetaKeys.SPATIAL_SHAPE)
         if affine is None or sizes is None:  # read with another reader

@@ -14,6 +14,8 @@ __all__ = [
     "affine_remarks",
     "check_affine",
     "corner_distance",
+    "described",
+    "is_sheared",
     "spatial_shape",
 ]
 
@@ -37,6 +39,7 @@ class VolumeHeader:
         dtype: type of the voxels as they are read (after the slope of the file), in the machine's byte order.
         remarks: what is doubtful but not wrong, one sentence each.
         series_uid: SeriesInstanceUID that was asked for among several of a folder, else empty.
+        axes: of the file: 3, or 2 for a single image where such were allowed; its shape is (x, y, 1) then.
     """
 
     source: str
@@ -46,6 +49,7 @@ class VolumeHeader:
     dtype: np.dtype[Any]
     remarks: tuple[str, ...] = ()
     series_uid: str = ""
+    axes: int = 3
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -54,16 +58,23 @@ class VolumeHeader:
         return float(x), float(y), float(z)
 
 
-def spatial_shape(source: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Shape of a volume without trailing axes of size 1.
+def spatial_shape(source: str, shape: tuple[int, ...], flat: bool = False) -> tuple[tuple[int, int, int], int]:
+    """Shape of a volume without trailing axes of size 1, and the number of its axes.
 
     Args:
         source: file, for messages.
         shape: sizes as stored, x first.
+        flat: take a 2D image as a volume of one slice.
+
+    Returns:
+        (x, y, z), and 3; (x, y, 1) and 2 for a 2D image.
 
     Raises:
         ValueError: fewer or more than three axes, or an axis without voxels.
     """
+    axes = min(len(shape), 3)
+    if flat and axes == 2:
+        shape = (*shape, 1)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     sizes = "x".join(map(str, shape))
@@ -79,7 +90,17 @@ def spatial_shape(source: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
         )
     if min(shape) < 1:
         raise ValueError(f"{source}: has no voxels ({sizes}); copy the file again")
-    return shape[0], shape[1], shape[2]
+    return (shape[0], shape[1], shape[2]), axes
+
+
+def described(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """Voxels in words: ``"9 x 8 x 7 voxels of int16"``.
+
+    Args:
+        shape: number of voxels along each axis.
+        dtype: their type.
+    """
+    return f"{' x '.join(map(str, shape))} voxels of {dtype.newbyteorder('=')}"
 
 
 def check_affine(source: str, affine: np.ndarray) -> None:
@@ -107,15 +128,25 @@ def check_affine(source: str, affine: np.ndarray) -> None:
         )
 
 
+def is_sheared(affine: np.ndarray) -> bool:
+    """Whether two axes of a volume are not at a right angle, by more than a thousandth (gantry tilt).
+
+    Args:
+        affine: (4, 4), checked.
+    """
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() > _ORTHOGONAL)
+
+
 def affine_remarks(affine: np.ndarray) -> tuple[str, ...]:
     """Remark on axes that are not orthogonal; such volumes are kept as they are.
 
     Args:
         affine: (4, 4), checked.
     """
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    if np.abs(axes.T @ axes - np.eye(3)).max() <= _ORTHOGONAL:
+    if not is_sheared(affine):
         return ()
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     normal = np.cross(axes[:, 0], axes[:, 1])
     lean = np.degrees(np.arccos(np.clip(abs(axes[:, 2] @ normal) / np.linalg.norm(normal), 0, 1)))
     if lean > np.degrees(_ORTHOGONAL):

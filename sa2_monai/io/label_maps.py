@@ -1,28 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Label maps with their geometry, from pictures, volume files and arrays."""
+"""Label maps with their geometry, for scoring: every file by the reader that training and prediction use."""
 
 from __future__ import annotations
 
-import gzip
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sa2_monai.metrics.checks import check_spacing
+from sa2_monai.io.geometry import is_sheared
+from sa2_monai.io.images.read import PICTURE_SUFFIXES, read_label
+from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
+from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
+from sa2_monai.io.volumes import load_volume
+from sa2_monai.io.whole_numbers import whole_numbers
 
-__all__ = ["LabelMap", "case_name", "is_supported", "read_label_map", "read_volume", "resample_to"]
+__all__ = ["LabelMap", "case_name", "is_supported", "read_label_map", "resample_to"]
 
-PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".gif")
-NIFTI = (".nii.gz", ".nii")
-ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 ARRAYS = (".npy",)
+PICTURES = tuple(suffix for suffix in (*PICTURE_SUFFIXES, ".gif") if suffix not in ARRAYS)
 # Of the literature: image and label in one file, without geometry.
-ARCHIVES: tuple[str, ...] = (".npy.h5", ".h5", ".hdf5", ".npz")
+ARCHIVES: tuple[str, ...] = (".npy.h5", *ARCHIVE_SUFFIXES)
 DICOM = (".dcm",)
-SUFFIXES = (*NIFTI, *ITK, *PICTURES, *ARRAYS, *ARCHIVES, *DICOM)
-CORNER_TOLERANCE = 1e-3  # millimetres
+SUFFIXES = (*VOLUME_SUFFIXES, *PICTURES, *ARRAYS, *ARCHIVES, *DICOM)
 
 
 def _suffix(path: Path) -> str:
@@ -51,6 +53,7 @@ class LabelMap:
         unit: ``"mm"`` where the file holds a physical size, else ``"px"``.
         affine: 4x4 from index to millimetres, or ``None`` for pictures and arrays.
         source: the path as given, or an empty text for an array.
+        remarks: what is doubtful in the file but not wrong, one sentence each.
     """
 
     array: np.ndarray
@@ -58,72 +61,39 @@ class LabelMap:
     unit: str
     affine: np.ndarray | None
     source: str
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def sheared(self) -> bool:
+        """Whether two axes are not at a right angle (gantry tilt): the spacing alone does not say distances then."""
+        return self.affine is not None and is_sheared(self.affine)
 
 
-def _integers(array: np.ndarray, source: str) -> np.ndarray:
-    if array.dtype.kind == "b":
-        return array.astype(np.uint8)
-    if array.dtype.kind in "ui":
-        return array
-    if array.dtype.kind != "f":
-        raise ValueError(f"{source}: holds data of type {array.dtype}, expected integers")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{source}: holds NaN or infinite values, expected a label map (class values)")
-    low, high = float(array.min()), float(array.max())
-    # one byte where it suffices: a volume of doubles is eight times as large
-    labels = array.astype(np.uint8 if low >= 0 and high <= 255 else np.int64)
-    if not np.array_equal(labels, array):
-        raise ValueError(f"{source}: holds values that are not integers, expected a label map (class values)")
-    return labels
+def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+    """Array, affine and remarks."""
+    suffix = _suffix(path)
+    if suffix in VOLUME_SUFFIXES or path.name.lower().endswith(PAIRS):
+        volume = load_volume(path, label=True, flat=True)
+        flat = volume.header.axes == 2
+        return (volume.array[:, :, 0] if flat else volume.array), volume.header.affine, volume.header.remarks
+    if suffix in PICTURES:
+        return read_label(path), None, ()
+    if suffix in ARRAYS:
+        return _read_array(path), None, ()
+    if suffix in ARCHIVES:
+        return read_archive(path, "label"), None, ()
+    if suffix in DICOM:
+        return *_read_dicom(path), ()
+    raise ValueError(f"{path}: unknown kind of file, expected one of {', '.join(SUFFIXES)}")
 
 
-def _oriented_spacing(affine: np.ndarray, ndim: int, source: str) -> tuple[float, ...]:
-    columns = affine[:3, :ndim]
-    norms = np.linalg.norm(columns, axis=0)
-    if not (np.isfinite(norms).all() and (norms > 0).all()):
-        raise ValueError(f"{source}: affine has column lengths {norms.tolist()}, expected positive finite spacing")
-    cosines = (columns / norms).T @ (columns / norms) - np.eye(ndim)
-    if np.abs(cosines).max() > 1e-3:
-        raise ValueError(
-            f"{source}: the affine is sheared (axes not orthogonal within 1e-3); resample it before measuring"
-        )
-    return tuple(float(n) for n in norms)
-
-
-def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    import nibabel
-
+def _read_array(path: Path) -> np.ndarray:
     try:
-        if path.name.lower().endswith(".gz"):
-            # all at once: nibabel stops behind the last voxel and does not see a wrong checksum or a missing end
-            content = gzip.decompress(path.read_bytes())
-            kind = nibabel.Nifti2Image if content[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Image
-            image = kind.from_bytes(content)
-        else:
-            image = nibabel.load(str(path))
-        array = np.asanyarray(image.dataobj)
-    except Exception as error:  # nibabel raises its own types, zlib's and OSError for damaged files
-        raise ValueError(f"{path}: cannot be read as NIfTI ({error})") from error
-    return array, np.asarray(image.affine, dtype=np.float64)
-
-
-def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    import SimpleITK
-
-    try:
-        image = SimpleITK.ReadImage(str(path))
-    except RuntimeError as error:
-        raise ValueError(f"{path}: cannot be read by ITK ({str(error).strip().splitlines()[-1]})") from error
-    ndim = image.GetDimension()
-    if ndim not in (2, 3) or image.GetNumberOfComponentsPerPixel() != 1:
-        raise ValueError(
-            f"{path}: has {ndim} axes and {image.GetNumberOfComponentsPerPixel()} components, expected labels"
-        )
-    array = SimpleITK.GetArrayFromImage(image).T  # (x, y[, z]) like nibabel
-    affine = np.eye(4)
-    affine[:ndim, :ndim] = np.reshape(image.GetDirection(), (ndim, ndim)) * np.asarray(image.GetSpacing())
-    affine[:ndim, 3] = image.GetOrigin()
-    return array, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine  # ITK counts to the left and back, NIfTI to right and front
+        # Mapped: what an absurd header promises is compared with the size of the file, and nothing is unpickled.
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path}: cannot be read as a NumPy array ({error}); save it with numpy.save") from error
+    return read_label(path) if array.ndim == 2 else np.array(array)
 
 
 def _read_dicom(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -136,48 +106,6 @@ def _read_dicom(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(array), np.asarray(affine, dtype=np.float64)
 
 
-def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    suffix = _suffix(path)
-    if suffix in PICTURES:
-        from sa2_monai.data import read_label
-
-        return np.asarray(read_label(path)), None
-    if suffix in ARRAYS:
-        try:
-            return np.load(path, allow_pickle=False), None
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"{path}: cannot be read as a NumPy array ({error})") from error
-    if suffix in ARCHIVES:
-        from sa2_monai.data import read_archive
-
-        return np.asarray(read_archive(path, "label")), None
-    if suffix in NIFTI:
-        array, affine = _read_nifti(path)
-    elif suffix in ITK:
-        array, affine = _read_itk(path)
-    elif suffix in DICOM:
-        array, affine = _read_dicom(path)
-    else:
-        raise ValueError(f"{path}: unknown kind of file, expected one of {', '.join(SUFFIXES)}")
-    while array.ndim > 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    return array, affine
-
-
-def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read the voxels and the affine (RAS) of a volume file of any data type.
-
-    Raises:
-        OSError: when it cannot be opened.
-        ValueError: for another kind of file or one that cannot be read.
-    """
-    if _suffix(path) in NIFTI:
-        return _read_nifti(path)
-    if _suffix(path) in ITK:
-        return _read_itk(path)
-    raise ValueError(f"{path}: is no volume file, expected one of {', '.join((*NIFTI, *ITK))}")
-
-
 def read_label_map(source: Any, name: str, spacing: Any = None) -> LabelMap:
     """Read one label map.
 
@@ -188,32 +116,41 @@ def read_label_map(source: Any, name: str, spacing: Any = None) -> LabelMap:
 
     Raises:
         FileNotFoundError: when the file does not exist.
-        ValueError: for an unknown or damaged file, other than 2 or 3 axes, values that are not integers, or a sheared
-            affine.
+        ValueError: for an unknown or damaged file, other than 2 or 3 axes, or values that are not whole numbers.
+        MemoryError: there is not enough memory.
     """
+    affine: np.ndarray | None = None
+    remarks: tuple[str, ...] = ()
     if isinstance(source, (str, Path)):
         path, text = Path(source), str(source)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file ({name})")
-        array, affine = _read_file(path)
+        array, affine, remarks = _read_file(path)
     else:
-        array, affine, text = np.asarray(source), None, ""
+        array, text = np.asarray(source), ""
     where = text or name
     if array.ndim not in (2, 3) or array.size == 0:
         raise ValueError(f"{where}: has shape {array.shape}, expected a label map with two or three axes")
-    array = _integers(array, where)
-    if affine is not None:
-        return LabelMap(array, _oriented_spacing(affine, array.ndim, where), "mm", affine, text)
-    steps = check_spacing(spacing, array.ndim)
-    return LabelMap(array, tuple(map(float, steps)), "px" if spacing is None else "mm", None, text)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{where}: holds NaN or infinite values, expected a label map (class values)")
+    array, more = whole_numbers(where, array)
+    if affine is None:
+        unit = "px" if spacing is None else "mm"
+        return LabelMap(array, _steps(spacing, array.ndim), unit, None, text, remarks + more)
+    steps = np.linalg.norm(affine[:3, : array.ndim], axis=0)
+    return LabelMap(array, tuple(map(float, steps)), "mm", affine, text, remarks + more)
 
 
-def corner_distance(shape: tuple[int, ...], first: np.ndarray, second: np.ndarray) -> float:
-    """Largest distance in mm between the corners of one grid under two affines."""
-    ends = [(0, n - 1) for n in shape] + [(0,)] * (3 - len(shape))
-    corners = np.array(np.meshgrid(*ends)).reshape(3, -1)
-    points = np.vstack([corners, np.ones(corners.shape[1])])
-    return float(np.linalg.norm(((first - second) @ points)[:3], axis=0).max())
+def _steps(spacing: Sequence[float] | float | None, ndim: int) -> tuple[float, ...]:
+    """Spacing as one positive number per axis; 1 where there is none."""
+    try:
+        given = np.asarray(1.0 if spacing is None else spacing, dtype=np.float64)
+        steps = np.broadcast_to(given, (ndim,))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"spacing is {spacing!r}, expected {ndim} positive numbers, one per axis") from error
+    if not (np.isfinite(steps).all() and (steps > 0).all()):
+        raise ValueError(f"spacing is {spacing!r}, expected positive finite numbers")
+    return tuple(map(float, steps))
 
 
 def resample_to(prediction: LabelMap, reference: LabelMap) -> np.ndarray:

@@ -6,10 +6,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["VOLUME_SUFFIXES", "volume_stem", "volumes_in"]
+__all__ = ["PAIRS", "VOLUME_SUFFIXES", "volume_stem", "volumes_in"]
 
 #: Suffixes of files that hold a volume; ``.nii.gz`` counts as one.
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+#: Suffixes of volumes in two files, which are not read.
+PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 
 
 def volume_stem(path: str | os.PathLike[str]) -> str:

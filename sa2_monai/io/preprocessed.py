@@ -6,6 +6,8 @@ They hold bare arrays, slices (H, W) or volumes (D, H, W), without any geometry.
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import zipfile
 import zlib
@@ -16,12 +18,17 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.whole_numbers import whole_numbers
+
 __all__ = ["ARCHIVE_SUFFIXES", "archive_shapes", "archive_stem", "read_archive"]
+
+logger = logging.getLogger(__name__)
 
 #: Suffixes of the archives; TransUNet's ``.npy.h5`` is plain HDF5.
 ARCHIVE_SUFFIXES = (".npz", ".h5", ".hdf5")
 #: Names of the arrays: MT-UNet's ACDC archive calls its images ``img``.
 KEYS = {"image": ("image", "img"), "label": ("label",)}
+_LARGEST_RATIO = 1032  # deflate makes at most so many bytes of one
 
 
 def archive_stem(path: str | os.PathLike[str]) -> str:
@@ -69,13 +76,15 @@ def read_archive(path: str | os.PathLike[str], key: str = "image") -> np.ndarray
 
     Returns:
         Array (H, W) of a slice, (H, W, D) of a volume that is stored (D, H, W). Images are float32; labels, which the
-        archives store as floats, have the smallest of uint8, int16 and int32 that holds their values.
+        archives store as floats, have the smallest of uint8, int16 and int32 that holds their values (within 1e-3 of
+        whole numbers, with a warning).
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a readable archive, no such array, no slice and no volume, NaN or infinity in an image, labels
-            that are no whole numbers.
+            that are no whole numbers, a header that promises more than is stored.
         ImportError: h5py is missing.
+        MemoryError: there is not enough memory.
     """
     if key not in KEYS:
         raise ValueError(f"key is {key!r}, expected 'image' or 'label'")
@@ -87,12 +96,23 @@ def read_archive(path: str | os.PathLike[str], key: str = "image") -> np.ndarray
                 "expected a file of a preprocessed data set with image and label"
             )
         _checked(path, key, arrays.shape(found))
-        array = arrays.read(found)
+        try:
+            array = arrays.read(found)
+        except MemoryError as error:
+            raise MemoryError(
+                f"{path}: not enough memory for {found!r} of the shape {arrays.shape(found)}; close other programs, or "
+                "use a machine with more memory"
+            ) from error
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{path}: {found!r} holds {array.dtype}, expected numbers; make the file again")
-    array = _whole(path, array) if key == "label" else array.astype(np.float32)
-    if key == "image" and not np.isfinite(array).all():
-        raise ValueError(f"{path}: the image holds NaN or infinite values; make the file again")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{path}: the {key} holds NaN or infinite values; make the file again")
+    if key == "label":
+        array, remarks = whole_numbers(f"{path}: label", array)
+        for remark in remarks:
+            logger.warning("%s: %s", path, remark)
+    else:
+        array = array.astype(np.float32)
     return np.ascontiguousarray(array if array.ndim == 2 else np.moveaxis(array, 0, -1))
 
 
@@ -130,6 +150,11 @@ def _npz(path: Path) -> Iterator[_Arrays]:
 
 
 def _member(path: Path, file: Any, name: str) -> np.ndarray:
+    entry = file.zip.getinfo(f"{name}.npy")
+    most = entry.file_size
+    if entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        most = min(most, entry.compress_size * _LARGEST_RATIO)
+    _check_size(path, name, math.prod(_npy_shape(file.zip, name)), most)  # a value has one byte or more
     try:
         return np.asarray(file[name])
     except ValueError as error:  # a pickled object, or a member that is cut off
@@ -153,25 +178,26 @@ def _hdf5(path: Path) -> Iterator[_Arrays]:
         ) from error
     with h5py.File(path, "r") as file:
         names = [name for name in file if isinstance(file[name], h5py.Dataset)]
-        yield _Arrays(names, lambda name: tuple(file[name].shape), lambda name: np.asarray(file[name][()]))
+        yield _Arrays(names, lambda name: tuple(file[name].shape), lambda name: _dataset(path, file[name]))
+
+
+def _dataset(path: Path, dataset: Any) -> np.ndarray:
+    if not dataset.is_virtual:
+        ratio = _LARGEST_RATIO if dataset.chunks else 1
+        _check_size(path, dataset.name.lstrip("/"), dataset.nbytes, dataset.id.get_storage_size() * ratio)
+    return np.asarray(dataset[()])
+
+
+def _check_size(path: Path, name: str, size: int, most: int) -> None:
+    """Refuse an array that promises more bytes than the file can hold, before memory is asked for."""
+    if size > most:
+        raise ValueError(
+            f"{path}: {name!r} promises {size} bytes, the file holds at most {most}; it is damaged or was never "
+            "filled, make or copy it again"
+        )
 
 
 def _checked(path: str | os.PathLike[str], key: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) not in (2, 3) or 0 in shape:
         raise ValueError(f"{path}: its {key} has the shape {shape}, expected a slice (H, W) or a volume (D, H, W)")
     return shape
-
-
-def _whole(path: str | os.PathLike[str], array: np.ndarray) -> np.ndarray:
-    low, high = array.min(), array.max()
-    for dtype in (np.uint8, np.int16, np.int32):
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            whole = array.astype(dtype)
-            if array.dtype.kind != "f" or np.array_equal(whole, array):
-                return whole
-            break
-    odd = np.asarray(array)[~(np.isfinite(array) & (np.round(array) == array))]
-    raise ValueError(
-        f"{path}: the label holds {odd[0] if odd.size else high:g}, expected whole class numbers; interpolation "
-        "invents such values, make the file again with nearest neighbours"
-    )

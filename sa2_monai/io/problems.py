@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["CASE_ERRORS", "FailedCasesError", "Problems", "listing"]
+__all__ = ["CASE_ERRORS", "FailedCasesError", "Problems", "grouped", "listing"]
 
 #: What a bad file, bad geometry, a full disk or a volume too large for the memory raises in the work of one case;
 #: anything else is a fault of the program and must be seen.
@@ -24,6 +25,22 @@ def listing(items: Sequence[str], limit: int = _LIMIT, separator: str = ", ") ->
     """
     text = separator.join(items[:limit])
     return text + (f"{separator}and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def grouped(remarks: Iterable[tuple[str, str]], limit: int = _LIMIT) -> list[str]:
+    """Remarks on many files, those that differ in numbers only said once.
+
+    Args:
+        remarks: pairs (remark, name of the case or file).
+        limit: how many names are given of each.
+
+    Returns:
+        One line per kind: the first remark of it, and the names.
+    """
+    kinds: dict[str, tuple[str, list[str]]] = {}
+    for text, name in remarks:
+        kinds.setdefault(re.sub(r"\d[\d.e+-]*", "0", text), (text, []))[1].append(name)
+    return [f"{text} ({listing(names, limit)})" for text, names in kinds.values()]
 
 
 class Problems:
@@ -49,12 +66,16 @@ class Problems:
 
     def raise_if_any(self) -> None:
         """Raise one ``ValueError`` that names all kinds; return if there are none."""
-        if self._found:
-            lines = [
-                f"{kind} ({len(cases)}):\n    " + listing(cases, separator="\n    ") + f"\n  -> {cure}"
-                for (kind, cure), cases in self._found.items()
-            ]
-            raise ValueError(f"{self._where}: the data cannot be used as they are\n  " + "\n  ".join(lines))
+        for text in self.texts():
+            raise ValueError(text)
+
+    def texts(self) -> list[str]:
+        """The message that names all kinds, or nothing if there are none."""
+        lines = [
+            f"{kind} ({len(cases)}):\n    " + listing(cases, separator="\n    ") + f"\n  -> {cure}"
+            for (kind, cure), cases in self._found.items()
+        ]
+        return [f"{self._where}: the data cannot be used as they are\n  " + "\n  ".join(lines)] if lines else []
 
 
 class FailedCasesError(ValueError):

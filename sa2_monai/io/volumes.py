@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,16 @@ from sa2_monai.io.dicom.series import dicom_header, dicom_voxels, find_series
 from sa2_monai.io.geometry import VolumeHeader
 from sa2_monai.io.images.read import PICTURE_SUFFIXES
 from sa2_monai.io.itk_volumes import itk_header, itk_voxels
-from sa2_monai.io.names import VOLUME_SUFFIXES
+from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
 from sa2_monai.io.nifti import nifti_header, nifti_voxels
 from sa2_monai.io.problems import listing
+from sa2_monai.io.whole_numbers import whole_numbers
 
-__all__ = ["Volume", "read_volume", "volume_header"]
+__all__ = ["Volume", "load_volume", "read_volume", "volume_header"]
 
 logger = logging.getLogger(__name__)
 
-_LARGEST_LABEL = np.iinfo(np.int32).max
+_LARGEST = float(np.finfo(np.float32).max)  # networks calculate in single precision
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ def volume_header(path: str | os.PathLike[str], series_uid: str = "") -> VolumeH
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: not a volume of real numbers with three axes, or a geometry that cannot be used: zero spacing, an
-            affine without inverse; for DICOM see :func:`~sa2_monai.io.dicom.series.find_series`.
+        ValueError: not a volume of real numbers with three axes, a header that contradicts itself or promises more
+            than the file can hold, or a geometry that cannot be used: spacing that is no positive number, an affine
+            without inverse; for DICOM see :func:`~sa2_monai.io.dicom.series.find_series`.
     """
     source = _existing(path)
     if source.is_dir():
@@ -64,7 +66,7 @@ def read_volume(path: str | os.PathLike[str], label: bool = False, series_uid: s
     """Read a volume, and log a warning for what is doubtful in it.
 
     An unknown orientation, an sform that differs from the qform and axes that are not orthogonal (gantry tilt) are
-    warnings: the volume is taken as the file says.
+    warnings: the volume is taken as the file says. See :func:`load_volume`, which does not log.
 
     Args:
         path: NIfTI, NRRD, MHA or MHD file, or folder of a DICOM series. A fourth axis of size 1 is dropped.
@@ -76,23 +78,54 @@ def read_volume(path: str | os.PathLike[str], label: bool = False, series_uid: s
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: as for :func:`volume_header`; a truncated or damaged file; NaN or infinite voxels; a label map with
-            fractional values.
+        ValueError: as for :func:`load_volume`.
+        MemoryError: there is not enough memory.
+    """
+    volume = load_volume(path, label, series_uid)
+    for remark in volume.header.remarks:
+        logger.warning("%s: %s", path, remark)
+    return volume
+
+
+def load_volume(path: str | os.PathLike[str], label: bool = False, series_uid: str = "", flat: bool = False) -> Volume:
+    """Read a volume; what is doubtful in it stands in the remarks of its header.
+
+    Compressed files are read to their end, so that their checksums are checked.
+
+    Args:
+        path: see :func:`read_volume`.
+        label: see :func:`read_volume`.
+        series_uid: see :func:`read_volume`.
+        flat: take 2D files, too, as volumes of one slice (``header.axes`` is 2 then).
+
+    Returns:
+        The volume, rescale slope and intercept applied. A label map has an integer type, the smallest of uint8, int16
+        and int32 that holds its values where the file has floating point or more than 16 bits; values within 1e-3 of
+        whole numbers are these, with a remark.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: as for :func:`volume_header`; a truncated or damaged file, or one with other data than its header
+            says; NaN or infinite voxels; a label map with fractional values.
+        MemoryError: there is not enough memory.
     """
     source = _existing(path)
     if source.is_dir():
         series = find_series(source, series_uid)
         header = dicom_header(series)
         array, remarks = dicom_voxels(series)
+    elif _is_nifti(source):
+        header = nifti_header(source, flat)
+        array, remarks = nifti_voxels(source, header)
     else:
-        header = nifti_header(source) if _is_nifti(source) else itk_header(source)
-        array = nifti_voxels(source, header) if header.kind == "nifti" else itk_voxels(source, header)
-        remarks = ()
-    for remark in (*header.remarks, *remarks):
-        logger.warning("%s: %s", source, remark)
+        header = itk_header(source, flat)
+        array, remarks = itk_voxels(source, header)
     if array.dtype.kind == "f":
         _check_finite(source, array)
-    return Volume(_whole_numbers(source, array) if label else array, header)
+    if label:
+        array, more = whole_numbers(str(source), array)
+        remarks += more
+    return Volume(array, replace(header, remarks=header.remarks + remarks))
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
@@ -110,6 +143,11 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         raise ValueError(
             f"{source}: is a 2D picture, expected a volume ({listing(list(VOLUME_SUFFIXES))} or a DICOM folder)"
         )
+    if name.endswith(PAIRS):
+        raise ValueError(
+            f"{source}: is one of the two files of a NIfTI pair or Analyze image (.hdr and .img), expected a single "
+            "NIfTI file; convert it to .nii.gz"
+        )
     if is_dicom(source):
         raise ValueError(f"{source}: is a single DICOM file, expected the folder of its series; give {source.parent}")
     raise ValueError(
@@ -123,21 +161,11 @@ def _is_nifti(path: Path) -> bool:
 
 
 def _check_finite(source: Path, array: np.ndarray) -> None:
-    bad = array.size - int(np.count_nonzero(np.isfinite(array)))
-    if bad:
-        raise ValueError(
-            f"{source}: {bad} of {array.size} voxels are NaN or infinite; replace them (air, or 0) and save the file "
-            "again"
-        )
-
-
-def _whole_numbers(source: Path, array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind != "f":
-        return array
-    whole = np.rint(array)
-    if not np.array_equal(whole, array) or np.abs(whole).max() > _LARGEST_LABEL // 2:
-        raise ValueError(
-            f"{source}: holds fractional values between {array.min():g} and {array.max():g}, expected a label map of "
-            "whole class numbers; save it as integers (and never resample label maps with interpolation)"
-        )
-    return whole.astype(np.int32)
+    # NaN goes through both, and no comparison holds for it; nothing of the size of the volume is laid down.
+    if array.min() >= -_LARGEST and array.max() <= _LARGEST:
+        return
+    bad = array.size - int(np.count_nonzero(np.abs(array) <= _LARGEST))
+    raise ValueError(
+        f"{source}: {bad} of {array.size} voxels are NaN or infinite (or beyond single precision); replace them (air, "
+        "or 0) and save the file again"
+    )

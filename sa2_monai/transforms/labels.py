@@ -12,6 +12,9 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import ImageMetaKey, convert_to_dst_type, convert_to_tensor
 
+from sa2_monai.io.lattice import fit_grid
+from sa2_monai.io.readers.preprocessed import NO_GEOMETRY
+
 __all__ = ["CheckSameSized", "MapLabelsd"]
 
 NONZERO = "nonzero"
@@ -166,9 +169,10 @@ def _values(label: torch.Tensor) -> list[Any]:
 
 
 class CheckSameSized(MapTransform):
-    """Check that several items of a case, image and label as a rule, have the same spatial size.
+    """Check that several items of a case, image and label as a rule, have the same spatial size and place.
 
-    To be placed after loading and ``EnsureChannelFirstd``, before anything resizes.
+    To be placed after loading and ``EnsureChannelFirstd``, and after ``SliceOrientationd`` for volumes, before anything
+    resizes. Volumes with an affine must lie on one grid, within 1 % of a voxel.
 
     Args:
         keys: channel-first arrays (C, ...); the first one sets the size. Absent keys are skipped with
@@ -176,7 +180,8 @@ class CheckSameSized(MapTransform):
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
-        ValueError: when called, naming both files and both sizes. Sizes are given in the order of the axes.
+        ValueError: when called, naming both files and both sizes, or how far they are apart. Sizes are given in the
+            order of the axes.
     """
 
     def __init__(self, keys: KeysCollection = ("image", "label"), allow_missing_keys: bool = False) -> None:
@@ -194,7 +199,24 @@ class CheckSameSized(MapTransform):
                     f"{source_name(d[first], first)} has {_size(d[first].shape[1:])}. "
                     f"Give every {first} a {key} of its own size."
                 )
+            _check_place(d, first, key)
         return d
+
+
+def _check_place(data: Mapping[Hashable, Any], first: Hashable, key: Hashable) -> None:
+    """Refuse volumes whose affines place them elsewhere; arrays without geometry lie anywhere."""
+    items = data[first], data[key]
+    if not all(isinstance(i, MetaTensor) and i.ndim == 4 and not i.meta.get(NO_GEOMETRY) for i in items):
+        return
+    like, affine = (item.affine.numpy().astype(float) for item in items)
+    fit = fit_grid(items[1].shape[1:], affine, items[0].shape[1:], like)
+    if not (fit.same and fit.turn is None):
+        where = f"up to {fit.distance:.3g} mm ({fit.voxels:.2g} voxels) from"
+        raise ValueError(
+            f"{key} {source_name(items[1], key)} lies {where if fit.turn is None else 'in another order of axes than'} "
+            f"its {first} {source_name(items[0], first)}. If the voxels do belong together, copy the affine of the "
+            f"{first} into the {key}; else resample the {key} to its grid."
+        )
 
 
 def _size(shape: Sequence[int]) -> str:

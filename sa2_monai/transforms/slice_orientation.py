@@ -15,6 +15,7 @@ from monai.transforms import InvertibleTransform, MapTransform
 from monai.transforms.spatial.functional import orientation
 from monai.utils import SpaceKeys, TraceKeys
 
+from sa2_monai.io.lattice import relative_turn
 from sa2_monai.transforms.labels import source_name
 
 __all__ = ["AXCODES", "SLICE_AXES", "SliceOrientationd"]
@@ -28,7 +29,6 @@ SLICE_AXES = (*AXCODES, "acquisition")
 # Axis of the world (right, anterior, superior) -> the plane whose slices it runs through.
 _PLANE = ("sagittal", "coronal", "axial")
 _SAME_SPACING = 0.01  # relative difference of two spacings that count as one
-_SAME_AFFINE = 1e-3  # mm
 
 
 class SliceOrientationd(MapTransform, InvertibleTransform):
@@ -68,18 +68,19 @@ class SliceOrientationd(MapTransform, InvertibleTransform):
         """Return the dictionary with the volumes of ``keys`` reoriented, their affines with them."""
         d = dict(data)
         axcodes: str | None = None
-        first: tuple[np.ndarray, np.ndarray] | None = None
+        first: np.ndarray | None = None  # affine of the first volume when it is turned
         for key in self.key_iterator(d):
             affine = _ras_affine(d[key], key)
             axcodes = axcodes or self.axcodes(affine)
-            # Of two affines that differ by rounding, near 45 degrees, the nearest axes may differ: ask only once.
-            if first is None or not np.allclose(affine, first[0], rtol=0, atol=_SAME_AFFINE):
+            # Near 45 degrees the nearest axes of the body may differ between two stored orders of one grid: ask only
+            # once, and turn what lies on the same axes like the first volume.
+            ornt = None if first is None else relative_turn(affine, first)
+            if ornt is None:
                 ornt = nib.orientations.ornt_transform(
                     nib.orientations.io_orientation(affine), nib.orientations.axcodes2ornt(axcodes)
                 )
-                first = first or (affine, ornt)
-            else:
-                ornt = first[1]
+            if first is None:
+                first = affine @ nib.orientations.inv_ornt_aff(ornt, d[key].shape[1:])
             extra_info = {"orientation": ornt, "original_affine": d[key].affine.numpy().copy()}
             shape = tuple(d[key].shape[1:])
             d[key] = self.push_transform(_reorient(d[key], ornt), orig_size=shape, extra_info=extra_info)

@@ -66,7 +66,8 @@ def test_weights_carry_what_inference_needs(bundle: str) -> None:
     assert train["model_info"] == inference["model_info"]
     assert train["model_info"]["network"] == bundle
     used = set(re.findall(r"@(\w+)", json.dumps([inference["preprocessing"], inference["network_def"]])))
-    assert used - {"dropout"} <= set(train["model_info"])
+    assert used - {"dropout", "input_kind"} <= set(train["model_info"])
+    assert inference["input_kind"]["kind"] == "@kind"  # from the kind and the files to predict
 
 
 @pytest.mark.parametrize("kind", ["pictures", "volumes"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from data.mini_datasets import MINI
 from PIL import Image
 
+from sa2_monai.cli.dataset_check import text
 from sa2_monai.data import DATASETS, examine_dataset
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
 from sa2_monai.data.folders import Case, Parts
@@ -32,7 +34,8 @@ def glas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         instances[:3, :4] = 7
         instances[4] = 9
         rows = 6 if stem.startswith("train") else 9
-        Image.fromarray(np.zeros((rows, 8, 3), dtype=np.uint8)).save(folder / f"{stem}.bmp")
+        pixels = np.arange(rows * 8 * 3, dtype=np.uint8).reshape(rows, 8, 3)
+        Image.fromarray(pixels).save(folder / f"{stem}.bmp")
         Image.fromarray(np.resize(instances, (rows, 8))).save(folder / f"{stem}_anno.bmp")
     expected = {"training": (5,), "test": (3,)}
     monkeypatch.setattr("sa2_monai.data.datasets.glas.EXPECTED", expected)
@@ -59,6 +62,7 @@ def test_in_order(glas: Path) -> None:
         ],
         "sizes": [{"smallest": [6, 8], "largest": [9, 8]}],
         "deviations": [],
+        "remarks": [],
         "problems": [],
         "ok": True,
     }
@@ -103,6 +107,7 @@ def test_values_outside_the_table(tmp_path: Path) -> None:
         (tmp_path / kind).mkdir()
         for number in range(2):
             Image.fromarray(np.full((4, 5), 3 * number, dtype=np.uint8)).save(tmp_path / kind / f"{number}.png")
+    Image.fromarray(np.arange(20, dtype=np.uint8).reshape(4, 5)).save(tmp_path / "images" / "0.png")
     report = examine_dataset("folder", tmp_path)
     assert report["label_values"] == {"0": 0.5, "3": 0.5}
     assert "label values outside the table" in report["problems"][0]
@@ -129,6 +134,83 @@ def test_volumes_with_and_without_labels(tmp_path: Path) -> None:
     assert report["label_values"] == pytest.approx({"0": 1 - 12 / 270, "1": 12 / 270})
 
 
+def volumes(folder: Path, **arrays: np.ndarray) -> Path:
+    """Two labelled training cases, and a test image without a label, ``t``."""
+    rng = np.random.default_rng(0)
+    for name in ("imagesTr", "labelsTr", "imagesTs"):
+        (folder / name).mkdir(parents=True)
+    label = np.zeros((5, 4, 3), np.uint8)
+    label[1:3, 1:3] = 1
+    default = {name: rng.normal(size=label.shape).astype(np.float32) for name in ("a", "b", "t")}
+    default |= {"a_label": label, "b_label": label}
+    for name, array in {**default, **arrays}.items():
+        part = "imagesTs" if name == "t" else "labelsTr" if "label" in name else "imagesTr"
+        nib.save(nib.Nifti1Image(array, np.eye(4)), folder / part / f"{name.removesuffix('_label')}.nii.gz")
+    return folder
+
+
+EMPTY, CONSTANT = np.zeros((5, 4, 3), np.uint8), np.full((5, 4, 3), 7, np.int16)
+NAN, INFINITE = np.full((5, 4, 3), np.nan, np.float32), np.full((5, 4, 3), -np.inf, np.float32)
+ALMOST = np.full((5, 4, 3), 1.0000001, np.float32)
+
+TEST_CASE_VOXELS: dict[str, tuple[dict[str, np.ndarray], bool, str]] = {
+    "in order": ({}, True, ""),
+    "NaN": ({"a": NAN}, False, "imagesTr/a.nii.gz: 60 of 60 voxels are NaN or infinite"),
+    "NaN in an unlabelled image": ({"t": NAN}, False, "imagesTs/t.nii.gz: 60 of 60 voxels are NaN"),
+    "infinite": ({"b": INFINITE}, False, "imagesTr/b.nii.gz: 60 of 60 voxels are NaN or infinite"),
+    "NaN in a label": ({"a_label": NAN}, False, "labelsTr/a.nii.gz: 60 of 60 voxels are NaN"),
+    "constant": ({"a": CONSTANT}, True, "images with one value everywhere (1): .*imagesTr/a.nii.gz"),
+    "constant and unlabelled": ({"t": EMPTY}, True, "images with one value everywhere (1): .*imagesTs/t.nii.gz"),
+    "all constant": (dict.fromkeys("abt", CONSTANT), False, "images with one value everywhere (1):\n    all 3 images"),
+    "empty label": ({"b_label": EMPTY}, True, "labels without any class (1): .*labelsTr/b.nii.gz"),
+    "empty labels": (dict.fromkeys(("a_label", "b_label"), EMPTY), False, "none of the 2 labels holds a voxel of a cl"),
+    "almost whole": ({"a_label": ALMOST}, True, "labelsTr/a.nii.gz: the class numbers are up to 1.2e-07 from whole"),
+    "two axes": ({"t": EMPTY[0]}, False, "imagesTs/t.nii.gz: is a 2D image"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEST_CASE_VOXELS)
+def test_every_image_is_opened(tmp_path: Path, name: str) -> None:
+    arrays, ok, message = TEST_CASE_VOXELS[name]
+    report = examine_dataset("volumes", volumes(tmp_path / "d", **arrays))
+    assert report["ok"] == ok
+    told = report["remarks"] if ok else report["problems"]
+    assert len(told) == bool(message)
+    pattern = re.escape(message).replace(r"\.\*", ".*")
+    assert not message or re.search(pattern, told[0].replace(f"{tmp_path}/d/", "")), told
+    assert ("remark: " in text(report)) == (ok and bool(message))
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_files_that_are_no_images(tmp_path: Path, labelled: bool) -> None:
+    folder = volumes(tmp_path / "d")
+    path = folder / ("imagesTr/a.nii.gz" if labelled else "imagesTs/t.nii.gz")
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 1  # of the checksum
+    for broken in (b"nothing", bytes(content), bytes(content[:-20])):
+        path.write_bytes(broken)
+        (problem,) = examine_dataset("volumes", folder)["problems"]
+        assert str(path) in problem
+
+
+def test_unlabelled_pictures_are_opened(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part, names in (("images", "abc"), ("labels", "ab")):
+        (tmp_path / part).mkdir()
+        for name in names:
+            Image.fromarray(rng.integers(0, 2, (6, 5), dtype=np.uint8)).save(tmp_path / part / f"{name}.png")
+    entry = {
+        p: [{"image": f"images/{c}.png", "label": f"labels/{c}.png"}]
+        for p, c in (("training", "a"), ("validation", "b"))
+    }
+    listed = {**entry, "test": [{"image": "images/c.png"}]}
+    (tmp_path / "dataset.json").write_text(json.dumps(listed))
+    assert examine_dataset("decathlon", tmp_path)["ok"]
+    (tmp_path / "images/c.png").write_bytes(b"nothing")
+    (problem,) = examine_dataset("decathlon", tmp_path)["problems"]
+    assert "images/c.png" in problem
+
+
 def test_archives(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     for number in (1, 3):
@@ -146,7 +228,7 @@ def test_a_module_that_does_not_compare(tmp_path: Path, monkeypatch: pytest.Monk
     images = []
     for number in (1, 2, 4):
         path = tmp_path / f"{number:02d}.png"
-        Image.fromarray(np.zeros((4, 4), dtype=np.uint8)).save(path)
+        Image.fromarray(np.eye(4, dtype=np.uint8)).save(path)
         images.append({"image": str(path), "label": str(path), "case": path.stem})
     entry = DataSet(lambda directory, options: {"training": images}, expected={"training": (4, 5)}, splits=("a", "b"))
     monkeypatch.setitem(DATASETS, "plain", entry)

@@ -13,7 +13,7 @@ from monai.data import ImageReader
 from monai.transforms import LoadImaged
 from PIL import Image
 
-from sa2_monai.data import case_reader, list_cases
+from sa2_monai.data import case_reader, input_kind, list_cases
 
 RNG = np.random.RandomState(3)
 RGB = RNG.randint(0, 256, (6, 9, 3)).astype(np.uint8)
@@ -67,8 +67,33 @@ def test_lists(folder: Path) -> None:
     for path in channels:
         Image.fromarray(RGB).save(path)
     assert list_cases(channels, "pictures", in_channels=6) == [{"image": channels, "case": "cell"}]
-    for kind in ("volumes", "archives"):
-        assert list_cases(folder, kind) == [{"image": str(folder / "scan.nii.gz"), "case": "scan"}]
+    scan = [{"image": str(folder / "scan.nii.gz"), "case": "scan"}]
+    assert list_cases(folder, "volumes") == scan
+    assert list_cases(folder / "scan.nii.gz", "archives") == scan
+    assert list_cases([folder / "slice.npz"], "archives") == [{"image": str(folder / "slice.npz"), "case": "slice"}]
+    for mixed in (folder, [folder / "slice.npz", folder / "scan.nii.gz"]):
+        with pytest.raises(ValueError, match=r"slice\.npz is a preprocessed file, .*scan\.nii\.gz is none"):
+            list_cases(mixed, "archives")
+
+
+def test_preprocessed_inputs(tmp_path: Path) -> None:
+    for name in ("train_npz/case0005_slice000.npz", "test_vol_h5/case0001.npy.h5", ".hidden/x.npz"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+    cases = list_cases(tmp_path, "archives")
+    assert [case["case"] for case in cases] == ["case0001", "case0005_slice000"]
+    assert input_kind(tmp_path, "archives") == "archives"
+    assert input_kind(tmp_path, "volumes") == input_kind(tmp_path / "gone", "archives") == "volumes"
+    (tmp_path / "list.txt").write_text("test_vol_h5/case0001.npy.h5\n")
+    assert list_cases(tmp_path / "list.txt", "archives") == cases[:1]
+    (tmp_path / "case0001.npz").write_bytes(b"")
+    with pytest.raises(ValueError, match="files that would get one case name"):
+        list_cases(tmp_path, "archives")
+    with pytest.raises(FileNotFoundError, match=r"no such file: .*gone\.npz"):
+        list_cases([tmp_path / "gone.npz"], "archives")
+    with pytest.raises(ValueError, match="not a volume by its name or content"):
+        list_cases(tmp_path / "case0001.npz", "volumes")
 
 
 def test_other_kinds_are_refused(folder: Path) -> None:

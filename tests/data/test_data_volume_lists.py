@@ -312,7 +312,7 @@ def test_label_values_are_checked(tmp_path: Path) -> None:
     assert len(load(tmp_path, "test", label_values={0: 0, 1: 1, 7: 1})) == 2
     assert len(load(tmp_path, "test", label_values="nonzero")) == 2
     volume(tmp_path / "labels/b.nii.gz", 0.5, dtype=np.float32)
-    assert "b.nii.gz: 0.5" in error_of(tmp_path, "test")
+    assert "b.nii.gz: holds fractional values between 0 and 0.5" in error_of(tmp_path, "test")
     volume(tmp_path / "labels/b.nii.gz", -1, dtype=np.int16)
     assert "negative label values (1)" in error_of(tmp_path, "test", label_values="nonzero")
 
@@ -345,8 +345,10 @@ def test_all_problems_of_files_in_one_error(tmp_path: Path) -> None:
     (tmp_path / "labels/cut.nii.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "images/gone.nii.gz").unlink()
     header = bytearray(gzip.decompress((tmp_path / "images/good.nii.gz").read_bytes()))
-    header[80:84] = bytes(4)  # pixdim[1]
+    code = bytes(header[254:256])  # of the sform, without which the spacing counts
+    header[80:84], header[254:256] = bytes(4), bytes(2)  # pixdim[1]
     (tmp_path / "images/zero.nii.gz").write_bytes(gzip.compress(header))
+    header[254:256] = code
     header[80:84] = header[84:88]
     header[296:312] = header[280:296]  # second row of the sform: that of the first
     (tmp_path / "images/flat.nii.gz").write_bytes(gzip.compress(header))
@@ -354,7 +356,7 @@ def test_all_problems_of_files_in_one_error(tmp_path: Path) -> None:
     assert "labels of another shape than their image (1)" in text
     assert "shape.nii.gz: 6 x 5 x 3, " in text
     assert "labels that lie elsewhere than their image (1)" in text
-    assert "moved.nii.gz: corners up to 0.5 mm away from" in text
+    assert "moved.nii.gz: corners up to 0.5 mm (0.5 voxels) away from" in text
     assert "image files that cannot be used (5)" in text
     for name in ("two", "four", "gone", "zero", "flat"):
         assert f"images/{name}.nii.gz" in text
@@ -366,14 +368,14 @@ def test_all_problems_of_files_in_one_error(tmp_path: Path) -> None:
 def test_rounding_of_affines_is_no_difference(tmp_path: Path) -> None:
     dataset(tmp_path, ["a"])
     write_json(tmp_path, test=listed(["a"]))
-    for shift, fine in ((5e-4, True), (2e-3, False)):
+    for shift, fine in ((5e-4, True), (0.019, True), (0.021, False)):  # voxels of 2 mm
         affine = np.diag([1.0, 2.0, 3.0, 1.0])
         affine[1, 3] = shift
         volume(tmp_path / "labels/a.nii.gz", 1, affine)
         if fine:
             assert load(tmp_path, "test")
         else:
-            assert "corners up to 0.002 mm away" in error_of(tmp_path, "test")
+            assert "corners up to 0.021 mm (0.01 voxels) away" in error_of(tmp_path, "test")
 
 
 def test_label_stored_in_another_order_of_axes_is_the_same_grid(tmp_path: Path) -> None:
@@ -395,7 +397,7 @@ def test_label_stored_in_another_order_of_axes_is_the_same_grid(tmp_path: Path) 
     shifted = label.affine.copy()
     shifted[0, 3] += 1
     nib.save(nib.Nifti1Image(np.asarray(label.dataobj), shifted), tmp_path / "labels/a.nii.gz")
-    assert "corners up to 1 mm away" in error_of(tmp_path, "test")
+    assert "corners up to 1 mm (" in error_of(tmp_path, "test")
 
 
 # --- real volumes ---

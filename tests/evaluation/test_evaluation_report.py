@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -300,3 +301,32 @@ def test_report_on_real_nuclei(real_data: Path, tmp_path: Path) -> None:
     assert 0.5 < result.headline < 1
     assert max(row["hd95"] for row in result.per_case) <= 2
     assert len(list((tmp_path / "overlays").iterdir())) == 6
+
+
+@pytest.mark.parametrize("turned", ["prediction", "reference", "image"])
+def test_volumes_in_another_storage_order(turned: str, tmp_path: Path) -> None:
+    """As ``evaluate.yaml`` writes its report: the same voxels, whatever the order in which a file stores them."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(9, 8, 6)).astype(np.float32)
+    arrays = {"image": image, "reference": (image > 0).astype(np.uint8), "prediction": (image > 0.3).astype(np.uint8)}
+    affine = np.diag([-1.5, -1.5, 4.0, 1.0])
+    results = []
+    for folder, other in (("as_is", ""), ("turned", turned)):
+        for name, array in arrays.items():
+            volume = nibabel.Nifti1Image(array, affine)
+            if name == other:
+                volume = volume.as_reoriented(np.array([[2, -1], [0, 1], [1, -1]]))
+            (tmp_path / folder / name).mkdir(parents=True)
+            nibabel.save(volume, tmp_path / folder / name / "v.nii.gz")
+        where = tmp_path / folder
+        paths = {"image": str(where / "image" / "v.nii.gz"), "label": str(where / "reference" / "v.nii.gz")}
+        out = where / "out"
+        results.append(write_report(where / "prediction", [{**paths, "case": "v"}], TWO, out, overlays=1))
+        results[-1].per_case[0].update(prediction_file="", reference_file="")
+    if turned != "reference":  # of which the row says the spacing in its own order
+        assert results[0].per_case == results[1].per_case
+    for metric in ("dice", "nsd", "hd95", "assd", "volume_pred_ml"):
+        assert results[0].per_case[0][metric] == pytest.approx(results[1].per_case[0][metric])
+    pages = [Image.open(next((tmp_path / folder / "out" / "overlays").glob("*.png"))) for folder in ("as_is", "turned")]
+    assert pages[0].size == pages[1].size
+    assert np.array_equal(*map(np.asarray, pages))

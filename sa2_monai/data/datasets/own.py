@@ -21,7 +21,7 @@ DATASETS = {
         described=True,
     ),
     "volumes": DataSet(
-        lambda directory, options: volume_parts(directory),
+        lambda directory, options: volume_parts(directory, options.unlabelled),
         "volumes",
         title="volumes of your own: images/ and labels/, imagesTr/ and labelsTr/, or a dataset.json",
         described=True,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,15 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
-from sa2_monai.io.geometry import corner_distance
+from sa2_monai.io.geometry import VolumeHeader
+from sa2_monai.io.lattice import fit_grid
 from sa2_monai.io.memory_order import c_ordered
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.volumes import Volume, read_volume
 
 __all__ = ["VolumeReader"]
 
-_SAME_GRID = 1e-3  # millimetres at a corner
+logger = logging.getLogger(__name__)
 
 
 class VolumeReader(ImageReader):
@@ -91,21 +93,11 @@ class VolumeReader(ImageReader):
             ``series_uid``.
 
         Raises:
-            ValueError: the channels lie on different grids.
+            ValueError: the channels lie on different grids. Axes that are only stored in another order or direction
+                than those of the first channel are turned.
         """
         first = img[0].header
-        for other in (volume.header for volume in img[1:]):
-            if other.shape != first.shape:
-                raise ValueError(
-                    f"{other.source}: has the shape {other.shape}, {first.source} has {first.shape}; the channels of "
-                    "one image must lie on one grid: resample them first"
-                )
-            distance = corner_distance(first.shape, first.affine, other.affine)
-            if distance > _SAME_GRID:
-                raise ValueError(
-                    f"{other.source}: lies {distance:.3g} mm from {first.source} at a corner; the channels of one "
-                    "image must lie on one grid: resample them first"
-                )
+        arrays = [img[0].array, *(_like(volume, first) for volume in img[1:])]
         meta = {
             MetaKeys.AFFINE: first.affine.copy(),
             MetaKeys.ORIGINAL_AFFINE: first.affine.copy(),
@@ -114,5 +106,24 @@ class VolumeReader(ImageReader):
             MetaKeys.SPACE: SpaceKeys.RAS,
             "series_uid": first.series_uid,
         }
-        arrays = [c_ordered(volume.array) for volume in img]
-        return np.stack(arrays) if len(arrays) > 1 else arrays[0], meta
+        ordered = [c_ordered(array) for array in arrays]
+        return np.stack(ordered) if len(ordered) > 1 else ordered[0], meta
+
+
+def _like(volume: Volume, first: VolumeHeader) -> np.ndarray:
+    """Voxels of another channel on the grid of the first one."""
+    header = volume.header
+    fit = fit_grid(header.shape, header.affine, first.shape, first.affine)
+    if not fit.shapes_agree:
+        raise ValueError(
+            f"{header.source}: has the shape {header.shape}, {first.source} has {first.shape}; the channels of one "
+            "image must lie on one grid: resample them first"
+        )
+    if not fit.same:
+        raise ValueError(
+            f"{header.source}: lies {fit.distance:.3g} mm from {first.source} at a corner, {fit.voxels:.2g} voxels; "
+            "the channels of one image must lie on one grid (within 1 % of a voxel): resample them first"
+        )
+    if fit.remark:
+        logger.warning("%s and %s: %s", header.source, first.source, fit.remark)
+    return fit.turned(volume.array)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the voxels of a MetaImage (MHA, MHD) or NRRD file lie, from its text header.
+
+SimpleITK reads the geometry; the voxels are read here, because ITK does not check the checksum of a compressed stream
+and passes over bytes behind the last voxel. What these readers do not know (text, several data files) is left to ITK.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sa2_monai.io.streams import Stored
+
+__all__ = ["find_stored", "stated_spacing"]
+
+_LINES, _LONGEST = 4096, 1 << 16  # of a header; more is no header
+_CODECS = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
+_BIG = ("true", "big", "t", "1", "y", "yes")
+
+
+def find_stored(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Stored, np.dtype[Any]] | None:
+    """Where the voxels of a file lie, and their type in the byte order of the file.
+
+    Args:
+        path: ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file, whose header ITK has read.
+        shape: number of voxels.
+        dtype: type of the voxels by ITK.
+
+    Returns:
+        ``None`` where ITK has to read the voxels: text, and several data files.
+
+    Raises:
+        ValueError: the data file is missing, or compressed voxels in several files, whose checksums nobody would check.
+    """
+    nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
+    fields, end = (_nrrd_fields if nrrd else _meta_fields)(path)
+    size = math.prod(shape) * dtype.itemsize
+    found = _nrrd(path, fields, end, size) if nrrd else _meta_image(path, fields, end, size)
+    if found is None:
+        return None
+    stored, big = found
+    if not stored.file.is_file():
+        raise ValueError(
+            f"{path}: its data file is missing ({stored.file}); copy it to the place where the header says that it is"
+        )
+    return stored, dtype.newbyteorder(">" if big else "<")
+
+
+def stated_spacing(path: Path) -> str:
+    """What a header says of the spacing, as text; empty where it says nothing, for which ITK takes 1 mm.
+
+    Args:
+        path: ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file, whose header ITK has read.
+    """
+    if path.suffix.lower() in (".nrrd", ".nhdr"):
+        fields, _ = _nrrd_fields(path)
+        return fields.get("spacedirections", fields.get("spacings", ""))
+    fields, _ = _meta_fields(path)
+    return fields.get("elementspacing", fields.get("elementsize", ""))
+
+
+def _meta_image(path: Path, fields: dict[str, str], end: int, size: int) -> tuple[Stored, bool] | None:
+    name = fields.get("elementdatafile", "")
+    packed = fields.get("compresseddata", "").lower() in _BIG
+    codec = "zlib" if packed else "raw"
+    several = name.upper().startswith("LIST") or "%" in name
+    if several and packed:
+        raise _several(path)
+    if several or not name or fields.get("binarydata", "true").lower() not in _BIG:
+        return None
+    big = fields.get("binarydatabyteordermsb", fields.get("elementbyteordermsb", "false")).lower() in _BIG
+    if name.upper() == "LOCAL":
+        return Stored(path, end, codec), big
+    return _detached(path.parent / name, codec, int(fields.get("headersize", "0")), size), big
+
+
+def _nrrd(path: Path, fields: dict[str, str], end: int, size: int) -> tuple[Stored, bool] | None:
+    name = fields.get("datafile", "")
+    codec = _CODECS.get(fields.get("encoding", "").lower())
+    several = name.upper().startswith("LIST") or "%" in name
+    if several and codec != "raw":
+        raise _several(path)
+    if codec is None or several or int(fields.get("lineskip", "0")):
+        return None
+    big = fields.get("endian", "little").lower() in _BIG
+    skip = int(fields.get("byteskip", "0"))
+    if not name:
+        return (Stored(path, end, codec, skip) if skip >= 0 else None), big  # type: ignore[return-value]
+    if codec == "raw":
+        return _detached(path.parent / name, codec, skip, size), big
+    return Stored(path.parent / name, 0, codec, max(skip, 0)), big
+
+
+def _detached(file: Path, codec: str, skip: int, size: int) -> Stored:
+    """A data file; a skip of -1 says that the voxels are the end of it."""
+    if skip < 0:
+        skip = max(file.stat().st_size - size, 0) if file.is_file() else 0
+    return Stored(file, skip, codec)
+
+
+def _several(path: Path) -> ValueError:
+    return ValueError(
+        f"{path}: its compressed voxels lie in several files, expected one; save the volume as one .nrrd, .mha or "
+        ".nii.gz file"
+    )
+
+
+def _meta_fields(path: Path) -> tuple[dict[str, str], int]:
+    """Fields of a MetaImage header by lower-case name, and the byte behind it; its last line names the data file."""
+    fields: dict[str, str] = {}
+    with path.open("rb") as file:
+        for _ in range(_LINES):
+            line = file.readline(_LONGEST)
+            key, found, value = line.decode("utf-8", "replace").partition("=")
+            if found:
+                fields[key.strip().lower()] = value.strip()
+            if not line or key.strip().lower() == "elementdatafile":
+                break
+        return fields, file.tell()
+
+
+def _nrrd_fields(path: Path) -> tuple[dict[str, str], int]:
+    """Fields of an NRRD header by name without spaces, and the byte behind the empty line that ends it."""
+    fields: dict[str, str] = {}
+    with path.open("rb") as file:
+        for _ in range(_LINES):
+            line = file.readline(_LONGEST)
+            if not line.strip():
+                break
+            key, found, value = line.decode("utf-8", "replace").partition(": ")
+            if found and not key.startswith("#") and ":=" not in key:
+                fields[key.strip().lower().replace(" ", "")] = value.strip()
+        return fields, file.tell()
