@@ -44,13 +44,19 @@ class SliceSampler(DistributedSampler[Any]):
         num_samples: samples of an epoch, of all processes together, at most all slices; ``None``: all of them. Fewer
             are others in each epoch until all have been seen.
         seed: of the training, >= 0.
+        ignore_value: of pixels without a label, which are no class.
 
     Raises:
         ValueError: arguments out of range, or fewer samples than processes.
     """
 
     def __init__(
-        self, dataset: SliceDataset, foreground: float = 0.0, num_samples: int | None = None, seed: int = 0
+        self,
+        dataset: SliceDataset,
+        foreground: float = 0.0,
+        num_samples: int | None = None,
+        seed: int = 0,
+        ignore_value: int | None = None,
     ) -> None:
         together = dist.is_available() and dist.is_initialized()
         world, rank = (dist.get_world_size(), dist.get_rank()) if together else (1, 0)
@@ -67,7 +73,8 @@ class SliceSampler(DistributedSampler[Any]):
         self.foreground = foreground
         self.num_samples = number // world
         self.total_size = self.num_samples * world
-        self._classes = list(dataset.classes().values()) if foreground else []
+        classes = dataset.classes() if foreground else {}
+        self._classes = [slices for value, slices in classes.items() if value != ignore_value]
         self._cases, self._far, self._keep = dataset.case_of, dataset.far, dataset.keep
         self._told = False
 

@@ -244,6 +244,7 @@ def test_share_with_foreground() -> None:
         **dict.fromkeys(shown[1], 10),
         **dict.fromkeys(shown[2], 5),
     }
+    assert set(items(SliceSampler(dataset, foreground=1.0, ignore_value=2), 0)) == shown[1]
     sampler = SliceSampler(dataset, foreground=0.6)
     counts = Counter(items(sampler, 0))
     assert sum(counts.values()) == len(dataset)
