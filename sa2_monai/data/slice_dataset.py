@@ -79,8 +79,7 @@ class SliceDataset(Dataset[Any]):
         self.data = data
         self.transform = transform if isinstance(transform, Compose) else Compose(transform)
         steps = len(self.transform.transforms)
-        first = _first_random(self.transform)
-        self.per_case = first if per_case is None else per_case
+        self.per_case = _first_random(self.transform) if per_case is None else per_case
         if not data:
             raise ValueError("SliceDataset: the list of cases is empty, expected at least one image with its label.")
         if not 0 <= self.per_case <= steps or not 0 <= cache_rate <= 1 or keep < 1:
@@ -88,12 +87,13 @@ class SliceDataset(Dataset[Any]):
                 f"SliceDataset: per_case is {self.per_case}, cache_rate {cache_rate}, keep {keep}; expected 0 to "
                 f"{steps} steps, a share from 0 to 1, and at least 1 case."
             )
-        if self.per_case > first:
+        random = [t for t in self.transform.transforms[: self.per_case] if isinstance(t, RandomizableTrait)]
+        if random:
             raise ValueError(
-                f"SliceDataset: {type(self.transform.transforms[first]).__name__} is random, but stands among the "
-                f"{self.per_case} steps whose result is kept. Put it into the list of random transforms."
+                f"SliceDataset: {type(random[0]).__name__} is random, but stands among the {self.per_case} steps whose "
+                "result is kept. Put it into the list of random transforms."
             )
-        self._first_random = first
+        self._first_random = max(_first_random(self.transform), self.per_case)
         self.keys = ensure_tuple(keys)
         self.label_key = label_key
         self.keep = keep
@@ -102,7 +102,6 @@ class SliceDataset(Dataset[Any]):
         self._progress = progress and _has_tqdm
         self._recent: OrderedDict[int, StoredCase] = OrderedDict()
         self._random = np.random.RandomState()
-        _share_random_state(self.transform, self._random)
         self._stored = self._in_threads(self._load, range(int(len(data) * cache_rate)), "Loading dataset")
         rest = range(len(self._stored), len(data))
         if count is None:
@@ -117,6 +116,8 @@ class SliceDataset(Dataset[Any]):
 
     def __getitem__(self, index: int | Draw) -> Any:
         """Sample of a slice: what the steps behind the first ``per_case`` make of it."""
+        # Here and not once: the transforms may belong to another data set, too.
+        _share_random_state(self.transform, self._random)
         if isinstance(index, Draw):
             self._random.seed(index.seed)
             index = index.item

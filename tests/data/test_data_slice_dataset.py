@@ -330,6 +330,15 @@ def test_draws_do_not_depend_on_workers(workers: int) -> None:
     assert not all(torch.equal(*pair) for pair in zip(alone, epoch(2, workers), strict=True))
 
 
+def test_data_sets_with_the_same_transforms() -> None:
+    noise = Noise()
+    first, second = (dataset_of(volumes(), noise) for _ in range(2))
+    expected = first[Draw(3, 1)]["image"]
+    second[Draw(3, 2)]
+    noise.set_random_state(5)
+    assert torch.equal(first[Draw(3, 1)]["image"].as_tensor(), expected.as_tensor())
+
+
 def test_plain_indices_draw_from_a_stream() -> None:
     dataset = dataset_of(volumes(), Noise())
     streams = []
