@@ -40,7 +40,7 @@ class SliceDataset(Dataset[Any]):
 
     An index may be a :class:`~sa2_monai.data.Draw` of a sampler: the random steps then draw from its seed, whatever has
     been drawn before and in whichever process. With a plain number they draw from a stream that ``set_random_state``
-    starts, as MONAI's data sets do.
+    starts, as MONAI's data sets do. Entries that only some of the cases have are left out: a batch needs them of all.
 
     Args:
         data: cases, dictionaries with the file names of ``keys``.
@@ -102,6 +102,7 @@ class SliceDataset(Dataset[Any]):
         self._progress = progress and _has_tqdm
         self._recent: OrderedDict[int, StoredCase] = OrderedDict()
         self._random = np.random.RandomState()
+        self._rare = {key for case in data for key in case} - set(data[0]).intersection(*data)
         self._stored = self._in_threads(self._load, range(int(len(data) * cache_rate)), "Loading dataset")
         rest = range(len(self._stored), len(data))
         if count is None:
@@ -204,6 +205,7 @@ class SliceDataset(Dataset[Any]):
             result = self.transform(dict(self.data[case]), end=self.per_case, threading=True)
         else:
             result = self.prepared[case]
+        result = {key: value for key, value in result.items() if key in self.keys or key not in self._rare}
         if getattr(result.get(self.label_key), "ndim", 4) == 3:
             result = self.transform(result, start=self.per_case, end=self._first_random, threading=True)
         return StoredCase(result, self.keys, self.label_key)

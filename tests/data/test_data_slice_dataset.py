@@ -142,6 +142,13 @@ def test_a_slice_has_its_place() -> None:
             dataset[beyond]
 
 
+def test_entries_of_some_cases_do_not_end_a_batch() -> None:
+    data = [{**case, "patient": "p"} if number % 2 else case for number, case in enumerate(volumes())]
+    (batch,) = DataLoader(dataset_of(data), batch_size=sum(DEPTHS))
+    assert batch["case"] == [str(number) for number, depth in enumerate(DEPTHS) for _ in range(depth)]
+    assert "patient" not in batch
+
+
 def test_what_a_sample_suffers_does_not_reach_the_others() -> None:
     dataset = dataset_of(volumes(), Noise())
     before = dataset._stored[0][2]["image"].as_tensor()
