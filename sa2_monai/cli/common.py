@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sa2_monai.cli.main import UsageError
 
-__all__ = ["read_override"]
+__all__ = ["read_class_names", "read_override"]
 
 
 def read_override(text: str) -> tuple[str, Any]:
@@ -26,3 +27,52 @@ def read_override(text: str) -> tuple[str, Any]:
         return name, value if value[:1] in ("@", "$", "%") else yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UsageError(f"{text}: the value is no YAML") from error
+
+
+def read_class_names(text: str) -> list[str]:
+    """Names of classes as typed: in the order of their values, ``background,nucleus``, or with them, ``1=nucleus``.
+
+    Args:
+        text: the names with commas between them. With values, in any order, 0 may be left out: it is the background.
+
+    Returns:
+        The names in the order of their values, from 0.
+
+    Raises:
+        UsageError: names with and without a value, a value twice or left out, or a name that is empty or stands twice.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    pairs = [re.fullmatch(r"(\d+)\s*=\s*(.*)", part) for part in parts]
+    odd = [
+        part for part, pair in zip(parts, pairs, strict=True) if not pair and ("=" in part or re.match(r"\d+:", part))
+    ]
+    if odd:
+        raise UsageError(f"the class names hold {odd[0]!r}, expected VALUE=NAME, as in 1=nucleus, or names alone")
+    found = [pair for pair in pairs if pair]
+    if found and len(found) < len(parts):
+        bare = next(part for part, pair in zip(parts, pairs, strict=True) if not pair)
+        raise UsageError(f"the class names are {text!r}: {bare!r} has no value, the others have; give all or none")
+    names = parts
+    if found:
+        table: dict[int, str] = {}
+        for pair in found:
+            value = int(pair[1])
+            if value in table:
+                raise UsageError(
+                    f"the class names are {text!r}: value {value} has the names {table[value]} and {pair[2]}"
+                )
+            table[value] = pair[2]
+        table.setdefault(0, "background")
+        missing = sorted(set(range(max(table) + 1)) - set(table))
+        if missing:
+            raise UsageError(
+                f"the class names are {text!r}: value {missing[0]} has no name; number the classes from 1 without "
+                "gaps, and say with label values which value in the files means which class"
+            )
+        names = [table[value] for value in range(len(table))]
+    doubled = [name for i, name in enumerate(names) if name.lower() in [other.lower() for other in names[:i]]]
+    if doubled or not all(names):
+        raise UsageError(
+            f"the class names are {text!r}: {f'{doubled[0]!r} stands twice' if doubled else 'one is empty'}"
+        )
+    return names

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.cli.common import read_class_names
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -42,12 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_dataset(check)
     check.add_argument(
-        "--class-names", metavar="A,B,...", help="of your own data: names of the classes, background first"
+        "--class-names", metavar="A,B,...", help="of your own data: names of the classes, background first, or 1=A,2=B"
     )
     check.add_argument(
         "--label-values",
         metavar="JSON",
-        help='of your own data: value in the file -> class, as {"0": 0, "255": 1}, or nonzero',
+        help='of your own data: value in the file -> class, as {"0": 0, "255": 1}, nonzero, or threshold (JPEG masks: '
+        "above 127 is foreground)",
+    )
+    check.add_argument(
+        "--ignore-value", type=int, metavar="N", help="of your own data: value of pixels without a label, as 255 or -1"
     )
     _add_json(check)
 
@@ -136,8 +141,9 @@ def _check(args: argparse.Namespace) -> int:
     from sa2_monai.data.examine import examine_dataset
 
     _known(args.name, args.split)
-    names = None if args.class_names is None else [name.strip() for name in args.class_names.split(",")]
-    report = examine_dataset(args.name, args.directory, args.split, names, _label_values(args.label_values))
+    names = None if args.class_names is None else read_class_names(args.class_names)
+    values = _label_values(args.label_values)
+    report = examine_dataset(args.name, args.directory, args.split, names, values, args.ignore_value)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else text(report))
     return 0 if report["ok"] else 1
 
@@ -206,14 +212,16 @@ def _known(name: str, split: str | None = None) -> Any:
 
 
 def _label_values(text: str | None) -> Mapping[str, int] | str | None:
-    if text is None or text == "nonzero":
+    if text in (None, "nonzero", "threshold"):
         return text
     try:
         table = json.loads(text)
     except ValueError:
         table = None
     if not isinstance(table, dict):
-        raise UsageError(f'--label-values is {text!r}, expected nonzero, or JSON such as {{"0": 0, "255": 1}}')
+        raise UsageError(
+            f'--label-values is {text!r}, expected nonzero, threshold, or JSON such as {{"0": 0, "255": 1}}'
+        )
     return table
 
 

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.cli.common import read_class_names
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -35,10 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--references", "-r", required=True, metavar="DIR", help="folder of reference masks")
     parser.add_argument(
         "--classes",
-        type=_names,
         metavar="NAMES",
-        help="names in the order of the values, background first, e.g. background,nucleus (default: those of a "
-        "dataset.json beside the predictions or references, else background,foreground)",
+        help="names in the order of the values, background first, e.g. background,nucleus, or with them, as 1=nucleus "
+        "(default: those of a dataset.json beside the predictions or references, else background,foreground)",
     )
     parser.add_argument("--output", "-o", metavar="DIR", help="folder for CSV, JSON, table and overlay pictures")
     parser.add_argument("--images", metavar="DIR", help="folder of the images, for the overlay pictures")
@@ -106,10 +106,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--contour-size", action="store_true", help="size of objects as published (size_range)")
     parser.add_argument("--plus-one", action="store_true", help="Dice of the MoNuSeg ensemble (image_ensemble)")
     parser.add_argument(
+        "--divisor",
+        type=int,
+        metavar="N",
+        help="number of test images that sums are divided by; published: GlaS 80, MoNuSeg 14 (image, image_ensemble)",
+    )
+    parser.add_argument(
+        "--reference-foreground",
+        type=int,
+        metavar="VALUE",
+        help="value of the foreground before references are resized: 255 for files of 0/255 that hold 0/1 now (image, "
+        "image_ensemble)",
+    )
+    parser.add_argument(
         "--label-values",
         type=_label_values,
         metavar="TABLE",
-        help="values in the references: 'nonzero' (0/255, instance numbers) or a table such as 0:0,255:1",
+        help="values in the references: 'nonzero' (instance numbers), 'threshold' (above 127 is foreground, in the "
+        "predictions, too: masks in JPEG files) or a table such as 0:0,255:1",
     )
     parser.add_argument("--unit", choices=("mm", "px"), help="unit that the references are expected to have")
     parser.add_argument(
@@ -167,6 +181,8 @@ def run(args: argparse.Namespace) -> int:
 
     started, clock = _now(), _Clock()
     predictions = args.predictions[0] if len(args.predictions) == 1 else args.predictions
+    if isinstance(args.classes, str):
+        args.classes = read_class_names(args.classes)
     if args.classes is None:
         found = find_classes(predictions, args.references)
         args.classes = found if found is not None else ["background", "foreground"]
@@ -211,6 +227,9 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         paper["nuclei"] = args.nuclei
     if args.contour_size:
         paper["size"] = "contour"
+    for option in ("divisor", "reference_foreground"):
+        if getattr(args, option) is not None:
+            paper[option] = getattr(args, option)
     for option, given in (
         ("plus_one", args.plus_one),
         ("resize_predictions", args.resize_predictions),
@@ -303,9 +322,11 @@ def _tolerance(text: str) -> float | dict[str, float]:
 
 
 def _label_values(text: str) -> str | dict[int, int]:
-    if text == "nonzero":
+    if text in ("nonzero", "threshold"):
         return text
     try:
         return {int(value): int(target) for value, target in (part.split(":") for part in text.split(","))}
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected 'nonzero' or pairs such as 0:0,255:1, got {text!r}") from error
+        raise argparse.ArgumentTypeError(
+            f"expected 'nonzero', 'threshold' or pairs such as 0:0,255:1, got {text!r}"
+        ) from error

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.cli.common import read_class_names
 from sa2_monai.cli.info import NETWORKS
 
 __all__ = ["add_arguments", "run"]
@@ -149,9 +150,9 @@ def _roi_size(args: argparse.Namespace) -> list[int]:
 
 
 def _class_names(text: str, out_channels: int) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
+    names = read_class_names(text)
     expected = 2 if out_channels == 1 else out_channels
-    if len(names) != expected or not all(names):
+    if len(names) != expected:
         raise ValueError(
             f"--classes names {len(names)} classes ({text}), but {out_channels} output channels stand for {expected}, "
             "background included."

@@ -40,8 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")
-    parser.add_argument("--overlays", action="store_true", help="draw the contours into the pictures (DIR/overlays)")
+    parser.add_argument("--overlays", action="store_true", help="draw the classes into the pictures (DIR/overlays)")
     volumes = parser.add_argument_group("volumes")
+    volumes.add_argument(
+        "--series",
+        metavar="WHICH",
+        help="of DICOM folders with several series: UID, number, modality, or a part of the description",
+    )
     volumes.add_argument("--dicom-seg", action="store_true", help="write DICOM SEG beside NIfTI, for DICOM series")
     volumes.add_argument("--largest-component", action="store_true", help="keep the largest piece of each class")
     volumes.add_argument("--fill-holes", action="store_true", help="fill holes inside of structures")
@@ -114,21 +119,24 @@ def _run(args: argparse.Namespace, bundle: Path) -> int:
     }
     failure = batch.run(shard, overrides, args.again)
     if args.overlays:
-        _draw(batch.finished(shard), predictions, output / "overlays")
+        names = carried.get("class_names", config.get("class_names"))
+        _draw(batch.finished(shard), predictions, output / "overlays", names)
         print(f"pictures with contours in {output / 'overlays'}")
     if failure is not None:
         raise failure
     return 0
 
 
-def _draw(cases: list[dict[str, Any]], predictions: Path, folder: Path) -> None:
+def _draw(cases: list[dict[str, Any]], predictions: Path, folder: Path, class_names: Any) -> None:
     from sa2_monai.data import read_image, read_label
     from sa2_monai.evaluation import draw_prediction
     from sa2_monai.weights import atomic_write
 
     for case in cases:
         name = f"{case['case']}.png"
-        page = draw_prediction(read_image(case["image"]), read_label(predictions / name), case["case"])
+        labels = read_label(predictions / name)
+        classes = class_names if isinstance(class_names, list) else None  # an expression says no names
+        page = draw_prediction(read_image(case["image"]), labels, case["case"], classes)
         atomic_write(folder / name, functools.partial(page.save, format="PNG"))
 
 
@@ -162,6 +170,7 @@ def _network_of(weights: str | None) -> str:
 def _volume_options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
     """Overrides from the options that only volumes have."""
     options = {
+        "series": args.series,
         "dicom_seg": args.dicom_seg,
         "largest_component": args.largest_component,
         "fill_holes": args.fill_holes,

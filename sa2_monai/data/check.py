@@ -3,34 +3,36 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sa2_monai.io.images.read import read_image, read_label
+from sa2_monai.io.label_values import NONZERO, WORDS, BinaryTable, LabelTable, from_lossy_file, unexplained
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.problems import Problems, listing
 
-__all__ = ["LabelTable", "check_cases", "check_label_names", "label_names", "label_table"]
+__all__ = ["LabelTable", "check_cases", "check_label_names", "label_names", "label_table", "without_ignored"]
 
-#: Value in the label file -> class, or ``"nonzero"``: every value but 0 is class 1.
-LabelTable = dict[int, int] | str
+logger = logging.getLogger(__name__)
 
 
 def label_table(label_values: Mapping[Any, int] | str | None, class_names: Sequence[str]) -> LabelTable:
     """Table of the values in label files.
 
     Args:
-        label_values: value in the file -> class (keys may be text, as JSON and YAML have them), ``"nonzero"``, or
-            ``None``: ``{0: 0, 1: 1, 255: 1}`` for two classes, otherwise every class is its own value.
+        label_values: value in the file -> class (keys may be text, as JSON and YAML have them); ``"nonzero"``: every
+            value but 0 is class 1; ``"threshold"``: values above 127 are class 1 (masks in JPEG files); or ``None``:
+            class 1 is 1 or 255 of two classes (not both in one file), otherwise every class is its own value.
         class_names: names of the classes, background first.
 
     Returns:
-        ``"nonzero"``, or a dictionary of integers.
+        ``"nonzero"``, ``"threshold"``, or a dictionary of integers.
 
     Raises:
         ValueError: fewer than two classes, doubled names, or a table that does not fit them.
@@ -39,15 +41,18 @@ def label_table(label_values: Mapping[Any, int] | str | None, class_names: Seque
     if isinstance(class_names, str) or len(names) < 2 or len({name.lower() for name in names}) < len(names):
         raise ValueError(f"class_names is {class_names!r}, expected at least two different names, background first")
     if label_values is None:
-        return {0: 0, 1: 1, 255: 1} if len(names) == 2 else {k: k for k in range(len(names))}
+        return BinaryTable({0: 0, 1: 1, 255: 1}) if len(names) == 2 else {k: k for k in range(len(names))}
     if isinstance(label_values, str):
-        if label_values != "nonzero":
-            raise ValueError(f"label_values is {label_values!r}, expected 'nonzero' or a table value -> class")
+        if label_values not in WORDS:
+            raise ValueError(
+                f"label_values is {label_values!r}, expected 'nonzero', 'threshold' or a table value -> class"
+            )
         if len(names) != 2:
             raise ValueError(
-                f"label_values 'nonzero' knows two classes, class_names has {len(names)}; give a table value -> class"
+                f"label_values {label_values!r} knows two classes, class_names has {len(names)}; give a table value -> "
+                "class"
             )
-        return "nonzero"
+        return label_values
     try:
         table = {int(value): int(index) for value, index in label_values.items()}
     except (TypeError, ValueError, AttributeError):
@@ -58,6 +63,31 @@ def label_table(label_values: Mapping[Any, int] | str | None, class_names: Seque
             f"label_values {label_values!r} names classes outside 0 to {len(names) - 1}; class_names has {len(names)}"
         )
     return table
+
+
+def without_ignored(table: LabelTable, ignore_value: int | None) -> LabelTable:
+    """Table of a data set with pixels without a label.
+
+    Args:
+        table: see :func:`label_table`; the default of two classes takes 255 for foreground.
+        ignore_value: value of pixels without a label; ``None`` if there is none.
+
+    Returns:
+        The table without that value.
+
+    Raises:
+        ValueError: a table given by the user has it, or every pixel gets a class by a threshold.
+    """
+    if ignore_value is None or table == NONZERO:
+        return table
+    if isinstance(table, str):
+        raise ValueError(f"label_values {table!r} gives every pixel a class; set ignore_value to null, or give a table")
+    if ignore_value in table and not isinstance(table, BinaryTable):
+        raise ValueError(
+            f"label_values gives class {table[ignore_value]} to {ignore_value}, the ignore_value; take it out of the "
+            "table, or set ignore_value to null"
+        )
+    return {value: index for value, index in table.items() if value != ignore_value}
 
 
 def check_cases(
@@ -71,7 +101,7 @@ def check_cases(
 
     Args:
         where: folder named in the message.
-        cases: data list.
+        cases: data list; cases without ``label`` are looked at, too.
         table: see :func:`label_table`.
         in_channels: channels that the images will be read with; ``None`` for whatever the files have. Grey and colour
             become 1 or 3, any other number must be that of the file, or of the files of a case together.
@@ -86,10 +116,16 @@ def check_cases(
     problems = Problems(where)
     values: set[int] = set()
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        for found, of_case in pool.map(lambda case: _check_case(case, table, in_channels, ignore_value), cases):
-            values |= of_case
-            for problem in found:
-                problems.add(*problem)
+        looks = list(pool.map(lambda case: _check_case(case, table, in_channels, ignore_value), cases))
+    for look in looks:
+        values |= look.values
+        for problem in look.problems:
+            problems.add(*problem)
+    flat = [str(case["case"]) for case, look in zip(cases, looks, strict=True) if look.constant]
+    if flat:
+        logger.warning("%s: %d images are of one value everywhere: %s", where, len(flat), listing(flat))
+    if values == {0}:
+        logger.warning("%s: no label holds anything but background", where)
     if ignore_value is not None and values == {0, ignore_value}:
         problems.add(
             f"labels with the values 0 and {ignore_value} only, of which {ignore_value} is ignored",
@@ -156,63 +192,70 @@ def check_label_names(path: Path, labels: Any, table: LabelTable, class_names: S
         )
 
 
-def _check_case(
-    case: Mapping[str, Any], table: LabelTable, in_channels: int | None, ignore_value: int | None
-) -> tuple[list[tuple[str, str, str]], set[int]]:
-    """Problems of one case as (kind, case, cure), and the values of its label."""
+class _Look(NamedTuple):
+    """What the look at one case found: problems (kind, case, cure), label values, whether the image has one value."""
+
+    problems: list[tuple[str, str, str]]
+    values: set[int]
+    constant: bool
+
+
+def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | None, ignore_value: int | None) -> _Look:
     found: list[tuple[str, str, str]] = []
     sizes: list[tuple[int, int]] = []
-    label: np.ndarray | None = None
-    values: set[int] = set()
     images = list(case["image"]) if isinstance(case["image"], (list, tuple)) else [case["image"]]
-    channels = 0
-    for key, path in [("image", image) for image in images] + [("label", case["label"])]:
+    channels, flat = 0, 0
+    for path in images:
         try:
-            if key == "image":
-                array = read_image(path, in_channels if len(images) == 1 and in_channels in (1, 3) else None)
-                channels += array.shape[2]
-            else:
-                array = label = read_label(path)
-            sizes.append((array.shape[0], array.shape[1]))
+            array = read_image(path, in_channels if len(images) == 1 and in_channels in (1, 3) else None)
         except (OSError, ValueError) as error:
-            cure = "replace or remove these files"
-            if str(path).lower().endswith(VOLUME_SUFFIXES):
-                cure = "these are volumes by their suffix: read them with dataset 'volumes'"
-            found.append((f"unreadable {key} files", str(error), cure))
-    if len(sizes) == len(images) + 1:
-        if in_channels not in (None, channels):
-            more = f" and {len(images) - 1} more" if len(images) > 1 else ""
-            cure = (
-                "set in_channels to 1 (grey) or 3 (RGB), or to the number of channels that the files of a case hold "
-                "together"
-            )
-            found.append((f"images without {in_channels} channels", f"{images[0]}{more}: {channels}", cure))
-        if len(set(sizes[:-1])) > 1:
-            cure = "the files of a case are channels of one image, make them of one size"
-            found.append(("cases with files of different size", str(images[0]), cure))
-        del sizes[1:-1]
-    if len(sizes) == 2 and sizes[0] != sizes[1]:
-        (height, width), (label_height, label_width) = sizes
+            found.append(_unreadable("image", path, error))
+            continue
+        channels += array.shape[2]
+        flat += bool((array == array[0, 0]).all())
+        sizes.append(array.shape[:2])
+    if len(sizes) == len(images) and in_channels not in (None, channels):
+        more = f" and {len(images) - 1} more" if len(images) > 1 else ""
+        cure = (
+            "set in_channels to 1 (grey) or 3 (RGB), or to the number of channels that the files of a case have in all"
+        )
+        found.append((f"images without {in_channels} channels", f"{images[0]}{more}: {channels}", cure))
+    if len(set(sizes)) > 1:
+        cure = "the files of a case are channels of one image, make them of one size"
+        found.append(("cases with files of different size", str(images[0]), cure))
+    values: set[int] = set()
+    if "label" in case:
+        problems, values = _check_label(str(case["label"]), sizes[0] if sizes else None, table, ignore_value)
+        found += problems
+    return _Look(found, values, flat == len(images))
+
+
+def _check_label(
+    path: str, size: tuple[int, int] | None, table: LabelTable, ignore_value: int | None
+) -> tuple[list[tuple[str, str, str]], set[int]]:
+    try:
+        label = read_label(path)
+    except (OSError, ValueError) as error:
+        return [_unreadable("label", path, error)], set()
+    found = []
+    if size is not None and size != label.shape:
+        (height, width), (label_height, label_width) = size, label.shape
         found.append(
             (
                 "labels of another size than their image",
-                f"{case['label']}: {label_width} x {label_height}, image {width} x {height} (width x height)",
+                f"{path}: {label_width} x {label_height}, image {width} x {height} (width x height)",
                 "make each label from its own image, at the image's full size",
             )
         )
-    if label is not None and (isinstance(table, dict) or ignore_value is not None):
-        values = set(np.unique(label).tolist())
-    if label is not None and isinstance(table, dict):
-        unknown = sorted(values - set(table) - {ignore_value})
-        if unknown:
-            found.append(
-                (
-                    f"label values outside the table {table}",
-                    f"{case['label']}: {listing([str(value) for value in unknown], 8)}",
-                    "give label_values (value in the file -> class, or 'nonzero'), add the missing class_names, or "
-                    "repair the files (JPEG and interpolation invent values)",
-                )
-            )
-    if label is not None and isinstance(table, str) and label.min(initial=0) < 0:
-        found.append(("negative label values", str(case["label"]), "write class or instance numbers from 0"))
+    values = set(np.unique(label).tolist())
+    wrong = unexplained(values, table, ignore_value, lambda: from_lossy_file(path))
+    if wrong is not None:
+        found.append((wrong.kind, f"{path}: {wrong.found}", wrong.fix))
     return found, values
+
+
+def _unreadable(key: str, path: Any, error: Exception) -> tuple[str, str, str]:
+    cure = "replace or remove these files"
+    if str(path).lower().endswith(VOLUME_SUFFIXES):
+        cure = "these are volumes by their suffix: read them with dataset 'volumes'"
+    return f"unreadable {key} files", str(error), cure

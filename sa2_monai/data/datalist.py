@@ -42,6 +42,7 @@ def load_datalist(
     split: str | None = None,
     check_labels: bool = True,
     kind: str | None = None,
+    ignore_value: int | None = None,
 ) -> list[Case]:
     """Data list of one part of a data set, checked.
 
@@ -57,9 +58,9 @@ def load_datalist(
         num_folds: number of folds.
         split_seed: seed of the test split and of the folds (999 is SA2-Net's).
         class_names: names of the classes, background first; ``None`` for those of :func:`dataset_classes`.
-        label_values: table value in the label file -> class, or ``"nonzero"`` (every value but 0 is class 1). For
-            ``None`` see :func:`label_table` and, for data sets that have a table by themselves,
-            :func:`dataset_classes`.
+        label_values: table value in the label file -> class, ``"nonzero"`` (every value but 0 is class 1) or
+            ``"threshold"`` (values above 127 are class 1: masks in JPEG files). For ``None`` see :func:`label_table`
+            and, for data sets that have a table by themselves, :func:`dataset_classes`.
         in_channels: channels that the images will be read with, checked; ``None`` does not check.
         test_fraction: share held out as test part where the data set lists none, in [0, 1).
         check: look at every image and label of the section and report all problems at once. Pictures are read; of
@@ -71,6 +72,8 @@ def load_datalist(
         check_labels: with ``check``, also read the labels of volumes and archives and check their values.
         kind: kind of files that the configuration reads, ``"pictures"``, ``"volumes"`` or ``"archives"``; an error if
             those of the data set are of another kind. ``None`` does not check.
+        ignore_value: value in the labels of pixels without a label, such as 255 or -1; ``None`` for the data set's own,
+            where it has one.
 
     Returns:
         List of dictionaries with ``image``, ``label`` (absolute paths; ``image`` is a list where a volume has one file
@@ -106,7 +109,7 @@ def load_datalist(
         description = directory if directory.suffix == ".json" else directory / "dataset.json"
         if DATASETS[dataset].described and description.is_file():
             check_label_names(description, read_dataset_json(description).get("labels"), table, names)
-        DATASETS[dataset].check(str(dataset_dir), cases, table, in_channels, check_labels)
+        DATASETS[dataset].check(str(dataset_dir), cases, table, in_channels, check_labels, ignore_value)
     return cases
 
 

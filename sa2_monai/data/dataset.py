@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.archive_check import check_archives
-from sa2_monai.data.check import LabelTable, check_cases
+from sa2_monai.data.check import check_cases, without_ignored
 from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.label_counts import KindCheck
 from sa2_monai.data.volume_check import check_volumes
+from sa2_monai.io.label_values import THRESHOLD, LabelTable
 
 __all__ = ["DataSet", "Job", "ListOptions", "Preparation", "report_counts"]
 
@@ -115,7 +116,13 @@ class DataSet:
     prepare_first: Callable[[Path], bool] | None = None
 
     def check(
-        self, where: str, cases: Sequence[Case], table: LabelTable, in_channels: int | None, read_labels: bool
+        self,
+        where: str,
+        cases: Sequence[Case],
+        table: LabelTable,
+        in_channels: int | None,
+        read_labels: bool,
+        ignore_value: int | None = None,
     ) -> None:
         """Check the files of a data list; every problem is reported in one error.
 
@@ -125,13 +132,22 @@ class DataSet:
             table: see :func:`sa2_monai.data.label_table`.
             in_channels: channels of the images; ``None`` does not check.
             read_labels: whether the values of label volumes are read; pictures are always read.
+            ignore_value: value in the labels that belongs to no class; ``None`` for the data set's own.
 
         Raises:
-            ValueError: unreadable or unfit files.
+            ValueError: unreadable or unfit files, or an ``ignore_value`` that the table gives a class.
         """
+        if ignore_value is None and not (
+            table == THRESHOLD or (isinstance(table, dict) and self.ignore_value in table)
+        ):
+            ignore_value = self.ignore_value  # unless the user's table says otherwise
+        table = without_ignored(table, ignore_value)
         if self.files == "pictures":
-            check_cases(where, cases, table, in_channels, self.ignore_value)
-        elif self.files == "volumes":
+            check_cases(where, cases, table, in_channels, ignore_value)
+            return
+        if ignore_value is not None and not isinstance(table, str):
+            table = {**table, ignore_value: ignore_value}  # a value that is known; nothing is mapped here
+        if self.files == "volumes":
             check_volumes(where, cases, table, in_channels, read_labels, self.kind_check)
         else:
             check_archives(where, cases, table, read_labels, self.kind_check)

@@ -32,6 +32,7 @@ def examine_dataset(
     split: str | None = None,
     class_names: Sequence[str] | None = None,
     label_values: Mapping[Any, int] | str | None = None,
+    ignore_value: int | None = None,
 ) -> dict[str, Any]:
     """Compare a folder with the data set that it should hold; every file is opened, unlabelled images too.
 
@@ -43,6 +44,7 @@ def examine_dataset(
         split: published split, where the data set has several.
         class_names: see :func:`~sa2_monai.data.load_datalist`.
         label_values: see there.
+        ignore_value: see there.
 
     Returns:
         ``dataset``, ``directory``, ``split``, ``files``; ``classes``; ``parts``: by part the numbers ``cases``,
@@ -93,13 +95,15 @@ def examine_dataset(
     elif not report["problems"]:
         cases = [case for part in parts.values() for case in part]
         labelled = [case for case in cases if "label" in case]
-        report["sizes"], report["label_values"], empty = measure_files(entry.files, cases, table, entry.ignore_value)
+        void = entry.ignore_value if ignore_value is None else ignore_value
+        report["sizes"], report["label_values"], empty = measure_files(entry.files, cases, table, void)
         with collected_messages() as messages:
             try:
-                entry.check(str(directory), labelled, table, None, True)
+                entry.check(str(directory), labelled, table, None, True, ignore_value)
             except (OSError, ValueError) as error:
                 report["problems"].append(str(error))
-        report["remarks"] += [record.getMessage() for record in messages if record.levelno >= logging.WARNING]
+        if entry.files != "pictures":  # what the check of 2D images warns of is found below as well
+            report["remarks"] += [record.getMessage() for record in messages if record.levelno >= logging.WARNING]
         problems, remarks = look_into_images(str(directory), entry.files, cases, report["problems"])
         report["problems"] += problems
         report["remarks"] += remarks

@@ -12,10 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sa2_monai.data.check import LabelTable
 from sa2_monai.data.folders import Case
 from sa2_monai.data.label_counts import count_values
 from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image, read_label
+from sa2_monai.io.label_values import THRESHOLD, above_threshold, from_lossy_file
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.preprocessed import archive_shapes, read_archive
 from sa2_monai.io.volumes import load_volume, volume_header
@@ -39,10 +42,11 @@ def measure_files(
         files that hold nothing but background and ignored pixels.
     """
 
-    def background(value: float) -> bool:
-        if value == ignore_value:
-            return True
-        return value == 0 if isinstance(table, str) else table.get(int(value), 1) == 0
+    def is_empty(label: str, values: Sequence[float]) -> bool:
+        present = [value for value in values if value != ignore_value]
+        if table == THRESHOLD:
+            return not present or not above_threshold(np.asarray(present, dtype=float), from_lossy_file(label)).any()
+        return all(value == 0 if isinstance(table, str) else table.get(int(value), 1) == 0 for value in present)
 
     def look(case: Mapping[str, Any]) -> tuple[tuple[int, ...] | None, Counter[float]]:
         image = case["image"] if isinstance(case["image"], str) else case["image"][0]
@@ -63,7 +67,7 @@ def measure_files(
             if size is not None:
                 by_axes.setdefault(len(size), []).append(size)
             total.update(counts)
-            if counts and all(background(value) for value in counts):
+            if counts and is_empty(str(case["label"]), list(counts)):
                 empty.append(str(case["label"]))
     axes = [list(zip(*found, strict=True)) for _, found in sorted(by_axes.items())]
     sizes = [{"smallest": [min(axis) for axis in of], "largest": [max(axis) for axis in of]} for of in axes]

@@ -7,12 +7,13 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from sa2_monai.data.check import LabelTable
-from sa2_monai.io.problems import Problems, listing
+from sa2_monai.io.label_values import LabelTable, from_lossy_file, unexplained
+from sa2_monai.io.problems import Problems
 
 __all__ = ["Found", "KindCheck", "count_values", "report_values", "scan"]
 
@@ -65,7 +66,7 @@ def report_values(problems: Problems, found: list[Found], table: LabelTable, kin
     Args:
         problems: added to.
         found: what :func:`scan` returned.
-        table: value in the file -> class, or ``"nonzero"``.
+        table: value in the file -> class, ``"nonzero"`` or ``"threshold"``.
         kind_check: further check of all values together; where it finds something, the values are not checked singly.
     """
     total: Counter[float] = Counter()
@@ -78,15 +79,6 @@ def report_values(problems: Problems, found: list[Found], table: LabelTable, kin
         problems.add(*wrong)
         return
     for _, name, counts in found:
-        if isinstance(table, str):
-            unknown = [value for value in sorted(counts) if value < 0]
-            kind, cure = "negative label values", "write class or instance numbers from 0"
-        else:
-            unknown = [value for value in sorted(counts) if value not in table]
-            kind = f"label values outside the table {table}"
-            cure = (
-                "give label_values (value in the file -> class, or 'nonzero'), add the missing class_names, or repair "
-                "the files (interpolation invents values)"
-            )
-        if unknown:
-            problems.add(kind, f"{name}: {listing([f'{value:g}' for value in unknown], 8)}", cure)
+        unknown = unexplained(counts, table, lossy=partial(from_lossy_file, name))
+        if unknown is not None:
+            problems.add(unknown.kind, f"{name}: {unknown.found}", unknown.fix)

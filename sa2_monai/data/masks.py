@@ -7,27 +7,29 @@ import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from sa2_monai.data.cache import cached_label
 from sa2_monai.data.folders import Case
-from sa2_monai.io.images.read import read_image
+from sa2_monai.io.images.read import read_samples
+from sa2_monai.io.images.samples import to_image
 from sa2_monai.io.problems import Problems
 
 __all__ = ["cache_masks", "threshold_mask"]
 
 logger = logging.getLogger(__name__)
 
-_RULE = "first-channel-above-half-1"  # changes whenever threshold_mask() gives other pixels
-_LOSSY = (".jpg", ".jpeg")
+_RULE = "first-channel-above-half-2"  # changes whenever threshold_mask() gives other pixels
 
 
 def threshold_mask(path: Path, value: int = 255) -> np.ndarray:
     """Read a mask of one or three channels as a label map: what is brighter than half the range is foreground.
 
-    The first channel counts, the threshold is 127 for 8 bits. Masks that hold nothing but 0 and 1 are class numbers.
+    The first channel counts, the threshold is 127 for 8 bits. Masks that hold nothing but 0 and 1 are class numbers. As
+    in all masks the stored values count, also where 0 is shown white.
 
     Args:
         path: picture file; JPEG blurs the borders of masks, which the threshold repairs.
@@ -40,9 +42,10 @@ def threshold_mask(path: Path, value: int = 255) -> np.ndarray:
         FileNotFoundError: the file is missing.
         ValueError: the file cannot be read.
     """
-    grey = read_image(path)[:, :, 0]
+    samples = read_samples(path)
+    grey = to_image(replace(samples, white_is_zero=False), path, None)[:, :, 0]
     highest = np.iinfo(grey.dtype).max if grey.dtype.kind == "u" else 1.0
-    if grey.dtype.kind == "u" and grey.max(initial=0) == 1 and path.suffix.lower() not in _LOSSY:
+    if grey.dtype.kind == "u" and grey.max(initial=0) == 1 and not samples.lossy:
         highest = 1
     return np.where(grey > highest / 2, value, 0).astype(np.uint8)
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.check import LabelTable, label_names, label_table
-from sa2_monai.data.dataset import DataSet
+from sa2_monai.data.check import label_names, label_table, without_ignored
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.folders import read_dataset_json
+from sa2_monai.io.label_values import LabelTable
 from sa2_monai.io.readers import KINDS
 
 __all__ = ["check_kind", "dataset_classes", "unknown_dataset"]
@@ -42,16 +42,16 @@ def dataset_classes(
     if class_names is not None:
         fits = entry.classes is None or len(class_names) == len(entry.classes)
         table = label_table(entry.label_values if fits else None, class_names)
-        return list(class_names), _without_ignored(entry, table)
+        return list(class_names), without_ignored(table, entry.ignore_value)
     if entry.classes is not None:
-        return list(entry.classes), _without_ignored(entry, label_table(entry.label_values, entry.classes))
+        return list(entry.classes), without_ignored(label_table(entry.label_values, entry.classes), entry.ignore_value)
     directory = Path(dataset_dir)
     description = directory if directory.suffix == ".json" else directory / "dataset.json"
     if entry.files == "volumes" and description.is_file():
         labels = read_dataset_json(description).get("labels")
         if isinstance(labels, Mapping) and labels:
             return _named_classes(description, labels)
-    return list(_TWO_CLASSES), _without_ignored(entry, label_table(entry.label_values, _TWO_CLASSES))
+    return list(_TWO_CLASSES), without_ignored(label_table(entry.label_values, _TWO_CLASSES), entry.ignore_value)
 
 
 def unknown_dataset(name: str) -> str:
@@ -78,11 +78,6 @@ def check_kind(dataset: str, kind: str | None) -> None:
     files = DATASETS[dataset].files
     if kind is not None and kind != files:
         raise ValueError(f"kind is {kind!r}, but {dataset!r} consists of {files}; set kind: {files}, or another layout")
-
-
-def _without_ignored(entry: DataSet, table: LabelTable) -> LabelTable:
-    """The table less the value that the data set ignores, which the default for two classes takes for foreground."""
-    return table if isinstance(table, str) else {v: k for v, k in table.items() if v != entry.ignore_value}
 
 
 def _named_classes(path: Path, labels: Mapping[str, Any]) -> tuple[list[str], LabelTable]:

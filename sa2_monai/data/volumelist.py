@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.imagelist import read_paths
-from sa2_monai.io.dicom.files import is_dicom
+from sa2_monai.io.dicom.files import is_dicom, is_multiframe
 from sa2_monai.io.names import VOLUME_SUFFIXES, volume_stem, volumes_in
 from sa2_monai.io.problems import Problems, listing
 
@@ -85,7 +85,7 @@ def list_volumes(
 
 
 def _is_volume(path: Path) -> bool:
-    return _is_series(path) if path.is_dir() else path.name.lower().endswith(VOLUME_SUFFIXES)
+    return _is_series(path) if path.is_dir() else path.name.lower().endswith(VOLUME_SUFFIXES) or is_multiframe(path)
 
 
 def _is_series(folder: Path) -> bool:

@@ -31,8 +31,9 @@ class CaseMetric(CumulativeIterationMetric):
             them).
         tolerance: of the normalised surface distance, in the unit of ``spacing``.
         spacing: distance of pixel centres per axis, or ``None`` for pixels.
-        ignore_value: value of the reference at pixels without a label, which are left out; not one of the classes. For
-            the distances such a pixel is background in both maps. ``None``: there are none.
+        ignore_value: value of the reference at pixels without a label, which are left out; not one of the classes.
+            Where it is no byte, such as -1, 255 is left out, too, which ``MapLabelsd`` makes of it. For the distances
+            such a pixel is background in both maps. ``None``: there are none.
 
     Raises:
         ValueError: for fewer than two classes, or an ``ignore_value`` that is a class; when called, for maps of another
@@ -81,6 +82,8 @@ class CaseMetric(CumulativeIterationMetric):
         ignored: torch.Tensor | None = None
         if self.ignore_value is not None:
             ignored = reference == self.ignore_value
+            if self.ignore_value not in range(256):
+                ignored = ignored | (reference == 255)  # what MapLabelsd makes of it
             prediction, reference = (labels.masked_fill(ignored, 0) for labels in (prediction, reference))
         indices = []
         for name, labels in (("y_pred", prediction), ("y", reference)):

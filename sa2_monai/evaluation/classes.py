@@ -7,6 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from sa2_monai.io.label_values import (
+    THRESHOLD,
+    WORDS,
+    BinaryTable,
+    above_threshold,
+    from_lossy_file,
+    unexplained,
+)
 from sa2_monai.metrics.boxes import unsigned, values_of
 
 __all__ = [
@@ -17,8 +25,6 @@ __all__ = [
     "present_values",
     "value_table",
 ]
-
-NONZERO = "nonzero"
 
 
 def class_table(classes: Sequence[str] | Mapping[int, str]) -> dict[int, str]:
@@ -51,29 +57,31 @@ def class_table(classes: Sequence[str] | Mapping[int, str]) -> dict[int, str]:
 def value_table(
     label_values: Mapping[int, int] | str | None, classes: Mapping[int, str], lenient: bool
 ) -> dict[int, int] | str:
-    """Return the table ``value in a file -> class value``, or the word ``"nonzero"``.
+    """Return the table ``value in a file -> class value``, or the word ``"nonzero"`` or ``"threshold"``.
 
     Args:
         label_values: the table as given; ``None`` for the default; ``"nonzero"`` where every value above 0 (255, or the
-            number of an instance) is the one foreground class.
+            number of an instance) is the one foreground class, ``"threshold"`` where every value above 127 is.
         classes: the table of classes.
         lenient: whether the default of two classes also takes 255 for the foreground (pictures).
 
     Raises:
-        ValueError: when a target is not a class, or ``"nonzero"`` meets more than one foreground class.
+        ValueError: when a target is not a class, or a word meets more than one foreground class.
     """
     if isinstance(label_values, str):
-        if label_values != NONZERO:
-            raise ValueError(f"label_values is {label_values!r}, expected a table value -> class, 'nonzero' or None")
+        if label_values not in WORDS:
+            raise ValueError(
+                f"label_values is {label_values!r}, expected a table value -> class, 'nonzero', 'threshold' or None"
+            )
         if len(classes) != 2:
             raise ValueError(
-                f"label_values 'nonzero' needs exactly one class beside the background, got {dict(classes)}"
+                f"label_values {label_values!r} needs exactly one class beside the background, got {dict(classes)}"
             )
-        return NONZERO
+        return label_values
     if label_values is None:
         table = {value: value for value in classes}
         if lenient and len(classes) == 2:
-            table.setdefault(255, max(classes))
+            return BinaryTable({**table, 255: max(classes)})
         return table
     table = {int(value): int(target) for value, target in label_values.items()}
     unknown = sorted(set(table.values()) - set(classes))
@@ -92,6 +100,8 @@ def check_ignore_value(
     """
     if ignore_value is None:
         return
+    if label_values == THRESHOLD:
+        raise ValueError("label_values 'threshold' gives every pixel a class; leave ignore_value out, or give a table")
     used = ignore_value in classes if label_values is None else False
     if isinstance(label_values, Mapping):
         used = any(int(value) == ignore_value and target != 0 for value, target in label_values.items())
@@ -123,7 +133,12 @@ def present_values(array: np.ndarray) -> np.ndarray:
 
 
 def map_values(
-    array: np.ndarray, table: Mapping[int, int] | str, classes: Mapping[int, str], source: str, cure: str = ""
+    array: np.ndarray,
+    table: Mapping[int, int] | str,
+    classes: Mapping[int, str],
+    source: str,
+    cure: str = "",
+    ignore_value: int | None = None,
 ) -> np.ndarray:
     """Translate the values of a file into class values.
 
@@ -131,28 +146,30 @@ def map_values(
         array: integer array.
         table: what :func:`value_table` returned.
         classes: the table of classes.
-        source: name of the file or case for the message.
-        cure: end of the message; by default that of a reference.
+        source: path of the file, or name of the case; for the message, and to know lossy files.
+        cure: what else there is to say; of a prediction.
+        ignore_value: value of pixels that are left out, which become background.
 
     Returns:
         Array of the same shape with class values (the input itself when nothing changes).
 
     Raises:
-        ValueError: when the array holds a value that is not in the table.
+        ValueError: when the array holds a value that is not in the table, or one that can be read in two ways.
     """
-    if isinstance(table, str):
-        return np.where(array != 0, max(classes), 0).astype(np.int64 if max(classes) > 255 else np.uint8)
     values = present_values(array)
-    unknown = [int(value) for value in values if int(value) not in table]
-    if unknown:
-        shown = ", ".join(map(str, unknown[:8])) + (", ..." if len(unknown) > 8 else "")
+    wrong = unexplained(values.tolist(), table, ignore_value, lambda: from_lossy_file(source))
+    if wrong is not None:
+        also = f" ({cure})" if cure else ""
         raise ValueError(
-            f"{source}: holds the values {shown}; expected {sorted(table)} for the classes {dict(classes)}. "
-            + (
-                cure
-                or "Give the table of its values as label_values, or 'nonzero' where every value above 0 is foreground"
-            )
+            f"{source}: holds the values {wrong.found}: {wrong.kind}, classes {dict(classes)}{also}; {wrong.fix}"
         )
+    if isinstance(table, str):
+        inside = above_threshold(array, from_lossy_file(source)) if table == THRESHOLD else array != 0
+        if ignore_value is not None:
+            inside &= array != ignore_value
+        return np.where(inside, max(classes), 0).astype(np.int64 if max(classes) > 255 else np.uint8)
+    if ignore_value is not None:
+        table = {**table, ignore_value: 0}
     if all(table[int(value)] == int(value) for value in values):
         return array
     targets = np.array([table[int(value)] for value in values])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,9 @@ import numpy as np
 from sa2_monai.evaluation.extra_metrics import extra_values
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.rows import clinical_row
-from sa2_monai.evaluation.sheared import with_sheared_distances
 from sa2_monai.metrics.structures import measure_structures
 
-__all__ = ["VERSION", "case_rows", "diagonal", "tolerance_table"]
+__all__ = ["VERSION", "case_rows", "diagonal", "sheared_axes", "tolerance_table"]
 
 VERSION = 1
 
@@ -42,8 +42,25 @@ def tolerance_table(tolerance: float | Mapping[str, float], names: list[str]) ->
     return table
 
 
+def sheared_axes(item: LoadedCase) -> np.ndarray | None:
+    """Steps along the axes of a case's grid, as columns in millimetres, where these are not at right angles.
+
+    Returns:
+        ``(3, axes)``, the directions of the affine; ``None`` without an affine, or where the axes are orthogonal: the
+        spacing says all then.
+    """
+    if item.geometry.affine is None or not item.geometry.sheared:
+        return None
+    return np.asarray(item.geometry.affine[:3, : item.reference.ndim], dtype=np.float64)
+
+
 def diagonal(item: LoadedCase) -> float:
-    """Length of the diagonal of the array, ``sqrt(sum((n_i s_i)²))``, in the unit of the spacing."""
+    """Length of the array's longest diagonal in the unit of the spacing, ``sqrt(sum((n_i s_i)²))`` without shear."""
+    axes = sheared_axes(item)
+    if axes is not None:
+        edges = axes * np.asarray(item.reference.shape)
+        signs = np.array(list(itertools.product((1, -1), repeat=edges.shape[1])))
+        return float(np.linalg.norm(edges @ signs.T, axis=0).max())
     lengths = [n * s for n, s in zip(item.reference.shape, item.geometry.spacing, strict=True)]
     return float(np.sqrt(np.square(lengths).sum()))
 
@@ -68,17 +85,22 @@ def case_rows(
         extra: further columns, see :mod:`sa2_monai.evaluation.extra_metrics`.
 
     Returns:
-        The rows, in the order of the classes. Ignored pixels are background in both maps and no true negatives.
+        The rows, in the order of the classes. Ignored pixels are background in both maps and no true negatives. On a
+        sheared grid distances run between the positions that the affine gives to the voxel centres.
 
     Raises:
         ValueError: for a further column that a volume does not have.
     """
     prediction = np.zeros_like(item.reference) if item.prediction is None else item.prediction
     spacing, unit, voxel = item.geometry.spacing, item.geometry.unit, _voxel_volume(item)
-    values, sheared = [value for value in classes if value], item.geometry.sheared
-    structures = measure_structures(prediction, item.reference, values, spacing, distances=not sheared)
-    if sheared and item.geometry.affine is not None:
-        structures = with_sheared_distances(structures, prediction, item.reference, item.geometry.affine)
+    axes = sheared_axes(item)
+    structures = measure_structures(
+        prediction,
+        item.reference,
+        [value for value in classes if value],
+        spacing if axes is None else None,
+        axes=axes,
+    )
     ignored = 0 if item.ignored is None else int(np.count_nonzero(item.ignored))
     rows = []
     for value, found in structures.items():

@@ -10,18 +10,20 @@ from typing import Any
 
 from sa2_monai.evaluation import clinical
 from sa2_monai.evaluation.cases import collect, collect_images, pair
-from sa2_monai.evaluation.classes import NONZERO, check_ignore_value, check_not_all_ignored, class_table, value_table
+from sa2_monai.evaluation.classes import check_ignore_value, check_not_all_ignored, class_table, value_table
 from sa2_monai.evaluation.extra_metrics import check_extra_metrics
 from sa2_monai.evaluation.failures import Failures
 from sa2_monai.evaluation.instances import InstanceCounts, check_instances, count_instances, summarize_instances
 from sa2_monai.evaluation.loading import CaseLoader
 from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, evaluate_paper
+from sa2_monai.evaluation.paper.base import paper_options
 from sa2_monai.evaluation.processes import share_cases
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.rows import METRICS
 from sa2_monai.evaluation.size_strata import SIZE_COLUMN, check_size_strata, object_percent, summarize_strata
 from sa2_monai.evaluation.statistics import Bootstrap
 from sa2_monai.evaluation.summary import NOTICE, few_cases, software, summarize
+from sa2_monai.io.label_values import NONZERO, THRESHOLD
 from sa2_monai.io.problems import grouped
 
 __all__ = ["evaluate"]
@@ -89,7 +91,8 @@ def evaluate(
         seed: seed of the draws.
         groups: case -> group (the patient), where groups are drawn instead of cases.
         label_values: table ``value in a reference -> class value``; ``"nonzero"`` where every value above 0 is the one
-            foreground class; ``None`` for the class values themselves (two classes: 255 is taken for 1 as well).
+            foreground class; ``"threshold"`` where every value above 127 is, in the predictions, too (masks in JPEG
+            files); ``None`` for the class values themselves (two classes of pictures: 255 instead of 1 as well).
         spacing: millimetres per axis of pictures and arrays, where it is known.
         allow_missing: count a case without a prediction as missed (with a warning) instead of refusing.
         allow_resample: bring a prediction of another grid onto that of the reference by nearest neighbour.
@@ -153,7 +156,7 @@ def evaluate(
 
     if protocol == "paper":
         assert family is not None
-        options = paper if isinstance(paper, PaperOptions) else PaperOptions(**(paper or {}))
+        options = paper_options(paper, family)
         if ignore_value is not None and family != "size_range":
             raise ValueError(
                 f"ignore_value belongs to the clinical protocol and the family 'size_range', not to {family!r}"
@@ -185,7 +188,7 @@ def evaluate(
         NONZERO if instance_kind and label_values is None else label_values,
         spacing,
         allow_resample,
-        prediction_values=NONZERO if instance_kind else None,
+        prediction_values=NONZERO if instance_kind and label_values != THRESHOLD else None,
         ignore_value=ignore_value,
     )
     rows: list[dict[str, Any]] = []

@@ -64,7 +64,9 @@ def extra_values(
 
     Returns:
         Name -> value; all ``NaN`` for a class that is in neither map. Ignored pixels are in none of them but the
-        S-measure and the centre lines, which need the whole picture: there they are background in both masks.
+        S-measure and the centre lines, which need the whole picture: there they are background in both masks. The
+        E-measure is that of its authors (:func:`sa2_monai.metrics.enhanced_alignment`), in the paper family
+        ``size_range`` that of the publication.
 
     Raises:
         ValueError: for a metric of pictures on a volume.
@@ -79,7 +81,7 @@ def extra_values(
     values = {
         "f2": lambda: overlap.f_beta(counts),
         "mean_absolute_error": lambda: 1 - overlap.accuracy(counts),
-        "e_measure": lambda: foreground.e_measure_of_counts(counts),
+        "e_measure": lambda: foreground.enhanced_alignment_of_counts(counts),
         "s_measure": lambda: s_measure(*masks),
         "thresholded_jaccard": lambda: jaccard if jaccard >= ISIC_THRESHOLD else 0.0,
         "cldice": lambda: centreline.cldice(*masks),

@@ -17,10 +17,16 @@ from sa2_monai.evaluation.overlays import Overlay
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.rows import STATES
 from sa2_monai.evaluation.svg import box_plot
+from sa2_monai.io.palette import class_colour
 
 __all__ = ["HTML_NAME", "html_report"]
 
 HTML_NAME = "report.html"
+_MEANING = (
+    "Outlines: solid, the prediction; dashed, the reference; white, where both run together for the same class. "
+    "Fill: even where both say the same class; striped where they differ, wide stripes for the prediction and narrow "
+    "ones for the reference, bare for the background."
+)
 _LISTED = 200  # rows of a list; the rest is in the CSV
 _PICTURE = 640  # pixels of the longer side of an embedded picture
 _SHOWN = (
@@ -68,7 +74,7 @@ def html_report(
         section("Sizes of objects", size_subsets(summary.get("paper", {}).get("below_percent"))),
         section("Missed and false structures", _missing(result)),
         section("Failed cases", _failed(result.failed)),
-        section("Pictures", _pictures(pictures)),
+        section("Pictures", _pictures(pictures, summary["classes"])),
         section("Cases", _plots(result, unit)),
         section("Single objects", _objects(summary.get("instances"))),
         section("Comparison", _comparison(comparison, unit)),
@@ -256,7 +262,7 @@ def _plots(result: EvaluationResult, unit: str) -> str:
     return text
 
 
-def _pictures(pictures: Sequence[Overlay]) -> str:
+def _pictures(pictures: Sequence[Overlay], classes: Mapping[str, str]) -> str:
     figures = []
     for item in pictures:
         page = item.page.convert("RGB")
@@ -269,7 +275,13 @@ def _pictures(pictures: Sequence[Overlay]) -> str:
             f'<figure><img alt="{caption}" src="data:image/jpeg;base64,{data}">'
             f"<figcaption>{caption}</figcaption></figure>"
         )
-    return f'<div class="pictures">{"".join(figures)}</div>' if figures else ""
+    if not figures:
+        return ""
+    swatches = (
+        f'<span class="class"><i style="background:#{bytes(class_colour(int(value))).hex()}"></i>{escape(name)}</span>'
+        for value, name in classes.items()
+    )
+    return f'<p>{"".join(swatches)}</p><p>{_MEANING}</p><div class="pictures">{"".join(figures)}</div>'
 
 
 def _settings(protocol: Mapping[str, Any], settings: Mapping[str, Any] | None) -> str:

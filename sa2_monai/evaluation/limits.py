@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sa2_monai.evaluation.rows import DISTANCES, OVERLAPS
+from sa2_monai.metrics.checks import at_most
 
 __all__ = ["Limit", "check_limits", "parse_limits"]
 
@@ -18,6 +19,7 @@ HIGHER_IS_BETTER = (
     *("f2", "e_measure", "s_measure", "thresholded_jaccard", "cldice"),
 )
 LOWER_IS_BETTER = (*DISTANCES, "mean_absolute_error")
+_ROUNDING = 1e-12  # relative, of the mean of shares
 
 
 @dataclass(frozen=True)
@@ -101,5 +103,12 @@ def _check(summary: Mapping[str, Any], limit: Limit) -> dict[str, Any]:
         raise ValueError(
             f"limit {limit}: this evaluation has no {limit.metric}, only {', '.join([*overall, *objects])}"
         )
-    passed = value is not None and (value >= limit.value if limit.lowest else value <= limit.value)
+    passed = value is not None and _kept(limit, value)
     return {"limit": str(limit), "value": value, "passed": bool(passed)}
+
+
+def _kept(limit: Limit, value: float) -> bool:
+    """A mean that equals the limit passes, whatever its last digits: a mean of decimals is rounded, lengths more so."""
+    if limit.metric.removesuffix("_worst") in DISTANCES:
+        return bool(at_most(value, limit.value))
+    return value >= limit.value * (1 - _ROUNDING) if limit.lowest else value <= limit.value * (1 + _ROUNDING)

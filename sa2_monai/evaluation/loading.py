@@ -13,6 +13,7 @@ import numpy as np
 from sa2_monai.evaluation.classes import map_values, value_table
 from sa2_monai.evaluation.geometry import fit_of, grid_difference, same_lattice
 from sa2_monai.io.label_maps import ARCHIVES, DICOM, LabelMap, read_label_map, resample_to
+from sa2_monai.io.label_values import THRESHOLD
 from sa2_monai.io.lattice import Fit
 
 __all__ = ["CaseLoader", "LoadedCase"]
@@ -63,7 +64,9 @@ class CaseLoader:
         spacing: millimetres per axis for arrays and pictures, or ``None``.
         allow_resample: whether a prediction on another grid is brought onto that of the reference.
         same_grid: whether both must have one shape; the paper family ``image`` checks its grid itself.
-        prediction_values: ``"nonzero"`` where every value above 0 of a prediction is the one foreground class.
+        prediction_values: table of the values in the prediction files: ``None`` for the classes (with ``label_values``
+            ``"threshold"`` the same threshold), ``"nonzero"`` where every value above 0 of a prediction is the one
+            foreground class.
         ignore_value: value in the reference files whose pixels are left out; ``None`` for none.
     """
 
@@ -81,10 +84,10 @@ class CaseLoader:
         """Return the reference as read and as class values; ignored pixels become background."""
         label = read_label_map(self.references[case], f"reference of case {case}", self.spacing)
         table = value_table(self.label_values, self.classes, lenient=label.affine is None)
-        if self.ignore_value is not None and not isinstance(table, str):
-            table = {**table, self.ignore_value: 0}
-        labels = map_values(label.array, table, self.classes, label.source or f"reference of case {case}")
-        return label, labels if self.ignore_value is None else np.where(label.array == self.ignore_value, 0, labels)
+        source = label.source or f"reference of case {case}"
+        labels = map_values(label.array, table, self.classes, source, ignore_value=self.ignore_value)
+        # the noise of a lossy file is nobody's business, least of all that of who looks for numbers of objects
+        return (replace(label, array=labels) if table == THRESHOLD else label), labels
 
     def prediction(self, case: str) -> tuple[LabelMap, np.ndarray] | None:
         """Return the prediction as read and as class values, or ``None`` where there is no file."""
@@ -92,9 +95,13 @@ class CaseLoader:
         if item is None or (isinstance(item, Path) and not item.is_file()):
             return None
         label = read_label_map(item, f"prediction of case {case}", self.spacing)
-        table = value_table(self.prediction_values, self.classes, lenient=label.affine is None)
+        values = self.prediction_values
+        if values is None and self.label_values == THRESHOLD:
+            values = THRESHOLD  # programs that read masks in JPEG files write them, too
+        table = value_table(values, self.classes, lenient=label.affine is None)
         source = label.source or f"prediction of case {case}"
-        return label, map_values(label.array, table, self.classes, source, "Predictions hold the values of the classes")
+        labels = map_values(label.array, table, self.classes, source, "predictions hold the values of the classes")
+        return (replace(label, array=labels) if table == THRESHOLD else label), labels
 
     def load(self, case: str) -> LoadedCase:
         """Read both maps of a case and check them against each other.

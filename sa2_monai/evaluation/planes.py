@@ -12,6 +12,7 @@ from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.io.label_maps import ARCHIVES
 from sa2_monai.io.lattice import fit_grid
 from sa2_monai.io.volumes import load_volume
+from sa2_monai.metrics.checks import at_most
 
 __all__ = ["Plane", "plane_of"]
 
@@ -56,7 +57,7 @@ def plane_of(item: LoadedCase, image: Any) -> Plane:
     spacing = np.asarray(item.geometry.spacing)
     if affine is not None:
         prediction, reference, volume, spacing = _as_seen(affine, prediction, reference, volume, spacing)
-    axis = 2 if spacing.max() < 1.2 * spacing.min() else int(np.argmax(spacing))
+    axis = int(np.argmax(spacing)) if not at_most(spacing.max(), 1.2 * spacing.min()) else 2
     others = tuple(a for a in range(3) if a != axis)
     guess = np.zeros_like(reference) if prediction is None else prediction
     wrong = np.count_nonzero(guess != reference, axis=others)

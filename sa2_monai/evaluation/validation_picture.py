@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ __all__ = ["ValidationPicture"]
 
 
 class ValidationPicture(TensorBoardHandler):
-    """Draw the contours of reference and prediction into the first case of every validation.
+    """Draw reference and prediction into the first case of every validation.
 
     The picture goes to TensorBoard (``validation``, by epoch) and, the last one, to ``validation.png``. Of a volume it
     is the slice, along the last axis, whose reference shows most: the same one in every epoch. Of several processes one
@@ -28,13 +29,22 @@ class ValidationPicture(TensorBoardHandler):
         output_dir: folder for the picture and the file of TensorBoard.
         transposed: the maps are ``(W, H)`` while the image is ``(H, W)``. Volumes are the same way round.
         upright: the slices of volumes, image and maps, are ``(H, W)``; else ``(X, Y)``.
+        class_names: for the legend, background first; a value beyond them is that of pixels without a label, which are
+            drawn as background. ``None`` shows the numbers of the classes.
     """
 
-    def __init__(self, output_dir: str | Path, transposed: bool = False, upright: bool = False) -> None:
+    def __init__(
+        self,
+        output_dir: str | Path,
+        transposed: bool = False,
+        upright: bool = False,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
         super().__init__(log_dir=str(output_dir))
         self.path = Path(output_dir) / "validation.png"
         self.transposed = transposed
         self.upright = upright
+        self.class_names = class_names
 
     def attach(self, engine: Engine) -> None:
         """Attach to the evaluator of a training."""
@@ -59,8 +69,12 @@ class ValidationPicture(TensorBoardHandler):
                 image, reference, prediction = image.swapaxes(1, 2), reference.T, prediction.T
         elif self.transposed:
             reference, prediction = reference.T, prediction.T
+        if self.class_names is not None:
+            known = reference < len(self.class_names)
+            reference, prediction = np.where(known, reference, 0), np.where(known, prediction, 0)
         title = f"epoch {engine.state.epoch}{place}"
-        page = draw_overlay(np.moveaxis(image, 0, -1), prediction, reference, title, _dice(prediction, reference))
+        dice = _dice(prediction, reference)
+        page = draw_overlay(np.moveaxis(image, 0, -1), prediction, reference, title, dice, self.class_names)
         write_atomically(self.path, png_bytes(page))
         self._writer.add_image("validation", np.asarray(page), engine.state.epoch, dataformats="HWC")
         self._writer.flush()

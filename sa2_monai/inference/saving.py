@@ -22,6 +22,7 @@ from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey
 from PIL import Image
 
+from sa2_monai.io.palette import mask_palette
 from sa2_monai.weights import atomic_write
 
 __all__ = ["CaseSaveImaged", "ProbabilitySaveImaged"]
@@ -29,6 +30,11 @@ __all__ = ["CaseSaveImaged", "ProbabilitySaveImaged"]
 
 class CaseSaveImaged(SaveImaged):
     """Write class-index maps as ``<output_dir>/<case>.png``: one channel, 8 bit, the class numbers as they are.
+
+    The file has a palette, so that every viewer shows the classes in colours (those of the overlays; class 0 is black)
+    instead of shades of black. Its pixels are the class numbers: ``numpy.asarray(PIL.Image.open(path))``, MONAI's
+    ``PILReader`` and ``sa2_monai.data.read_label`` return them. Programs that put the colours in their place (OpenCV,
+    scikit-image, imageio, ITK, torchvision) need ``palette=False``, which writes plain grey.
 
     Args:
         keys: class-index maps (1, W, H) or (W, H) in the axis order of MONAI's readers, or (1, W, H, 1) of a picture
@@ -40,6 +46,7 @@ class CaseSaveImaged(SaveImaged):
             none, the name of the input file without its extension is taken from the metadata.
         reverse_indexing: arrays are (W, H), as MONAI's readers give them; ``False`` for (H, W).
         allow_missing_keys: do not complain about absent keys.
+        palette: whether the file has colours for its classes.
 
     Raises:
         ValueError: when called, for an array that is no such map, a case without a name, a name that leads out of
@@ -55,6 +62,7 @@ class CaseSaveImaged(SaveImaged):
         case_key: str = "case",
         reverse_indexing: bool = True,
         allow_missing_keys: bool = False,
+        palette: bool = True,
     ) -> None:
         super().__init__(
             keys,
@@ -68,6 +76,7 @@ class CaseSaveImaged(SaveImaged):
         self.output_postfix = output_postfix
         self.case_key = case_key
         self.reverse_indexing = reverse_indexing
+        self.palette = palette
         self._sources: dict[Path, str] = {}
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -107,11 +116,13 @@ class CaseSaveImaged(SaveImaged):
                 f"cannot write {stem}.png: expected class indices 0 to 255, got {plane.dtype} values from "
                 f"{plane.min()} to {plane.max()}. Put AsDiscreted before the writer."
             )
-        return ".png", self._png(indices)
+        return ".png", self._png(indices, self.palette)
 
-    def _png(self, plane: np.ndarray) -> Callable[[BinaryIO], None]:
+    def _png(self, plane: np.ndarray, palette: bool = False) -> Callable[[BinaryIO], None]:
         # Pillow wants rows first. It takes its mode from the dtype: uint8 -> L, uint16 -> I;16.
         picture = Image.fromarray(np.ascontiguousarray(plane.T if self.reverse_indexing else plane))
+        if palette:
+            picture.putpalette(mask_palette())
         return lambda file: picture.save(file, format="PNG")
 
     def _name(self, case: Any, source: str) -> Path:

@@ -23,6 +23,7 @@ from monai.utils import ImageMetaKey, MetaKeys
 
 from sa2_monai.data import volume_header
 from sa2_monai.inference.saving import CaseSaveImaged
+from sa2_monai.io.dicom.files import is_series
 from sa2_monai.io.dicom.seg import require_highdicom, segment_names, write_dicom_seg
 from sa2_monai.io.geometry import corner_distance
 from sa2_monai.io.names import volume_stem
@@ -37,7 +38,7 @@ _SCALE = 65535
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a prediction comes from: file or DICOM folder, its grid, and the header of the files to write."""
+    """Where a prediction comes from: file or DICOM series, its grid, and the header of the files to write."""
 
     path: str
     is_dicom: bool
@@ -124,7 +125,7 @@ class VolumeSaveImaged(CaseSaveImaged):
         self._save(stem, ".nii.gz", source, whole)
         if self.dicom_seg and source.is_dicom:
             path = self._claim(stem, ".dcm", source)
-            write_dicom_seg(whole, source.path, path, self.class_names or (), series_uid=source.series_uid)
+            write_dicom_seg(whole, source.path, path, self.class_names or (), series=source.series_uid)
 
     def _save(self, stem: Path, suffix: str, source: _Source, array: np.ndarray, slope: float = 1.0) -> None:
         atomic_write(self._claim(stem, suffix, source), nifti_writer(source.header, array, slope))
@@ -230,7 +231,7 @@ def _find_source(item: Any) -> _Source:
     else:
         affine, sizes = meta.get(MetaKeys.ORIGINAL_AFFINE), meta.get(MetaKeys.SPATIAL_SHAPE)
         if affine is None or sizes is None:  # read with another reader
-            found = volume_header(path, series_uid)
+            found = volume_header(path, series=series_uid)
             affine, sizes = found.affine, found.shape
         affine, shape = np.asarray(affine, dtype=np.float64), tuple(int(n) for n in sizes)
         header = header_from_affine(shape, affine)
@@ -242,7 +243,7 @@ def _find_source(item: Any) -> _Source:
             f"cannot write the prediction of {path}: it lies {distance:.3g} mm from its input at a corner. Put Invertd "
             "before the writer."
         )
-    return _Source(path, Path(path).is_dir(), series_uid, shape, header)
+    return _Source(path, is_series(path), series_uid, shape, header)
 
 
 def _on_grid(array: np.ndarray, source: _Source, stem: Path, expected: str) -> np.ndarray:

@@ -38,7 +38,7 @@ class VolumeHeader:
         affine: 4x4, float64, from index to millimetres, RAS.
         dtype: type of the voxels as they are read (after the slope of the file), in the machine's byte order.
         remarks: what is doubtful but not wrong, one sentence each.
-        series_uid: SeriesInstanceUID that was asked for among several of a folder, else empty.
+        series_uid: SeriesInstanceUID that was chosen among several of a folder, else empty.
         axes: of the file: 3, or 2 for a single image where such were allowed; its shape is (x, y, 1) then.
     """
 

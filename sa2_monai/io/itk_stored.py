@@ -15,11 +15,38 @@ import numpy as np
 
 from sa2_monai.io.streams import Stored
 
-__all__ = ["find_stored", "stated_spacing"]
+__all__ = ["check_fields", "find_stored", "stated_spacing"]
 
 _LINES, _LONGEST = 4096, 1 << 16  # of a header; more is no header
 _CODECS = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
+_VECTORS = ("dimsize", "elementspacing", "elementsize", "offset", "position", "origin", "centerofrotation")
+_MATRICES = ("transformmatrix", "rotation", "orientation")
+_LONGEST_NAME = 200
 _BIG = ("true", "big", "t", "1", "y", "yes")
+
+
+def check_fields(path: Path) -> None:
+    """Refuse a MetaImage header whose fields do not fit each other; ITK writes beyond its memory for some of them.
+
+    Args:
+        path: ``.mha`` or ``.mhd`` file; other files pass.
+
+    Raises:
+        ValueError: another number of axes than 1 to 10, or of values in a field than the axes need.
+    """
+    if path.suffix.lower() not in (".mha", ".mhd"):
+        return
+    fields, _ = _meta_fields(path)
+    axes = _whole(path, fields, "ndims", 0)
+    wanted = {**dict.fromkeys(_VECTORS, axes), **dict.fromkeys(_MATRICES, axes * axes)}
+    wrong = [name for name, count in wanted.items() if name in fields and len(fields[name].split()) != count]
+    wrong += [name for name in fields if len(name) > _LONGEST_NAME]
+    if not 1 <= axes <= 10 or wrong:
+        what = f"{axes} axes (NDims)" + "".join(f" and {name[:30]} = {fields[name][:60]}" for name in wrong[:1])
+        raise ValueError(
+            f"{path}: truncated or damaged: the header has {what}, expected fields that fit each other; copy the file "
+            "again"
+        )
 
 
 def find_stored(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Stored, np.dtype[Any]] | None:
@@ -75,7 +102,7 @@ def _meta_image(path: Path, fields: dict[str, str], end: int, size: int) -> tupl
     big = fields.get("binarydatabyteordermsb", fields.get("elementbyteordermsb", "false")).lower() in _BIG
     if name.upper() == "LOCAL":
         return Stored(path, end, codec), big
-    return _detached(path.parent / name, codec, int(fields.get("headersize", "0")), size), big
+    return _detached(path.parent / name, codec, _whole(path, fields, "headersize", 0), size), big
 
 
 def _nrrd(path: Path, fields: dict[str, str], end: int, size: int) -> tuple[Stored, bool] | None:
@@ -84,15 +111,26 @@ def _nrrd(path: Path, fields: dict[str, str], end: int, size: int) -> tuple[Stor
     several = name.upper().startswith("LIST") or "%" in name
     if several and codec != "raw":
         raise _several(path)
-    if codec is None or several or int(fields.get("lineskip", "0")):
+    if codec is None or several or _whole(path, fields, "lineskip", 0):
         return None
     big = fields.get("endian", "little").lower() in _BIG
-    skip = int(fields.get("byteskip", "0"))
+    skip = _whole(path, fields, "byteskip", 0)
     if not name:
         return (Stored(path, end, codec, skip) if skip >= 0 else None), big  # type: ignore[return-value]
     if codec == "raw":
         return _detached(path.parent / name, codec, skip, size), big
     return Stored(path.parent / name, 0, codec, max(skip, 0)), big
+
+
+def _whole(path: Path, fields: dict[str, str], name: str, default: int) -> int:
+    text = fields.get(name, "")
+    try:
+        return int(text) if text else default
+    except ValueError:
+        raise ValueError(
+            f"{path}: truncated or damaged: the header has {name} {text[:60]!r}, expected a whole number; copy the "
+            "file again"
+        ) from None
 
 
 def _detached(file: Path, codec: str, skip: int, size: int) -> Stored:

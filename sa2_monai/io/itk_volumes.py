@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.io.geometry import LPS_TO_RAS, VolumeHeader, affine_remarks, check_affine, described, spatial_shape
-from sa2_monai.io.itk_stored import find_stored, stated_spacing
+from sa2_monai.io.itk_stored import check_fields, find_stored, stated_spacing
 from sa2_monai.io.streams import check_length, read_stored
 
 __all__ = ["itk_header", "itk_voxels", "pixel_type"]
@@ -27,6 +27,7 @@ def itk_header(path: Path, flat: bool = False) -> VolumeHeader:
         ValueError: not a readable volume of real numbers, a data file that is missing, a header that promises more
             than the file can hold, or a geometry that cannot be used.
     """
+    check_fields(path)
     reader = _reader(path)
     try:
         reader.ReadImageInformation()

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.io.geometry import is_sheared
-from sa2_monai.io.images.read import PICTURE_SUFFIXES, read_label
+from sa2_monai.io.images.formats import PICTURE_SUFFIXES
+from sa2_monai.io.images.read import read_label
 from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
 from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
 from sa2_monai.io.volumes import load_volume
@@ -20,7 +21,7 @@ from sa2_monai.io.whole_numbers import whole_numbers
 __all__ = ["LabelMap", "case_name", "is_supported", "read_label_map", "resample_to"]
 
 ARRAYS = (".npy",)
-PICTURES = tuple(suffix for suffix in (*PICTURE_SUFFIXES, ".gif") if suffix not in ARRAYS)
+PICTURES = tuple(suffix for suffix in PICTURE_SUFFIXES if suffix not in (*ARRAYS, ".dcm", ".dicom"))
 # Of the literature: image and label in one file, without geometry.
 ARCHIVES: tuple[str, ...] = (".npy.h5", *ARCHIVE_SUFFIXES)
 DICOM = (".dcm",)

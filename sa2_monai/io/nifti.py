@@ -41,7 +41,7 @@ def raw_nifti_header(path: Path) -> Any:
         (nibabel.Nifti2Header, b"n+2", b"ni2"),
     ):
         size = kind.sizeof_hdr
-        sizes = {int.from_bytes(block[:4], order): sign for order, sign in (("little", "<"), ("big", ">"))}
+        sizes = {int.from_bytes(block[:4], "little"): "<", int.from_bytes(block[:4], "big"): ">"}
         if len(block) < size or size not in sizes:
             continue
         magic = block[344:347] if size == 348 else block[4:7]

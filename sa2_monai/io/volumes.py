@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sa2_monai.io.dicom.files import is_dicom
+from sa2_monai.io.dicom.files import is_dicom, is_series
 from sa2_monai.io.dicom.series import dicom_header, dicom_voxels, find_series
 from sa2_monai.io.geometry import VolumeHeader
 from sa2_monai.io.images.read import PICTURE_SUFFIXES
@@ -40,12 +40,14 @@ class Volume:
     header: VolumeHeader
 
 
-def volume_header(path: str | os.PathLike[str], series_uid: str = "") -> VolumeHeader:
+def volume_header(path: str | os.PathLike[str], series_uid: str = "", series: str | int = "") -> VolumeHeader:
     """Shape, affine and type of a volume without reading its voxels.
 
     Args:
-        path: NIfTI, NRRD, MHA or MHD file, or folder of a DICOM series.
-        series_uid: SeriesInstanceUID, for a DICOM folder with several series.
+        path: NIfTI, NRRD, MHA or MHD file, folder of a DICOM series, or DICOM file with several frames.
+        series_uid: the older name of ``series``.
+        series: which one, for a DICOM folder with several: SeriesInstanceUID, number, modality or part of the
+            description.
 
     Returns:
         The header; what is doubtful stands in its ``remarks``.
@@ -57,21 +59,26 @@ def volume_header(path: str | os.PathLike[str], series_uid: str = "") -> VolumeH
             without inverse; for DICOM see :func:`~sa2_monai.io.dicom.series.find_series`.
     """
     source = _existing(path)
-    if source.is_dir():
-        return dicom_header(find_series(source, series_uid))
+    if is_series(source):
+        return dicom_header(find_series(source, series, series_uid))
     return nifti_header(source) if _is_nifti(source) else itk_header(source)
 
 
-def read_volume(path: str | os.PathLike[str], label: bool = False, series_uid: str = "") -> Volume:
+def read_volume(
+    path: str | os.PathLike[str], label: bool = False, series_uid: str = "", series: str | int = ""
+) -> Volume:
     """Read a volume, and log a warning for what is doubtful in it.
 
     An unknown orientation, an sform that differs from the qform and axes that are not orthogonal (gantry tilt) are
     warnings: the volume is taken as the file says. See :func:`load_volume`, which does not log.
 
     Args:
-        path: NIfTI, NRRD, MHA or MHD file, or folder of a DICOM series. A fourth axis of size 1 is dropped.
+        path: NIfTI, NRRD, MHA or MHD file, folder of a DICOM series, or DICOM file with several frames. A fourth axis
+            of size 1 is dropped.
         label: the volume is a label map: values must be whole numbers.
-        series_uid: SeriesInstanceUID, for a DICOM folder with several series.
+        series_uid: the older name of ``series``.
+        series: which one, for a DICOM folder with several: SeriesInstanceUID, number, modality or part of the
+            description.
 
     Returns:
         The volume, rescale slope and intercept applied.
@@ -81,13 +88,15 @@ def read_volume(path: str | os.PathLike[str], label: bool = False, series_uid: s
         ValueError: as for :func:`load_volume`.
         MemoryError: there is not enough memory.
     """
-    volume = load_volume(path, label, series_uid)
+    volume = load_volume(path, label, series if series not in (None, "") else series_uid)
     for remark in volume.header.remarks:
         logger.warning("%s: %s", path, remark)
     return volume
 
 
-def load_volume(path: str | os.PathLike[str], label: bool = False, series_uid: str = "", flat: bool = False) -> Volume:
+def load_volume(
+    path: str | os.PathLike[str], label: bool = False, series: str | int = "", flat: bool = False
+) -> Volume:
     """Read a volume; what is doubtful in it stands in the remarks of its header.
 
     Compressed files are read to their end, so that their checksums are checked.
@@ -95,7 +104,7 @@ def load_volume(path: str | os.PathLike[str], label: bool = False, series_uid: s
     Args:
         path: see :func:`read_volume`.
         label: see :func:`read_volume`.
-        series_uid: see :func:`read_volume`.
+        series: see :func:`read_volume`.
         flat: take 2D files, too, as volumes of one slice (``header.axes`` is 2 then).
 
     Returns:
@@ -110,10 +119,10 @@ def load_volume(path: str | os.PathLike[str], label: bool = False, series_uid: s
         MemoryError: there is not enough memory.
     """
     source = _existing(path)
-    if source.is_dir():
-        series = find_series(source, series_uid)
-        header = dicom_header(series)
-        array, remarks = dicom_voxels(series)
+    if is_series(source):
+        found = find_series(source, series)
+        header = dicom_header(found)
+        array, remarks = dicom_voxels(found)
     elif _is_nifti(source):
         header = nifti_header(source, flat)
         array, remarks = nifti_voxels(source, header)
@@ -139,7 +148,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         if source.stat().st_size == 0:
             raise ValueError(f"{source}: is empty (0 bytes); copy the file again")
         return source
-    if name.endswith(PICTURE_SUFFIXES):
+    if name.endswith(PICTURE_SUFFIXES) and not is_dicom(source):
         raise ValueError(
             f"{source}: is a 2D picture, expected a volume ({listing(list(VOLUME_SUFFIXES))} or a DICOM folder)"
         )
@@ -149,7 +158,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
             "NIfTI file; convert it to .nii.gz"
         )
     if is_dicom(source):
-        raise ValueError(f"{source}: is a single DICOM file, expected the folder of its series; give {source.parent}")
+        return source
     raise ValueError(
         f"{source}: is no volume by its suffix, expected {listing(list(VOLUME_SUFFIXES))} or the folder of a DICOM "
         "series; convert or rename it"

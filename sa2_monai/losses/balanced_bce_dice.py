@@ -29,32 +29,41 @@ class BalancedBCEDiceLoss(nn.Module):
     Args:
         lambda_dice: weight of the Dice part.
         lambda_bce: weight of the cross entropy.
+        ignore_index: value of the target at pixels without a label, which are in neither part; ``None``: there are
+            none.
 
     Shape:
         - logits ``(B, 1, H, W)``, any floating point type; the work is done in float32 at least.
-        - target ``(B, 1, H, W)``, 0 or 1, any numeric type.
+        - target ``(B, 1, H, W)``, 0, 1 or ``ignore_index``, any numeric type.
         - output: scalar, float32 (float64 for float64 logits).
 
     Raises:
         ValueError: for negative weights, other shapes and other target values.
     """
 
-    def __init__(self, lambda_dice: float = 0.5, lambda_bce: float = 0.5) -> None:
+    def __init__(self, lambda_dice: float = 0.5, lambda_bce: float = 0.5, ignore_index: int | None = None) -> None:
         super().__init__()
         if lambda_dice < 0 or lambda_bce < 0:
             raise ValueError(f"BalancedBCEDiceLoss: weights must be >= 0, got {lambda_dice} and {lambda_bce}.")
         self.lambda_dice = lambda_dice
         self.lambda_bce = lambda_bce
+        self.ignore_index = ignore_index
         self.dice = DiceLoss(sigmoid=True, squared_pred=True, smooth_nr=4e-5, smooth_dr=4e-5)
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Loss of the batch."""
-        check_binary_logits(type(self).__name__, logits, target)
+        ignored = None if self.ignore_index is None else target == self.ignore_index
+        check_binary_logits(type(self).__name__, logits, target if ignored is None else target.masked_fill(ignored, 0))
         # Sums over pixels overflow in float16.
         logits = logits if logits.dtype == torch.float64 else logits.float()
         target = target.to(logits.dtype)
+        if ignored is not None:
+            # Background that is predicted with certainty adds 0 to every sum of the Dice part, and has no gradient.
+            target, logits = target.masked_fill(ignored, 0), logits.masked_fill(ignored, -1e4)
         bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
         foreground, background = target, 1 - target
+        if ignored is not None:
+            background = background.masked_fill(ignored, 0)
         balanced = 0.5 * (bce * foreground).sum() / (foreground.sum() + 1e-12)
         balanced = balanced + 0.5 * (bce * background).sum() / (background.sum() + 1e-12)
         return self.lambda_dice * self.dice(logits, target) + self.lambda_bce * balanced

@@ -23,7 +23,8 @@ class DeepSupervisionLoss(MonaiDeepSupervisionLoss):
     refused before the wrapped loss meets it (MONAI's resizes targets).
 
     Args:
-        loss: loss of one output, called with logits ``(B, C, H, W)`` and target ``(B, 1, H, W)``.
+        loss: loss of one output, called with logits ``(B, C, H, W)`` and target ``(B, 1, H, W)``. What its
+            ``ignore_index`` names, where it has one, is a legal value of the target.
         weights: one weight per output, finest first; ``None`` for 1 each, as published for SA2-Net. With a single
             tensor (a network in evaluation mode) they do not apply.
 
@@ -49,6 +50,8 @@ class DeepSupervisionLoss(MonaiDeepSupervisionLoss):
             raise ValueError(f"{name}: {len(self.weights)} weights for {len(outputs)} outputs; give one per output.")
         for output in outputs:
             check_shapes(name, output, target)
-        check_target(name, target, max(2, outputs[0].shape[1]))
+        ignore_index = getattr(self.loss, "ignore_index", None)
+        labelled = target if ignore_index is None else target.masked_fill(target == ignore_index, 0)
+        check_target(name, labelled, max(2, outputs[0].shape[1]))
         total: torch.Tensor = super().forward(logits if isinstance(logits, torch.Tensor) else outputs, target)
         return total

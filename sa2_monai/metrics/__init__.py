@@ -3,7 +3,13 @@
 
 from sa2_monai.metrics.centreline import centre_line, cldice
 from sa2_monai.metrics.detection import InstanceMatch, connected_instances, match_instances
-from sa2_monai.metrics.foreground import e_measure, e_measure_of_counts, mean_absolute_error
+from sa2_monai.metrics.foreground import (
+    e_measure,
+    e_measure_of_counts,
+    enhanced_alignment,
+    enhanced_alignment_of_counts,
+    mean_absolute_error,
+)
 from sa2_monai.metrics.instances import largest_contour_percent, largest_object_percent
 from sa2_monai.metrics.overlap import (
     Counts,
@@ -38,6 +44,8 @@ __all__ = [
     "dice",
     "e_measure",
     "e_measure_of_counts",
+    "enhanced_alignment",
+    "enhanced_alignment_of_counts",
     "f_beta",
     "hd",
     "hd95",

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["check_label_pair", "check_mask_pair", "check_spacing"]
+__all__ = ["LENGTH_TOLERANCE", "at_most", "check_axes", "check_label_pair", "check_mask_pair", "check_spacing"]
+
+#: Relative difference of two lengths that are the same: NIfTI keeps spacings in single precision (0.4 becomes
+#: 0.4000000060), MHA and NRRD in double, and a distance of 5 voxels of 0.4 mm is within 2 mm in all of them.
+LENGTH_TOLERANCE = 1e-6
+
+
+def at_most(lengths: np.ndarray | float, limit: float) -> np.ndarray:
+    """Whether lengths (distances, spacings, not negative) do not exceed a limit, equal ones up to their rounding."""
+    return np.asarray(lengths) <= limit * (1 + LENGTH_TOLERANCE)
 
 
 def check_mask_pair(prediction: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,3 +78,21 @@ def check_spacing(spacing: Sequence[float] | float | None, ndim: int) -> np.ndar
     if not (np.isfinite(vector).all() and (vector > 0).all()):
         raise ValueError(f"spacing is {spacing!r}, expected positive finite numbers")
     return vector
+
+
+def check_axes(axes: np.ndarray, ndim: int) -> np.ndarray:
+    """Return the steps along the axes of an array as the float64 columns of a matrix.
+
+    Args:
+        axes: ``(2 or 3, ndim)``: the directions of an affine.
+        ndim: number of axes of the array.
+
+    Raises:
+        ValueError: for another shape, or columns that are not finite, have no length or lie in one plane.
+    """
+    matrix = np.asarray(axes, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[1] != ndim or not ndim <= matrix.shape[0] <= 3:
+        raise ValueError(f"axes have shape {matrix.shape}, expected a column for each of the {ndim} axes")
+    if not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < ndim:
+        raise ValueError(f"axes are {matrix.tolist()}, expected finite columns that span {ndim} dimensions")
+    return matrix

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-__all__ = ["Surfaces", "nearest_distances", "surface_mask"]
+__all__ = ["Surfaces", "nearest_distances", "nearest_distances_of_axes", "surface_mask"]
 
 _COLUMNS = 800  # looked at around a point before the k-d tree takes over
 _FEW = 64  # below this many points the tree is faster than the sweeps
@@ -87,6 +87,23 @@ def nearest_distances(parts: Sequence[Surfaces], steps: np.ndarray, start: int) 
                 # From whole index differences, so that a distance does not depend on where in the array the mask lies.
                 squares[unsure] = np.square((index - goal_index[nearest]) * steps).sum(axis=1)
     return np.sqrt(np.concatenate([squares for squares, _ in found]))
+
+
+def nearest_distances_of_axes(parts: Sequence[Surfaces], axes: np.ndarray, start: int) -> np.ndarray:
+    """Compute what :func:`nearest_distances` does on a grid whose axes are not at right angles: by the tree alone.
+
+    Args:
+        parts: as there.
+        axes: step along every axis of the boxes as a column, ``(dimensions of space, axes)``.
+        start: as there.
+
+    Returns:
+        As there, in the unit of ``axes``.
+    """
+    goal = np.concatenate([part.indices(1 - start) for part in parts])
+    points = np.concatenate([part.indices(start) for part in parts])
+    _, nearest = cKDTree(goal @ axes.T).query(points @ axes.T)
+    return np.asarray(np.linalg.norm((points - goal[nearest]) @ axes.T, axis=1))
 
 
 def _to_box(index: np.ndarray, part: Surfaces, steps: np.ndarray) -> np.ndarray:

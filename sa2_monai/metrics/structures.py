@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sa2_monai.metrics.boxes import Box, tight_box, unsigned, value_boxes
-from sa2_monai.metrics.checks import check_label_pair, check_spacing
-from sa2_monai.metrics.nearest import Surfaces, nearest_distances, surface_mask
+from sa2_monai.metrics.checks import check_axes, check_label_pair, check_spacing
+from sa2_monai.metrics.nearest import Surfaces, nearest_distances, nearest_distances_of_axes, surface_mask
 from sa2_monai.metrics.overlap import Counts
 
 __all__ = ["Structure", "measure_structures"]
@@ -36,6 +36,7 @@ def measure_structures(
     spacing: Sequence[float] | float | None = None,
     *,
     distances: bool = True,
+    axes: np.ndarray | None = None,
 ) -> dict[int, Structure]:
     """Count and measure the structures of two label maps.
 
@@ -48,17 +49,25 @@ def measure_structures(
         values: values of the structures, e.g. ``range(1, 9)``.
         spacing: distance of voxel centres per axis, in the axis order of the maps; ``None`` counts voxels.
         distances: whether surface distances are needed.
+        axes: step along every axis of the maps as a column, ``(2 or 3, axes)``, where they are not at right angles (the
+            directions of a sheared affine); instead of ``spacing``.
 
     Returns:
         Value -> :class:`Structure`, for all ``values`` in their order, also those that are in neither map.
 
     Raises:
         ValueError: when a map is neither boolean nor integer, holds a negative value, the shapes differ, the maps are
-            not 2D or 3D, or the spacing has another length or a value that is not positive.
+            not 2D or 3D, the spacing has another length or a value that is not positive, the axes have another shape
+            or no extent, or both are given.
     """
     prediction, reference = check_label_pair(prediction, reference)
     if prediction.ndim not in (2, 3):
         raise ValueError(f"masks have shape {prediction.shape}, expected two or three axes")
+    if axes is not None:
+        if spacing is not None:
+            raise ValueError("spacing and axes are given, expected one of them: the axes hold the spacing")
+        axes = check_axes(axes, prediction.ndim)
+        spacing = np.linalg.norm(axes, axis=0).tolist()
     steps = check_spacing(spacing, prediction.ndim)
     # Along the memory: files are read with the first axis running fastest (NIfTI) or the last one.
     order = sorted(range(reference.ndim), key=lambda axis: -abs(reference.strides[axis]))
@@ -68,11 +77,18 @@ def measure_structures(
         p, r = p.astype(wider, copy=False), r.astype(wider, copy=False)
     wanted = [int(value) for value in values]
     boxes = value_boxes((p, r), wanted)
-    return {value: _measure(p, r, value, boxes.get(value, []), steps[order], distances) for value in wanted}
+    turned = None if axes is None else axes[:, order]
+    return {value: _measure(p, r, value, boxes.get(value, []), steps[order], distances, turned) for value in wanted}
 
 
 def _measure(
-    p: np.ndarray, r: np.ndarray, value: int, boxes: Sequence[Box], steps: np.ndarray, distances: bool
+    p: np.ndarray,
+    r: np.ndarray,
+    value: int,
+    boxes: Sequence[Box],
+    steps: np.ndarray,
+    distances: bool,
+    axes: np.ndarray | None,
 ) -> Structure:
     in_p = in_r = both = 0
     parts = []
@@ -87,7 +103,8 @@ def _measure(
             parts.append(_surfaces(masks[0][tight], masks[1][tight], corner, steps))
     counts = Counts(both, in_p - both, in_r - both, p.size - in_p - in_r + both)
     # the search runs along the first axis of the boxes, see _surfaces
-    return Structure(counts, _distances(parts, steps[_axes(steps)]))
+    order = _axes(steps)
+    return Structure(counts, _distances(parts, steps[order], None if axes is None else axes[:, order]))
 
 
 def _axes(steps: np.ndarray) -> list[int]:
@@ -103,8 +120,10 @@ def _surfaces(p: np.ndarray, r: np.ndarray, corner: Sequence[int], steps: np.nda
     return Surfaces(tuple(corner[axis] for axis in axes), (masks[0], masks[1]), (points[0], points[1]))
 
 
-def _distances(parts: Sequence[Surfaces], steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _distances(parts: Sequence[Surfaces], steps: np.ndarray, axes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     numbers = [sum(len(part.points[which]) for part in parts) for which in (0, 1)]
     if not all(numbers):
         return np.full(numbers[0], np.inf), np.full(numbers[1], np.inf)
+    if axes is not None:
+        return nearest_distances_of_axes(parts, axes, 0), nearest_distances_of_axes(parts, axes, 1)
     return nearest_distances(parts, steps, 0), nearest_distances(parts, steps, 1)

@@ -124,8 +124,8 @@ def _remove_pieces(labels: np.ndarray, value: int, largest: bool, min_voxels: fl
     for box, mask in _islands(labels == value):
         pieces, count = ndimage.label(mask, structure=NEIGHBOURS[labels.ndim])
         sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-        # A volume is a product of rounded numbers: what has exactly the minimum must not fall to the last digit.
-        keep = sizes >= min_voxels * (1 - 1e-9)
+        # A volume is a product of rounded numbers, of NIfTI in single precision: what has exactly the minimum stays.
+        keep = sizes >= min_voxels * (1 - 1e-6)
         if largest:
             number = 1 + int(np.argmax(sizes[1:]))
             keep &= (np.arange(count + 1) == number) & (sizes > size_of_best)

@@ -12,14 +12,22 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import ImageMetaKey, convert_to_dst_type, convert_to_tensor
 
+from sa2_monai.io.label_values import (
+    NONZERO,
+    THRESHOLD,
+    WORDS,
+    BinaryTable,
+    above_threshold,
+    from_lossy_file,
+    unexplained,
+)
 from sa2_monai.io.lattice import fit_grid
 from sa2_monai.io.readers.preprocessed import NO_GEOMETRY
 
 __all__ = ["CheckSameSized", "MapLabelsd"]
 
-NONZERO = "nonzero"
-# Two ways of writing a binary mask: class numbers, and white on black for people to look at.
-BINARY = {0: 0, 1: 1, 255: 1}
+# What pixels without a label become where the file marks them with a value that is no byte, such as -1.
+_IGNORED = 255
 
 
 def source_name(array: Any, key: Hashable) -> str:
@@ -36,14 +44,17 @@ class MapLabelsd(MapTransform):
         num_classes: number of classes with the background, 2 .. 256.
         label_values: which raw value means which class.
 
-            - ``None`` with two classes: 0 is background, 1 and 255 are foreground. ``None`` with more: the values are
-              the class indices themselves.
+            - ``None`` with two classes: 0 is background, 1 or 255 are foreground; both in one file are refused, as 255
+              is the mark of pixels without a label as well. ``None`` with more: the values are the class indices.
             - a mapping of raw value to class index, for instance ``{0: 0, 85: 1, 170: 2}`` (keys may be strings of
               digits, as JSON has them). Several raw values may share a class.
-            - ``"nonzero"``: every value but 0 is class 1 (instance numbers, smoothed masks).
-        ignore_value: raw value of pixels without a label, which stays as it is; it is no class, so ``num_classes`` to
-            255. With 255, a mask of two classes that is 0 and 255 has no foreground left unless ``label_values`` says
-            otherwise. ``None``: every pixel has a label.
+            - ``"nonzero"``: every value but 0 is class 1 (instance numbers, smoothed masks). Refused for lossy files,
+              in which noise takes the place of 0.
+            - ``"threshold"``: values above 127 are class 1, for masks in lossy files (JPEG). In files without loss
+              nothing but 0 and 1 are class numbers.
+        ignore_value: raw value of pixels without a label, no class. It stays as it is where it is a byte; others (-1,
+            65535) become 255. With 255, a mask of two classes that is 0 and 255 has no foreground left unless
+            ``label_values`` says otherwise. ``None``: every pixel has a label.
         table_key: entry of the cases that a table is for, ``"case"`` for those of :func:`sa2_monai.data.load_datalist`.
             A case without it comes from elsewhere; MONAI Label puts ``{"image": ..., "label": ...}`` in the place of
             the data list, and its labels hold class indices, as the server had shown them. There a label whose values
@@ -70,27 +81,35 @@ class MapLabelsd(MapTransform):
         self.table_key = table_key
         if not 2 <= num_classes <= 256:
             raise ValueError(f"num_classes must be 2 to 256 (background included), got {num_classes}.")
-        if ignore_value is not None and not num_classes <= ignore_value <= 255:
+        if ignore_value is not None and (0 <= ignore_value < num_classes or num_classes > _IGNORED):
+            raise ValueError(f"ignore_value must be no class, none of 0 to {num_classes - 1}, got {ignore_value}.")
+        if isinstance(label_values, str) and label_values in WORDS and num_classes != 2:
+            raise ValueError(f"label_values {label_values!r} knows two classes, got {num_classes}; give a table.")
+        if label_values == THRESHOLD and ignore_value is not None:
             raise ValueError(
-                f"ignore_value must be no class and fit into 8 bits: {num_classes} to 255, got {ignore_value}."
+                "label_values 'threshold' gives every pixel a class; set ignore_value to null, or a table."
             )
         self.num_classes = num_classes
         self.ignore_value = ignore_value
-        self.table: dict[int, int] | None = None if label_values == NONZERO else self._read_table(label_values)
+        self.ignored_index = ignore_value if ignore_value is not None and ignore_value in range(256) else _IGNORED
+        self.word = label_values if isinstance(label_values, str) and label_values in WORDS else None
+        self.table: dict[int, int] | None = None if self.word else self._read_table(label_values)
         if ignore_value is not None and self.table is not None:
             if isinstance(label_values, Mapping) and ignore_value in self.table:
                 raise ValueError(
                     f"label_values gives class {self.table[ignore_value]} to {ignore_value}, the ignore_value. Take it "
                     "out of the table, or set ignore_value to null."
                 )
-            self.table[ignore_value] = ignore_value
+            self.table.pop(ignore_value, None)
 
     def _read_table(self, label_values: Mapping[int | str, int] | str | None) -> dict[int, int]:
         if label_values is None:
-            return dict(BINARY) if self.num_classes == 2 else {value: value for value in range(self.num_classes)}
+            same = {value: value for value in range(self.num_classes)}
+            return BinaryTable({0: 0, 1: 1, 255: 1}) if self.num_classes == 2 else same
         if not isinstance(label_values, Mapping):
             raise ValueError(
-                f"label_values must be null, a table of raw value to class index, or {NONZERO!r}, got {label_values!r}."
+                f"label_values must be null, a table of raw value to class index, {NONZERO!r} or {THRESHOLD!r}, got "
+                f"{label_values!r}."
             )
         table = {int(raw): int(index) for raw, index in label_values.items()}
         wrong = {raw: index for raw, index in table.items() if not 0 <= index < self.num_classes}
@@ -112,25 +131,25 @@ class MapLabelsd(MapTransform):
         return d
 
     def _map(self, label: torch.Tensor, name: str, listed: bool) -> torch.Tensor:
-        if self.table is None:
-            indices = (label != 0).to(torch.uint8)
-            if self.ignore_value is not None:
-                indices[label == self.ignore_value] = self.ignore_value
-            return indices
         values = _values(label)
-        table = self.table if listed else self._table_of_indices(values, name)
-        unknown = [value for value in values if value not in table]  # 1.0 finds the key 1; 0.5 finds nothing
-        if unknown:
-            raise ValueError(
-                f"label {name} has the values {_shown(unknown)}, which are none of the known ones "
-                f"{self._describe(table)}. Set label_values to a table of raw value to class index, "
-                f"or to '{NONZERO}' if everything but 0 is foreground, and ignore_value to the value of pixels without "
-                "a label; a label saved as JPEG must be made again as PNG."
-            )
-        indices = torch.zeros(label.shape, dtype=torch.uint8, device=label.device)
-        for value in values:
-            if table[value]:
-                indices[label == value] = table[value]
+        table: Mapping[int, int] | str = self.word or self.table or {}
+        if not listed and self.table is not None and not isinstance(self.table, BinaryTable):
+            table = self._table_of_indices(values, name)
+        wrong = unexplained(values, table, self.ignore_value, lambda: from_lossy_file(name))
+        if wrong is not None:
+            raise ValueError(f"label {name} has the values {wrong.found}: {wrong.kind}; {wrong.fix}.")
+        if self.word == NONZERO:
+            indices = (label != 0).to(torch.uint8)
+        elif self.word == THRESHOLD:
+            indices = above_threshold(label, from_lossy_file(name)).to(torch.uint8)
+        else:
+            assert not isinstance(table, str)
+            indices = torch.zeros(label.shape, dtype=torch.uint8, device=label.device)
+            for value in values:
+                if table.get(value):
+                    indices[label == value] = table[value]
+        if self.ignore_value is not None:
+            indices[label == self.ignore_value] = self.ignored_index
         return indices
 
     def _table_of_indices(self, values: Sequence[Any], name: str) -> dict[int, int]:
@@ -143,17 +162,10 @@ class MapLabelsd(MapTransform):
             raise ValueError(
                 f"label {name} is not from the data list of the data set, so class indices 0 to "
                 f"{self.num_classes - 1} are expected. It has the values {_shown(raw)}, which only files of the data "
-                f"set have, and {_shown(twofold)}, which there mean other classes: {self._describe(self.table)}. "
+                f"set have, and {_shown(twofold)}, which there mean other classes: {self.table}. "
                 "Write it with class indices, or train on the folder of the data set."
             )
         return {**self.table, **indices}
-
-    def _describe(self, table: Mapping[int, int]) -> str:
-        pairs = list(table.items())
-        shown = ", ".join(
-            f"{raw} (ignored)" if raw == self.ignore_value else f"{raw} (class {index})" for raw, index in pairs[:8]
-        )
-        return shown + (", ..." if len(pairs) > 8 else "")
 
 
 def _shown(values: Sequence[float]) -> str:

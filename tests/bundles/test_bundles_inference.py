@@ -62,7 +62,7 @@ def test_a_folder_of_all_kinds(bundle: str, view: str, trained: Trained, mixed: 
     seen = set()
     for name, path in masks.items():
         with Image.open(path) as picture:
-            assert picture.mode == "L"
+            assert picture.mode == "P"
         mask = read_label(path)
         probability = read_label(path.with_name(f"{name}_prob.png")) / 65535
         assert mask.shape == probability.shape == SIZES[name]

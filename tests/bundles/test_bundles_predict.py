@@ -13,8 +13,10 @@ import torch
 from bundle_tools import WIDTH, read_json
 from PIL import Image
 
+from sa2_monai import load_bundle
 from sa2_monai.cli import main
 from sa2_monai.data import list_volumes
+from sa2_monai.inference import read_dicom_seg
 from sa2_monai.networks import create_network
 from sa2_monai.weights import save_weights
 
@@ -100,3 +102,33 @@ def test_a_bad_picture_in_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[
     record = read_json(tmp_path / "bad" / "shards" / "2-of-2" / "run_inference.json")
     assert [case["case"] for case in record["cases"]] == ["b"]
     assert read_json(tmp_path / "bad" / "predict_summary.json")["finished"] == 3
+
+
+def test_choice_of_a_dicom_series(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two series in one folder: chosen on the command line and in Python, also for the DICOM SEG."""
+    pytest.importorskip("highdicom", reason="the extra dicom is not installed")
+    from dicom_files import ROOT, write_multiframe, write_series
+
+    weights = make_weights("hsaunet", tmp_path, in_channels=1, out_channels=3, kind="volumes", roi_size=[64, 64])
+    _, affine = write_series(tmp_path / "scan", series=1, modality="MR", SeriesDescription="T2 tra", thickness=4)
+    for path in list((tmp_path / "scan").iterdir()):
+        path.rename(path.with_name(f"mr{path.name}"))
+    write_series(tmp_path / "scan", series=2)
+    assert predict(weights, tmp_path / "none", tmp_path / "scan") == 1
+    message = capsys.readouterr().err
+    assert "holds 2 series, expected one" in message
+    assert f"{ROOT}.1: number 1, MR, 'T2 tra', 6 images" in message
+    assert predict(weights, tmp_path / "one", tmp_path / "scan", "--series", "t2", "--dicom-seg") == 0
+    (nifti,) = (tmp_path / "one" / "predictions").glob("*.nii.gz")
+    assert np.allclose(nib.load(nifti).affine, affine, atol=1e-4)
+    labels, _ = read_dicom_seg(tmp_path / "one" / "predictions" / "scan.dcm", tmp_path / "scan", series="MR")
+    assert np.array_equal(labels, np.asanyarray(nib.load(nifti).dataobj))
+    again = load_bundle("hsaunet", weights, "cpu").predict(tmp_path / "scan", series=1)
+    assert np.array_equal(again, labels)
+    # A file of several frames is a volume by itself.
+    _, affine = write_multiframe(tmp_path / "m.dcm")
+    assert predict(weights, tmp_path / "file", tmp_path / "m.dcm", "--dicom-seg") == 0
+    (nifti,) = (tmp_path / "file" / "predictions").glob("*.nii.gz")
+    assert np.allclose(nib.load(nifti).affine, affine, atol=1e-4)
+    (seg,) = (tmp_path / "file" / "predictions").glob("*.dcm")
+    assert np.array_equal(read_dicom_seg(seg, tmp_path / "m.dcm")[0], np.asanyarray(nib.load(nifti).dataobj))

@@ -135,7 +135,7 @@ def test_an_encoder_from_imagenet_is_frozen_at_first(cells: Path, tmp_path: Path
 def test_pixels_without_a_label_count_nowhere(cells: Path, tmp_path: Path) -> None:
     common = {"bundle_root": str(tmp_path), "dataset_dir": str(cells), "max_epochs": 1}
     message = failure("svanet", "train", "spermhealth", ignore_value=None, **common)
-    assert "ignore_value to the value of pixels without a label" in message
+    assert "set ignore_value to 255 where it marks pixels without a label" in message
     run("svanet", "train", "spermhealth", **common)
     assert read_json(tmp_path / "models" / "model.json")["class_names"] == CLASSES
     run("svanet", "train", "spermhealth", "evaluate", **common)

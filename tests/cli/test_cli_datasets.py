@@ -203,7 +203,10 @@ def test_check_of_what_is_to_be_prepared(
         (["check", "none", "."], "NAME is 'none', expected one of"),
         (["check", "glas", ".", "--split", "s"], "--split is 's', 'glas' has one only; leave it out"),
         (["check", "acdc", ".", "--split", "s"], "--split is 's', 'acdc' has mtunet, ssl4mis, official"),
-        (["check", "folder", ".", "--label-values", "{1"], "--label-values is '{1', expected nonzero, or JSON"),
+        (
+            ["check", "folder", ".", "--label-values", "{1"],
+            "--label-values is '{1', expected nonzero, threshold, or JSON",
+        ),
         (["prepare", "none", ".", "out"], "NAME is 'none'"),
         (["prepare", "glas", ".", "out", "--form", "f"], "--form is 'f', 'glas' has none"),
         (["prepare", "kits23", ".", "out", "--workers", "-1"], "--workers is -1, expected 0 or more"),

@@ -222,3 +222,36 @@ def test_real_hippocampus(real_data: Path, tmp_path: Path) -> None:
     assert len(summary["classes"]) == 2
     assert all(block["hd95"]["max"] <= 1.5 for block in summary["per_class"].values())
     assert len(list((tmp_path / "o" / "overlays").iterdir())) == 3
+
+
+def test_options_that_messages_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask = np.zeros((260, 300), np.uint8)
+    mask[40:120, 30:130] = 1
+    for folder, array in (("r", mask), ("p", mask[:224, :224])):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(array).save(tmp_path / folder / "a.png")
+    words = [
+        "evaluate",
+        "-p",
+        str(tmp_path / "p"),
+        "-r",
+        str(tmp_path / "r"),
+        "--protocol",
+        "paper",
+        "--bootstrap",
+        "5",
+    ]
+    found = []
+    for options in ([], ["--reference-foreground", "255"], ["--divisor", "14"]):
+        out = tmp_path / f"out{len(found)}"
+        assert main([*words, "--family", "image", "-o", str(out), "--overlays", "0", *options]) == 0
+        found.append(read(out / "metrics_summary.json"))
+    hint, grown, divided = found
+    assert any("set reference_foreground=255" in line for line in hint["deviations"])
+    assert not any("reference_foreground" in line for line in grown["deviations"])
+    assert grown["protocol"]["reference_foreground"] == 255
+    assert divided["paper"]["dice"] == pytest.approx(hint["paper"]["dice"] / 14)
+    assert divided["paper"]["divisor"] == 14
+    capsys.readouterr()
+    assert main([*words, "--family", "pooled", "--divisor", "14"]) != 0
+    assert "paper option divisor is 14, but the family 'pooled' has no such option" in capsys.readouterr().err

@@ -48,7 +48,7 @@ def expected(height: int, width: int) -> np.ndarray:
 
 def read(path: Path) -> np.ndarray:
     with Image.open(path) as picture:
-        assert picture.mode in ("L", "I;16")
+        assert picture.mode in ("P", "I;16")
         return np.asarray(picture)
 
 

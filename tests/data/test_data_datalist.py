@@ -346,7 +346,7 @@ def test_label_table() -> None:
         (None, ("one",), "at least two different names"),
         (None, ("a", "A"), "at least two different names"),
         (None, "background", "at least two different names"),
-        ("all", two, "expected 'nonzero' or a table"),
+        ("all", two, "expected 'nonzero', 'threshold' or a table"),
         ("nonzero", three, "'nonzero' knows two classes, class_names has 3"),
         ({0: 0, 1: 2}, two, "names classes outside 0 to 1"),
         ({}, two, "names classes outside"),

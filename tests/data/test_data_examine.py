@@ -17,6 +17,7 @@ import pytest
 from data.mini_datasets import MINI
 from PIL import Image
 
+from sa2_monai.cli import main
 from sa2_monai.cli.dataset_check import text
 from sa2_monai.data import DATASETS, examine_dataset
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
@@ -66,6 +67,26 @@ def test_in_order(glas: Path) -> None:
         "problems": [],
         "ok": True,
     }
+
+
+def test_unlabelled_images_and_empty_labels_are_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for part, name in (("train", "a"), ("test", "b")):
+        for folder in ("images", "labels"):
+            (tmp_path / part / folder).mkdir(parents=True)
+        Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(tmp_path / part / f"images/{name}.png")
+        Image.fromarray(np.zeros((3, 4), np.uint8)).save(tmp_path / part / f"labels/{name}.png")
+    (problem,) = examine_dataset("folder", tmp_path)["problems"]
+    assert "none of the 2 labels holds a voxel of a class" in problem
+    Image.fromarray(np.eye(3, 4, dtype=np.uint8)).save(tmp_path / "train/labels/a.png")
+    assert main(["datasets", "check", "folder", str(tmp_path)]) == 0
+    assert f"labels without any class (1): {tmp_path}/test/labels/b.png" in capsys.readouterr().out
+    description = {
+        "training": [{"image": "train/images/a.png", "label": "train/labels/a.png"}], "test": ["test/images/c.png"]
+    }  # fmt: skip
+    (tmp_path / "dataset.json").write_text(json.dumps(description))
+    (tmp_path / "test/images/c.png").write_bytes(b"no image")
+    (problem,) = examine_dataset("folder", tmp_path)["problems"]
+    assert "c.png: is not a readable image" in problem
 
 
 def test_missing_files_are_named(glas: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from sa2_monai.data.cache import cache_folder, cached_label, write_png
@@ -37,6 +38,11 @@ def test_threshold(tmp_path: Path, array: np.ndarray, name: str, inside: np.ndar
     label = threshold_mask(tmp_path / name, value)
     assert label.dtype == np.uint8
     np.testing.assert_array_equal(label, np.where(inside, value, 0))
+
+
+def test_stored_values_count(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "m.tif", RAMP, photometric="miniswhite")  # as ImageJ with an inverting table
+    np.testing.assert_array_equal(threshold_mask(tmp_path / "m.tif"), np.where(RAMP >= 128, 255, 0))
 
 
 def test_label_maps_follow_content_and_rule(tmp_path: Path) -> None:

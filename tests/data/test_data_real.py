@@ -65,7 +65,7 @@ def test_skin_labels_have_their_own_names(real_data: Path) -> None:
 
 def test_volumes_are_refused_clearly(real_data: Path) -> None:
     classes = ("background", "Anterior", "Posterior")
-    with pytest.raises(ValueError, match=r"unreadable image files .*\n.*nii\.gz: is not a readable PNG"):
+    with pytest.raises(ValueError, match=r"unreadable image files .*\n.*nii\.gz: is a gzip file, expected PNG"):
         load_datalist(real_data / "msd_hippocampus", "validation", class_names=classes)
     with pytest.raises(ValueError, match=r"value 2 \(Posterior\) belongs to no class"):
         load_datalist(real_data / "msd_hippocampus", "validation")

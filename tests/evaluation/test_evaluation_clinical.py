@@ -408,14 +408,17 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "one class": (lambda: evaluate({"x": MASK}, {"x": MASK}, ["background"]), "at least one class"),
     "a text": (lambda: evaluate({"x": MASK}, {"x": MASK}, "background,x"), "expected a list of names"),
     "same names": (lambda: evaluate({"x": MASK}, {"x": MASK}, ["x", "x"]), "not empty and differ"),
-    "unknown value": (lambda: evaluate({"x": MASK}, {"x": MASK + 9}, TWO), r"reference of case x: holds the values 9;"),
+    "unknown value": (
+        lambda: evaluate({"x": MASK}, {"x": MASK + 9}, TWO),
+        r"reference of case x: holds the values 9: label",
+    ),
     "unknown prediction": (
         lambda: evaluate({"x": MASK + 3}, {"x": MASK}, TWO),
-        "of case x: holds the values 3;.*Predictions hold the",
+        "of case x: holds the values 3: .*predictions hold the",
     ),
     "three classes 255": (
         lambda: evaluate({"x": MASK}, {"x": MASK + 255}, [*TWO, "y"]),
-        r"holds the values 255; expected \[0, 1, 2\]",
+        r"holds the values 255: label values outside the table \{0: 0, 1: 1, 2: 2\}, .*set ignore_value to 255",
     ),
     "label word": (lambda: evaluate({"x": MASK}, {"x": MASK}, TWO, label_values="all"), "label_values is 'all'"),
     "label table": (lambda: evaluate({"x": MASK}, {"x": MASK}, TWO, label_values={255: 2}), r"maps to \[2\]"),

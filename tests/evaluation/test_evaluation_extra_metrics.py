@@ -37,7 +37,7 @@ def test_every_column_is_the_metric_of_one_class_against_all_others() -> None:
         c = metrics.counts(*masks)
         assert row["f2"] == 5 * c.tp / (5 * c.tp + 4 * c.fn + c.fp)
         assert row["mean_absolute_error"] == pytest.approx(np.mean(masks[0] != masks[1]), abs=1e-15)
-        assert row["e_measure"] == pytest.approx(metrics.e_measure(*masks), abs=1e-15)
+        assert row["e_measure"] == pytest.approx(metrics.enhanced_alignment(*masks), abs=1e-15)
         assert row["s_measure"] == pytest.approx(metrics.s_measure(*masks), abs=1e-15)
         assert 0.3 < row["jaccard"] < 0.9
         assert row["thresholded_jaccard"] == (row["jaccard"] if row["jaccard"] >= 0.65 else 0)

@@ -204,7 +204,15 @@ def test_volume_with_the_background_as_a_class() -> None:
     assert organs.headline == 0.75
     assert nine.headline == pytest.approx((0.75 + background) / 2)
     assert [row["class_name"] for row in nine.per_case] == TWO
-    assert nine.summary["paper"]["per_class"]["lesion"] == organs.summary["paper"]["per_class"]["lesion"]
+    lesion = nine.summary["paper"]["per_class"]["lesion"]
+    shares = {name: lesion.pop(name) for name in ("sensitivity", "specificity", "accuracy")}
+    assert lesion == organs.summary["paper"]["per_class"]["lesion"]
+    assert shares == pytest.approx({"sensitivity": 24 / 32, "specificity": 284 / 292, "accuracy": 308 / 324})
+    assert nine.summary["paper"]["accuracy"] == pytest.approx(308 / 324)
+    # the one class' sensitivity is the other's specificity
+    assert nine.summary["paper"]["sensitivity"] == nine.summary["paper"]["specificity"]
+    assert "sensitivity" not in organs.summary["paper"]
+    assert nine.per_case[1]["sensitivity"] == 24 / 32
     assert nine.summary["classes"] == {"0": "background", "1": "lesion"}
     assert nine.summary["protocol"]["background"]
 

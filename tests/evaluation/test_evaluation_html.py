@@ -20,11 +20,12 @@ from sa2_monai.evaluation import EvaluationResult, compare, evaluate, write_over
 from sa2_monai.evaluation.html_report import html_report
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.manifest import evaluation_manifest, hash_file
-from sa2_monai.evaluation.overlays import PREDICTION_COLOUR, REFERENCE_COLOUR, draw_overlays
+from sa2_monai.evaluation.overlays import BOTH_COLOUR, draw_overlays
 from sa2_monai.evaluation.planes import plane_of
 from sa2_monai.evaluation.report import save_report
 from sa2_monai.evaluation.svg import box_plot, ticks
 from sa2_monai.io.label_maps import LabelMap
+from sa2_monai.io.palette import class_colour
 
 NAMES = ["background", "liver & <bile>", "spleen"]
 
@@ -109,6 +110,16 @@ def test_the_page_is_whole_and_loads_nothing() -> None:
     assert "holds the values 9" in text
     assert "Research result, not for diagnosis." in text
     assert f"{first.headline:.4f}" in text
+
+
+def test_the_legend_of_the_pictures_names_every_class_with_its_colour() -> None:
+    result, _ = results()
+    page = html_report(result, draw_overlays(result, 1))
+    for value, name in ((1, "liver &amp; &lt;bile&gt;"), (2, "spleen")):
+        colour = "".join(f"{channel:02x}" for channel in class_colour(value))
+        assert f'<i style="background:#{colour}"></i>{name}</span>' in page
+    assert "white, where both run together for the same class" in page
+    assert "run together" not in html_report(result)  # without pictures
 
 
 def test_pages_of_the_paper_protocol_and_of_perfect_results() -> None:
@@ -225,7 +236,7 @@ def test_overlays_of_volume_files(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "overlay of case c1 without its image" in caplog.text
     for path in paths:
         pixels = np.asarray(Image.open(path))[:480]
-        for colour in (REFERENCE_COLOUR, PREDICTION_COLOUR):
+        for colour in (class_colour(1), BOTH_COLOUR):  # of a box that was moved along one axis
             assert (pixels == colour).all(axis=-1).sum() > 100
     plain, drawn = (np.asarray(Image.open(path))[:480].astype(int).std() for path in (paths[1], paths[0]))
     assert drawn > plain  # the image is under the contours

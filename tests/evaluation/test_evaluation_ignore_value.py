@@ -83,8 +83,14 @@ def test_an_unknown_value_is_an_error_as_before() -> None:
     prediction, reference = maps()
     with pytest.raises(ValueError, match="holds the values 255"):
         evaluate({"a": prediction}, {"a": reference}, ["background", "x", "y"])
-    # of two classes, 255 is the foreground
-    assert evaluate({"a": prediction}, {"a": reference}, TWO).per_case[0]["voxels_ref"] == 350
+    # of two classes 255 can be the foreground, but not beside 1, unless a table says so
+    with pytest.raises(ValueError, match=r"reference of case a: holds the values 0, 1, 255: .*set ignore_value to 255"):
+        evaluate({"a": prediction}, {"a": reference}, TWO)
+    with pytest.raises(ValueError, match=r"prediction of case a: holds the values 0, 1, 255: "):
+        evaluate({"a": reference}, {"a": prediction}, TWO)
+    table = {0: 0, 1: 1, 255: 1}
+    assert evaluate({"a": prediction}, {"a": reference}, TWO, label_values=table).per_case[0]["voxels_ref"] == 350
+    assert evaluate({"a": prediction}, {"a": reference}, TWO, ignore_value=255).per_case[0]["voxels_ref"] < 350
     plain = evaluate({"a": prediction}, {"a": reference % 255}, TWO)
     with pytest.raises(ValueError, match="the protocols differ"):
         compare(plain, evaluate({"a": prediction}, {"a": reference}, TWO, ignore_value=255))

@@ -208,6 +208,51 @@ def test_image_2d_counts_the_background_as_a_class() -> None:
     assert any(line.startswith("Q7") for line in result.summary["deviations"])
 
 
+@pytest.mark.parametrize(("family", "options"), [("image_2d", {"grid": 20}), ("volume", {"background": True})])
+def test_a_class_that_fills_both_masks_has_no_published_number(family: str, options: dict[str, Any]) -> None:
+    full, half = np.ones((2, 20, 20, 1), np.uint8)
+    half[:10] = 0
+    flat = family == "image_2d"
+    shown = {case: array[..., 0] if flat else array for case, array in {"a": full, "b": full, "c": half}.items()}
+    result = evaluate({**shown, "b": shown["c"]}, shown, TWO, "paper", family=family, paper=options)
+    lines = [line for line in result.summary["deviations"] if "fills both masks" in line]
+    assert [line[: line.index(":")] for line in lines] == ["class gland fills both masks of case a"]
+    row = result.per_case[1]
+    assert (row["case"], row["class_name"], row["dice"], row["hd95"]) == ("a", "gland", 1, 0)
+    assert (row["sensitivity"], row["specificity"]) == (1, 0)
+    # a background that fills both is the same: an image without anything in either mask
+    empty = {"d": shown["a"] * 0, "a": shown["c"]}
+    result = evaluate(empty, empty, TWO, "paper", family=family, paper=options)
+    assert any("class background fills both masks of case d:" in line for line in result.summary["deviations"])
+
+
+def test_volumes_without_the_background_print_what_is_published() -> None:
+    full = {"a": np.ones((4, 5, 6), np.uint8)}
+    result = evaluate(full, full, TWO, "paper", family="volume")
+    assert (result.summary["deviations"], result.headline) == ([], 1)
+
+
+def test_ignored_pixels_are_a_deviation_of_size_range() -> None:
+    reference = np.zeros((16, 16), np.uint8)
+    reference[2:10, 2:10] = 1
+    void = reference.copy()
+    void[12:] = 255
+    found = evaluate(
+        dict.fromkeys("abc", reference),
+        {"a": reference, "b": void, "c": void},
+        [*TWO, "nothing"],
+        "paper",
+        family="size_range",
+        paper={"grid": 16, "size": "contour"},
+    )
+    line = next(line for line in found.summary["deviations"] if "value 255" in line)
+    assert "(cases b, c)" in line
+    assert "background for the E-measure, the mean absolute error and the sizes of objects" in line
+    assert found.summary["paper"]["images"]["b"] == found.summary["paper"]["images"]["a"]
+    without = run({"a": reference}, {"a": reference}, "size_range", grid=16)
+    assert not any("value 255" in line for line in without.summary["deviations"])
+
+
 def test_size_range_counts_a_missing_prediction_and_an_empty_subset() -> None:
     reference = np.zeros((16, 16), np.uint8)
     reference[2:10, 2:10] = 1
@@ -237,7 +282,19 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "divisor": (lambda: PaperOptions(divisor=0), "divisor is 0"),
     "size": (lambda: PaperOptions(size="big"), "size is 'big'"),
     "foreground": (lambda: PaperOptions(reference_foreground=256), "reference_foreground is 256"),
-    "plus one": (lambda: run({"a": GRID}, {"a": GRID}, plus_one=True), "belongs to the family 'image_ensemble'"),
+    "divisor that is no number": (lambda: PaperOptions(divisor=True), "divisor is True, expected the number of test"),
+    "half a divisor": (lambda: PaperOptions(divisor=1.5), r"divisor is 1\.5"),  # type: ignore[arg-type]
+    "plus one": (lambda: run({"a": GRID}, {"a": GRID}, plus_one=True), "'image' has no such option, only image_ens"),
+    "grid of volumes": (lambda: run({"a": GRID}, {"a": GRID}, "volume", grid=9), "'volume' has no such option, only"),
+    "divisor of pixels": (lambda: run({"a": GRID}, {"a": GRID}, "pooled", divisor=9), "only image, image_ensemble"),
+    "foreground elsewhere": (
+        lambda: run({"a": GRID}, {"a": GRID}, "size_range", reference_foreground=255),
+        "paper option reference_foreground is 255, but the family 'size_range'",
+    ),
+    "unknown option": (
+        lambda: run({"a": GRID}, {"a": GRID}, divisors=9),
+        r"options \['divisors'\], expected some of grid",
+    ),
     "off the grid": (lambda: run({"a": glands()}, {"a": glands()}, "pooled"), "family 'pooled' compares at 224x224"),
     "no nuclei": (lambda: run({"a": GRID}, {"a": GRID}, "cell"), "nuclei has no mask"),
     "nucleus size": (

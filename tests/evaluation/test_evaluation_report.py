@@ -16,7 +16,7 @@ from PIL import Image
 
 from sa2_monai import evaluation
 from sa2_monai.cli import evaluate as command
-from sa2_monai.evaluation import EvaluationResult, draw_overlay, evaluate, overlays, write_overlays, write_report
+from sa2_monai.evaluation import EvaluationResult, evaluate, overlays, write_overlays, write_report
 
 TWO = ["background", "nucleus"]
 
@@ -111,78 +111,13 @@ def test_no_case_is_chosen_twice(dices: list[float], count: int, chosen: list[st
     assert [f"{kind} {case}" for kind, _, case, _ in overlays.choose_cases(result_of(dices), count)] == chosen
 
 
-@pytest.mark.parametrize(
-    ("size", "shown"),
-    [((30, 40), (390, 520)), ((600, 700), (600, 700)), ((3000, 1500), (1024, 512)), ((512, 2), (512, 2))],
-)
-def test_pictures_have_a_sensible_size(size: tuple[int, int], shown: tuple[int, int]) -> None:
-    mask = np.zeros(size, np.uint8)
-    page = draw_overlay(None, None, mask, "x", 0.5)
-    assert page.size == (max(480, shown[1]), shown[0] + 26)
-
-
-@pytest.mark.parametrize("kind", ["grey8", "rgb8", "grey16", "rgb16", "float", "rgba", "none", "dark", "other size"])
-def test_contours_are_seen_on_every_kind_of_image(kind: str) -> None:
-    rng = np.random.default_rng(0)
-    base = rng.integers(60, 200, (64, 64), dtype=np.uint8)
-    images = {
-        "grey8": base,
-        "rgb8": np.dstack([base] * 3),
-        "grey16": base.astype(np.uint16) * 11,
-        "rgb16": np.dstack([base.astype(np.uint16) * 200] * 3),
-        "float": base[:, :, None] / 255.0,
-        "rgba": np.dstack([base] * 4),
-        "none": None,
-        "dark": base // 50,
-        "other size": np.dstack([base] * 3)[:32, :48],
-    }
-    image = images[kind]
-    page = np.asarray(draw_overlay(image, square(64, 20, 50), square(64, 10, 40), "case", 0.444))[:512]
-    for colour in (overlays.REFERENCE_COLOUR, overlays.PREDICTION_COLOUR):
-        assert (page == colour).all(axis=-1).sum() > 400
-    inside = page[8:60, 8:60]  # far from both contours: the image, grey, neither black nor saturated
-    if image is not None:
-        assert 20 < inside.mean() < 235
-        assert inside.std() > 5
-
-
-def test_contours_lie_on_the_masks() -> None:
-    reference, prediction = square(64, 10, 40), square(64, 10, 40)
-    prediction[10:40, 40:50] = 1
-    page = np.asarray(draw_overlay(None, prediction, reference, "case", 0.5))
-    scale = 512 // 64
-    assert tuple(page[10 * scale, 20 * scale]) == overlays.BOTH_COLOUR  # upper edge of both
-    assert tuple(page[25 * scale, 50 * scale - 1]) == overlays.PREDICTION_COLOUR
-    assert tuple(page[25 * scale, 40 * scale - 1]) == overlays.REFERENCE_COLOUR
-    assert tuple(page[60 * scale, 5 * scale]) == (64, 64, 64)
-
-
-def test_the_legend_fits_and_names_the_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    short = np.asarray(draw_overlay(None, None, square(64, 1, 9), "a", 0.5))[512:]
-    long = np.asarray(draw_overlay(None, None, square(64, 1, 9), "a" * 300, float("nan")))[512:]
-    assert (short != long).any()
-    assert (long[:, :4] == 24).all()
-    monkeypatch.setattr(overlays.ImageFont, "load_default", lambda size=None: _old_pillow(size))
-    assert draw_overlay(None, None, square(64, 1, 9), "a", 0.5).size == (512, 538)
-
-
-_LOAD_DEFAULT = overlays.ImageFont.load_default
-
-
-def _old_pillow(size: float | None) -> object:
-    if size is not None:
-        raise TypeError("load_default() takes no arguments")
-    return _LOAD_DEFAULT()
-
-
-def test_masks_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"case x: masks have shapes \(9, 9\) and \(8, 8\)"):
-        draw_overlay(None, square(9, 1, 2), square(8, 1, 2), "x", 0.5)
-
-
 def test_names_of_cases_are_made_fit_for_files(tmp_path: Path) -> None:
     result = evaluate({"a/b c": square(9, 2, 6)}, {"a/b c": square(9, 2, 6)}, TWO, images={"a/b c": square(9, 1, 8)})
     assert [p.name for p in write_overlays(result, tmp_path / "new")] == ["worst_1_a_b_c_dice1.000.png"]
+    for case in ("\udce9\n\x1b", "語" * 82, "a" * 250):
+        long = evaluate({case: square(9, 2, 6)}, {case: square(9, 2, 6)}, TWO)
+        (path,) = write_overlays(long, tmp_path / "long")
+        assert path.is_file()
 
 
 def parse(*arguments: str) -> argparse.Namespace:

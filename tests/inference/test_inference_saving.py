@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
+from monai.data import MetaTensor, PILReader
 from monai.transforms import (
     AsDiscreted,
     CastToTyped,
@@ -18,6 +19,7 @@ from monai.transforms import (
     EnsureChannelFirstd,
     Flipd,
     Invertd,
+    LoadImage,
     LoadImaged,
     Resized,
     Rotate90d,
@@ -25,7 +27,10 @@ from monai.transforms import (
 )
 from PIL import Image
 
+from sa2_monai.data import read_label
 from sa2_monai.inference import CaseSaveImaged, ProbabilitySaveImaged
+from sa2_monai.io.label_maps import read_label_map
+from sa2_monai.io.palette import class_colour
 
 RNG = np.random.default_rng(5)
 
@@ -45,10 +50,48 @@ def test_class_indices_are_written_as_they_are(tmp_path: Path, dtype) -> None:
     out = CaseSaveImaged("pred", tmp_path)({"pred": item(indices), "case": "a"})
     assert set(out) == {"pred", "case"}
     with Image.open(tmp_path / "a.png") as picture:
-        assert picture.mode == "L"
+        assert picture.mode == "P"
         assert picture.size == (7, 5)
     assert np.array_equal(read(tmp_path / "a.png"), indices[0].T)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+READERS: dict[str, Callable[[Path], np.ndarray]] = {
+    "Pillow": lambda path: np.asarray(Image.open(path)),
+    "read_label": read_label,
+    "evaluation": lambda path: read_label_map(path, "mask").array,
+    "MONAI, PILReader": lambda path: np.asarray(LoadImage(PILReader(reverse_indexing=False))(path)),
+    "MONAI, as it chooses": lambda path: np.asarray(LoadImage()(path)).T,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("palette", [True, False])
+def test_the_values_of_a_mask_are_its_classes_in_every_reader(tmp_path: Path, name: str, palette: bool) -> None:
+    indices = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    for top in (255, 13, 1):
+        shown = np.minimum(indices, top)
+        CaseSaveImaged("pred", tmp_path, case_key="case", palette=palette)({"pred": shown, "case": f"a{top}"})
+        found = READERS[name](tmp_path / f"a{top}.png")
+        np.testing.assert_array_equal(found, shown[0].T)
+
+
+def test_viewers_show_the_classes_in_their_colours(tmp_path: Path) -> None:
+    indices = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    CaseSaveImaged("pred", tmp_path)({"pred": indices, "case": "a"})
+    CaseSaveImaged("pred", tmp_path / "again")({"pred": indices.astype(float), "case": "a"})
+    CaseSaveImaged("pred", tmp_path / "grey", palette=False)({"pred": indices, "case": "a"})
+    seen = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).swapaxes(0, 1).reshape(-1, 3)
+    assert [tuple(colour) for colour in seen.tolist()] == [class_colour(value) for value in range(256)]
+    assert tuple(seen[0]) == (0, 0, 0)
+    # what a program reads that puts the colours in their place
+    np.testing.assert_array_equal(skimage_read(tmp_path / "a.png").swapaxes(0, 1).reshape(-1, 3), seen)
+    np.testing.assert_array_equal(skimage_read(tmp_path / "grey" / "a.png").T, indices[0])
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "again" / "a.png").read_bytes()
+
+
+def skimage_read(path: Path) -> np.ndarray:
+    return np.asarray(pytest.importorskip("skimage.io", reason="extra `microscopy` is not installed").imread(path))
 
 
 def test_other_axis_order_numpy_and_no_channel(tmp_path: Path) -> None:

@@ -10,31 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from dicom_files import SHAPE, edit, rotation, tilted, write_series
+from pydicom.encaps import encapsulate
 
 from sa2_monai.data import read_volume, volume_header
+from sa2_monai.inference import read_dicom_seg, write_dicom_seg
 from sa2_monai.io.dicom.series import find_series
 from sa2_monai.io.geometry import corner_distance
-
-pydicom = pytest.importorskip("pydicom", reason="the extra dicom is not installed")
-
-from dicom_files import ROOT, SHAPE, rotation, tilted, write_series  # noqa: E402
-from pydicom.encaps import encapsulate  # noqa: E402
 
 
 def turned(**angles: float) -> np.ndarray:
     matrix = rotation(**angles)
     return np.r_[matrix[:, 0], matrix[:, 1]]
-
-
-def edit(path: Path, **tags: Any) -> None:
-    file = pydicom.dcmread(path)
-    for name, value in tags.items():
-        if value is None:
-            delattr(file, name)
-        else:
-            setattr(file, name, value)
-    file.save_as(path)
 
 
 def by_position(folder: Path) -> list[Path]:
@@ -92,37 +81,6 @@ def test_agrees_with_sitk(tmp_path: Path) -> None:
         assert np.allclose(volume.header.affine[:3] @ [*corner, 1], point, atol=1e-5)
 
 
-def test_slope_of_every_slice(tmp_path: Path) -> None:
-    array, _ = write_series(tmp_path / "s", modality="PT", RescaleSlope="1", RescaleIntercept="0")
-    edit(by_position(tmp_path / "s")[2], RescaleSlope="0.5", RescaleIntercept="0.25")
-    volume = read_volume(tmp_path / "s")
-    expected = array.astype(np.float32)
-    expected[:, :, 2] = expected[:, :, 2] * 0.5 + 0.25
-    assert volume.array.dtype == np.float32
-    assert np.array_equal(volume.array, expected)
-
-
-def test_what_is_no_slice_is_left_out(tmp_path: Path) -> None:
-    folder = tmp_path / "s"
-    array, _ = write_series(folder)
-    localizer = folder / "z.dcm"
-    shutil.copy(by_position(folder)[0], localizer)
-    edit(localizer, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
-    (folder / "notes.txt").write_text("hello")
-    (folder / "._00.dcm").write_bytes(b"junk of macOS")
-    (folder / "sub").mkdir()
-    report = pydicom.dcmread(localizer)
-    report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
-    report.Modality = "SR"
-    for name in ("PixelData", "Rows", "Columns", "BitsAllocated"):
-        delattr(report, name)
-    report.save_as(folder / "report")
-    mask = pydicom.dcmread(localizer)
-    mask.Modality, mask.SeriesInstanceUID, mask.ImageType = "SEG", ROOT + ".77", ["DERIVED", "PRIMARY"]
-    mask.save_as(folder / "mask")
-    assert np.array_equal(read_volume(folder).array, array)
-
-
 @pytest.mark.parametrize("start", [132, 0])
 def test_files_without_preamble(tmp_path: Path, start: int) -> None:
     array, _ = write_series(tmp_path / "s")
@@ -139,24 +97,6 @@ def implicit(path: Path) -> bytes:
     bare.update(pydicom.dcmread(path))
     pydicom.dcmwrite(file, bare, implicit_vr=True, little_endian=True, enforce_file_format=False)
     return file.getvalue()
-
-
-def test_several_series(tmp_path: Path) -> None:
-    folder = tmp_path / "s"
-    first, _ = write_series(folder, series=1)
-    for path in list(folder.iterdir()):
-        path.rename(path.with_name("one" + path.name))
-    second, _ = write_series(folder, series=2, seed=1, thickness=3)
-    with pytest.raises(ValueError, match="holds 2 series, expected one") as error:
-        read_volume(folder)
-    for series in (1, 2):
-        assert f"{ROOT}.{series}: CT, 'series {series}', 6 images" in str(error.value)
-    assert np.array_equal(read_volume(folder, series_uid=f"{ROOT}.1").array, first)
-    chosen = read_volume(folder, series_uid=f"{ROOT}.2")
-    assert np.array_equal(chosen.array, second)
-    assert chosen.header.series_uid == f"{ROOT}.2"
-    with pytest.raises(ValueError, match=rf"has no series 1\.2\.3; it has\n    {ROOT}"):
-        read_volume(folder, series_uid="1.2.3")
 
 
 def shift(vector: tuple[float, ...]) -> Any:
@@ -185,11 +125,15 @@ TEST_CASE_BAD: dict[str, tuple[Any, str]] = {
         r"different orientations \(1\):\n.*instance 2",
     ),
     "pixel spacing": (lambda p: edit(p[1], PixelSpacing=[0.8, 0.8]), r"pixel spacings .*\n.*2\): 0\.8, 0\.8, others"),
-    "frame of reference": (lambda p: edit(p[5], FrameOfReferenceUID="1.2"), "frames of reference"),
     "modality": (lambda p: edit(p[5], Modality="MR"), "different modalities"),
     "no position": (lambda p: edit(p[5], ImagePositionPatient=None), "without a valid ImagePositionPatient"),
     "no orientation": (lambda p: edit(p[5], ImageOrientationPatient=None), "without a valid ImageOrientationPatient"),
     "no spacing": (lambda p: edit(p[5], PixelSpacing=None), "without a valid PixelSpacing"),
+    "no spacing at all": (lambda p: [edit(q, PixelSpacing=None) for q in p], r"without a valid PixelSpacing \(6\)"),
+    "spacing of the detector": (
+        lambda p: [edit(q, PixelSpacing=None, ImagerPixelSpacing=[0.8, 0.7]) for q in p],
+        r"PixelSpacing \(6\):\n.*instance 6\) has ImagerPixelSpacing, which is not the spacing in the patient",
+    ),
     "no rescale": (lambda p: edit(p[5], RescaleSlope=None), "CT images without RescaleSlope and RescaleIntercept"),
     "one slice": (lambda p: [path.unlink() for path in p[1:]], "has one image .*instance 1.*expected at least two"),
     "truncated": (lambda p: p[4].write_bytes(p[4].read_bytes()[:900]), "damaged or truncated DICOM files .1."),
@@ -228,7 +172,7 @@ def test_other_size_multiframe_and_colour(tmp_path: Path) -> None:
     edit(paths[1], Rows=24, Columns=32)
     pixels = pydicom.dcmread(paths[1]).PixelData
     edit(paths[1], NumberOfFrames=2, PixelData=pixels * 2)
-    with pytest.raises(ValueError, match=r"multi-frame images \(1\):\n.*2 frames"):
+    with pytest.raises(ValueError, match=r"multi-frame images .* \(1\):\n.*2 frames, no functional groups"):
         read_volume(folder)
     edit(
         paths[1],
@@ -298,3 +242,46 @@ def test_real_series_as_sitk_reads_it(real_data: Path, name: str) -> None:
     affine[:3, 3] = image.GetOrigin()
     assert corner_distance(volume.array.shape, volume.header.affine, np.diag([-1, -1, 1, 1]) @ affine) < 1e-4
     assert volume.header.remarks == ()
+
+
+CASES = {
+    "dicom_monochrome1_ct": "",
+    "dicom_no_slice_thickness": "",
+    "dicom_charset_japanese": "",
+    "dicom_frame_of_reference_per_slice": "12 frames of reference in 12 slices",
+    "dicom_positions_0.1mm": "the positions are written to 0.1 mm",
+    "mixed_folder": "",
+    "nested/pat2flat": "",
+    "nested/siteA/pat1/st1/se1": "",
+}
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", CASES)
+def test_awkward_series(real_data: Path, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The example folders: Hounsfield units of air and of the object, remarks, and a SEG that comes back."""
+    folder = real_data.parent / "cases" / "dicom" / name
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    with caplog.at_level(logging.WARNING):
+        volume = read_volume(folder)
+    assert volume.array.shape == (56, 48, 12)
+    assert (volume.array.min(), volume.array.max()) == (-1000, 200)
+    assert [record.message.split(": ", 1)[1].startswith(CASES[name]) for record in caplog.records] == [True] * bool(
+        CASES[name]
+    )
+    pytest.importorskip("highdicom", reason="the extra dicom is not installed")
+    labels = (volume.array > 0).astype(np.uint8)
+    write_dicom_seg(labels, folder, tmp_path / "a.dcm", ["background", "object"])
+    back, affine = read_dicom_seg(tmp_path / "a.dcm", folder)
+    assert np.array_equal(back, labels)
+    assert np.array_equal(affine, volume.header.affine)
+
+
+@pytest.mark.realdata
+def test_awkward_header(real_data: Path) -> None:
+    folder = real_data.parent / "cases" / "untrusted" / "dicom_4gb"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    with pytest.raises(ValueError, match=r"damaged or truncated DICOM files \(1\):\n +001\.dcm"):
+        read_volume(folder)

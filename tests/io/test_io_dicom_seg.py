@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,7 @@ def test_anonymised_series(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     for name in ("a.dcm", "b.dcm"):
         write_dicom_seg(some_labels(), tmp_path / "s", tmp_path / name, CLASSES)
     for tag in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
-        assert f"the series has no {tag} (anonymised?)" in caplog.text
+        assert re.search(rf"f00: {tag} \(0020,00..\) is missing \(anonymised\?\)", caplog.text)
     first, second = (pydicom.dcmread(tmp_path / name) for name in ("a.dcm", "b.dcm"))
     assert first.StudyInstanceUID == second.StudyInstanceUID
     assert first.FrameOfReferenceUID == second.FrameOfReferenceUID
@@ -211,7 +212,7 @@ def test_refused(tmp_path: Path) -> None:
     path.write_bytes(b"rubbish")
     with pytest.raises(ValueError, match=r"a\.dcm: cannot be read as DICOM"):
         read_dicom_seg(path)
-    with pytest.raises(ValueError, match="is CT, expected a DICOM SEG of type BINARY"):
+    with pytest.raises(ValueError, match="is CT, expected a DICOM SEG of type BINARY, LABELMAP, FRACTIONAL"):
         read_dicom_seg(next((tmp_path / "s").iterdir()))
 
 
@@ -224,7 +225,9 @@ def test_other_series_and_overlap_are_refused(tmp_path: Path) -> None:
     ):
         read_dicom_seg(tmp_path / "a.dcm", tmp_path / "t")
     write_series(tmp_path / "u", shape=(32, 20, 6))
-    with pytest.raises(ValueError, match=r"frames of \(24, 32\) rows and columns, the series .* has \(20, 32\)"):
+    with pytest.raises(
+        ValueError, match=r"\d+ voxels of its segments lie outside the series .* of 32 columns, 20 rows and 6"
+    ):
         read_dicom_seg(tmp_path / "a.dcm", tmp_path / "u")
     seg = pydicom.dcmread(tmp_path / "a.dcm")
     groups = seg.PerFrameFunctionalGroupsSequence
@@ -232,7 +235,7 @@ def test_other_series_and_overlap_are_refused(tmp_path: Path) -> None:
         item.PlanePositionSequence = groups[0].PlanePositionSequence
     seg.PixelData = b"\xff" * len(seg.PixelData)
     seg.save_as(tmp_path / "b.dcm")
-    with pytest.raises(ValueError, match=r"segment \d overlaps another one"):
+    with pytest.raises(ValueError, match=r"no volume of .* slices, one for each segment"):
         read_dicom_seg(tmp_path / "b.dcm")
     del groups[2].PlanePositionSequence
     seg.save_as(tmp_path / "c.dcm")

@@ -170,6 +170,30 @@ def test_a_missing_data_file(tmp_path: Path, kind: str) -> None:
     assert str(path) in str(error.value)
 
 
+TEST_CASE_FIELDS = {
+    "axes": {"NDims": "93"},
+    "no axes": {"NDims": "0"},
+    "no number": {"NDims": "x"},
+    "sizes": {"DimSize": "5 4 3 2"},
+    "matrix": {"TransformMatrix": "1 0 0 1"},
+    "offset": {"Offset": " ".join(["0"] * 300)},
+    "header size": {"HeaderSize": "many", "ElementDataFile": "v.raw"},
+    "name": {"N" * 3000: "1"},
+}
+
+
+@pytest.mark.parametrize("name", TEST_CASE_FIELDS)
+def test_fields_that_do_not_fit(tmp_path: Path, name: str) -> None:
+    """Some of them make ITK write beyond its memory, which ends the process."""
+    array = np.zeros((5, 4, 3), np.uint8)
+    path = tmp_path / "v.mha"
+    path.write_bytes(meta_header(array, **TEST_CASE_FIELDS[name]).encode() + array.tobytes())
+    (tmp_path / "v.raw").write_bytes(array.tobytes())
+    with pytest.raises(ValueError, match="truncated or damaged") as error:
+        read_volume(path)
+    assert str(path) in str(error.value)
+
+
 def test_headers_that_promise_terabytes(tmp_path: Path) -> None:
     array = np.zeros((5, 4, 3), np.uint8)
     sizes = "30000 30000 30000"

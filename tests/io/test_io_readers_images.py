@@ -103,9 +103,7 @@ def test_float_files_must_lie_between_0_and_1(tmp_path: Path) -> None:
     Image.fromarray(values).save(path)
     np.testing.assert_array_equal(PictureReader().get_data(PictureReader().read(path))[0], values.T)
     Image.fromarray(values * 300).save(path)
-    with pytest.raises(
-        ValueError, match=r"f\.tif: float picture with values from 0 to 300, expected \[0, 1\]; scale it"
-    ):
+    with pytest.raises(ValueError, match=r"f\.tif: float image with values from 0 to 300, expected \[0, 1\]; scale it"):
         PictureReader().read(path)
 
 
@@ -124,7 +122,7 @@ def test_several_files_become_channels(case: dict[str, str], tmp_path: Path) -> 
     assert data.shape == (4, 32, 20)
     Image.fromarray(LABEL[:5]).save(tmp_path / "small.png")
     reader = PictureReader()
-    with pytest.raises(ValueError, match="pictures of different size"):
+    with pytest.raises(ValueError, match="images of different size"):
         reader.get_data(reader.read([case["image"], str(tmp_path / "small.png")]))
 
 

@@ -98,3 +98,29 @@ def test_compiled_loss_is_the_same(batch: tuple[list[torch.Tensor], torch.Tensor
     loss = DeepSupervisionLoss(BalancedBCEDiceLoss())
     compiled = torch.compile(loss, backend="eager")
     assert compiled(outputs, target).item() == pytest.approx(loss(outputs, target).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("void", [255, 200])
+def test_pixels_without_a_label_are_as_good_as_cut_off(void: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    logits = torch.randn(2, 1, 8, 12, generator=generator, requires_grad=True)
+    target = (torch.rand(2, 1, 8, 12, generator=generator) > 0.6).float()
+    target[..., 7:] = void
+    whole = DeepSupervisionLoss(BalancedBCEDiceLoss(ignore_index=void))(logits, target)
+    cut = BalancedBCEDiceLoss()(logits[..., :7], target[..., :7])
+    torch.testing.assert_close(whole, cut, rtol=1e-6, atol=0)
+    whole.backward()
+    assert logits.grad is not None
+    assert not logits.grad[..., 7:].any()
+    assert logits.grad[..., :7].all()
+    with pytest.raises(
+        ValueError, match=rf"target values must be whole numbers from 0 to 1, got values from 0 to {void}"
+    ):
+        DeepSupervisionLoss(BalancedBCEDiceLoss())(logits, target)
+
+
+def test_a_mark_that_is_not_there_changes_nothing(batch: tuple[list[torch.Tensor], torch.Tensor]) -> None:
+    outputs, target = batch
+    assert torch.equal(
+        BalancedBCEDiceLoss(ignore_index=255)(outputs[0], target), BalancedBCEDiceLoss()(outputs[0], target)
+    )

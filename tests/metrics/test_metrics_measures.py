@@ -97,6 +97,55 @@ def test_e_measure_from_counts_equals_the_map() -> None:
     assert np.isnan(metrics.e_measure_of_counts(metrics.Counts(0, 0, 0, 0)))
 
 
+def fan(prediction: np.ndarray, reference: np.ndarray) -> float:
+    """The enhanced alignment measure pixel by pixel, as its authors' program computes it."""
+    if not reference.any() or reference.all():
+        enhanced = (prediction == reference).astype(float)
+    else:
+        a, b = prediction - prediction.mean(), reference - reference.mean()
+        enhanced = (2 * a * b / (a**2 + b**2 + np.spacing(1)) + 1) ** 2 / 4
+    return float(enhanced.sum() / (enhanced.size - 1 + np.spacing(1)))
+
+
+#: Name -> shape, slices of the reference, slices of the prediction, value of PySODMetrics 1.6.2 where it was computed.
+SHAPES: dict[str, tuple[tuple[int, int], tuple[slice, slice], tuple[slice, slice], float | None]] = {
+    "small and perfect": ((64, 64), np.s_[3:6, 4:7], np.s_[3:6, 4:7], 1.0002442002),
+    "one pixel in many": ((512, 512), np.s_[5:6, 5:6], np.s_[5:6, 5:6], 0.9999961854),
+    "shifted": ((30, 30), np.s_[4:20, 4:20], np.s_[6:22, 4:20], 0.9316708250),
+    "missed": ((100, 100), np.s_[4:20, 4:20], np.s_[:0, :0], 0.2500250025),
+    "nothing to find": ((40, 50), np.s_[:0, :0], np.s_[:10, :], 0.7503751876),
+    "all is object": ((40, 50), np.s_[:, :], np.s_[:20, :], 0.5002501251),
+    "all is predicted": ((40, 50), np.s_[:20, :], np.s_[:, :], None),
+    "nothing at all": ((9, 9), np.s_[:0, :0], np.s_[:0, :0], None),
+    "all and all": ((9, 9), np.s_[:, :], np.s_[:, :], None),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_e_measure_of_its_authors(name: str) -> None:
+    shape, inside, guess, other = SHAPES[name]
+    reference, prediction = np.zeros((2, *shape), bool)
+    reference[inside], prediction[guess] = True, True
+    found = metrics.enhanced_alignment(prediction, reference)
+    # their smallest number in the denominator is left out here: it takes 4e-6 from the single pixel
+    assert found == pytest.approx(fan(prediction, reference), rel=1e-5)
+    assert other is None or found == pytest.approx(other, rel=1e-5)
+
+
+def test_e_measure_of_random_masks_and_of_tiny_ones() -> None:
+    for seed in range(6):
+        p, r = blobs(seed, (13, 17))
+        assert metrics.enhanced_alignment(p, r) == pytest.approx(fan(p, r), abs=1e-12)
+    # as long as the object does not vanish among the pixels, its size does not matter
+    for pixels in (10**3, 10**5, 10**7):
+        perfect = metrics.Counts(1, 0, 0, pixels - 1)
+        assert metrics.enhanced_alignment_of_counts(perfect) == pytest.approx(pixels / (pixels - 1), abs=1e-12)
+    assert metrics.e_measure_of_counts(perfect) < 0.3  # the published code
+    assert np.isnan(metrics.enhanced_alignment_of_counts(metrics.Counts(1, 0, 0, 0)))
+    with pytest.raises(ValueError, match=r"expected \(H, W\)"):
+        metrics.enhanced_alignment(np.zeros((2, 3, 4), bool), np.zeros((2, 3, 4), bool))
+
+
 def test_cldice_by_hand() -> None:
     pytest.importorskip("skimage", reason="extra `microscopy` is not installed")
     vessel, wide, half = np.zeros((3, 11, 30), np.uint8)

@@ -271,15 +271,18 @@ def test_picture_of_a_validation(kind: str, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("sa2_monai.evaluation.validation_picture.draw_overlay", draw)
     pred = label.clone()
     pred[0, 0] = 0
-    handler = ValidationPicture(tmp_path, transposed=kind == "turned picture", upright=kind == "picture as volume")
+    label[0, -1, -1] = 255  # pixels without a label are drawn as background in both
+    pred[0, -1, -1] = 1
+    options = {"transposed": kind == "turned picture", "upright": kind == "picture as volume"}
+    handler = ValidationPicture(tmp_path, **options, class_names=["background", "letter"])
     handler(SimpleNamespace(state=SimpleNamespace(epoch=7, output=[{"image": image, "label": label, "pred": pred}])))  # type: ignore[arg-type]
     handler.close()
-    ((shown, prediction, reference, title, dice),) = drawn
+    ((shown, prediction, reference, title, dice, names),) = drawn
     np.testing.assert_array_equal(reference, shape)
     np.testing.assert_array_equal(prediction, shape)
     np.testing.assert_array_equal(shown[:, :, 0] > 0.5, shape == 1)
     assert title == ("epoch 7, slice 2" if kind == "volume" else "epoch 7")
-    assert dice == 1.0
+    assert (dice, names) == (1.0, ["background", "letter"])
     assert (tmp_path / "validation.png").read_bytes().startswith(b"\x89PNG")
     assert EventAccumulator(str(tmp_path)).Reload().Images("validation")[0].step == 7
 

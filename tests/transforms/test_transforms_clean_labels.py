@@ -103,6 +103,16 @@ def test_minimum_volume(min_volume, expected: list[str]) -> None:
     assert cleaned(label, min_volume=min_volume) == expected
 
 
+@pytest.mark.parametrize("step", [0.4, 0.7, 0.9, 1.1])
+def test_what_has_exactly_the_minimum_stays_whatever_the_precision_of_the_file(step: float) -> None:
+    for kind in (np.float32, np.float64):
+        affine = np.eye(4)
+        affine[:3, :3] *= kind(step).astype(np.float64)
+        label = MetaTensor(torch.from_numpy(PIECES), affine=torch.from_numpy(affine))
+        for pixels, rows in ((5, ["11000", "11000", "00100", "00000", "00000"]), (5.01, ["00000"] * 5)):
+            assert cleaned(label, min_volume={1: pixels * step**3, 2: 100}) == rows
+
+
 def test_off_by_default() -> None:
     data = {"pred": "no array at all"}
     assert CleanLabelsd("pred")(data) == data

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Flipd
+from PIL import Image
 
 from sa2_monai.transforms import CheckSameSized, MapLabelsd
 
@@ -20,8 +23,23 @@ def mapped(transform: MapLabelsd, values: list[float]) -> list[int]:
     return transform({"label": label_of(values)})["label"].flatten().tolist()
 
 
+def mapped_of(transform: MapLabelsd, values: list[float], name: str) -> list[int]:
+    return transform({"label": label_of(values, name)})["label"].flatten().tolist()
+
+
 def test_two_classes_take_both_ways_of_writing_a_mask() -> None:
-    assert mapped(MapLabelsd("label", 2), [0, 1, 255, 0]) == [0, 1, 1, 0]
+    assert mapped(MapLabelsd("label", 2), [0, 1, 1, 0]) == [0, 1, 1, 0]
+    assert mapped(MapLabelsd("label", 2), [0, 255, 0]) == [0, 1, 0]
+
+
+def test_both_ways_in_one_file_need_to_be_explained() -> None:
+    for options in ({}, {"table_key": "case"}):
+        with pytest.raises(
+            ValueError, match=r"a\.png has the values 0, 1, 255: .*set ignore_value to 255 .*\{0: 0, 1: 1, 255: 1\}"
+        ):
+            MapLabelsd("label", 2, **options)({"label": label_of([0, 1, 255])})
+    assert mapped(MapLabelsd("label", 2, {0: 0, 1: 1, 255: 1}), [0, 1, 255]) == [0, 1, 1]
+    assert mapped(MapLabelsd("label", 2, "nonzero"), [0, 1, 255]) == [0, 1, 1]
 
 
 def test_more_classes_are_indices_already() -> None:
@@ -55,15 +73,51 @@ def test_pixels_without_a_label_keep_their_value(classes: int, table, raw: list[
 
 
 def test_values_to_ignore_must_be_asked_for_and_be_no_class() -> None:
-    with pytest.raises(ValueError, match=r"has the values 255, which .* ignore_value to the value of pixels without"):
-        MapLabelsd("label", 3)({"label": label_of([0, 255])})
-    with pytest.raises(ValueError, match=r"values 7, which are none of the known ones .*255 \(ignored\)"):
+    for value in (255, -1):
+        with pytest.raises(ValueError, match=rf"has the values {value}: .* set ignore_value to {value} where it marks"):
+            MapLabelsd("label", 3)({"label": label_of([0, value])})
+    with pytest.raises(ValueError, match=r"values -1: negative label values; set ignore_value to -1"):
+        MapLabelsd("label", 2, "nonzero")({"label": label_of([0, 3, -1])})
+    with pytest.raises(ValueError, match=r"values 7: label values outside the table \{0: 0, 1: 1\}"):
         MapLabelsd("label", 2, ignore_value=255)({"label": label_of([7, 255])})
     with pytest.raises(ValueError, match="label_values gives class 1 to 255, the ignore_value"):
         MapLabelsd("label", 2, {0: 0, 255: 1}, ignore_value=255)
-    for value in (2, 256, -1):
-        with pytest.raises(ValueError, match=f"3 to 255, got {value}"):
+    for value in (0, 2):
+        with pytest.raises(ValueError, match=f"none of 0 to 2, got {value}"):
             MapLabelsd("label", 3, ignore_value=value)
+    with pytest.raises(ValueError, match="'threshold' gives every pixel a class"):
+        MapLabelsd("label", 2, "threshold", ignore_value=255)
+
+
+@pytest.mark.parametrize("value", [-1, 256, 65535])
+def test_a_mark_that_is_no_byte_becomes_255(value: int) -> None:
+    assert mapped(MapLabelsd("label", 3, ignore_value=value), [0, 2, value]) == [0, 2, 255]
+
+
+def test_threshold(tmp_path: Path) -> None:
+    values = np.array([[0, 90, 127, 128, 200, 255]], np.uint8).repeat(2, 0)
+    transform = MapLabelsd("label", 2, "threshold")
+    assert mapped(transform, values[0].tolist()) == [0, 0, 0, 1, 1, 1]
+    assert mapped(transform, [0, 1, 1]) == [0, 1, 1]  # class numbers, as the file is not lossy
+    assert mapped(transform, [0, 1, 255]) == [0, 0, 1]
+    Image.fromarray(values).save(tmp_path / "a.jpg", quality=90)
+    assert mapped_of(transform, [0, 1, 1], str(tmp_path / "a.jpg")) == [0, 0, 0]  # noise of a black JPEG
+    for wrong in (-1, 256):
+        with pytest.raises(ValueError, match=rf"values {wrong}: .*masks of 8 bits"):
+            mapped(transform, [0, wrong])
+
+
+def test_lossy_files_say_what_to_do(tmp_path: Path) -> None:
+    name = str(tmp_path / "a.jpg")
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(name)
+    with pytest.raises(ValueError, match=r"a\.jpg has the values 0, 3, 255: lossy .*set label_values to threshold"):
+        mapped_of(MapLabelsd("label", 2, "nonzero"), [0, 3, 255], name)
+    with pytest.raises(
+        ValueError, match=r"a\.jpg has the values 3: .*set label_values to threshold \(values above 127"
+    ):
+        mapped_of(MapLabelsd("label", 2), [0, 3, 255], name)
+    with pytest.raises(ValueError, match=r"a\.jpg has the values 7: .*invents values: save the label maps as PNG"):
+        mapped_of(MapLabelsd("label", 3), [0, 7], name)
 
 
 SWAPPED = {0: 0, 1: 2, 2: 1, 5: 0}
@@ -92,14 +146,14 @@ def test_two_readings_of_a_case_from_elsewhere_are_an_error() -> None:
         ValueError, match=r"a\.png is not from the data list .* 0 to 2 .* values 5, .* and 1, which"
     ) as e:
         MapLabelsd("label", 3, SWAPPED, table_key="case")({"label": label_of([0, 1, 5])})
-    assert "0 (class 0), 1 (class 2), 2 (class 1), 5 (class 0)" in str(e.value)
+    assert "{0: 0, 1: 2, 2: 1, 5: 0}" in str(e.value)
     with pytest.raises(ValueError, match=r"a\.png is not from .* 255, .* and 0, which"):
         MapLabelsd("label", 2, {0: 1, 255: 0}, table_key="case")({"label": label_of([0, 255])})
-    with pytest.raises(ValueError, match=r"values 7, which are none of the known ones .*1 \(class 1\)"):
+    with pytest.raises(ValueError, match=r"values 7: label values outside the table .*1: 1"):
         MapLabelsd("label", 3, SWAPPED, table_key="case")({"label": label_of([7, 1])})
 
 
-@pytest.mark.parametrize(("table", "raw"), [(None, [0, 1, 255]), ("nonzero", [0, 3, 255])])
+@pytest.mark.parametrize(("table", "raw"), [(None, [0, 255, 255]), ("nonzero", [0, 3, 255])])
 def test_binary_masks_from_elsewhere(table, raw: list[float]) -> None:
     assert mapped(MapLabelsd("label", 2, table, table_key="case"), raw) == [0, 1, 1]
 
@@ -116,7 +170,7 @@ def test_metadata_and_history_stay() -> None:
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
 def test_arrays_and_tensors_of_any_dtype(kind, dtype) -> None:
-    label = kind(np.array([[[0, 255], [1, 0]]], dtype=dtype))
+    label = kind(np.array([[[0, 255], [255, 0]]], dtype=dtype))
     out = MapLabelsd("label", 2)({"label": label})["label"]
     assert type(out) is type(label)
     assert str(out.dtype).removeprefix("torch.") == "uint8"
@@ -130,23 +184,23 @@ def test_the_input_is_not_changed() -> None:
 
 
 def test_unknown_values_name_file_values_table_and_cure() -> None:
-    with pytest.raises(ValueError, match=r"label /data/labels/b\.png has the values 7, 9, which") as caught:
+    with pytest.raises(ValueError, match=r"label /data/labels/b\.png has the values 7, 9: ") as caught:
         MapLabelsd("label", 2)({"label": label_of([0, 9, 7, 255], "/data/labels/b.png")})
     message = str(caught.value)
-    assert "0 (class 0), 1 (class 1), 255 (class 1)" in message
+    assert "{0: 0, 1: 1, 255: 1}" in message
     assert "label_values" in message
     assert "'nonzero'" in message
 
 
 def test_many_unknown_values_are_cut_short() -> None:
-    with pytest.raises(ValueError, match=r"values 3, 4, 5, 6, 7, 8, 9, 10, \.\.\., which"):
+    with pytest.raises(ValueError, match=r"values 3, 4, 5, 6, 7, 8, 9, 10, and 189 more: "):
         MapLabelsd("label", 3)({"label": label_of([float(i) for i in range(200)])})
-    with pytest.raises(ValueError, match=r"7 \(class 7\), \.\.\. *\."):
+    with pytest.raises(ValueError, match=r"15: 15, \.\.\.\}"):
         MapLabelsd("label", 20)({"label": label_of([20])})
 
 
 def test_fractions_are_no_classes() -> None:
-    with pytest.raises(ValueError, match=r"values 0\.5, which"):
+    with pytest.raises(ValueError, match=r"values 0\.5: "):
         MapLabelsd("label", 2)({"label": label_of([0.5])})
 
 

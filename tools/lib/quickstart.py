@@ -33,6 +33,8 @@ KINDS = {"pictures": ("sa2net", "sample", "SA2-Net"), "volumes": ("daeformer", "
 def main() -> int:
     args = parse_arguments()
     started = time.monotonic()
+    from sa2_monai.cli.main import UsageError
+
     try:
         output, data, source = choose_data(args)
         settings = describe_volumes(data, args) if args.volumes else describe(data, args)
@@ -42,7 +44,7 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         print(f"\ntools/quickstart: the step above failed (exit code {error.returncode}).", file=sys.stderr)
         return 1
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UsageError) as error:
         print(f"tools/quickstart: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -63,7 +65,12 @@ def parse_arguments() -> argparse.Namespace:
     which.add_argument("--data", metavar="DIR", help="folder with images/ and labels/, or a dataset.json")
     which.add_argument("--download", metavar="NAME", help="download a data set; known: bbbc038")
     parser.add_argument(
-        "--classes", metavar="A,B", help="class names, background first; default: those of dataset.json"
+        "--classes", metavar="A,B", help="class names, background first, or 1=A,2=B; default: those of dataset.json"
+    )
+    parser.add_argument(
+        "--label-values",
+        choices=("nonzero", "threshold"),
+        help="two classes: all but 0 is foreground (instance numbers), or what is above 127 (masks in JPEG files)",
     )
     parser.add_argument(
         "--output", metavar="DIR", help="folder for everything; default: quickstart/<data> in the checkout"
@@ -129,6 +136,7 @@ def show_download(done: int, total: int | None) -> None:
 
 def describe(data: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Values that the overlay cannot know: classes, and how many epochs make the wanted number of steps."""
+    from sa2_monai.cli.common import read_class_names
     from sa2_monai.data import SECTIONS, load_datalist
 
     class_names, label_values = ["background", "foreground"], None
@@ -141,7 +149,9 @@ def describe(data: Path, args: argparse.Namespace) -> dict[str, Any]:
             if label_values in ({0: 0, 1: 1}, {0: 0, 255: 1}, {i: i for i in range(len(values))}):
                 label_values = None
     if args.classes:
-        class_names = args.classes.split(",")
+        class_names = read_class_names(args.classes)
+    if args.label_values:
+        label_values = args.label_values
     # All problems of the data are told here, before anything is written or trained.
     table = {"class_names": class_names, "label_values": label_values, "in_channels": 3}
     count = {section: len(load_datalist(data, section, **table)) for section in SECTIONS}["training"]
@@ -157,11 +167,14 @@ def describe(data: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 def describe_volumes(data: Path, args: argparse.Namespace) -> dict[str, Any]:
     """The same for volumes."""
-    from sa2_monai.data import SECTIONS, dataset_classes, load_datalist, slice_counter
+    from sa2_monai.cli.common import read_class_names
+    from sa2_monai.data import SECTIONS, dataset_classes, label_table, load_datalist, slice_counter
 
-    class_names = args.classes.split(",") if args.classes else None
+    class_names = read_class_names(args.classes) if args.classes else None
     class_names, table = dataset_classes(data, "volumes", class_names)
-    label_values = None if table == {i: i for i in range(len(class_names))} else table
+    label_values = args.label_values
+    if label_values is None and table not in (label_table(None, class_names), dict(enumerate(range(len(class_names))))):
+        label_values = table
     known = {"dataset": "volumes", "class_names": class_names, "label_values": label_values, "in_channels": 1}
     cases = {section: load_datalist(data, section, **known) for section in SECTIONS}["training"]
     slices = sum(map(slice_counter("volumes"), cases))

@@ -11,7 +11,14 @@ import numpy as np
 
 from sa2_monai.evaluation.classes import check_not_all_ignored
 from sa2_monai.evaluation.loading import LoadedCase
-from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, grid_deviation, paper_row, predicted
+from sa2_monai.evaluation.paper.base import (
+    FamilyReport,
+    PaperOptions,
+    grid_deviation,
+    paper_row,
+    predicted,
+    some_cases,
+)
 from sa2_monai.metrics import foreground, instances, overlap
 from sa2_monai.metrics.structure_measure import s_measure
 
@@ -136,16 +143,17 @@ def size_range(items: Iterable[LoadedCase], classes: Mapping[int, str], options:
     grid = options.grid_size(PUBLISHED_GRID)
     rows: list[dict[str, Any]] = []
     images: list[_Image] = []
-    any_ignored = False
+    ignored: list[str] = []
     for item in items:
         image = _measure(item, len(values))
         images.append(image)
-        any_ignored = any_ignored or (item.ignored is not None and bool(item.ignored.any()))
+        if item.ignored is not None and item.ignored.any():
+            ignored.append(item.case)
         for value, name in classes.items():
             if value:
                 rows.append(paper_row(item, value, name, overlap.counts_of_class(image.matrix, value)))
     if not any(image.matrix[1:].any() for image in images):
-        check_not_all_ignored(options.ignore_value, any_ignored)
+        check_not_all_ignored(options.ignore_value, bool(ignored))
     sizes = np.array([image.object_percent if options.size == "object" else image.contour_percent for image in images])
     whole = _values(images)
     result: dict[str, Any] = {
@@ -162,6 +170,12 @@ def size_range(items: Iterable[LoadedCase], classes: Mapping[int, str], options:
         "Q11: a size subset that holds the first image alone is not skipped",
         "the S-measure is not published, neither in the tables nor in the code",
     ]
+    if ignored:
+        deviations.append(
+            f"pixels of the value {options.ignore_value}, which count in no class ({some_cases(ignored)}), are "
+            "background for the E-measure, the mean absolute error and the sizes of objects; in the publication they "
+            "are foreground there"
+        )
     if all(image.on_grid for image in images):
         deviations.append("the sizes of objects are measured on the grid, in the publication on the masks as stored")
     if options.size == "object":

@@ -4,18 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from sa2_monai.evaluation.loading import LoadedCase
-from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, grid_deviation, paper_row, predicted
+from sa2_monai.evaluation.paper.base import (
+    FamilyReport,
+    PaperOptions,
+    grid_deviation,
+    paper_row,
+    predicted,
+    some_cases,
+)
 from sa2_monai.metrics import overlap, surface
+from sa2_monai.metrics.overlap import Counts
 from sa2_monai.metrics.structures import Structure, measure_structures
 
 __all__ = ["image_2d", "stand_in_values", "volume"]
 
 PUBLISHED_GRID = 224
+_MEDPY = ("dice", "hd95")
+_SHARES = ("sensitivity", "specificity", "accuracy")
 
 
 def stand_in_values(structure: Structure) -> tuple[float, float]:
@@ -34,66 +45,102 @@ def stand_in_values(structure: Structure) -> tuple[float, float]:
     return (1.0 if counts.prediction else 0.0), 0.0
 
 
-def _means(rows: list[dict[str, Any]], names: list[str], metrics: tuple[str, ...]) -> dict[str, Any]:
-    per_class = {
-        name: {m: float(np.mean([row[m] for row in rows if row["class_name"] == name])) for m in metrics}
-        for name in names
-    }
-    totals = {m: float(np.mean([per_class[name][m] for name in names])) for m in metrics}
-    return {**totals, "per_class": per_class}
+def published_shares(counts: Counts) -> dict[str, float]:
+    """Compute sensitivity, specificity and accuracy by HSA-UNet's rule: zeros when a mask is empty.
+
+    Args:
+        counts: of one class.
+
+    Returns:
+        The three shares; 0 for one whose denominator is 0, as published.
+    """
+    if not (counts.prediction and counts.reference):
+        return dict.fromkeys(_SHARES, 0.0)
+    return {name: float(np.nan_to_num(getattr(overlap, name)(counts))) for name in _SHARES}
+
+
+@dataclass
+class _Rows:
+    """Rows of cases, and where HSA-UNet's code has no number for them.
+
+    Attributes:
+        classes: value -> name.
+        shares: whether HSA-UNet's shares are computed as well.
+        rows: one per case and class.
+        full: class -> cases in which it fills both masks. The published code takes a confusion matrix of 2x2 apart,
+            which there is one of 1x1, and ends with an error.
+    """
+
+    classes: Mapping[int, str]
+    shares: bool
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    full: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, item: LoadedCase) -> None:
+        """Measure a case."""
+        for value, structure in measure_structures(predicted(item), item.reference, self.classes).items():
+            counts = structure.counts
+            row = paper_row(item, value, self.classes[value], counts)
+            row.update(zip(_MEDPY, stand_in_values(structure), strict=True))
+            if self.shares:
+                row.update(published_shares(counts))
+                if counts.tp == item.reference.size:
+                    self.full.setdefault(self.classes[value], []).append(item.case)
+            self.rows.append(row)
+
+    def values(self, metrics: tuple[str, ...]) -> dict[str, Any]:
+        """Means of the cases by class, and of these; takes the accuracy, which is no column, out of the rows."""
+        names = list(self.classes.values())
+        per_class = {
+            name: {m: float(np.mean([row[m] for row in self.rows if row["class_name"] == name])) for m in metrics}
+            for name in names
+        }
+        for row in self.rows:
+            row.pop("accuracy", None)
+        return {**{m: float(np.mean([per_class[name][m] for name in names])) for m in metrics}, "per_class": per_class}
+
+    def deviations(self) -> list[str]:
+        """The cases for which the published code has no number."""
+        return [
+            f"class {name} fills both masks of {some_cases(cases)}: the published code ends with an error there, here "
+            "Dice, sensitivity and accuracy are 1, specificity and HD95 0"
+            for name, cases in self.full.items()
+        ]
 
 
 def volume(items: Iterable[LoadedCase], classes: Mapping[int, str], options: PaperOptions) -> FamilyReport:
     """Compute Dice and HD95 (voxels) per case and class, averaged per class and then over classes.
 
-    With ``background`` the background is one of them: HSA-UNet's mean of nine numbers, which its Dice of 1 lifts.
+    With ``background`` the background is one of them: HSA-UNet's mean of nine numbers, which its Dice of 1 lifts. Its
+    sensitivity, specificity and accuracy are computed then, too.
     """
-    measured = {value: name for value, name in classes.items() if value or options.background}
-    names = list(measured.values())
-    rows = []
+    found = _Rows({v: name for v, name in classes.items() if v or options.background}, options.background)
     for item in items:
-        for value, structure in measure_structures(predicted(item), item.reference, measured).items():
-            dice, hd95 = stand_in_values(structure)
-            row = paper_row(item, value, classes[value], structure.counts)
-            row.update(dice=dice, hd95=hd95)
-            rows.append(row)
-    metrics = ("dice", "hd95")
-    protocol = {
-        "hd95": "pooled, voxels",
-        "empty": "prediction alone (1, 0), otherwise (0, 0)",
-        "background": options.background,
-    }
-    return FamilyReport(rows, names, metrics, _means(rows, names, metrics), protocol)
+        found.add(item)
+    metrics = (*_MEDPY, *_SHARES) if options.background else _MEDPY
+    zeros = "(1, 0, 0, 0, 0), otherwise zeros" if options.background else "(1, 0), otherwise (0, 0)"
+    protocol = {"hd95": "pooled, voxels", "empty": f"prediction alone {zeros}", "background": options.background}
+    columns = tuple(name for name in metrics if name != "accuracy")  # a value of this family, not one of the table
+    values = found.values(metrics)
+    return FamilyReport(found.rows, list(found.classes.values()), columns, values, protocol, found.deviations())
 
 
 def image_2d(items: Iterable[LoadedCase], classes: Mapping[int, str], options: PaperOptions) -> FamilyReport:
     """Compute Dice, HD95 (pixels), sensitivity, specificity and accuracy per image and class, background included."""
     grid = options.grid_size(PUBLISHED_GRID)
-    names = list(classes.values())
-    rows = []
+    found = _Rows(classes, shares=True)
     for item in items:
-        for value, structure in measure_structures(predicted(item), item.reference, classes).items():
-            counts = structure.counts
-            dice, hd95 = stand_in_values(structure)
-            row = paper_row(item, value, classes[value], counts)
-            shares = dict.fromkeys(("sensitivity", "specificity", "accuracy"), 0.0)
-            if row["status"] == "ok":
-                # without true negatives and false positives the published code has 0, not an undefined value
-                shares = {k: float(np.nan_to_num(getattr(overlap, k)(counts))) for k in shares}
-            row.update(dice=dice, hd95=hd95, **shares)
-            rows.append(row)
-    metrics = ("dice", "hd95", "sensitivity", "specificity", "accuracy")
-    values = _means(rows, names, metrics)
-    for row in rows:
-        del row["accuracy"]  # a value of this family, not a column of the table
+        found.add(item)
+    values = found.values((*_MEDPY, *_SHARES))
     deviations = [
         *grid_deviation(grid, PUBLISHED_GRID, options),
         "Q7: the test images are not augmented; the published numbers contain random flips and deformations",
         "Q8: images and masks are paired by name, in the publication by the order of a directory listing",
+        *found.deviations(),
     ]
     protocol = {
         "grid": list(grid),
         "hd95": "pooled, pixels",
         "empty": "prediction alone (1, 0, 0, 0, 0), otherwise zeros",
     }
-    return FamilyReport(rows, names, metrics[:-1], values, protocol, deviations)
+    return FamilyReport(found.rows, list(classes.values()), (*_MEDPY, *_SHARES[:2]), values, protocol, deviations)

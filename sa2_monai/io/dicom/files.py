@@ -1,77 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DICOM image files of a folder and the tags that their geometry needs, through SimpleITK (GDCM)."""
+"""DICOM files of a folder and the elements of their headers that the order and the values of slices depend on.
+
+Headers are read by pydicom, which keeps numbers and texts as they stand in the file; one pass over a folder serves the
+listing of its series as well as their reading.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from sa2_monai.io.dicom.kinds import no_image
+from sa2_monai.io.dicom.packages import quiet_pydicom
+from sa2_monai.io.dicom.slices import DicomSlice, slice_of
 from sa2_monai.io.problems import Problems
 
-__all__ = ["DicomSlice", "image_reader", "is_dicom", "read_slices"]
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
-# Storage classes without pixels, or with pixels that are no slices of a scan: left out of a folder without a word.
-# (1.2.840.10008 + the number, or the numbers that begin with it.)
-_NO_IMAGES = (
-    "1.3.10",  # DICOMDIR
-    "5.1.4.1.1.11.",  # presentation states
-    "5.1.4.1.1.88.",  # structured reports, key objects
-    "5.1.4.1.1.104.",  # encapsulated documents
-    "5.1.4.1.1.66",  # raw data, registrations, fiducials, segmentations, surfaces
-    "5.1.4.1.1.481.",  # radiotherapy
-    "5.1.4.1.1.9.",  # waveforms
-)
-_DICOM = "1.2.840.10008."
+__all__ = ["dicom_files", "is_dicom", "is_multiframe", "is_series", "read_dataset", "read_header", "read_slices"]
+
 # Elements of group 0008 that an image may begin with, as bytes: length, character set, image type, date, time, class.
 _FIRST = (b"\x00\0", b"\x01\0", b"\x05\0", b"\x08\0", b"\x12\0", b"\x13\0", b"\x16\0")
-# Segmentations and dose have pixels and are read by GDCM; their modality tells them apart.
-_NO_SCAN = ("SEG", "RTDOSE", "PR", "SR", "KO", "DOC", "REG")
-
-
-@dataclass(frozen=True)
-class DicomSlice:
-    """Tags of one instance; geometry is ``None`` where the tag is missing or not valid.
-
-    Attributes:
-        path: the file.
-        series_uid: SeriesInstanceUID, may be empty in anonymised files.
-        description: SeriesDescription.
-        modality: ``CT``, ``MR``, ...
-        localizer: ImageType says LOCALIZER.
-        number: InstanceNumber as text; only for messages, never for sorting.
-        frames: number of frames; more than one or an enhanced class means multi-frame.
-        samples: samples per pixel.
-        size: (columns, rows).
-        position: ImagePositionPatient, LPS, millimetres.
-        orientation: ImageOrientationPatient: direction of a row (three numbers), then of a column.
-        spacing: PixelSpacing: between rows, between columns, millimetres.
-        frame_of_reference: FrameOfReferenceUID.
-        rescaled: RescaleSlope and RescaleIntercept are there.
-    """
-
-    path: Path
-    series_uid: str
-    description: str
-    modality: str
-    localizer: bool
-    number: str
-    frames: int
-    samples: int
-    size: tuple[int, int]
-    position: np.ndarray | None
-    orientation: np.ndarray | None
-    spacing: np.ndarray | None
-    frame_of_reference: str
-    rescaled: bool
-
-    @property
-    def name(self) -> str:
-        """File name and instance number, for messages."""
-        return f"{self.path.name} (instance {self.number or '?'})"
+_SUFFIXES = (".dcm", ".dicom", ".ima")
+_TAGS = [
+    "SpecificCharacterSet",
+    "ImageType",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "Modality",
+    "SeriesDescription",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "InstanceNumber",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "FrameOfReferenceUID",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "NominalScannedPixelSpacing",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "ModalityLUTSequence",
+    "Units",
+]
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_PIXELS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # the element PixelData in either order of bytes
 
 
 def is_dicom(path: str | os.PathLike[str]) -> bool:
@@ -89,115 +76,119 @@ def is_dicom(path: str | os.PathLike[str]) -> bool:
     return start[128:] == b"DICM" or start[:4] == b"\2\0\0\0" or (start[:2] == b"\x08\0" and start[2:4] in _FIRST)
 
 
-def read_slices(folder: Path) -> list[DicomSlice]:
-    """Tags of all image files of a folder (not of its sub-folders), in the order of their names.
-
-    Hidden files, files that are no DICOM, a DICOMDIR, reports, segmentations and other objects that are no slices are
-    left out.
+def is_series(path: str | os.PathLike[str]) -> bool:
+    """Whether a volume is a DICOM series: a folder, or a file that is DICOM by its content.
 
     Args:
-        folder: an existing folder.
+        path: an existing folder or file.
+    """
+    return os.path.isdir(path) or is_dicom(path)
+
+
+def is_multiframe(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a DICOM image of several frames, so that it may be a volume by itself.
+
+    Args:
+        path: an existing file.
+    """
+    if not is_dicom(path):
+        return False
+    try:
+        header = read_header(Path(path))
+    except ValueError:
+        return False
+    return header.kind == "" and header.frames > 1
+
+
+def dicom_files(source: Path) -> Iterator[Path]:
+    """DICOM files of a folder, not of its sub-folders, in the order of their names; hidden ones are left out.
+
+    Files that are no DICOM are left out, too, unless their suffix or their emptiness says that they should be.
+
+    Args:
+        source: an existing folder, or one file.
+    """
+    for path in [source] if source.is_file() else sorted(source.iterdir()):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if is_dicom(path) or path.suffix.lower() in _SUFFIXES or path.stat().st_size == 0:
+            yield path
+
+
+def read_header(path: Path) -> DicomSlice:
+    """Header of one file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        What is needed of it; ``kind`` says what it is when it is no image.
+
+    Raises:
+        ValueError: damaged or truncated.
+    """
+    size = path.stat().st_size
+    try:
+        if not is_dicom(path):
+            raise ValueError("no DICOM")
+        with open(path, "rb") as file, quiet_pydicom():
+            header = _read(file, _TAGS)
+            item = slice_of(path, header)
+            # A deflated file is unpacked in memory, so that nothing is known of the place of its pixels.
+            deflated = str(header.file_meta.get("TransferSyntaxUID", "")) == _DEFLATED
+            pixels = None if deflated else file.read(12)
+            position = file.tell()
+    except Exception as error:  # pydicom lets through what struct, zlib and its parser raise
+        raise ValueError(f"{path.name}: {size} bytes, cannot be read") from error
+    if item.kind:
+        return item
+    found = pixels is None or pixels[:4] in _PIXELS
+    if not found or not item.size[0] or not item.size[1]:
+        kind = no_image(item.storage_class, item.modality, has_pixels=False)
+        if kind:
+            return item.with_kind(kind)
+        raise ValueError(f"{path.name}: {size} bytes, ends before its pixels")
+    # The head of the element takes 12 bytes, or 8 of those that were read where the types of values are implicit.
+    promised = item.bytes_of_pixels
+    if not item.compressed and pixels is not None and size - position < promised - 4:
+        raise ValueError(
+            f"{path.name}: {size} bytes, but {item.size[0]} x {item.size[1]} pixels in {item.frames} frame(s) take "
+            f"{promised}"
+        )
+    return item
+
+
+def read_slices(source: Path) -> list[DicomSlice]:
+    """Headers of all DICOM files of a folder, also of those that are no images (``kind`` says so).
+
+    Args:
+        source: an existing folder, or one file.
 
     Raises:
         ValueError: a file that should be an image is damaged or truncated; all of them are named.
     """
-    problems = Problems(str(folder))
+    problems = Problems(str(source))
     slices = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.is_file():
-            continue
-        if not is_dicom(path):
-            if path.suffix.lower() in (".dcm", ".dicom", ".ima") or path.stat().st_size == 0:
-                _add_damaged(problems, path)
-            continue
-        reader = image_reader(path)
+    for path in dicom_files(source):
         try:
-            reader.ReadImageInformation()
-        except RuntimeError:
-            if not _no_image(_storage_class(path)):
-                _add_damaged(problems, path)
-            continue
-        found = _slice(path, reader)
-        if found.modality not in _NO_SCAN:
-            slices.append(found)
+            slices.append(read_header(path))
+        except ValueError as error:
+            problems.add("damaged or truncated DICOM files", str(error), "copy the series again")
     problems.raise_if_any()
     return slices
 
 
-def image_reader(path: Path) -> Any:
-    """SimpleITK reader of one DICOM file, nothing read yet.
+def read_dataset(path: Path) -> Dataset:
+    """All of a header, without the pixels.
 
     Args:
-        path: the file.
+        path: a file that :func:`read_header` has passed.
     """
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    return reader
+    with open(path, "rb") as file, quiet_pydicom():
+        return _read(file, None)
 
 
-def _add_damaged(problems: Problems, path: Path) -> None:
-    problems.add(
-        "damaged or truncated DICOM files",
-        f"{path.name}: {path.stat().st_size} bytes, cannot be read",
-        "copy the series again",
-    )
+def _read(file: Any, tags: list[str] | None) -> Any:
+    import pydicom
 
-
-def _slice(path: Path, reader: Any) -> DicomSlice:
-    keys = set(reader.GetMetaDataKeys())
-
-    def text(tag: str) -> str:
-        if tag not in keys:
-            return ""
-        value = reader.GetMetaData(tag).strip(" \0")
-        return value.encode("utf-8", "replace").decode("utf-8")
-
-    def numbers(tag: str, count: int) -> np.ndarray | None:
-        try:
-            values = np.array([float(part) for part in text(tag).split("\\")])
-        except ValueError:
-            return None
-        return values if len(values) == count and np.isfinite(values).all() else None
-
-    size = reader.GetSize()
-    frames = numbers("0028|0008", 1)
-    samples = numbers("0028|0002", 1)
-    return DicomSlice(
-        path=path,
-        series_uid=text("0020|000e"),
-        description=text("0008|103e"),
-        modality=text("0008|0060"),
-        localizer="LOCALIZER" in text("0008|0008").upper().split("\\"),
-        number=text("0020|0013"),
-        frames=int(frames[0]) if frames is not None else max(1, size[2] if len(size) > 2 else 1),
-        samples=int(samples[0]) if samples is not None else 1,
-        size=(int(size[0]), int(size[1])),
-        position=numbers("0020|0032", 3),
-        orientation=numbers("0020|0037", 6),
-        spacing=numbers("0028|0030", 2),
-        frame_of_reference=text("0020|0052"),
-        rescaled=numbers("0028|1052", 1) is not None and numbers("0028|1053", 1) is not None,
-    )
-
-
-def _no_image(storage_class: str) -> bool:
-    return any(
-        storage_class == _DICOM + part.rstrip(".") or storage_class.startswith(_DICOM + part) for part in _NO_IMAGES
-    )
-
-
-def _storage_class(path: Path) -> str:
-    """MediaStorageSOPClassUID of a file that GDCM does not read; empty where it cannot be found.
-
-    The group 0002 at the start of a file is always in explicit little endian, so that a few bytes can be parsed here.
-    """
-    with open(path, "rb") as file:
-        block = file.read(1024)
-    at = block.find(b"\x02\x00\x02\x00UI", 132)
-    if at < 0:
-        return ""
-    length = int.from_bytes(block[at + 6 : at + 8], "little")
-    return block[at + 8 : at + 8 + length].decode("ascii", "replace").strip(" \0")
+    return pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=tags)

@@ -7,18 +7,19 @@ Written with highdicom (extra ``dicom``) as BINARY, the kind that viewers read. 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sa2_monai.io.atomic import atomic_write
+from sa2_monai.io.dicom.packages import quiet_pydicom, require_highdicom
+from sa2_monai.io.dicom.seg_reading import read_dicom_seg
 from sa2_monai.io.dicom.segment_codes import segment_code
-from sa2_monai.io.dicom.series import find_series
+from sa2_monai.io.dicom.series import DicomSeries, find_series
 from sa2_monai.io.dicom.source_datasets import read_source_datasets
 from sa2_monai.version import __version__
-from sa2_monai.weights import atomic_write
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -28,21 +29,6 @@ __all__ = ["read_dicom_seg", "require_highdicom", "segment_names", "write_dicom_
 _MANUFACTURER = "sa2_monai"
 _DISCLAIMER = "Computed for research, not for diagnosis"
 _SERIES_NUMBER = 9000
-_DICOM_EXTRA = "install the extra that reads and writes DICOM SEG: pip install sa2_monai[dicom]"
-
-
-def require_highdicom() -> Any:
-    """The package ``highdicom``.
-
-    Raises:
-        ImportError: not installed; names the extra.
-    """
-    try:
-        import highdicom
-        import highdicom.seg
-    except ImportError as error:
-        raise ImportError(f"DICOM SEG needs highdicom ({error}); {_DICOM_EXTRA}") from error
-    return highdicom
 
 
 def segment_names(class_names: Sequence[str] | Mapping[Any, str]) -> list[str]:
@@ -74,21 +60,26 @@ def write_dicom_seg(
     series_uid: str = "",
     model_name: str = "sa2_monai",
     model_version: str = __version__,
+    series: str | int = "",
 ) -> None:
     """Write a label map as DICOM SEG.
 
     Every class is a segment, also one without a voxel; a result without any foreground is written, too. Slices of a
-    segment without a voxel are left out of the file.
+    segment without a voxel are left out of the file. Elements of the source that are missing or not valid do not keep
+    the file from being written; see ``source_datasets`` for what becomes of them.
 
     Args:
         labels: whole numbers (column, row, slice) as :func:`~sa2_monai.data.read_volume` gives the series.
-        series_folder: folder of the source series; its slices are referred to, its patient and study are copied.
+        series_folder: folder of the source series, or its multi-frame file; its slices are referred to, its patient and
+            study are copied.
         path: file to write.
         class_names: see :func:`segment_names`. A name in the table of ``segment_codes`` gets its SNOMED CT code,
             another one the code "Anatomical Structure"; the name itself is the label of the segment.
-        series_uid: which series, where the folder has several.
+        series_uid: the older name of ``series``.
         model_name: name of the algorithm in the file.
         model_version: its version.
+        series: which series, where the folder has several: SeriesInstanceUID, number, modality or part of the
+            description.
 
     Raises:
         ImportError: highdicom is not installed.
@@ -98,10 +89,11 @@ def write_dicom_seg(
     """
     highdicom = require_highdicom()
     names = segment_names(class_names)
-    series = find_series(Path(series_folder), series_uid)
-    shape = (*series.slices[0].size, len(series.slices))
-    if labels.shape != shape:
-        raise ValueError(f"{path}: the label map has the shape {labels.shape}, the series {series_folder} has {shape}")
+    source = find_series(Path(series_folder), series, series_uid)
+    if labels.shape != source.shape:
+        raise ValueError(
+            f"{path}: the label map has the shape {labels.shape}, the series {series_folder} has {source.shape}"
+        )
     highest = int(labels.max())
     if labels.dtype.kind not in "iub" or int(labels.min()) < 0 or highest > len(names):
         raise ValueError(
@@ -109,12 +101,15 @@ def write_dicom_seg(
             f"numbers 0 to {len(names)} for the classes {', '.join(names)}"
         )
     dtype = np.uint8 if len(names) <= 255 else np.uint16
-    with warnings.catch_warnings():
-        # It would show the name of the patient; the name is copied as the source has it.
-        warnings.filterwarnings("ignore", ".*intended person name", UserWarning)
+    planes = np.ascontiguousarray(labels.transpose(2, 1, 0), dtype=dtype)
+    if source.slices[0].enhanced:  # one source, whose frames have an order of their own
+        planes = planes[np.argsort([item.frame for item in source.slices])]
+    datasets = read_source_datasets(source, names)
+    _check_storage_class(source, datasets[0])
+    with quiet_pydicom():  # a warning would show the name of the patient
         segmentation = highdicom.seg.Segmentation(
-            source_images=read_source_datasets(series),
-            pixel_array=np.ascontiguousarray(labels.transpose(2, 1, 0), dtype=dtype),
+            source_images=datasets,
+            pixel_array=planes,
             segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=_descriptions(names, model_name, model_version),
             series_instance_uid=highdicom.UID(),
@@ -132,31 +127,14 @@ def write_dicom_seg(
     atomic_write(path, lambda file: segmentation.save_as(file))
 
 
-def read_dicom_seg(
-    path: str | os.PathLike[str], series_folder: str | os.PathLike[str] | None = None, series_uid: str = ""
-) -> tuple[np.ndarray, np.ndarray]:
-    """Label map of a DICOM SEG: segment k becomes class k.
+def _check_storage_class(source: DicomSeries, dataset: Dataset) -> None:
+    from highdicom._standard_utils import get_sop_class_iod_map
 
-    Args:
-        path: DICOM SEG file, type BINARY.
-        series_folder: folder of the source series: the result lies on its grid. ``None`` takes the grid of the slices
-            in the file, from the first to the last that is not empty.
-        series_uid: which series, where the folder has several.
-
-    Returns:
-        Label map (column, row, slice), uint8 (uint16 above 255 segments), and affine (4, 4), RAS, millimetres.
-
-    Raises:
-        ImportError: highdicom (which brings pydicom) is not installed.
-        FileNotFoundError: there is no such file.
-        ValueError: no DICOM SEG of this kind, overlapping segments, or frames that are not on the grid.
-    """
-    require_highdicom()
-    from sa2_monai.io.dicom.segment_frames import frames_to_volume, read_frames
-
-    frames = read_frames(Path(path))
-    series = None if series_folder is None else find_series(Path(series_folder), series_uid)
-    return frames_to_volume(frames, series)
+    if dataset.SOPClassUID not in get_sop_class_iod_map():
+        raise ValueError(
+            f"{source.slices[0].path}: SOPClassUID (0008,0016) is {dataset.SOPClassUID}, a class that DICOM SEG cannot "
+            "refer to; use the NIfTI label map"
+        )
 
 
 def _descriptions(names: list[str], model_name: str, model_version: str) -> list[Dataset]:

@@ -4,6 +4,8 @@
 A slice that is missing, doubled or displaced is an error that names it. A tilted gantry is no error: the affine follows
 the true positions, so its third column leans, and nothing is resampled. A series of one image is refused, because
 nothing but the distance between two positions tells how thick a voxel is (SliceThickness is not that distance).
+
+The frames of an enhanced multi-frame image are the slices of a series; such a file is a volume by itself, too.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sa2_monai.io.dicom.checks import check_instances, sort_slices
-from sa2_monai.io.dicom.files import DicomSlice, image_reader, read_slices
-from sa2_monai.io.geometry import VolumeHeader, affine_remarks
-from sa2_monai.io.itk_volumes import pixel_type
-from sa2_monai.io.problems import listing
+from sa2_monai.io.dicom.files import read_slices
+from sa2_monai.io.dicom.frames import split_frames
+from sa2_monai.io.dicom.grid import sort_slices
+from sa2_monai.io.dicom.instances import check_instances
+from sa2_monai.io.dicom.listing import choose_series, skipped_note
+from sa2_monai.io.dicom.pixels import read_planes, value_type
+from sa2_monai.io.dicom.slices import DicomSlice
+from sa2_monai.io.geometry import LPS_TO_RAS, VolumeHeader, affine_remarks
 
 __all__ = ["DicomSeries", "dicom_header", "dicom_voxels", "find_series"]
 
@@ -30,39 +35,69 @@ class DicomSeries:
     """One series in the order of its positions.
 
     Attributes:
-        folder: where it was found.
-        slices: instances, ascending along the normal of the slices.
+        folder: where it was found; the file of a multi-frame image.
+        slices: instances or frames, ascending along the normal of the slices.
         affine: 4x4, RAS, millimetres, for the array (column, row, slice).
-        series_uid: what was asked for among several series, else empty.
+        series_uid: SeriesInstanceUID of the one that was chosen (what it was chosen by, if it has none), else empty.
+        remarks: what is doubtful but not wrong.
     """
 
     folder: Path
     slices: tuple[DicomSlice, ...]
     affine: np.ndarray
     series_uid: str = ""
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Columns, rows, slices."""
+        return (*self.slices[0].size, len(self.slices))
+
+    @property
+    def orientation(self) -> np.ndarray:
+        """Direction cosines of a row and of a column, LPS."""
+        axes = (LPS_TO_RAS @ self.affine)[:3, :2]
+        return (axes / np.linalg.norm(axes, axis=0)).T.ravel() + 0.0  # no negative zeros
+
+    @property
+    def step(self) -> float:
+        """Distance of neighbouring slices along their normal, millimetres."""
+        row, column = self.affine[:3, 0], self.affine[:3, 1]
+        normal = np.cross(row, column)
+        return float(abs(normal @ self.affine[:3, 2]) / np.linalg.norm(normal))
 
 
-def find_series(folder: Path, series_uid: str = "") -> DicomSeries:
+def find_series(folder: Path, series: str | int = "", series_uid: str = "") -> DicomSeries:
     """Find, sort and check the series of a folder.
 
-    Localizers are left out by their ImageType.
+    Localizers are left out by their ImageType, objects that are no images (SEG, SR, ...) by their class with a remark.
 
     Args:
-        folder: folder with the instances, whatever their names.
-        series_uid: which one, where the folder has several.
+        folder: folder with the instances, whatever their names, or the file of a multi-frame image.
+        series: which one, where the folder has several: SeriesInstanceUID, SeriesNumber, modality, or a part of the
+            description in any case.
+        series_uid: the same; the older name.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: no image, several series (they are listed), multi-frame or colour images, slices of different size,
-            orientation, spacing or frame of reference, positions that are missing, doubled or not equally spaced,
-            a single slice, or CT without rescale slope and intercept.
+        FileNotFoundError: there is no such folder or file.
+        ValueError: no image, several series (they are listed), colour images, slices of different size, orientation or
+            spacing, positions that are missing, doubled or not equally spaced, a single slice, several stacks or time
+            points in one multi-frame image, or CT without rescale slope and intercept.
     """
-    if not folder.is_dir():
+    if not folder.exists():
         raise FileNotFoundError(f"{folder}: no such folder; check the path of the DICOM series")
-    slices = _choose(folder, read_slices(folder), series_uid)
-    check_instances(folder, slices)
-    slices, affine = sort_slices(folder, slices)
-    return DicomSeries(folder, tuple(slices), affine, series_uid)
+    found = read_slices(folder)
+    wanted = next((str(word) for word in (series, series_uid) if word not in (None, "")), "")
+    images, uid = choose_series(folder, found, wanted)
+    if folder.is_file() and images[0].frames == 1:
+        raise ValueError(
+            f"{folder}: is a single DICOM file, expected the folder of its series; give {folder.absolute().parent}"
+        )
+    slices = split_frames(folder, images)
+    remarks = check_instances(folder, slices)
+    slices, affine, more = sort_slices(folder, slices)
+    note = skipped_note(found)
+    return DicomSeries(folder, tuple(slices), affine, uid, (*remarks, *more, *([note] if note else [])))
 
 
 def dicom_header(series: DicomSeries) -> VolumeHeader:
@@ -70,27 +105,20 @@ def dicom_header(series: DicomSeries) -> VolumeHeader:
 
     Args:
         series: what :func:`find_series` returned.
-
-    Returns:
-        The header; its ``dtype`` is that of the first slice.
     """
-    reader = image_reader(series.slices[0].path)
-    reader.ReadImageInformation()
-    dtype = pixel_type(reader.GetPixelIDValue())
-    columns, rows = series.slices[0].size
     return VolumeHeader(
         source=str(series.folder),
         kind="dicom",
-        shape=(columns, rows, len(series.slices)),
+        shape=series.shape,
         affine=series.affine,
-        dtype=np.dtype(np.float32) if dtype is None or dtype.kind == "f" else dtype,
-        remarks=affine_remarks(series.affine),
+        dtype=value_type(series.slices),
+        remarks=(*series.remarks, *affine_remarks(series.affine)),
         series_uid=series.series_uid,
     )
 
 
 def dicom_voxels(series: DicomSeries) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Voxels of a series, rescale slope and intercept of every slice applied (CT: Hounsfield units).
+    """Voxels of a series, Modality LUT of every slice applied (CT: Hounsfield units).
 
     Args:
         series: what :func:`find_series` returned.
@@ -101,52 +129,16 @@ def dicom_voxels(series: DicomSeries) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises:
         ValueError: a slice cannot be decoded.
     """
-    import SimpleITK as sitk
-
-    stack = np.empty((0, 0, 0))
+    dtype = value_type(series.slices)
+    columns, rows, count = series.shape
+    by_file: dict[Path, list[int]] = {}
     for k, item in enumerate(series.slices):
-        try:
-            image = image_reader(item.path).Execute()
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise ValueError(
-                f"{item.path}: the pixels cannot be decoded ({reason}); copy the series again, or decompress it with "
-                "gdcmconv --raw"
-            ) from error
-        # The view lives as long as the image that it looks into.
-        plane = sitk.GetArrayViewFromImage(image).reshape(item.size[::-1])
-        wanted = np.dtype(np.float32) if plane.dtype.kind == "f" else plane.dtype
-        if k == 0:
-            stack = np.empty((len(series.slices), *plane.shape), wanted)
-        elif np.result_type(stack.dtype, wanted) != stack.dtype:  # slices with slopes of their own, as in PET
-            stack = stack.astype(np.result_type(stack.dtype, wanted))
-        stack[k] = plane
+        by_file.setdefault(item.path, []).append(k)
+    stack = np.empty((count, rows, columns), dtype)
+    for path, places in by_file.items():
+        for k, plane in zip(places, read_planes(path, [series.slices[k] for k in places], dtype), strict=True):
+            stack[k] = plane
     remarks: tuple[str, ...] = ()
     if series.slices[0].modality == "CT" and stack.min() > _UNSCALED_CT:
         remarks = (f"CT without a value below {_UNSCALED_CT} (smallest {stack.min():g}): are these Hounsfield units?",)
     return stack.T, remarks
-
-
-def _choose(folder: Path, slices: list[DicomSlice], series_uid: str) -> list[DicomSlice]:
-    images = [item for item in slices if not item.localizer]
-    if not images:
-        what = f"only localizers ({len(slices)})" if slices else "no DICOM images"
-        raise ValueError(f"{folder}: holds {what}, expected the images of one series; give the folder that has them")
-    groups: dict[str, list[DicomSlice]] = {}
-    for item in images:
-        groups.setdefault(item.series_uid, []).append(item)
-    lines = [
-        f"{uid or '(no SeriesInstanceUID)'}: {items[0].modality or '?'}, '{items[0].description}', {len(items)} images"
-        for uid, items in groups.items()
-    ]
-    table = "\n    " + listing(lines, limit=30, separator="\n    ")
-    if series_uid:
-        if series_uid not in groups:
-            raise ValueError(f"{folder}: has no series {series_uid}; it has{table}")
-        return groups[series_uid]
-    if len(groups) > 1:
-        raise ValueError(
-            f"{folder}: holds {len(groups)} series, expected one:{table}\n  -> put the wanted one into a folder of "
-            "its own, or name it with series_uid"
-        )
-    return images

@@ -21,6 +21,7 @@ def case_reader(
     channel_order: str = "RGB",
     as_volume: bool = False,
     reverse_indexing: bool = False,
+    series: str | int = "",
 ) -> ImageReader:
     """Image reader for a kind of files; all give arrays whose first two axes are the rows and columns of a slice.
 
@@ -31,6 +32,7 @@ def case_reader(
         channel_order: of pictures, ``"RGB"`` or ``"BGR"``.
         as_volume: give pictures, and slices of archives, as volumes of one slice.
         reverse_indexing: give pictures as (W, H), as MONAI's own readers do.
+        series: of DICOM folders with several series, see :class:`~sa2_monai.data.VolumeReader`.
 
     Returns:
         :class:`~sa2_monai.data.PictureReader`, :class:`~sa2_monai.data.VolumeReader` or
@@ -48,7 +50,7 @@ def case_reader(
         number = None if label else channels
         return PictureReader(number, channel_order, label, reverse_indexing, as_volume)
     if kind == "volumes":
-        return VolumeReader(label=True) if label else VolumeReader(channels=channels)
+        return VolumeReader(label=True) if label else VolumeReader(channels=channels, series=series)
     return ArchiveReader("label" if label else "image", as_volume)
 
 

@@ -105,7 +105,7 @@ class PictureReader(ImageReader):
         """
         if len({array.shape[:2] for array in img}) > 1:
             raise ValueError(
-                f"pictures of different size ({', '.join(str(a.shape[:2]) for a in img)} rows and columns) cannot be "
+                f"images of different size ({', '.join(str(a.shape[:2]) for a in img)} rows and columns) cannot be "
                 "the channels of one image"
             )
         array = np.concatenate(img, axis=2) if len(img) > 1 else img[0]
@@ -132,7 +132,7 @@ class PictureReader(ImageReader):
         low, high = float(array.min(initial=0)), float(array.max(initial=0))
         if low < 0 or high > 1:
             raise ValueError(
-                f"{name}: float picture with values from {low:g} to {high:g}, expected [0, 1]; "
+                f"{name}: float image with values from {low:g} to {high:g}, expected [0, 1]; "
                 "scale it, or save it with 8 or 16 bits per channel"
             )
         return array

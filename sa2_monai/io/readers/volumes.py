@@ -13,6 +13,7 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
+from sa2_monai.io.dicom.files import is_dicom
 from sa2_monai.io.geometry import VolumeHeader
 from sa2_monai.io.lattice import fit_grid
 from sa2_monai.io.memory_order import c_ordered
@@ -28,13 +29,15 @@ class VolumeReader(ImageReader):
     """Reader of volumes for ``LoadImage(d)``, images and label maps.
 
     Every file is read by the library that gets its geometry right: NIfTI by nibabel, NRRD, MHA and MHD by SimpleITK, a
-    DICOM folder by SimpleITK after a check of all positions. See :func:`~sa2_monai.data.read_volume` for what is
+    DICOM series by pydicom and GDCM after a check of all positions. See :func:`~sa2_monai.data.read_volume` for what is
     refused and what is a warning.
 
     Args:
         channels: number of channels; more than one means a list of files on one grid, one per channel.
         label: read label maps instead of images: whole numbers only.
-        series_uid: SeriesInstanceUID, for DICOM folders with several series.
+        series_uid: the older name of ``series``.
+        series: which one, for DICOM folders with several series: SeriesInstanceUID, number, modality or part of the
+            description.
 
     Raises:
         ValueError: for ``channels`` below 1, or a label map of several channels.
@@ -43,21 +46,24 @@ class VolumeReader(ImageReader):
         >>> StrictLoadImaged("image", reader=VolumeReader(), ensure_channel_first=True, image_only=True)
     """
 
-    def __init__(self, channels: int = 1, label: bool = False, series_uid: str = "") -> None:
+    def __init__(self, channels: int = 1, label: bool = False, series_uid: str = "", series: str | int = "") -> None:
         super().__init__()
         if channels < 1 or (label and channels != 1):
             raise ValueError(f"channels is {channels}, expected 1 for label maps and 1 or more for images")
         self.channels = channels
         self.label = label
         self.series_uid = series_uid
+        self.series = series
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Whether the names (one or several) are folders or have a suffix of a format that is read.
+        """Whether the names (one or several) are folders, DICOM, or have a suffix of a format that is read.
 
         Args:
             filename: file or folder name, or list of them.
         """
-        return all(Path(n).is_dir() or str(n).lower().endswith(VOLUME_SUFFIXES) for n in ensure_tuple(filename))
+        return all(
+            Path(n).is_dir() or str(n).lower().endswith(VOLUME_SUFFIXES) or is_dicom(n) for n in ensure_tuple(filename)
+        )
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[Volume]:
         """Read one file or folder, or one per channel.
@@ -79,7 +85,7 @@ class VolumeReader(ImageReader):
                 f"{names[0]}: {len(names)} file(s) for one image, expected {self.channels}: a list with one file per "
                 "channel; the number of channels is that of the model"
             )
-        return [read_volume(name, self.label, self.series_uid) for name in names]
+        return [read_volume(name, self.label, self.series_uid, self.series) for name in names]
 
     def get_data(self, img: list[Volume]) -> tuple[np.ndarray, dict]:
         """Array and metadata of what :meth:`read` returned.
