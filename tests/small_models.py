@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,15 @@ def save_model(path: Path, info: dict[str, Any], **extra: Any) -> Path:
     """Write untrained weights with their sidecar; the logits are moved so that every class is found somewhere."""
     torch.manual_seed(0)
     network = create_network(info["network"], **{key: info[key] for key in _SHAPE if key in info}).eval()
-    coarse = torch.rand(1, info["in_channels"], 8, 8, generator=torch.Generator().manual_seed(1))
-    image = torch.nn.functional.interpolate(coarse, size=info["roi_size"], mode="bicubic").clamp(0, 1)
+    balance(network, info["in_channels"], info["roi_size"])
+    save_weights(network.state_dict(), path, {**info, "epoch": 3, **extra})
+    return path
+
+
+def balance(network: torch.nn.Module, in_channels: int, size: Sequence[int]) -> None:
+    """Move the bias of the last layer, so that every class is found somewhere in a smooth image."""
+    coarse = torch.rand(1, in_channels, 8, 8, generator=torch.Generator().manual_seed(1))
+    image = torch.nn.functional.interpolate(coarse, size=size, mode="bicubic").clamp(0, 1)
     with torch.no_grad():
         logits = network(image)
         for bias in (
@@ -61,8 +69,6 @@ def save_model(path: Path, info: dict[str, Any], **extra: Any) -> Path:
                 bias -= 1 + (logits.median() if len(bias) == 1 else logits.mean(dim=(0, 2, 3)))
                 break
             bias -= 1
-    save_weights(network.state_dict(), path, {**info, "epoch": 3, **extra})
-    return path
 
 
 def script_in_process(patch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from sa2_monai.bundle.locate import find_bundle, open_bundle
     from sa2_monai.bundle.package import package_bundle
     from sa2_monai.bundle.parity import ParityReport
+    from sa2_monai.bundle.switches import SwitchError, check_switches
+    from sa2_monai.bundle.switches.validated import as_validated
     from sa2_monai.bundle.unzip import extract_bundle
 
 __all__ = [
     "FORMATS",
     "LoadedBundle",
     "ParityReport",
+    "SwitchError",
+    "as_validated",
+    "check_switches",
     "describe_path",
     "export_network",
     "extract_bundle",
@@ -35,6 +40,9 @@ _MODULES = {
     "FORMATS": "export",
     "LoadedBundle": "loaded",
     "ParityReport": "parity",
+    "SwitchError": "switches",
+    "as_validated": "switches.validated",
+    "check_switches": "switches",
     "describe_path": "describe",
     "export_network": "export",
     "extract_bundle": "unzip",

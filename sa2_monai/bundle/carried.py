@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CARRIED", "Carried", "apply_carried", "read_carried"]
+from sa2_monai.bundle.verbatim import verbatim
+
+__all__ = ["CARRIED", "Carried", "apply_carried", "known_network", "read_carried", "read_settings"]
 
 # What a model knows about itself, under the ids that inference.yaml uses too.
 CARRIED = (
@@ -17,7 +19,12 @@ CARRIED = (
     *("kind", "resize", "slice_axis", "intensity_range", "normalize", "pixdim"),
     *("base_channels", "deep_level", "img_size", "embed_dims", "channel_heads", "window_size"),
     *("encoder", "stem_channels", "encoder_channels", "encoder_depths", "channel_attention_heads"),
+    *("largest_component", "fill_holes", "min_volume"),
 )
+# Of the clean-up null means "none" in a training, and "as the weights were validated" when they are used.
+_CLEAN_UP = ("largest_component", "fill_holes", "min_volume")
+# What else stands in a sidecar.
+_RECORD = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "network", "epoch", "metric", "metric_name")
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ def read_carried(weights: str | os.PathLike[str], bundle: str) -> Carried:
         bundle: name of the bundle's folder that shall use them.
 
     Raises:
-        ValueError: for a damaged sidecar, weights of another network than the bundle's, or values that would run code.
+        ValueError: for a damaged sidecar, weights of another network than the bundle's or of none of the catalogue,
+            values that would run code, or that no switch can have.
     """
     from sa2_monai.weights import read_info
     from sa2_monai.weights.compare import CONVERTERS
@@ -52,17 +60,59 @@ def read_carried(weights: str | os.PathLike[str], bundle: str) -> Carried:
     if not sidecar.is_file():
         return Carried({}, bundle, None)
     info = read_info(weights)
-    network = info.get("network") or bundle
+    network = known_network(info.get("network"), sidecar) or bundle
     # A folder of another name is a packaged bundle: there the names of the tensors decide.
     if bundle in CONVERTERS and network != bundle:
         raise ValueError(
             f"{weights} holds weights of the network {network!r}, but the bundle is {bundle!r}. "
             "Choose the bundle of that network with --bundle."
         )
+    return Carried(read_settings(info, sidecar), network, sidecar)
+
+
+def read_settings(info: Mapping[str, Any], sidecar: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings among what a sidecar says, checked; see :data:`CARRIED`.
+
+    Args:
+        info: content of the sidecar.
+        sidecar: its file, for messages.
+
+    Raises:
+        ValueError: for values that would run code or that no switch can have, and for misspelt names.
+    """
+    from sa2_monai.bundle.switches import check_values, close_match
+
     settings = {key: info[key] for key in CARRIED if info.get(key) is not None}
+    settings |= {key: False for key in _CLEAN_UP if key in info and info[key] is None}
     for key, value in settings.items():
-        _refuse_code(value, key, sidecar)
-    return Carried(settings, network, sidecar)
+        _refuse_code(value, key, Path(sidecar))
+    for key in info:
+        absent = [one for one in CARRIED if one not in info]
+        near = None if key in (*CARRIED, *_RECORD) else close_match(str(key), absent, cutoff=0.85)
+        if near:
+            raise ValueError(f"{sidecar}: '{key}' is no setting (did you mean {near}?). Correct or remove it.")
+    network = info.get("network")
+    check_values(settings, str(sidecar), network if isinstance(network, str) else None)
+    return settings
+
+
+def known_network(name: Any, source: str | os.PathLike[str]) -> str | None:
+    """The name of a network that a file names; a name of the catalogue, never part of a path.
+
+    Args:
+        name: what stands there; ``None`` where nothing does.
+        source: the file, for the message.
+
+    Raises:
+        ValueError: it is no name of a network.
+    """
+    from sa2_monai.weights.compare import CONVERTERS
+
+    if name is not None and name not in list(CONVERTERS):
+        raise ValueError(
+            f"{os.fspath(source)}: 'network' is {name!r}, expected one of {', '.join(CONVERTERS)}. Correct the file."
+        )
+    return None if name is None else str(name)
 
 
 def apply_carried(config: Mapping[str, Any], carried: Carried) -> dict[str, Any]:
@@ -71,8 +121,11 @@ def apply_carried(config: Mapping[str, Any], carried: Carried) -> dict[str, Any]
     Args:
         config: content of a configuration file, by id.
         carried: what :func:`read_carried` returned.
+
+    Returns:
+        The configuration, for MONAI's parser.
     """
-    return {**config, **{key: value for key, value in carried.settings.items() if key in config}}
+    return {**config, **{key: verbatim(value) for key, value in carried.settings.items() if key in config}}
 
 
 def _refuse_code(value: Any, key: str, sidecar: Path) -> None:

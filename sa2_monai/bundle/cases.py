@@ -12,7 +12,7 @@ __all__ = ["case_files", "list_inputs"]
 
 def list_inputs(
     inputs: Sequence[str | os.PathLike[str]], volumes: bool, in_channels: int | None, kind: str | None = None
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], str]:
     """Cases of files, folders and lists.
 
     Args:
@@ -22,27 +22,17 @@ def list_inputs(
         kind: of the files that the model was trained on; ``None`` says no more than ``volumes``.
 
     Returns:
-        ``{"image": file or files, "case": name}`` each.
+        ``{"image": file or files, "case": name}`` each, and a line about what lies in the folders and is not used;
+        empty where there is nothing.
 
     Raises:
         FileNotFoundError, ValueError: as :func:`sa2_monai.data.list_cases`.
     """
-    from sa2_monai.data import list_cases
+    from sa2_monai.data.kinds import find_cases
 
     kind = "pictures" if not volumes else "archives" if kind == "archives" else "volumes"
-    if len(inputs) == 1:
-        return list_cases(inputs[0], kind, in_channels)
-    # Once more over all of them: two folders may hold the same name, and several files may be one image.
-    files = [
-        file
-        for source in inputs
-        for file in (case_files(list_cases(source, kind, in_channels)) if _holds_several(source) else [str(source)])
-    ]
-    return list_cases(files, kind, in_channels)
-
-
-def _holds_several(source: str | os.PathLike[str]) -> bool:
-    return os.path.isdir(source) or str(source).lower().endswith(".txt")
+    cases, left_out = find_cases(inputs, kind, in_channels)
+    return cases, str(left_out)
 
 
 def case_files(cases: Sequence[dict[str, Any]]) -> list[str]:

@@ -102,6 +102,8 @@ def _describe_weights(path: Path) -> dict[str, Any]:
         problems.append(f"no {path.with_suffix('.json').name} beside it says what it is")
     elif info["sha256"] != found:
         problems.append(f"{path.with_suffix('.json').name} describes another file (its sha256 differs)")
+    if info.get("network") is not None and info["network"] not in list(CONVERTERS):
+        problems.append(f"{path.with_suffix('.json').name} names a network that is none of {', '.join(CONVERTERS)}")
     tensors = read_checkpoint(path)
     facts: dict[str, Any] = {}
     for name, converter in CONVERTERS.items():

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import shutil
 import tempfile
@@ -17,17 +19,24 @@ from torch import nn
 
 from sa2_monai.bundle.arrays import read_prediction, write_array
 from sa2_monai.bundle.carried import Carried, apply_carried, read_carried
-from sa2_monai.bundle.cases import case_files, list_inputs
+from sa2_monai.bundle.cases import list_inputs
 from sa2_monai.bundle.large_files import missing_weights
 from sa2_monai.bundle.locate import dataset_overlay, find_bundle, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of
+from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.unzip import extract_bundle
+from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids, choose_device, run_inference, run_workflow, sees_volumes
 from sa2_monai.evaluation import EvaluationResult, ReportHandler
 from sa2_monai.inference import check_writable
+from sa2_monai.io.names import file_name
+from sa2_monai.io.ownership import claim_folder
+from sa2_monai.io.paths import verbatim_paths
 from sa2_monai.weights import sha256_of
 
 __all__ = ["LoadedBundle", "load_bundle"]
+
+logger = logging.getLogger(__name__)
 
 # So many cases are not worth the start of worker processes.
 _FEW = 8
@@ -115,7 +124,8 @@ class LoadedBundle:
     @property
     def class_names(self) -> list[str]:
         """Names of the classes, background first; their numbers are the values of label maps."""
-        return list(self._inference()["class_names"])
+        names = self._carried.settings.get("class_names")
+        return list(names if names is not None else self._inference()["class_names"])
 
     @property
     def sees_volumes(self) -> bool:
@@ -149,38 +159,49 @@ class LoadedBundle:
 
         Raises:
             FileNotFoundError: missing files or weights.
+            FolderInUseError: another program writes to ``output_dir``, with other weights or switches.
             ValueError: inputs that the bundle cannot read, unknown switches.
-            RuntimeError: cases that failed (``sa2_monai.inference.FailedCasesError``), after all were tried.
+            FailedCasesError: cases that failed, after all were tried; a ``ValueError``, its ``failures`` has the
+                messages (``sa2_monai.inference.FailedCasesError``).
         """
-        network = self.network()
+        self._trained()
         config = find_config(self.root, "inference")
         # Refused before anything is read; some of them stand between the ids that are set here.
         check_ids(self._inference(), switches, str(config))
+        check_config({**self._inference(), **switches})
+        network = self.network()
         folder = self._run_folder("predict")
-        out = folder if output_dir is None else check_writable(output_dir).resolve()
+        out = folder if output_dir is None else _writable(output_dir)
         several = isinstance(images, (list, tuple))
         items = list(images) if several else [images]
         paths = [self._as_file(item, index, folder, affine) for index, item in enumerate(items)]
         volumes = self.sees_volumes
-        cases = list_inputs(paths, volumes, self._inference()["in_channels"], self._inference().get("kind"))
+        settings = self._inference()
+        with verbatim_paths():
+            cases, left_out = list_inputs(paths, volumes, settings["in_channels"], settings.get("kind"))
+        if left_out:
+            logger.warning("%s", left_out)
         single = not several and len(cases) == 1 and (not Path(paths[0]).is_dir() or volumes)
         overrides = {
-            **self._carried.settings,
-            "bundle_root": str(self.root),
-            "ckpt_path": str(self.weights),
+            **{key: verbatim(value) for key, value in self._carried.settings.items()},
+            "bundle_root": verbatim(str(self.root)),
+            "ckpt_path": verbatim(str(self.weights)),
             "load_pretrain": False,  # the network has them
             "network": network,
-            "image_source": case_files(cases),
-            "output_dir": str(folder),
-            "predictions_dir": str(out),
+            "image_source": verbatim(cases),
+            "output_dir": verbatim(str(folder)),
+            "predictions_dir": verbatim(str(out)),
             "device": self.device,
             **({"num_workers": 0} if len(cases) <= _FEW else {}),
             **switches,
         }
-        run_inference(config, overrides)
+        # Programs with the same weights may fill a folder together.
+        same = json.dumps([sha256_of(self._trained()), switches], sort_keys=True, default=str)
+        with claim_folder(out, f"prediction with {self.weights}", shared=same):
+            run_inference(config, overrides)
         suffix = ".nii.gz" if volumes else ".png"
         postfix = f"_{switches['output_postfix']}" if switches.get("output_postfix") else ""
-        files = [out / f"{case['case']}{postfix}{suffix}" for case in cases]
+        files = [out / file_name(f"{case['case']}{postfix}", suffix) for case in cases]
         if output_dir is not None:
             return files[0] if single else files
         maps = [read_prediction(file) for file in files]
@@ -210,9 +231,9 @@ class LoadedBundle:
             FileNotFoundError, ValueError, RuntimeError: as :meth:`predict`, and of the data set.
         """
         weights = self._trained()
-        out = check_writable(output_dir or self._run_folder("evaluate")).resolve()
+        out = _writable(output_dir or self._run_folder("evaluate"))
         files = [*self._training_files(dataset), find_config(self.root, "evaluate")]
-        overrides = {**self._common(files, dataset_dir, out), "ckpt_path": str(weights), **switches}
+        overrides = {**self._common(files, dataset_dir, out), "ckpt_path": verbatim(str(weights)), **switches}
         workflow = self._run_training(files, overrides, tracking)
         handlers = workflow.parser.get_parsed_content("validate#handlers")
         (report,) = [handler for handler in handlers if isinstance(handler, ReportHandler)]
@@ -248,16 +269,16 @@ class LoadedBundle:
         """
         if output_dir is None and self.is_temporary:
             raise ValueError(f"{self.root.name} comes from a zip file, which holds no new weights. Give output_dir.")
-        place = check_writable(output_dir or self.root).resolve()
+        place = _writable(output_dir or self.root)
         files = self._training_files(dataset)
         overrides = {
             **self._common(files, dataset_dir, place / "eval"),
-            "ckpt_dir": str(place / "models"),
-            "pretrained": None if self.weights is None else str(self.weights),
+            "ckpt_dir": verbatim(str(place / "models")),
+            "pretrained": None if self.weights is None else verbatim(str(self.weights)),
             **switches,
         }
         self._run_training(files, overrides, tracking)
-        self._use(Path(overrides["ckpt_dir"]) / "model.pt")
+        self._use(Path(switches.get("ckpt_dir", place / "models")) / "model.pt")
         assert self.weights is not None
         return self.weights
 
@@ -288,10 +309,10 @@ class LoadedBundle:
     def _common(self, files: list[Path], dataset_dir: str | os.PathLike[str], out: Path) -> Mapping[str, Any]:
         known = load(*files)
         return {
-            **{key: value for key, value in self._carried.settings.items() if key in known},
-            "bundle_root": str(self.root),
-            "dataset_dir": str(Path(dataset_dir).resolve()),
-            "output_dir": str(out),
+            **{key: verbatim(value) for key, value in self._carried.settings.items() if key in known},
+            "bundle_root": verbatim(str(self.root)),
+            "dataset_dir": verbatim(str(Path(dataset_dir).resolve())),
+            "output_dir": verbatim(str(out)),
             "device": self.device,
         }
 
@@ -316,3 +337,8 @@ class LoadedBundle:
         inputs = folder / "inputs"
         inputs.mkdir(exist_ok=True)
         return str(write_array(item, inputs / f"array_{index:04d}", self.sees_volumes, affine))
+
+
+def _writable(folder: str | os.PathLike[str]) -> Path:
+    with verbatim_paths():
+        return check_writable(folder).resolve()

@@ -78,15 +78,16 @@ def bundle_of_weights(weights: str | os.PathLike[str]) -> Path:
         weights: weight file.
 
     Raises:
-        ValueError: when neither is known.
+        ValueError: when neither is known, or the file beside the weights names no network of the catalogue.
     """
+    from sa2_monai.bundle.carried import known_network
     from sa2_monai.weights import read_info
 
     folder = Path(weights).resolve().parent
     if folder.name == "models" and config_file(folder.parent, "inference"):
         return folder.parent
-    network = str(read_info(weights).get("network"))
-    if config_file(_CHECKOUT / network, "inference"):
+    network = known_network(read_info(weights).get("network"), Path(weights).with_suffix(".json"))
+    if network and config_file(_CHECKOUT / network, "inference"):
         return _CHECKOUT / network
     raise ValueError(f"{weights} does not say which bundle it belongs to. Give the bundle with --bundle.")
 

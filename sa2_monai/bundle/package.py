@@ -24,6 +24,7 @@ from sa2_monai.bundle.network import build_network, resolve
 from sa2_monai.bundle.package_metadata import edit_metadata, installed_versions, packaged_metadata
 from sa2_monai.bundle.package_weights import write_weights
 from sa2_monai.bundle.parity import ParityReport, check_parity, smooth_images
+from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.torchscript import script_bundle
 from sa2_monai.bundle.zipping import zip_folder
 from sa2_monai.data import DATASETS
@@ -98,6 +99,8 @@ def package_bundle(
     carried = read_carried(weights, source.name)
     train, inference = _merged(source, overlay, overrides or {})
     _check_classes(train, carried, weights, "the bundle's data set" if overlay is None else overlay.stem)
+    for config in (train, inference):
+        check_config(config)
     train, inference = apply_carried(train, carried), apply_carried(inference, carried)
     network = build_network(inference, weights)
 

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.locate import load
+from sa2_monai.bundle.switches import check_config, close_match
+from sa2_monai.bundle.switches.schema import switch_names
+from sa2_monai.io.causes import unwrapped
+from sa2_monai.io.paths import verbatim_paths
 
 __all__ = ["check_ids", "choose_device", "run_inference", "run_workflow", "sees_volumes"]
 
@@ -31,7 +35,8 @@ def run_workflow(
 
     Args:
         files: configuration files in the order of merging.
-        overrides: values by id.
+        overrides: values by id; texts with the special characters of MONAI's parser as
+            :func:`~sa2_monai.bundle.verbatim.verbatim` makes them.
         kind: ``"train"`` or ``"infer"``.
         prepare: called with the workflow before it runs.
         tracking: ``"mlflow"``, a file with tracking settings of MONAI, or ``None``.
@@ -40,8 +45,11 @@ def run_workflow(
         The finished ``monai.bundle.ConfigWorkflow``.
 
     Raises:
-        ValueError: when the configuration does not have an id of ``overrides``.
+        ValueError: when the configuration does not have an id of ``overrides``, or a switch has a value that is no
+            choice.
         ImportError: tracking with MLflow without its package.
+        Exception: what a component raises, such as :class:`~sa2_monai.io.problems.FailedCasesError`, without the
+            ``RuntimeError`` that MONAI puts around it.
     """
     from monai.bundle import ConfigWorkflow
     from monai.utils import optional_import
@@ -55,6 +63,7 @@ def run_workflow(
         _log_level("monai.bundle.workflows", logging.ERROR),
         _log_level("ignite", logging.CRITICAL),
         warnings.catch_warnings(),
+        verbatim_paths(),
     ):
         warnings.filterwarnings("ignore", message="parsing (config|meta)_file", category=UserWarning)
         paths = [str(file) for file in files]
@@ -66,12 +75,19 @@ def run_workflow(
             tracking=tracking,
             **overrides,
         )
-        workflow.initialize()
-        if prepare is not None:
-            prepare(workflow)
-        workflow.run()
-        workflow.finalize()
-    return workflow
+        wrapped: Exception
+        try:
+            check_config(workflow.parser.get())
+            workflow.initialize()
+            if prepare is not None:
+                prepare(workflow)
+            workflow.run()
+            workflow.finalize()
+            return workflow
+        except Exception as error:
+            wrapped = error
+    # Outside of the block, where the cause does not get its own wrapper as context.
+    raise unwrapped(wrapped)
 
 
 def run_inference(config: Path, overrides: Mapping[str, Any], report: Report | None = None) -> Any:
@@ -117,8 +133,11 @@ def check_ids(known: Mapping[str, Any], overrides: Mapping[str, Any], source: st
     """
     unknown = sorted(name for name in overrides if name.replace("::", "#").split("#")[0] not in known)
     if unknown:
+        switches = switch_names(None)  # right in another bundle
+        near = {name: None if name in switches else close_match(name, known) for name in unknown}
+        names = ", ".join(f"{name} (did you mean {near[name]}?)" if near[name] else name for name in unknown)
         raise ValueError(
-            f"{source} has no {', '.join(unknown)}, which has to be set here. Its switches stand at the top of the "
+            f"{source} has no {names}, which has to be set here. Its switches stand at the top of the "
             "file; an older bundle may lack them."
         )
 

@@ -21,12 +21,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sa2_monai.bundle.locate import find_bundle
+from sa2_monai.bundle.switches import check_config, close_match
+from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.cli.common import read_override
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run", "summarize", "table"]
 
 STATE = "crossval.json"
+#: Overlay with those overrides that are null.
+NULLS = "null_overrides.json"
 #: Files of a bundle that are no data sets and are put in their places here.
 ROLES = ("train", "inference", "evaluate", "evaluate_paper", "ensemble", "paper")
 #: Ids that the command itself sets.
@@ -89,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         UsageError: an override or an overlay that the bundle does not know.
+        SwitchError: an override with a value that is no choice.
         OSError: a folder or file is missing, or the output folder cannot be written.
         ValueError: data that cannot be folded, or an output folder that holds another cross-validation.
         RuntimeError: a run failed; its own message stands above.
@@ -191,7 +196,11 @@ def _read_setup(args: argparse.Namespace) -> Setup:
     known = _merged(setup, "ensemble")
     unknown = sorted({name for name in overrides if name.replace("::", "#").split("#")[0] not in known})
     if unknown:  # MONAI accepts them in silence
-        raise UsageError(f"the bundle has no {', '.join(unknown)}; its switches stand at the top of train.yaml")
+        near = {name: close_match(name, known) for name in unknown}
+        names = ", ".join(f"{name} (did you mean {near[name]}?)" if near[name] else name for name in unknown)
+        raise UsageError(f"the bundle has no {names}; its switches stand at the top of train.yaml")
+    for step in ("train", "ensemble"):
+        check_config(_overridden(setup, step))
     return setup
 
 
@@ -246,14 +255,21 @@ def _merged(setup: Setup, step: str) -> dict[str, Any]:
     return dict(ConfigParser.load_config_files(_files(setup, step)))
 
 
-def _resolved(setup: Setup, step: str, name: str) -> Any:
-    """Value of an id as the bundle sees it, with the overrides; of a component, its arguments."""
-    from monai.bundle import ConfigComponent, ConfigParser
+def _overridden(setup: Setup, step: str) -> dict[str, Any]:
+    from monai.bundle import ConfigParser
 
     parser = ConfigParser(_merged(setup, step))
     for override, value in setup.overrides.items():
         parser[override.replace("::", "#")] = value
-    found = parser.get_parsed_content(name, instantiate=False)
+    config: dict[str, Any] = parser.get()
+    return config
+
+
+def _resolved(setup: Setup, step: str, name: str) -> Any:
+    """Value of an id as the bundle sees it, with the overrides; of a component, its arguments."""
+    from monai.bundle import ConfigComponent, ConfigParser
+
+    found = ConfigParser(_overridden(setup, step)).get_parsed_content(name, instantiate=False)
     return found.get_config() if isinstance(found, ConfigComponent) else found
 
 
@@ -362,16 +378,24 @@ def _run_ensemble(setup: Setup) -> dict[str, Any]:
 
 def _run_bundle(setup: Setup, step: str, what: str, values: Mapping[str, Any]) -> None:
     everything = {
-        "dataset_dir": setup.dataset_dir,
+        "dataset_dir": verbatim(setup.dataset_dir),
         "num_folds": setup.folds,
         "split_seed": setup.seed,
         **setup.overrides,
-        **values,
+        **{name: verbatim(value) for name, value in values.items()},
         **({} if setup.tracking is None else {"tracking": setup.tracking}),
     }
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(_files(setup, step))]
+    files = _files(setup, step)
+    nulls = {name: None for name, value in everything.items() if value is None}
+    if nulls:  # MONAI drops None from its command line, and the value of the file would stay
+        from sa2_monai.weights import write_json
+
+        write_json(setup.output / NULLS, nulls)
+        files.append(str(setup.output / NULLS))
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files)]
     for name, value in everything.items():
-        command += [f"--{name}", _argument(value)]
+        if value is not None:
+            command += [f"--{name}", _argument(value)]
     print(shlex.join(command), flush=True)
     code = subprocess.run(command, check=False).returncode
     if code:

@@ -42,5 +42,6 @@ def text(report: Mapping[str, Any]) -> str:
     lines += [f"differs: {deviation}" for deviation in report["deviations"]]
     lines += [f"remark: {remark}" for remark in report["remarks"]]
     lines += [f"problem: {problem}" for problem in report["problems"]]
+    lines += [report["left_out"]] if report["left_out"] else []
     lines.append("in order" if report["ok"] else "NOT in order")
     return "\n".join(lines)

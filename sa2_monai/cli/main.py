@@ -8,13 +8,16 @@ A command is a module with ``add_arguments(parser)`` and ``run(args) -> int``. I
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
-import re
 import sys
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TextIO, cast
 
+from sa2_monai.io.causes import root_cause
+from sa2_monai.io.paths import verbatim_paths
+from sa2_monai.io.text import PrintableStream
 from sa2_monai.version import __version__
 
 __all__ = ["COMMANDS", "Command", "UsageError", "main", "root_cause"]
@@ -65,10 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        try:
-            return _run(arguments)
-        finally:
-            sys.stdout.flush()  # here, where a closed pipe is caught; also after argparse's own help
+        with _printable_streams(), verbatim_paths():
+            try:
+                return _run(arguments)
+            finally:
+                sys.stdout.flush()  # here, where a closed pipe is caught; also after argparse's own help
     except BrokenPipeError:
         # What is still in the buffer cannot go anywhere; without this Python complains once more while it shuts down.
         with open(os.devnull, "w") as nowhere:
@@ -77,6 +81,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nsa2-monai: stopped", file=sys.stderr)
         return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _printable_streams() -> Iterator[None]:
+    """Names of files, which may hold anything, are printed in many places."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, PrintableStream(stream)) for stream in streams)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def _run(arguments: list[str]) -> int:
@@ -98,7 +113,7 @@ def _run(arguments: list[str]) -> int:
         subparser.error(str(error))
     except BrokenPipeError:
         raise
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, MemoryError) as error:
         if args.debug:
             raise
         # On a terminal a progress bar may stand on the line.
@@ -123,52 +138,3 @@ def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argume
         subparser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         subparsers[name] = subparser
     return parser, subparsers
-
-
-def root_cause(error: BaseException) -> str:
-    """Message of the exception that people can do something about.
-
-    MONAI wraps what fails inside a transform, a component or an expression of a bundle into a ``RuntimeError`` that
-    speaks of the wrapping ("applying transform ..."). These wrappers are taken off until an exception appears that was
-    not raised by MONAI, which is the one that names the file. Workers of a data loader break the chain: they put a
-    printed traceback into their message, and the same is done with that.
-    """
-    while error.__cause__ is not None and _raised_by_monai(error):
-        error = error.__cause__
-    message = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        # Without the number of the error, which says nothing to people.
-        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    elif "cannot find a suitable reader" in message:
-        # MONAI's LoadImage prints what each reader said; the first is the one that the bundle names.
-        readers = message[message.index("cannot find a suitable reader") :].split("Traceback (most recent call last):")
-        message = _exception_text([*readers, ""][1]) or message
-    elif re.match(r"Caught \w+ in DataLoader worker", message):
-        message = _printed_cause(message)
-    return message.strip() or type(error).__name__
-
-
-def _raised_by_monai(error: BaseException) -> bool:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("monai.")
-
-
-def _printed_cause(message: str) -> str:
-    """What :func:`root_cause` does, for a printed chain: the cause comes first there, its wrappers follow."""
-    chain = re.split(r"\n\n(?:The above exception was|During handling of) .*\n\n", message)
-    cause = next((printed for printed in reversed(chain) if not _printed_by_monai(printed)), chain[0])
-    return _exception_text(cause) or message
-
-
-def _exception_text(printed: str) -> str:
-    """Message at the end of a printed traceback, which may have several lines; empty where there is none."""
-    # Code is indented; the first line that is not names the exception.
-    found = re.search(r"^[\w.]+: (?:\[Errno \d+\] )?(.+)\Z", printed, re.MULTILINE | re.DOTALL)
-    return found.group(1) if found else ""
-
-
-def _printed_by_monai(printed: str) -> bool:
-    places = re.findall(r'^  File "(.+)", line', printed, re.MULTILINE)
-    return bool(places) and re.search(r"[/\\]monai[/\\]", places[-1]) is not None

@@ -23,6 +23,8 @@ from sa2_monai.cli.main import UsageError
 from sa2_monai.cli.predict_batch import Batch
 from sa2_monai.cli.predict_window import check_window
 from sa2_monai.cli.shard import AUTO, Shard, parse_shard, shard_of_environment
+from sa2_monai.io.names import file_name
+from sa2_monai.io.text import printable
 
 __all__ = ["CARRIED", "add_arguments", "run"]
 
@@ -48,9 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of DICOM folders with several series: UID, number, modality, or a part of the description",
     )
     volumes.add_argument("--dicom-seg", action="store_true", help="write DICOM SEG beside NIfTI, for DICOM series")
-    volumes.add_argument("--largest-component", action="store_true", help="keep the largest piece of each class")
-    volumes.add_argument("--fill-holes", action="store_true", help="fill holes inside of structures")
-    volumes.add_argument("--min-volume", type=float, metavar="MM3", help="drop pieces that are smaller")
+    # Left out, the clean-up is that of the weights' validation; so it can be switched off, too.
+    volumes.add_argument(
+        "--largest-component", action=argparse.BooleanOptionalAction, help="keep the largest piece of each class"
+    )
+    volumes.add_argument("--fill-holes", action=argparse.BooleanOptionalAction, help="fill holes inside of structures")
+    volumes.add_argument("--min-volume", type=float, metavar="MM3", help="drop pieces that are smaller; 0: none")
     volumes.add_argument("--all-axes", action="store_true", help="weights with view windows: average three directions")
     many = parser.add_argument_group("many cases")
     many.add_argument(
@@ -99,7 +104,7 @@ def _run(args: argparse.Namespace, bundle: Path) -> int:
     options = _volume_options(args, volumes)
     suffix = ".nii.gz" if volumes else ".png"
     channels, kind = (carried.get(key, config.get(key)) for key in ("in_channels", "kind"))
-    cases = list_inputs(args.inputs, volumes, channels, kind)
+    cases, left_out = list_inputs(args.inputs, volumes, channels, kind)
     output = check_writable(args.output).resolve()
     predictions = output / "predictions"
     _protect_inputs(cases, predictions, suffix)
@@ -110,21 +115,30 @@ def _run(args: argparse.Namespace, bundle: Path) -> int:
         overrides["save_probabilities"] = True
     batch = Batch(config_file, weights, overrides, cases, output, suffix)
     if args.status:
-        return batch.tell_status()
+        code = batch.tell_status()
+        _tell(left_out)
+        return code
     overrides = {
         "bundle_root": str(bundle),
         "ckpt_path": str(weights.resolve()),
         "device": _own_device(choose_device(args.device), shard),
         **({"batch_size": args.batch_size} if args.batch_size else {}),
     }
-    failure = batch.run(shard, overrides, args.again)
-    if args.overlays:
-        names = carried.get("class_names", config.get("class_names"))
-        _draw(batch.finished(shard), predictions, output / "overlays", names)
-        print(f"pictures with contours in {output / 'overlays'}")
+    with batch.claim(shard):
+        failure = batch.run(shard, overrides, args.again)
+        if args.overlays:
+            names = carried.get("class_names", config.get("class_names"))
+            _draw(batch.finished(shard), predictions, output / "overlays", names)
+            print(f"pictures with contours in {printable(str(output / 'overlays'))}")
+    _tell(left_out)
     if failure is not None:
         raise failure
     return 0
+
+
+def _tell(left_out: str) -> None:
+    if left_out:
+        print(left_out)
 
 
 def _draw(cases: list[dict[str, Any]], predictions: Path, folder: Path, class_names: Any) -> None:
@@ -133,7 +147,7 @@ def _draw(cases: list[dict[str, Any]], predictions: Path, folder: Path, class_na
     from sa2_monai.weights import atomic_write
 
     for case in cases:
-        name = f"{case['case']}.png"
+        name = file_name(case["case"], ".png")
         labels = read_label(predictions / name)
         classes = class_names if isinstance(class_names, list) else None  # an expression says no names
         page = draw_prediction(read_image(case["image"]), labels, case["case"], classes)
@@ -171,13 +185,13 @@ def _volume_options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
     """Overrides from the options that only volumes have."""
     options = {
         "series": args.series,
-        "dicom_seg": args.dicom_seg,
+        "dicom_seg": args.dicom_seg or None,
         "largest_component": args.largest_component,
         "fill_holes": args.fill_holes,
         "min_volume": args.min_volume,
         "orientations": "all" if args.all_axes else None,
     }
-    given = {key: value for key, value in options.items() if value not in (None, False)}
+    given = {key: value for key, value in options.items() if value is not None}
     if given and not volumes:
         words = ", ".join(f"--{key.replace('_', '-')}" for key in given).replace("--orientations", "--all-axes")
         raise UsageError(f"{words}: for volumes only, and this model was trained on pictures")
@@ -189,7 +203,7 @@ def _volume_options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
 def _protect_inputs(cases: list[dict[str, Any]], predictions: Path, suffix: str) -> None:
     for case in cases:
         for file in case_files([case]):
-            if Path(file).resolve() == predictions / f"{case['case']}{suffix}":
+            if Path(file).resolve() == predictions / file_name(case["case"], suffix):
                 raise ValueError(f"the prediction of {file} would overwrite it. Choose another --output folder.")
 
 

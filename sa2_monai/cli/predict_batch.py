@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.cases import case_files
+from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import run_inference
 from sa2_monai.cli.shard import Shard
+from sa2_monai.io.names import file_name
+from sa2_monai.io.ownership import claim_folder
+from sa2_monai.io.problems import FailedCasesError, listing
+from sa2_monai.io.text import printable
 from sa2_monai.version import __version__
 
 __all__ = ["RECORDS", "SUMMARY", "Batch"]
@@ -46,6 +51,7 @@ class Batch:
         from sa2_monai.weights import sha256_of
 
         self.config_file = config_file
+        self.weights = weights
         self.settings = dict(settings)
         self.cases = cases
         self.files = {case["case"]: case_files([case]) for case in cases}
@@ -62,7 +68,7 @@ class Batch:
             },
         )
 
-    def run(self, shard: Shard, overrides: Mapping[str, Any], again: bool = False) -> Exception | None:
+    def run(self, shard: Shard, overrides: Mapping[str, Any], again: bool = False) -> FailedCasesError | None:
         """Predict what is left to do in one part of the cases.
 
         Args:
@@ -83,13 +89,11 @@ class Batch:
             print(f"{part}{len(own) - len(todo)} of {len(own)} are finished already; --again does them once more")
         elif part:
             print(f"{part}{len(own)} to do")
-        failure = None
+        failure: FailedCasesError | None = None
         try:
             if todo:
                 self._predict(todo, shard, overrides)
-        except Exception as error:
-            if not _names_failed_cases(error):
-                raise
+        except FailedCasesError as error:
             failure = error
         finally:
             self.write_summary()
@@ -98,8 +102,17 @@ class Batch:
             self.write_summary()
         done = len(self.finished(shard))
         what = "label map" if self.suffix == ".nii.gz" else "mask"
-        print(f"{done} {what}{'' if done == 1 else 's'} in {self.predictions}")
+        print(f"{done} {what}{'' if done == 1 else 's'} in {printable(str(self.predictions))}")
         return failure
+
+    def claim(self, shard: Shard) -> AbstractContextManager[Path]:
+        """Keep programs with other weights or options out of the folder; parts of one batch share it.
+
+        Args:
+            shard: the part that will be run.
+        """
+        purpose = f"prediction with {self.weights}"
+        return claim_folder(self.output, purpose, self.manifest.digest if shard.count > 1 else None)
 
     def finished(self, shard: Shard) -> list[dict[str, Any]]:
         """The cases of a part that are finished."""
@@ -119,15 +132,13 @@ class Batch:
 
     def tell_status(self) -> int:
         """Write the summary and print it; 1 when cases have failed or are missing, else 0."""
-        from sa2_monai.io.problems import listing
-
         summary = self.write_summary(look=True)
         print(f"{summary['finished']} of {summary['cases']} cases are finished")
         for entry in summary["failed"]:
-            print(f"failed: {entry['case']}: {entry['error']}")
+            print(f"failed: {printable(entry['case'])}: {entry['error']}")
         if summary["missing"]:
-            print(f"missing or changed: {len(summary['missing'])}: {listing(summary['missing'])}")
-        print(f"all of it in {self.output / SUMMARY}")
+            print(f"missing or changed: {len(summary['missing'])}: {listing([*map(printable, summary['missing'])])}")
+        print(f"all of it in {printable(str(self.output / SUMMARY))}")
         return 1 if summary["failed"] or summary["missing"] else 0
 
     def _predict(self, todo: list[dict[str, Any]], shard: Shard, overrides: Mapping[str, Any]) -> None:
@@ -139,9 +150,9 @@ class Batch:
         def note(record: Mapping[str, Any]) -> None:
             case = record["case"]
             if record["status"] == "ok":
-                label = self.predictions / f"{case}{self.suffix}"
+                label = self.predictions / file_name(case, self.suffix)
                 self.manifest.finish(case, self._outputs(label), record.get("seconds"))
-                print(f"{files[case][0]} -> {label}", flush=True)
+                print(f"{printable(files[case][0])} -> {printable(str(label))}", flush=True)
             else:
                 self.manifest.fail(case, record["error"], record["seconds"])
 
@@ -151,8 +162,8 @@ class Batch:
                 "output_dir": str(self.output / "shards" / shard.name),
                 "predictions_dir": str(self.predictions),
             }
-        source = {"image_source": case_files(todo)}
-        run_inference(self.config_file, {**self.settings, **overrides, **folders, **source}, note)
+        values = {**self.settings, **overrides, **folders, "image_source": todo}
+        run_inference(self.config_file, {name: verbatim(value) for name, value in values.items()}, note)
 
     def _state(self, case: dict[str, Any], look: bool) -> str:
         return self.manifest.state(case["case"], self.files[case["case"]], look)
@@ -163,7 +174,7 @@ class Batch:
             for file in folder.glob(".*.tmp"):
                 written = file.name[1:].rsplit(".", 2)[0]
                 if re.sub(r"(_prob[._].*|\.nii\.gz|\.png|\.dcm|\.json)$", "", written) in names:
-                    with contextlib.suppress(OSError):
+                    with suppress(OSError):
                         file.unlink()
 
     def _outputs(self, label: Path) -> list[Path]:
@@ -174,16 +185,6 @@ class Batch:
             base = glob.escape(stem)
             more += [Path(path) for pattern in ("_prob.*", "_prob_*") for path in sorted(glob.glob(base + pattern))]
         return [label, *(path for path in more if path.is_file())]
-
-
-def _names_failed_cases(error: BaseException | None) -> bool:
-    from sa2_monai.io.problems import FailedCasesError
-
-    while error is not None:
-        if isinstance(error, FailedCasesError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _wait_for_all() -> None:

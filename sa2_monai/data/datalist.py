@@ -17,6 +17,7 @@ from sa2_monai.data.patients import add_patients
 from sa2_monai.data.prepare import prepared_in_cache
 from sa2_monai.data.registry import check_kind, dataset_classes, unknown_dataset
 from sa2_monai.data.splits import check_disjoint, kfold, split_test
+from sa2_monai.io.paths import existing_path
 
 __all__ = ["DATASETS", "SECTIONS", "dataset_classes", "label_table", "load_datalist", "load_parts"]
 
@@ -85,6 +86,7 @@ def load_datalist(
     """
     if section not in SECTIONS:
         raise ValueError(f"section is {section!r}, expected one of {', '.join(SECTIONS)}")
+    dataset_dir = existing_path(dataset_dir)
     names, table = dataset_classes(dataset_dir, dataset, class_names)
     check_kind(dataset, kind)
     if label_values is not None:
@@ -175,6 +177,7 @@ def _split(
         raise ValueError(unknown_dataset(dataset))
     if options.split is not None and not DATASETS[dataset].splits:
         raise ValueError(f"split is {options.split!r}, but {dataset!r} has one split only; leave it out")
+    dataset_dir = existing_path(dataset_dir)
     directory = Path(os.path.abspath(dataset_dir))
     if not directory.exists():
         raise FileNotFoundError(f"{dataset_dir}: no such folder; give the folder of the data set as dataset_dir")

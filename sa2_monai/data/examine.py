@@ -13,7 +13,9 @@ from sa2_monai.data.check import label_table
 from sa2_monai.data.dataset import DataSet, Job, ListOptions
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.file_contents import measure_files, unreadable_files
+from sa2_monai.data.folder_walk import LeftOut, unused_files
 from sa2_monai.data.folders import Case, Parts
+from sa2_monai.data.patients import PATIENT_TABLE
 from sa2_monai.data.published_counts import collected_messages, compare_counts
 from sa2_monai.data.registry import dataset_classes, unknown_dataset
 from sa2_monai.data.splits import check_disjoint
@@ -55,7 +57,8 @@ def examine_dataset(
         set; ``problems`` for which the data cannot be used (files that cannot be read, NaN or infinite values, images
         that are all constant, labels that are all empty); ``ok``: there is neither; ``remarks``: what is doubtful in
         single files (a constant image, an empty label, an unknown orientation). ``preparation`` is ``None``, or
-        ``form``, ``jobs`` and ``files`` (numbers) of the preparation that the data set needs first.
+        ``form``, ``jobs`` and ``files`` (numbers) of the preparation that the data set needs first. ``left_out``: a
+        line about what lies in a folder of one's own and is not used; empty where there is nothing.
 
     Raises:
         FileNotFoundError: the folder is missing.
@@ -116,6 +119,7 @@ def examine_dataset(
             report["remarks"].append(f"labels without any class ({len(empty)}): {listing(empty)}")
         if not cases:
             report["problems"].append(f"{directory}: holds no cases of {name!r}")
+    report["left_out"] = str(_unused(folder, parts)) if entry.described and folder.is_dir() else ""
     report["ok"] = not report["problems"] and not report["deviations"]
     return report
 
@@ -131,6 +135,14 @@ def _listed(entry: DataSet, folder: Path, options: ListOptions) -> tuple[Parts, 
             return {}, next(iter(entry.preparations.values())).jobs(folder, options)
         except ValueError as other:
             raise ValueError("\n".join(dict.fromkeys([str(other), str(error)]))) from error
+
+
+def _unused(folder: Path, parts: Parts) -> LeftOut:
+    """Files of a folder of the user's own that are not part of the data set."""
+    cases = [case for found in parts.values() for case in found]
+    entries = [case[key] for case in cases for key in ("image", "label", "instances") if key in case]
+    files = [name for entry in entries for name in (entry if isinstance(entry, list) else [entry])]
+    return unused_files(folder, [*files, folder / "dataset.json", folder / PATIENT_TABLE])
 
 
 def _numbers(cases: Sequence[Case]) -> dict[str, int | None]:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.io.images.read import PICTURE_SUFFIXES
-from sa2_monai.io.names import volumes_in
+from sa2_monai.io.names import same_forms, volumes_in
+from sa2_monai.io.paths import existing_path
 from sa2_monai.io.problems import Problems, listing
 
 __all__ = [
@@ -154,7 +155,7 @@ def pair_by_stem(
     where: Path,
     label_stem: Callable[[Path], str] = lambda path: path.stem,
 ) -> list[Case]:
-    """Pair images and labels of equal stem.
+    """Pair images and labels of equal stem, in whatever Unicode form the two file systems write it.
 
     Args:
         images: image files.
@@ -182,6 +183,7 @@ def pair_by_stem(
                 )
         by_stem.append(table)
     image_of, label_of = by_stem
+    label_of = same_forms(label_of, image_of)
     for stem in sorted(image_of.keys() - label_of.keys()):
         problems.add(
             "images without a label",
@@ -290,7 +292,7 @@ def decathlon_case(path: Path, part: str, entry: Any) -> Case:
         if key in entry:
             if not isinstance(entry[key], str):
                 raise ValueError(f"{path}: {key!r} of {entry['image']} is {entry[key]!r}, expected one relative path")
-            case[key] = os.path.abspath(path.parent / entry[key])
+            case[key] = os.path.abspath(existing_path(path.parent / entry[key]))
     case["case"] = str(entry.get("case") or Path(entry["image"]).stem)
     if "/" in case["case"] or "\\" in case["case"]:
         raise ValueError(

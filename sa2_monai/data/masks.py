@@ -14,8 +14,8 @@ import numpy as np
 
 from sa2_monai.data.cache import cached_label
 from sa2_monai.data.folders import Case
+from sa2_monai.io.images.meaning import to_image
 from sa2_monai.io.images.read import read_samples
-from sa2_monai.io.images.samples import to_image
 from sa2_monai.io.problems import Problems
 
 __all__ = ["cache_masks", "threshold_mask"]

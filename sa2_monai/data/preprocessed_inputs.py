@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.imagelist import read_paths
+from sa2_monai.data.imagelist import Source, read_paths
 from sa2_monai.io.names import VOLUME_SUFFIXES
+from sa2_monai.io.paths import existing_path
 from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, archive_stem
 from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["list_preprocessed", "only_preprocessed"]
-
-Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def list_preprocessed(source: Source) -> list[dict[str, Any]]:
@@ -75,10 +74,10 @@ def only_preprocessed(source: Source) -> bool:
         return False
     files = [path for path in paths if _is_preprocessed(path)]
     volumes: list[Path] = []
-    if files and isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
-        volumes = [path for path in Path(source).rglob("*") if path.name.lower().endswith(VOLUME_SUFFIXES)]
-    elif files:
+    if files:
         volumes = [path for path in paths if path not in files]
+        for folder in filter(Path.is_dir, _sources(source)):
+            volumes += [path for path in folder.rglob("*") if path.name.lower().endswith(VOLUME_SUFFIXES)]
     if volumes:
         raise ValueError(
             f"{files[0]} is a preprocessed file, {volumes[0]} is none; predict preprocessed files and volumes in "
@@ -91,11 +90,18 @@ def _is_preprocessed(path: Path) -> bool:
     return path.name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
+def _sources(source: Source) -> list[Path]:
+    """The files and folders that are named; of the cases of a data list their images."""
+    items = [source] if isinstance(source, (str, os.PathLike)) else source
+    return [existing_path(item["image"] if isinstance(item, Mapping) else item) for item in items]
+
+
 def _paths(source: Source) -> list[Path]:
-    if not isinstance(source, (str, os.PathLike)):
-        return [Path(item) for item in source]
-    where = Path(source)
-    if where.is_dir():
-        found = (path for path in where.rglob("*") if _is_preprocessed(path) and path.is_file())
-        return sorted(path for path in found if not any(p.startswith(".") for p in path.relative_to(where).parts))
-    return read_paths(where) if where.suffix.lower() == ".txt" else [where]
+    found: list[Path] = []
+    for where in _sources(source):
+        if where.is_dir():
+            below = (path for path in where.rglob("*") if _is_preprocessed(path) and path.is_file())
+            found += sorted(p for p in below if not any(n.startswith(".") for n in p.relative_to(where).parts))
+        else:
+            found += read_paths(where) if where.suffix.lower() == ".txt" else [where]
+    return found

@@ -12,6 +12,7 @@ from sa2_monai.data.check import label_names, label_table, without_ignored
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.folders import read_dataset_json
 from sa2_monai.io.label_values import LabelTable
+from sa2_monai.io.paths import existing_path
 from sa2_monai.io.readers import KINDS
 
 __all__ = ["check_kind", "dataset_classes", "unknown_dataset"]
@@ -45,7 +46,7 @@ def dataset_classes(
         return list(class_names), without_ignored(table, entry.ignore_value)
     if entry.classes is not None:
         return list(entry.classes), without_ignored(label_table(entry.label_values, entry.classes), entry.ignore_value)
-    directory = Path(dataset_dir)
+    directory = existing_path(dataset_dir)
     description = directory if directory.suffix == ".json" else directory / "dataset.json"
     if entry.files == "volumes" and description.is_file():
         labels = read_dataset_json(description).get("labels")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.io.atomic import write_atomically
+from sa2_monai.io.ownership import claim_folder, is_claim
 from sa2_monai.io.problems import listing
 
 __all__ = ["PARTS", "PREFIX", "check_numbers", "is_current", "make_folder"]
@@ -67,6 +69,7 @@ def make_folder(
 
     Raises:
         FileExistsError: the folder holds something else, or a damaged or different set.
+        FolderInUseError: another program writes there.
         OSError: the folder cannot be written.
     """
     if is_current(folder, parameters):
@@ -75,20 +78,30 @@ def make_folder(
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder}: is a file, expected a folder for the sample; choose another name")
     former = _read_stamp(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not force:
+    if folder.is_dir() and not force and (there := [path for path in folder.iterdir() if not is_claim(path)]):
         what = "a damaged sample" if former and former.get("parameters") == parameters else "other files"
         what = "a sample of other parameters" if former and former.get("parameters") != parameters else what
         raise FileExistsError(
-            f"{folder}: holds {what} ({listing(sorted(p.name for p in folder.iterdir()), 5)}); choose an empty folder, "
+            f"{folder}: holds {what} ({listing(sorted(p.name for p in there), 5)}); choose an empty folder, "
             "or write into it with force (--force)"
         )
+    fresh = not folder.exists()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name[:200]}.", suffix=".partial", dir=folder.parent))
     try:
-        _write_stamp(made, parameters, write(made))
-        _move_in(made, folder, former)
+        with claim_folder(folder, "sample"):
+            _write_stamp(made, parameters, write(made))
+            if not fresh:
+                _move_in(made, folder, former)
+        if fresh:
+            os.chmod(made, 0o777 & ~_umask())  # mkdtemp makes private folders
+            folder.rmdir()  # empty, or another program has just claimed it
+            os.rename(made, folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+        if fresh:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
     return folder
 
 
@@ -117,10 +130,6 @@ def _write_stamp(folder: Path, parameters: dict[str, Any], pixels: str) -> None:
 
 def _move_in(made: Path, folder: Path, former: dict[str, Any] | None) -> None:
     """Put the finished sample in place; the stamp comes last and vouches for the rest."""
-    if not folder.exists():
-        os.chmod(made, 0o777 & ~_umask())  # mkdtemp makes private folders
-        os.rename(made, folder)
-        return
     if former is not None:
         (folder / _STAMP).unlink(missing_ok=True)
         for name in former.get("sha256", {}):

@@ -29,7 +29,8 @@ from sa2_monai.data.folders import (
     layout_parts,
     read_dataset_json,
 )
-from sa2_monai.io.names import VOLUME_SUFFIXES, volume_stem, volumes_in
+from sa2_monai.io.names import VOLUME_SUFFIXES, same_forms, volume_stem, volumes_in
+from sa2_monai.io.paths import existing_path
 from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["pair_volumes", "volume_parts"]
@@ -105,7 +106,7 @@ def pair_volumes(
     """
     problems = Problems(str(where))
     image_of = _by_stem(images, problems)
-    label_of = None if labels is None else _by_stem(labels, problems)
+    label_of = None if labels is None else same_forms(_by_stem(labels, problems), image_of)
     channels: dict[str, dict[int, Path]] = {}
     for stem, path in image_of.items():
         match = _CHANNEL.fullmatch(stem)
@@ -226,7 +227,7 @@ def _listed_case(path: Path, part: str, entry: Any) -> Case:
     if entry.get("patient") and "group" not in case:
         case["group"] = str(entry["patient"])
     if len(files) > 1:
-        case["image"] = [os.path.abspath(path.parent / name) for name in files]
+        case["image"] = [os.path.abspath(existing_path(path.parent / name)) for name in files]
     elif not os.path.exists(case["image"]):
         case["image"] = _channel_files(Path(case["image"])) or case["image"]
     return case

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.io.label_maps import ARCHIVES, case_name, is_supported
+from sa2_monai.io.names import same_forms
 
 __all__ = ["PROBABILITY_SUFFIX", "collect", "collect_images", "collect_probabilities", "pair"]
 
@@ -113,7 +114,7 @@ def collect_images(source: Any, references: Mapping[str, Any]) -> dict[str, Any]
         FileNotFoundError: when a directory does not exist.
         ValueError: when there are no files, or two for one case.
     """
-    images = collect(source, "image")
+    images = same_forms(collect(source, "image"), references)
     for case in references:
         if case not in images and f"{case}_0000" in images:
             images[case] = images[f"{case}_0000"]

@@ -24,6 +24,7 @@ from sa2_monai.evaluation.size_strata import SIZE_COLUMN, check_size_strata, obj
 from sa2_monai.evaluation.statistics import Bootstrap
 from sa2_monai.evaluation.summary import NOTICE, few_cases, software, summarize
 from sa2_monai.io.label_values import NONZERO, THRESHOLD
+from sa2_monai.io.names import same_forms
 from sa2_monai.io.problems import grouped
 
 __all__ = ["evaluate"]
@@ -179,7 +180,7 @@ def evaluate(
         result.images, result.groups = image_files, group_of
         return result
 
-    prediction_files = collect(predictions, "prediction", prediction_suffix)
+    prediction_files = same_forms(collect(predictions, "prediction", prediction_suffix), reference_files)
     warnings = pair(prediction_files, reference_files, allow_missing)
     loader = CaseLoader(
         prediction_files,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sa2_monai.io.causes import root_cause
 from sa2_monai.io.problems import CASE_ERRORS
 
 __all__ = ["ON_ERROR", "Failures"]
@@ -47,7 +48,7 @@ class Failures:
         except CASE_ERRORS as error:
             if self.on_error == "raise":
                 raise
-            self.messages[case] = _message(error)
+            self.messages[case] = root_cause(error)
             _log.warning("case %s failed: %s", case, self.messages[case])
             return None
 
@@ -83,9 +84,3 @@ class Failures:
             return []
         names = ", ".join(sorted(self.messages)[:10])
         return [f"failed: {len(self.messages)} of {cases} cases could not be measured and are in no mean: {names}"]
-
-
-def _message(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error).strip() or type(error).__name__

@@ -14,6 +14,7 @@ import numpy as np
 
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.evaluation.statistics import Bootstrap, describe
+from sa2_monai.io.text import csv_cell
 from sa2_monai.metrics.detection import InstanceMatch, connected_instances, match_instances
 
 __all__ = [
@@ -139,7 +140,7 @@ def instances_to_csv(objects: Sequence[InstanceCounts]) -> str:
     for item in objects:
         row = item.row()
         writer.writerow(
-            "" if isinstance(row[column], float) and math.isnan(row[column]) else row[column]
+            "" if isinstance(row[column], float) and math.isnan(row[column]) else csv_cell(row[column])
             for column in INSTANCE_COLUMNS
         )
     return stream.getvalue()

@@ -148,7 +148,8 @@ class CaseLoader:
         if self.same_grid:
             label, prediction, resampled, remark = self._on_grid(case, label, prediction, geometry)
             remarks += (f"prediction: {remark}",) if remark else ()
-        remarks += tuple(f"prediction: {remark}" for remark in label.remarks)
+        # what holds of both is said of the reference
+        remarks += tuple(f"prediction: {remark}" for remark in label.remarks if remark not in geometry.remarks)
         return LoadedCase(case, prediction, reference, geometry, label.source, resampled, label.array, remarks=remarks)
 
     def _on_grid(

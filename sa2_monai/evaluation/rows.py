@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.text import csv_cell
 from sa2_monai.metrics import overlap, surface
 from sa2_monai.metrics.overlap import Counts
 from sa2_monai.metrics.structures import Structure
@@ -107,7 +108,7 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (float, np.floating)):
         return "" if math.isnan(value) else repr(float(value))
-    return str(value)
+    return str(csv_cell(value))
 
 
 def rows_to_csv(rows: Sequence[dict[str, Any]]) -> str:

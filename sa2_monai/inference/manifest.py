@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.io.names import file_name
 from sa2_monai.weights import sha256_of, write_json
 
 __all__ = ["CaseManifest"]
@@ -144,7 +145,7 @@ class CaseManifest:
         }
 
     def _path(self, case: str) -> Path:
-        return self.folder / f"{case}.json"
+        return self.folder / file_name(case, ".json")
 
     def _write(self, case: str, status: str, **more: Any) -> None:
         stamps = self._stamps.get(case, [])
@@ -184,7 +185,7 @@ def _hash(path: Path) -> str | None:
         lines = [f"{sha256_of(file)}  {file.name}\n" for file in _members(path)]
     except OSError:
         return None
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _unchanged(entries: Sequence[Mapping[str, Any]], paths: Sequence[str | os.PathLike[str]]) -> bool:

@@ -22,6 +22,7 @@ from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey
 from PIL import Image
 
+from sa2_monai.io.names import file_name
 from sa2_monai.io.palette import mask_palette
 from sa2_monai.weights import atomic_write
 
@@ -87,7 +88,7 @@ class CaseSaveImaged(SaveImaged):
             stem = self.output_dir / self._name(d.get(self.case_key), source)
             array = d[key].detach().cpu().numpy() if isinstance(d[key], torch.Tensor) else np.asarray(d[key])
             suffix, save = self.encode(array[..., 0] if array.ndim == 4 and array.shape[3] == 1 else array, stem)
-            path = stem.with_name(stem.name + suffix)
+            path = stem.with_name(file_name(stem.name, suffix))
             if source and self._sources.setdefault(path, source) != source:
                 raise ValueError(
                     f"{source} and {self._sources[path]} would both be written to {path}. Rename one of them."

@@ -8,15 +8,19 @@ morning, the damaged one by name, and a program's exit code that tells.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from monai.data import DataLoader, Dataset, decollate_batch, list_data_collate
+from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch, list_data_collate
 from monai.engines import SupervisedEvaluator
+from monai.utils import ImageMetaKey
 
+from sa2_monai.io.causes import case_error
 from sa2_monai.io.problems import CASE_ERRORS, FailedCasesError
+from sa2_monai.io.text import printable
 
 __all__ = ["CaseDataLoader", "CaseDataset", "CaseEvaluator", "FailedCasesError"]
 
@@ -46,7 +50,9 @@ class CaseDataset(Dataset):
         try:
             return super()._transform(index)
         except CASE_ERRORS as error:
-            return {_FAILED: {"case": _name(self.data[index], index), "error": first_cause(error)}}
+            return {
+                _FAILED: {"case": _name(self.data[index], index), "error": case_error(error, _files(self.data[index]))}
+            }
 
 
 class CaseDataLoader(DataLoader):
@@ -118,7 +124,7 @@ class CaseEvaluator(SupervisedEvaluator):
         try:
             output = super()._iteration(engine, batchdata)
         except CASE_ERRORS as found:
-            error = first_cause(found)
+            error = case_error(found, _files(batchdata))
             engine.state.output = {}
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()  # the next case may need less
@@ -136,18 +142,9 @@ class CaseEvaluator(SupervisedEvaluator):
         assert self.cases is not None
         record: dict[str, Any] = {"case": name, "status": "ok", "seconds": round(seconds, 3)}
         if error is not None:
-            logger.error("case %s failed: %s", name, error)
+            logger.error("case %s failed: %s", printable(name), printable(error, lines=True))
             record.update(status=_FAILED, error=error)
         self.cases.append(record)
-
-
-def first_cause(error: BaseException) -> str:
-    """Message of the exception that began a chain; MONAI's transforms wrap theirs."""
-    while True:
-        before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if before is None or not isinstance(before, CASE_ERRORS) or not isinstance(error, RuntimeError):
-            return str(error) or type(error).__name__
-        error = before
 
 
 def _name(item: Any, index: int) -> str:
@@ -162,3 +159,12 @@ def _names(batchdata: Mapping[str, Any], index: int) -> list[str]:
         count = len(next(value for value in batchdata.values() if hasattr(value, "__len__")))
         return [f"number {index + number + 1}" for number in range(count)]
     return [_name({"case": case}, index + number) for number, case in enumerate(cases)]
+
+
+def _files(data: Any) -> list[str]:
+    """Image files of a case, or of a batch, as far as it tells them."""
+    image = data.get("image") if isinstance(data, Mapping) else data
+    if isinstance(image, MetaTensor):
+        image = image.meta.get(ImageMetaKey.FILENAME_OR_OBJ)
+    entries = image if isinstance(image, (list, tuple)) else [image]
+    return [os.fspath(entry) for entry in entries if isinstance(entry, (str, os.PathLike))]

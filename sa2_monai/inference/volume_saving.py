@@ -26,7 +26,7 @@ from sa2_monai.inference.saving import CaseSaveImaged
 from sa2_monai.io.dicom.files import is_series
 from sa2_monai.io.dicom.seg import require_highdicom, segment_names, write_dicom_seg
 from sa2_monai.io.geometry import corner_distance
-from sa2_monai.io.names import volume_stem
+from sa2_monai.io.names import file_name, volume_stem
 from sa2_monai.io.nifti_affine import nifti_affine
 from sa2_monai.io.nifti_writer import header_from_affine, header_like, nifti_writer
 from sa2_monai.weights import atomic_write
@@ -131,7 +131,9 @@ class VolumeSaveImaged(CaseSaveImaged):
         atomic_write(self._claim(stem, suffix, source), nifti_writer(source.header, array, slope))
 
     def _claim(self, stem: Path, suffix: str, source: _Source) -> Path:
-        path = stem.with_name(stem.name + suffix)
+        path = stem.with_name(file_name(stem.name, suffix))
+        if source.path and path.resolve() == Path(source.path).resolve():
+            raise ValueError(f"the prediction of {source.path} would overwrite it. Choose another output folder.")
         if source.path and self._sources.setdefault(path, source.path) != source.path:
             raise ValueError(
                 f"{source.path} and {self._sources[path]} would both be written to {path}. Rename one of them."

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from sa2_monai.io.names import file_name
+from sa2_monai.io.text import encodable
 
 __all__ = ["atomic_write", "remove_leftovers", "write_atomically", "write_json"]
 
@@ -27,7 +31,7 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any])
     """
     path = Path(path)
     # Programs on several machines have the same numbers.
-    temporary = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    temporary = path.parent / f"{_before(path)}{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -56,7 +60,7 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path
 
     Args:
         path: the file; its folder is made when it is not there.
-        content: text (written as UTF-8) or bytes.
+        content: text (written as UTF-8; bytes of a file name that are none as JSON has them) or bytes.
 
     Returns:
         The path.
@@ -64,7 +68,7 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path
     Raises:
         OSError: as there.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    data = encodable(content).encode("utf-8") if isinstance(content, str) else content
     atomic_write(path, lambda file: file.write(data))
     return Path(path)
 
@@ -82,9 +86,14 @@ def write_json(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove temporary files of ``path`` that a killed process left behind."""
     path = Path(path)
-    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+    for leftover in path.parent.glob(f"{glob.escape(_before(path))}*.tmp"):
         with contextlib.suppress(OSError):
             leftover.unlink()
+
+
+def _before(path: Path) -> str:
+    """Beginning of the names of temporary files, with room for the rest."""
+    return f".{file_name(path.name, '', limit=210)}."
 
 
 def _flush_folder(folder: Path) -> None:

@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from sa2_monai.io.paths import check_output_path
+
 __all__ = ["check_writable"]
 
 
@@ -24,7 +26,9 @@ def check_writable(directory: str | os.PathLike[str]) -> Path:
     Raises:
         OSError: if the folder cannot be made or written to (the subclass that the system gave, ``PermissionError`` for
             instance); the message names the folder and the cure.
+        ValueError: MONAI's command line has changed the name of the folder.
     """
+    check_output_path(directory)
     path = Path(directory)
     try:
         path.mkdir(parents=True, exist_ok=True)

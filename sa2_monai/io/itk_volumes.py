@@ -12,6 +12,7 @@ import numpy as np
 from sa2_monai.io.geometry import LPS_TO_RAS, VolumeHeader, affine_remarks, check_affine, described, spatial_shape
 from sa2_monai.io.itk_stored import check_fields, find_stored, stated_spacing
 from sa2_monai.io.streams import check_length, read_stored
+from sa2_monai.io.utf8_names import utf8_name
 
 __all__ = ["itk_header", "itk_voxels", "pixel_type"]
 
@@ -97,7 +98,7 @@ def _reader(path: Path) -> Any:
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(utf8_name(path))
     return reader
 
 

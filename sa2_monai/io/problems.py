@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from sa2_monai.io.text import printable
+
 __all__ = ["CASE_ERRORS", "FailedCasesError", "Problems", "grouped", "listing"]
 
-#: What a bad file, bad geometry, a full disk or a volume too large for the memory raises in the work of one case;
-#: anything else is a fault of the program and must be seen.
-CASE_ERRORS = (OSError, ValueError, RuntimeError, MemoryError)
+#: What ends the work of one case and not that of the others: whatever a damaged file makes a library raise, too, but
+#: not Ctrl-C and the end of the program. Their message is that of :func:`sa2_monai.io.causes.case_error`.
+CASE_ERRORS = (Exception,)
 
 _LIMIT = 10
 
@@ -88,5 +90,5 @@ class FailedCasesError(ValueError):
 
     def __init__(self, failures: Mapping[str, str], total: int) -> None:
         self.failures = dict(failures)
-        lines = "\n".join(f"  {case}: {message}" for case, message in self.failures.items())
+        lines = "\n".join(f"  {printable(case)}: {message}" for case, message in self.failures.items())
         super().__init__(f"{len(failures)} of {total} cases failed, the others are finished:\n{lines}")

@@ -2,18 +2,22 @@
 """Ignite handlers for training: exact resume, selection of the best weights, early stop, a record of each run.
 
 All handlers are written inline in the ``handlers`` list of a bundle's YAML. The engine arrives through ``attach``, so
-no handler refers to the trainer that lists it. In ``train#handlers``, :class:`LoadWeights` comes before
-:class:`CheckpointHandler` and :class:`EarlyStop` after it; :class:`RunRecord` comes behind all that,
-and :class:`TrackedRun` last.
+no handler refers to the trainer that lists it. In ``train#handlers``, :class:`OneWriter` comes first,
+:class:`LoadWeights` before :class:`CheckpointHandler` and :class:`EarlyStop` after it; :class:`RunRecord` comes behind
+all that, and :class:`TrackedRun` last.
 """
 
 from sa2_monai.training.checkpoint import CheckpointHandler
 from sa2_monai.training.class_dice import ClassDice
+from sa2_monai.training.clean_up_check import CleanUpCheck
+from sa2_monai.training.disk_cache import DiskCacheDataset
 from sa2_monai.training.distributed import start_processes
+from sa2_monai.training.divergence import DivergedError, DivergenceCheck
 from sa2_monai.training.early_stop import EarlyStop
 from sa2_monai.training.epoch_seed import EpochSeed
 from sa2_monai.training.freeze import FreezeEncoder
 from sa2_monai.training.load_weights import LoadWeights
+from sa2_monai.training.one_writer import OneWriter, check_folder
 from sa2_monai.training.progress import show_progress
 from sa2_monai.training.run_record import RunRecord
 from sa2_monai.training.tracked_run import TrackedRun
@@ -22,13 +26,19 @@ from sa2_monai.training.two_stage_cosine import TwoStageCosine
 __all__ = [
     "CheckpointHandler",
     "ClassDice",
+    "CleanUpCheck",
+    "DiskCacheDataset",
+    "DivergedError",
+    "DivergenceCheck",
     "EarlyStop",
     "EpochSeed",
     "FreezeEncoder",
     "LoadWeights",
+    "OneWriter",
     "RunRecord",
     "TrackedRun",
     "TwoStageCosine",
+    "check_folder",
     "show_progress",
     "start_processes",
 ]

@@ -6,18 +6,17 @@ from __future__ import annotations
 import logging
 import math
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from ignite.engine import Engine, Events
 from torch import nn
 from torch.optim import Optimizer
 
 from sa2_monai.io.atomic import remove_leftovers
 from sa2_monai.training.distributed import rank, world_size
+from sa2_monai.training.divergence import refuse_not_finite
 from sa2_monai.training.random_state import get_random_state, set_random_state
 from sa2_monai.training.settings import (
     optimizer_settings,
@@ -25,8 +24,8 @@ from sa2_monai.training.settings import (
     restore_scheduler,
     scheduler_settings,
 )
-from sa2_monai.weights import atomic_write, check_info, check_state_dict, plain, save_weights, unwrap
-from sa2_monai.weights.read import read_safely
+from sa2_monai.training.state_files import StateFiles
+from sa2_monai.weights import check_info, check_state_dict, plain, save_weights, unwrap
 from sa2_monai.weights.save import sidecar_of
 from sa2_monai.weights.state import tensors_of
 
@@ -42,11 +41,12 @@ class CheckpointHandler:
 
     - After each epoch whose validation gave a new best key metric: ``model.pt``, a flat state dict with the sidecar
       ``model.json`` (``info``, epoch, metric). Only the evaluator's key metric selects.
-    - After each ``save_interval`` epochs: ``last_state.pt`` with everything that the next epoch depends on. A training
-      that is killed and resumed loses the epochs since then, no more.
+    - After each ``save_interval`` epochs: ``last_state.pt`` with everything that the next epoch depends on, and its
+      checksum. A training that is killed and resumed loses the epochs since then, no more. The state that was there
+      becomes ``last_state_before.pt`` and is used, with a warning, should the last one be damaged.
     - Without a validation (no evaluator, an empty one): the last weights become ``model.pt`` when training completes.
-    - A ``model.pt`` or ``last_state.pt`` of an earlier training is kept in ``previous/<number>`` when it would be
-      overwritten.
+    - A network with values that are not finite is never saved: the training ends with an error.
+    - What an earlier training has left is kept in ``previous/<number>`` when it would be overwritten.
 
     Together with :class:`EpochSeed`, a resumed training gives the same weights, bit for bit, as one that was never
     interrupted (CPU, or CUDA with deterministic algorithms). Settings of optimiser and schedule that were changed in
@@ -67,8 +67,9 @@ class CheckpointHandler:
         save_interval: epochs between two writings of ``last_state.pt``, >= 1.
 
     Raises:
-        ValueError: for a ``save_interval`` below 1; when training starts, for a ``last_state.pt`` that is damaged, of
-            another network, of another class count or of other settings than ``info``.
+        ValueError: for a ``save_interval`` below 1; when training starts, for a state that is of another network, of
+            another class count or of other settings than ``info``, and when both states are damaged.
+        DivergedError: instead of saving values that are not finite.
         OSError: when a file cannot be written; the old one is kept then.
     """
 
@@ -86,8 +87,7 @@ class CheckpointHandler:
         if save_interval < 1:
             raise ValueError(f"CheckpointHandler: save_interval must be at least 1 epoch, got {save_interval}.")
         self.model_path = Path(ckpt_dir) / "model.pt"
-        # A longer name than model.pt: MONAI Label takes the shortest of a models folder, if nobody chooses.
-        self.last_path = Path(ckpt_dir) / "last_state.pt"
+        self.states = StateFiles(Path(ckpt_dir), _KEYS)
         self.network = network
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
@@ -98,8 +98,6 @@ class CheckpointHandler:
         # As the configuration says, before the first step changes them.
         self._optimizer_settings = optimizer_settings(optimizer)
         self._scheduler_settings = scheduler_settings(lr_scheduler)
-        self._own_files: set[Path] = set()  # written by this training, so there is no need to keep a copy
-        self._previous: Path | None = None
         self._last_saved = 0
 
     def attach(self, engine: Engine) -> None:
@@ -109,16 +107,17 @@ class CheckpointHandler:
 
     def _start(self, engine: Engine) -> None:
         if rank() == 0:
-            for path in (self.last_path, self.model_path, sidecar_of(self.model_path)):
+            for path in (self.model_path, sidecar_of(self.model_path)):
                 remove_leftovers(path)  # of a killed process
+            self.states.remove_leftovers()
         # Registered only now, behind all handlers of the list: validation and schedule are through when it saves.
         if not engine.has_event_handler(self._epoch_completed, Events.EPOCH_COMPLETED):
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
         if self.resume and engine.state.epoch == 0:
-            if self.last_path.is_file():
+            if self.states.exist():
                 self._restore(engine)
             else:
-                logger.info("nothing to resume: %s does not exist. Training starts from scratch.", self.last_path)
+                logger.info("nothing to resume: %s does not exist. Training starts from scratch.", self.states.last)
 
     def _epoch_completed(self, engine: Engine) -> None:
         epoch = engine.state.epoch
@@ -149,19 +148,19 @@ class CheckpointHandler:
     # Writing: rank 0 only, without any call that other ranks would have to answer.
 
     def _save_model(self, epoch: int, **result: Any) -> None:
+        refuse_not_finite(unwrap(self.network).state_dict(), epoch)
         if rank() != 0:
             return
-        self._keep_previous(self.model_path)
+        self.states.keep_previous(self.model_path)
         save_weights(tensors_of(self.network), self.model_path, {**self.info, "epoch": epoch, **result})
         logger.info("saved the weights of epoch %d to %s.", epoch, self.model_path)
 
     def _save_last(self, engine: Engine) -> None:
+        refuse_not_finite(unwrap(self.network).state_dict(), engine.state.epoch)
         self._last_saved = engine.state.epoch
         if rank() != 0:
             return
-        state = self._state(engine)
-        self._keep_previous(self.last_path)
-        atomic_write(self.last_path, lambda file: torch.save(state, file))
+        self.states.save(self._state(engine))
 
     def _state(self, engine: Engine) -> dict[str, Any]:
         evaluator = None
@@ -182,36 +181,11 @@ class CheckpointHandler:
             "info": plain(self.info, "info"),
         }
 
-    def _keep_previous(self, path: Path) -> None:
-        """Keep a file of an earlier training before it is overwritten for the first time."""
-        if path in self._own_files:
-            return
-        self._own_files.add(path)
-        if not path.is_file():
-            return
-        if self._previous is None:
-            folder = path.parent / "previous"
-            taken = [int(child.name) for child in folder.glob("*") if child.name.isdigit()]
-            self._previous = folder / str(max(taken, default=0) + 1)
-            self._previous.mkdir(parents=True)
-        for file in (path, sidecar_of(path)):
-            # A second name for the same file, where the file system has that: the first one is there all the time.
-            if file.is_file():
-                try:
-                    os.link(file, self._previous / file.name)
-                except OSError:
-                    shutil.copy2(file, self._previous / file.name)
-        logger.info("%s of an earlier training is kept in %s.", path.name, self._previous)
-
     # Reading: all ranks.
 
     def _restore(self, engine: Engine) -> None:
-        source = str(self.last_path)
-        state = read_safely(self.last_path)
-        if not isinstance(state, dict) or any(key not in state for key in _KEYS):
-            raise ValueError(
-                f"{source} is not the state of a training that can be resumed. Move it away and start without resume."
-            )
+        state, path = self.states.load()
+        source = str(path)
         check_state_dict(self.network, state["model"], source)
         check_info(state["info"], self.info, source, "Restore these settings to resume, or start without resume.")
         then = state["settings"]
@@ -233,10 +207,12 @@ class CheckpointHandler:
             scaler.load_state_dict(state["scaler"])
         if world_size() == 1:  # the file has the generators of rank 0; the others must not draw the same numbers
             set_random_state(state["random_state"])
-        self._restore_engine(engine, **state["engine"])
-        self._own_files |= {self.last_path, self.model_path}
+        self._restore_engine(engine, source, **state["engine"])
+        self.states.adopt(self.model_path)
 
-    def _restore_engine(self, engine: Engine, epoch: int, iteration: int, epoch_length: int | None) -> None:
+    def _restore_engine(
+        self, engine: Engine, source: str, epoch: int, iteration: int, epoch_length: int | None
+    ) -> None:
         engine.state.epoch = self._last_saved = epoch
         length = engine.state.epoch_length
         # Ignite starts in the middle of an epoch unless the iterations are whole epochs of the present length.
@@ -249,9 +225,9 @@ class CheckpointHandler:
         if last is not None and epoch >= last:
             logger.info(
                 "nothing left to do: %s has completed epoch %d and max_epochs is %d. Raise max_epochs to train on.",
-                self.last_path,
+                source,
                 epoch,
                 last,
             )
         else:
-            logger.info("resuming from %s: %d epochs are done, %s in all.", self.last_path, epoch, last)
+            logger.info("resuming from %s: %d epochs are done, %s in all.", source, epoch, last)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import os
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
-__all__ = ["of_first_process", "rank", "start_processes", "world_size"]
+__all__ = ["of_all_processes", "of_first_process", "rank", "start_processes", "world_size"]
 
 _NEEDED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
@@ -36,6 +37,15 @@ def of_first_process(answer: bool) -> bool:
     answers = [answer]
     dist.broadcast_object_list(answers, 0)
     return answers[0]
+
+
+def of_all_processes(answer: Any) -> list[Any]:
+    """The answers of all processes in their order; all of them have to ask."""
+    if world_size() == 1:
+        return [answer]
+    answers: list[Any] = [None] * world_size()
+    dist.all_gather_object(answers, answer)
+    return answers
 
 
 def start_processes(device: torch.device | str, timeout: float = 7200) -> None:

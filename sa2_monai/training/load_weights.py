@@ -12,6 +12,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from sa2_monai.weights import load_pretrained, load_weights
+from sa2_monai.weights.compare import check_validated
 
 __all__ = ["LoadWeights"]
 
@@ -67,6 +68,8 @@ class LoadWeights:
                 info["sha256"],
             )
             return
+        for text in check_validated(info, self.expected or {}):
+            logger.warning("%s: %s: other results than those that are known.", self.path, text)
         epoch, metric = info.get("epoch"), info.get("metric")
         known = (
             f" (epoch {epoch}, {info.get('metric_name', 'metric')} {metric:.4f})" if None not in (epoch, metric) else ""

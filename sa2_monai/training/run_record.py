@@ -195,7 +195,7 @@ def _hash(path: Path) -> str | None:
         lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
     except OSError:
         return None
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _bundle(root: str | os.PathLike[str] | None) -> dict[str, Any] | None:

@@ -8,7 +8,15 @@ from typing import Any
 import torch
 from ignite.engine import Engine
 
-__all__ = ["TrackedLoss"]
+__all__ = ["TrackedLoss", "loss_of"]
+
+
+def loss_of(engine: Engine) -> torch.Tensor | float:
+    """Loss of the iteration that a trainer has completed; of a trainer that decollates that of the whole batch, too."""
+    output = engine.state.output
+    first: Any = output[0] if isinstance(output, list) else output
+    loss: torch.Tensor | float = first["loss"]  # a number after decollating
+    return loss.detach() if isinstance(loss, torch.Tensor) else loss
 
 
 class TrackedLoss:
@@ -29,10 +37,7 @@ class TrackedLoss:
 
     def __call__(self, engine: Engine) -> None:
         """Take the loss of an iteration, ``engine.state.output["loss"]``."""
-        output = engine.state.output
-        first: Any = output[0] if isinstance(output, list) else output
-        loss = first["loss"]  # a number after decollating
-        self._losses.append(loss.item() if isinstance(loss, torch.Tensor) else float(loss))
+        self._losses.append(float(loss_of(engine)))
         iteration, length = engine.state.iteration, engine.state.epoch_length
         if iteration % self.interval and (not length or iteration % length):
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,26 @@ from scipy import ndimage
 
 from sa2_monai.transforms.labels import source_name
 
-__all__ = ["CleanLabelsd"]
+__all__ = ["CleanLabelsd", "Removed"]
 
 Classes = bool | int | Sequence[int] | None
+
+
+@dataclass
+class Removed:
+    """What ``min_volume`` has done to a class.
+
+    Attributes:
+        maps: label maps that had the class.
+        emptied: those of them that have nothing left of it.
+        largest: volume of the largest piece that was removed, in mm³.
+        minimum: that it was compared with, in mm³.
+    """
+
+    maps: int = 0
+    emptied: int = 0
+    largest: float = 0.0
+    minimum: float = 0.0
 
 
 class CleanLabelsd(MapTransform):
@@ -38,6 +56,9 @@ class CleanLabelsd(MapTransform):
         min_volume: pieces below this volume in mm³ are removed: one number for all foreground classes, or a table of
             class to number (keys may be strings of digits, as JSON has them). Needs the affine of a ``MetaTensor``.
         allow_missing_keys: do not complain about absent keys.
+
+    Attributes:
+        removed: what ``min_volume`` has done, by class, since somebody last cleared it.
 
     Raises:
         ValueError: at once for classes or volumes that make no sense; when called, for an array that is no label map,
@@ -60,6 +81,7 @@ class CleanLabelsd(MapTransform):
         self.largest_component = _classes("largest_component", largest_component)
         self.fill_holes = _classes("fill_holes", fill_holes)
         self.min_volume = _volumes(min_volume)
+        self.removed: dict[int, Removed] = {}
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the dictionary with cleaned label maps of ``keys``; dtype, metadata and history stay."""
@@ -81,13 +103,23 @@ class CleanLabelsd(MapTransform):
         for value, box in enumerate(ndimage.find_objects(labels), start=1):
             minimum = self.min_volume.get(value, self.min_volume.get(ALL, 0.0))
             largest = _named(self.largest_component, value)
-            if box is not None and (largest or minimum > 0):
-                _remove_pieces(labels[box], value, largest, minimum / voxel_mm3 if minimum > 0 else 0.0)
+            if box is None or not (largest or minimum > 0):
+                continue
+            lost = _remove_pieces(labels[box], value, largest, minimum / voxel_mm3 if minimum > 0 else 0.0)
+            if minimum > 0:  # nothing else takes all of a class
+                self._note(value, not (labels[box] == value).any(), lost * voxel_mm3, minimum)
         if self.fill_holes:
             boxes = {value: box for value, box in enumerate(ndimage.find_objects(labels), start=1) if box is not None}
             for value in sorted(boxes, key=lambda value: labels[boxes[value]].size):
                 if _named(self.fill_holes, value):
                     _fill_holes(labels[boxes[value]], value)
+
+    def _note(self, value: int, emptied: bool, lost: float, minimum: float) -> None:
+        note = self.removed.setdefault(value, Removed(minimum=minimum))
+        note.maps += 1
+        if emptied:
+            note.emptied += 1
+            note.largest = max(note.largest, lost)
 
 
 ALL = 0  # stands for every foreground class; the background itself is never cleaned
@@ -118,14 +150,16 @@ def _islands(mask: np.ndarray) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]
         yield box, inside & part[tuple(slice(n) for n in inside.shape)]
 
 
-def _remove_pieces(labels: np.ndarray, value: int, largest: bool, min_voxels: float) -> None:
-    size_of_best = 0
+def _remove_pieces(labels: np.ndarray, value: int, largest: bool, min_voxels: float) -> int:
+    """Remove pieces of a class in place; return the voxels of the largest one that is too small."""
+    size_of_best = lost = 0
     best = None
     for box, mask in _islands(labels == value):
         pieces, count = ndimage.label(mask, structure=NEIGHBOURS[labels.ndim])
         sizes = np.bincount(pieces.ravel(), minlength=count + 1)
         # A volume is a product of rounded numbers, of NIfTI in single precision: what has exactly the minimum stays.
         keep = sizes >= min_voxels * (1 - 1e-6)
+        lost = max(lost, int(sizes[1:][~keep[1:]].max(initial=0)))
         if largest:
             number = 1 + int(np.argmax(sizes[1:]))
             keep &= (np.arange(count + 1) == number) & (sizes > size_of_best)
@@ -136,6 +170,7 @@ def _remove_pieces(labels: np.ndarray, value: int, largest: bool, min_voxels: fl
         keep[0] = True
         if not keep.all():
             labels[box][~keep[pieces]] = 0
+    return lost
 
 
 def _fill_holes(labels: np.ndarray, value: int) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from monai.config import KeysCollection
 from monai.data import ImageReader
 from monai.transforms import LoadImaged
+from monai.utils import ensure_tuple
+
+from sa2_monai.io.causes import case_error, root_cause, unwrapped
 
 __all__ = ["StrictLoadImaged"]
 
@@ -20,7 +24,8 @@ class StrictLoadImaged(LoadImaged):
 
     MONAI's own class goes on with every reader it knows when the wanted one raises. A picture that the reader refuses
     for a reason (another scale of values, a broken file that Pillow half reads) would then come in unscaled and without
-    a word, or the reason would drown in the tracebacks of the others. Here the reader's own exception arrives.
+    a word, or the reason would drown in the tracebacks of the others. Here the reader's own exception arrives, and an
+    exception of a library that does not name the file comes as a ``ValueError`` that does.
 
     Args:
         keys: entries with file names.
@@ -48,4 +53,13 @@ class StrictLoadImaged(LoadImaged):
 
     def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
         """Return the dictionary with the pictures in place of the file names; ``reader`` overrules the own one once."""
-        return super().__call__(data, reader or self.reader)
+        try:
+            return super().__call__(data, reader or self.reader)
+        except Exception as error:
+            cause = unwrapped(error)
+            named = [file for key in self.keys for file in ensure_tuple(data.get(key, ()))]
+            files = [file for file in named if isinstance(file, (str, os.PathLike))]
+            message = case_error(cause, files)
+            if message == root_cause(cause):
+                raise
+            raise ValueError(message) from cause

@@ -14,7 +14,16 @@ from torch import nn
 from sa2_monai.weights import daeformer, hsaunet, msa2net, sa2net, svanet
 from sa2_monai.weights.state import plain, unwrap
 
-__all__ = ["CONVERTERS", "SETTINGS", "check_finite", "check_info", "check_state_dict"]
+__all__ = [
+    "CONVERTERS",
+    "SETTINGS",
+    "VALIDATED",
+    "check_finite",
+    "check_info",
+    "check_state_dict",
+    "check_validated",
+    "not_finite",
+]
 
 CONVERTERS: dict[str, ModuleType] = {
     "daeformer": daeformer,
@@ -36,8 +45,12 @@ SETTINGS = (
 )
 """What a sidecar and a configuration must agree on: the network, and how it sees an image."""
 
+VALIDATED = ("overlap", "largest_component", "fill_holes", "min_volume")
+"""What may be wanted otherwise than in the validation: it changes label maps, not how the network sees an image."""
+
 # Two arithmetics of one view: the published numbers are to be had from any weights that see the whole slice. Archives
 # hold slices of volumes.
+_NULL_IS_A_VALUE = ("pixdim",)
 _SAME = {"view": {"paper": "whole"}, "kind": {"archives": "volumes"}}
 
 
@@ -72,12 +85,17 @@ def check_finite(state_dict: Mapping[str, torch.Tensor], source: str) -> None:
     Raises:
         ValueError: naming the tensors.
     """
-    bad = [k for k, value in state_dict.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
+    bad = not_finite(state_dict)
     if bad:
         raise ValueError(
             f"{source} has values that are not finite in {_first(bad)}: its training diverged. Use an earlier "
             "checkpoint, or train again with a smaller learning rate."
         )
+
+
+def not_finite(state_dict: Mapping[str, torch.Tensor]) -> list[str]:
+    """Names of the tensors with values that are NaN or infinite."""
+    return [k for k, value in state_dict.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
 
 
 def _wrong_names(
@@ -148,7 +166,8 @@ def check_info(
 ) -> None:
     """Refuse weights that were trained with other settings than those of the configuration.
 
-    Only :data:`SETTINGS` that both sides state (not ``None``) are compared.
+    Only :data:`SETTINGS` that both sides state are compared; ``None`` states nothing, except of ``pixdim``, where it
+    means pixels as they are.
 
     Args:
         info: sidecar of the weights.
@@ -165,13 +184,33 @@ def check_info(
         same = _SAME.get(key, {})
         if key in _SAME and same.get(theirs, theirs) == same.get(ours, ours):
             continue
-        if theirs is not None and ours is not None and theirs != ours:
+        stated = (key in info and key in expected) if key in _NULL_IS_A_VALUE else None not in (theirs, ours)
+        if stated and theirs != ours:
             wrong.append((key, theirs, ours))
     if wrong:
         facts = "; ".join(f"{key} is {theirs!r}, the configuration says {ours!r}" for key, theirs, ours in wrong)
         values = ", ".join(f"{key}={theirs!r}" for key, theirs, _ in wrong)
         cure = cure or f"Set {values} in the configuration, or use weights that were trained with its settings."
         raise ValueError(f"{source} was trained with other settings: {facts}. {cure}")
+
+
+def check_validated(info: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """What changes a label map and is wanted otherwise than it was when the weights were validated.
+
+    Args:
+        info: sidecar of the weights.
+        expected: settings of the configuration; ``None`` wants nothing else.
+
+    Returns:
+        One text for each of :data:`VALIDATED` that differs.
+    """
+    told = []
+    for key in VALIDATED:
+        theirs, ours = _comparable(info.get(key)), _comparable(expected.get(key))
+        # Of a clean-up, null, false, 0 and an empty list are one: none.
+        if key in info and ours is not None and theirs != ours and (theirs or ours):
+            told.append(f"{key} is {ours!r}, the weights were validated with {theirs!r}")
+    return told
 
 
 def _comparable(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from sa2_monai.io.paths import existing_path
 from sa2_monai.weights.compare import check_info, check_state_dict
 from sa2_monai.weights.read import read_safely, tensors_in
 from sa2_monai.weights.save import read_info, sha256_of, sidecar_of
@@ -39,7 +40,7 @@ def load_weights(
         ValueError: when the file is no checkpoint or is damaged or altered, when it is of another network or another
             number of channels, has values that are not finite, or was trained with other settings than ``expected``.
     """
-    path = Path(path)
+    path = existing_path(path)
     info = _checked_info(path) if path.is_file() else {}
     content = read_safely(path)
     if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping) and "optimizer" in content:

@@ -115,7 +115,7 @@ def test_an_unknown_layout(refused: Callable[..., str]) -> None:
 
 
 def test_a_fold_that_does_not_exist(refused: Callable[..., str]) -> None:
-    assert "fold is 5, expected 0 to 4" in refused(fold=5)
+    assert "fold is 5, but num_folds is 5, expected 0 to 4" in refused(fold=5)
 
 
 def test_weights_of_another_class_count(bundle: str, refused: Callable[..., str], tmp_path: Path) -> None:

@@ -129,7 +129,11 @@ def test_the_actions(bundle: str) -> None:
     train, inference = (raw(file) for file in config_files(bundle, "train", "inference"))
     assert train["training"] == "@run"
     assert train["run"][-1] == "$@train#trainer.run()"
-    assert train["initialize"] == ["$monai.utils.set_determinism(seed=@seed)"]
+    check = {"_target_": "sa2_monai.bundle.check_switches"}
+    assert train["initialize"] == [check, "$monai.utils.set_determinism(seed=@seed)"]
+    assert inference["initialize"] == [check]
+    for name in ("multi_gpu_train", "multi_gpu_evaluate"):
+        assert raw(*config_files(bundle, name))["initialize"][0] == check, name
     assert inference["run"][-1] == "$@evaluator.run()"
     for config, runs in ((train, 1), (inference, 1)):
         actions = [value for _, value in leaves(config) if isinstance(value, str) and ".run()" in value]

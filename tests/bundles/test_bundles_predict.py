@@ -79,7 +79,7 @@ def test_channels_of_volumes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "p2: has " in message
     assert "give the files <case>_0000 to <case>_0001, in the order of training" in message
     with pytest.raises(ValueError, match="would be one channel of one case"):
-        list_volumes([folder / "p1_0000.nii.gz", tmp_path / "other" / "p1_0000.nii.gz", folder / "p1_0000.nii.gz"], 2)
+        list_volumes([folder / "p1_0000.nii.gz", folder / "p1_0001.nii.gz", folder / "p1_0000.nii.gz"], 2)
 
 
 def test_a_bad_picture_in_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,15 +110,15 @@ def test_choice_of_a_dicom_series(tmp_path: Path, capsys: pytest.CaptureFixture[
     from dicom_files import ROOT, write_multiframe, write_series
 
     weights = make_weights("hsaunet", tmp_path, in_channels=1, out_channels=3, kind="volumes", roi_size=[64, 64])
-    _, affine = write_series(tmp_path / "scan", series=1, modality="MR", SeriesDescription="T2 tra", thickness=4)
+    _, affine = write_series(tmp_path / "scan", series=1, modality="MR", SeriesDescription="T2 #1 tra", thickness=4)
     for path in list((tmp_path / "scan").iterdir()):
         path.rename(path.with_name(f"mr{path.name}"))
     write_series(tmp_path / "scan", series=2)
     assert predict(weights, tmp_path / "none", tmp_path / "scan") == 1
     message = capsys.readouterr().err
     assert "holds 2 series, expected one" in message
-    assert f"{ROOT}.1: number 1, MR, 'T2 tra', 6 images" in message
-    assert predict(weights, tmp_path / "one", tmp_path / "scan", "--series", "t2", "--dicom-seg") == 0
+    assert f"{ROOT}.1: number 1, MR, 'T2 #1 tra', 6 images" in message
+    assert predict(weights, tmp_path / "one", tmp_path / "scan", "--series", "t2 #1", "--dicom-seg") == 0
     (nifti,) = (tmp_path / "one" / "predictions").glob("*.nii.gz")
     assert np.allclose(nib.load(nifti).affine, affine, atol=1e-4)
     labels, _ = read_dicom_seg(tmp_path / "one" / "predictions" / "scan.dcm", tmp_path / "scan", series="MR")
@@ -128,7 +128,7 @@ def test_choice_of_a_dicom_series(tmp_path: Path, capsys: pytest.CaptureFixture[
     # A file of several frames is a volume by itself.
     _, affine = write_multiframe(tmp_path / "m.dcm")
     assert predict(weights, tmp_path / "file", tmp_path / "m.dcm", "--dicom-seg") == 0
-    (nifti,) = (tmp_path / "file" / "predictions").glob("*.nii.gz")
-    assert np.allclose(nib.load(nifti).affine, affine, atol=1e-4)
-    (seg,) = (tmp_path / "file" / "predictions").glob("*.dcm")
-    assert np.array_equal(read_dicom_seg(seg, tmp_path / "m.dcm")[0], np.asanyarray(nib.load(nifti).dataobj))
+    nifti = nib.load(tmp_path / "file" / "predictions" / "m.nii.gz")
+    assert np.allclose(nifti.affine, affine, atol=1e-4)
+    labels, _ = read_dicom_seg(tmp_path / "file" / "predictions" / "m.dcm", tmp_path / "m.dcm")
+    assert np.array_equal(labels, np.asanyarray(nifti.dataobj))

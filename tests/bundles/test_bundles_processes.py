@@ -146,7 +146,7 @@ def test_report(folder: Path, kind: str, cases: int) -> None:
 def test_only_the_first_process_writes(folder: Path, kind: str) -> None:
     root = folder / f"two_{kind}"
     assert sorted(path.name for path in (root / "models").iterdir() if path.is_file()) == [
-        *("last_state.pt", "model.json", "model.pt")
+        *("last_state.pt", "last_state_before.pt", "model.json", "model.pt")
     ]
     logs = [path.name.split(".") for path in (root / "eval").glob("events.out.tfevents.*")]
     assert len({parts[-2] for parts in logs}) == 1, "the number of the process that wrote them"

@@ -80,7 +80,9 @@ def test_what_a_training_leaves(bundle: str, trained: Trained, pictures: Path) -
     assert (record["status"], len(record["epochs"]), record["inputs"]["count"]) == ("completed", 16, 4)
     assert record["configuration"]["max_epochs"] == 16
     assert list((root / "eval").glob("events.out.tfevents*"))
-    assert sorted(path.name for path in (root / "models").iterdir()) == ["last_state.pt", "model.json", "model.pt"]
+    files = ["last_state.pt", "last_state_before.pt", "model.json", "model.pt"]
+    assert sorted(path.name for path in (root / "models").iterdir()) == files
+    assert weights(root / "models" / files[1])["engine"]["epoch"] == 15
 
 
 @pytest.mark.parametrize("run_id", ["run", "training", ""])

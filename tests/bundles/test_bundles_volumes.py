@@ -372,7 +372,7 @@ def test_real_hippocampi(bundle: str, real_data: Path, tmp_path: Path, untraced:
     names = ["background", "anterior", "posterior"]
     common = {"dataset_dir": str(real_data / "msd_hippocampus"), "bundle_root": str(tmp_path), "class_names": names}
     run(bundle, "train", "sample_volumes", max_epochs=1, val_interval=1, slices_per_epoch=40, **common)
-    run(bundle, "train", "sample_volumes", "evaluate", min_volume=None, section="validation", **common)
+    run(bundle, "train", "sample_volumes", "evaluate", min_volume=False, section="validation", **common)
     summary = read_json(tmp_path / "eval" / "metrics_summary.json")
     assert (summary["cases"], list(summary["per_class"])) == (10, names[1:])
     assert summary["protocol"]["unit"] == "mm"

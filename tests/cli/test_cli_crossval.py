@@ -281,7 +281,7 @@ def test_switches_of_volume_bundles(
     capsys.readouterr()
     for wrong, message in (
         ("split=other", "split is 'other', expected one of mtunet, ssl4mis, official"),
-        ("layout=none", "dataset is 'none', expected one of"),
+        ("layout=none", "layout is 'none', expected one of"),
         ("kind=pictures", "kind is 'pictures', but 'acdc' consists of volumes"),
         ("train#dataset#data=[]", "train#dataset#data is [], which cannot be folded"),
     ):
@@ -305,10 +305,26 @@ def test_patients_are_not_divided(tmp_path: Path, recorded: Recorded) -> None:
     assert {values["patient_pattern"] for values in recorded.values} == {"p\\d"}
 
 
+def test_null_reaches_the_runs(tmp_path: Path, recorded: Recorded) -> None:
+    """MONAI drops None from its command line: the value of the overlay would stay."""
+    for kind in ("images", "labels"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for number in range(8):
+            (tmp_path / "data" / kind / f"p{number}.png").touch()
+    arguments = ["--config", "folder", "--dataset-dir", str(tmp_path / "data"), "--folds", "2"]
+    switches = ["restart_interval=5", "label_values=null", "train#trainer#amp=null"]
+    assert main(["crossval", *arguments, "--output", str(tmp_path / "out"), *switches]) == 0
+    for values in recorded.values:
+        assert values["files"][-1] == "null_overrides"
+        assert values["restart_interval"] == 5
+        assert "label_values" not in values
+    assert read(tmp_path / "out" / "null_overrides.json") == {"label_values": None, "train#trainer#amp": None}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["max_epoch=3"], "the bundle has no max_epoch"),
+        (["max_epoch=3"], "the bundle has no max_epoch (did you mean max_epochs?)"),
         (["train#trainr#max_epochs=3", "epochs=2"], "the bundle has no epochs"),
         (["fold=1"], "fold is set by the command itself"),
         (["max_epochs"], "expected ID=VALUE, got 'max_epochs'"),

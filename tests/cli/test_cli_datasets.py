@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -135,6 +136,19 @@ def pictures(tmp_path: Path) -> Path:
             array[0] = 3
             Image.fromarray(array).save(tmp_path / "data" / kind / f"patient{number // 2}_{number}.png")
     return tmp_path / "data"
+
+
+def test_check_names_what_is_left_out(sample_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(sample_dir, folder)
+    (folder / "README.md").unlink()
+    assert datasets("check", "folder", folder) == 0
+    assert "left out" not in capsys.readouterr().out
+    for name in ("images/x.svs", "images/sub/y.png", "images/.hidden.png", "extra.svs"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert datasets("check", "folder", folder) == 0
+    assert capsys.readouterr().out.endswith("left out: 2 .svs, 1 .png\nin order\n")
 
 
 def test_check_of_data_that_are_not(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:

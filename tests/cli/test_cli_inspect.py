@@ -58,6 +58,7 @@ def test_a_bundle_with_weights_and_its_zip_file(
         assert facts["path"] == str(path)
         assert (facts["class_names"], facts["roi_size"]) == (["background", "cell"], [8, 8])
         assert "view" not in facts
+        assert "models/model.pt: model.json names a network that is none of daeformer, " in facts["problems"][0]
         assert facts["weights"]["sha256"] == sha256_of(tmp_path / "same.pt")
         assert facts["weights"]["tensors"] == 2
         assert facts["version"] == "0.1.0"

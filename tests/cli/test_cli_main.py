@@ -121,7 +121,7 @@ def test_the_answer_of_a_command_is_the_exit_code(command: types.ModuleType, cod
     ("error", "message"),
     [
         (ValueError("a.png: wrong"), "a.png: wrong"),
-        (RuntimeError("out of memory"), "out of memory"),
+        (RuntimeError("no GPU"), "no GPU"),
         (FileNotFoundError(2, "No such file or directory", "a.png"), "a.png: No such file or directory"),
         (OSError(28, "cannot write b.png: No space left on device"), "cannot write b.png: No space left on device"),
         (PermissionError("cannot write to the folder out"), "cannot write to the folder out"),
@@ -137,6 +137,35 @@ def test_failures_are_one_message(
     captured = capsys.readouterr()
     assert captured.err == f"sa2-monai try: error: {message}\n"
     assert captured.out == ""
+
+
+def test_nothing_printed_acts_on_the_terminal(
+    command: types.ModuleType, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    name = "a\x1b[2J\x9b\u202e\r.png"
+    shown = r"a\u001b[2J\u009b\u202e\r.png"
+
+    def run(args: argparse.Namespace) -> int:
+        print(f"{name} -> done\tin 1 s")
+        print("\r 50%|##", file=sys.stderr)  # as a progress bar
+        raise ValueError(f"{name}: wrong")
+
+    command.run = run
+    streams = sys.stdout, sys.stderr
+    assert main(["try"]) == 1
+    assert (sys.stdout, sys.stderr) == streams
+    captured = capsys.readouterr()
+    assert captured.out == f"{shown} -> done\tin 1 s\n"
+    assert captured.err == f"\r 50%|##\nsa2-monai try: error: {shown}: wrong\n"
+    with pytest.raises(SystemExit):
+        main(["try", name])
+    assert shown in capsys.readouterr().err
+
+
+def test_lack_of_memory_says_what_helps(command: types.ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    command.run = raising(MemoryError())
+    assert main(["try"]) == 1
+    assert "error: out of memory. Use a smaller batch size" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--debug", "try"], ["try", "--debug"]])

@@ -95,7 +95,8 @@ def test_what_the_weights_carry_overrules_the_bundle(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The size at which the network looks comes from the weights: at 2 x 2 pixels the corner is the whole quarter."""
-    bundle = make_bundle(tmp_path / "coarse", {**INFO, "network": "pixels", "roi_size": [2, 2]})
+    unnamed = {key: value for key, value in INFO.items() if key != "network"}
+    bundle = make_bundle(tmp_path / "coarse", {**unnamed, "roi_size": [2, 2]})
     assert main(["predict", "--bundle", str(bundle), str(pictures / "b.jpg"), "--output", str(tmp_path / "1")]) == 0
     (bundle / "models" / "model.json").unlink()
     capsys.readouterr()
@@ -155,9 +156,14 @@ def test_two_pictures_of_one_name(
 ) -> None:
     (tmp_path / "other").mkdir()
     shutil.copy(pictures / "b.jpg", tmp_path / "other" / "b.jpg")
-    both = (pictures / "b.jpg", tmp_path / "other" / "b.jpg")
-    message = failure(capsys, *both, "--bundle", bundle, "--output", tmp_path / "out")
-    assert all(str(path) in message for path in both)
+    common = ("--bundle", bundle, "--output", tmp_path / "out")
+    arguments = (pictures / "b.jpg", tmp_path / "other" / "b.jpg", *common)
+    assert main(["predict", *map(str, arguments)]) == 0
+    names = sorted(path.name for path in (tmp_path / "out" / "predictions").iterdir())
+    assert names == ["other_b.png", "pictures_b.png"]
+    Image.open(pictures / "b.jpg").save(pictures / "b.png")  # no folder tells these two apart
+    message = failure(capsys, pictures, *common)
+    assert all(str(pictures / name) in message for name in ("b.jpg", "b.png"))
 
 
 def test_inputs_are_never_overwritten(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,6 +192,27 @@ def test_the_file_beside_the_weights_cannot_run_code(
     assert "Only plain values are accepted" in message
     assert "model.json" in message
     assert not Path("/tmp/run-by-a-sidecar").exists()
+
+
+@pytest.mark.parametrize("network", ["../../x", "pixels", "", ["sa2net"], 3])
+def test_a_network_is_a_name_of_the_catalogue(
+    network: object, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Never a path to a bundle, whose code would be run."""
+    bundle = make_bundle(tmp_path / "bundle", {**INFO, "network": network})
+    weights = bundle / "models" / "model.pt"
+    stranger = make_bundle(tmp_path / "x", INFO)
+    assert stranger.is_dir()
+    for words in (
+        ("predict", pictures, "--bundle", bundle, "--output", tmp_path / "out"),
+        ("export", "--bundle", bundle, "--to", "torchscript"),
+        ("export", "--weights", shutil.copy(weights, tmp_path), "--to", "torchscript"),
+        ("package", "--weights", tmp_path / "model.pt", "--output", tmp_path / "package"),
+    ):
+        shutil.copy(weights.with_suffix(".json"), tmp_path)
+        assert main([*map(str, words)]) == 1
+        message = f"model.json: 'network' is {network!r}, expected one of daeformer, hsaunet, msa2net, sa2net, svanet"
+        assert message in capsys.readouterr().err
 
 
 def test_weights_of_another_network_or_window(

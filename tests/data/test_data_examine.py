@@ -65,6 +65,7 @@ def test_in_order(glas: Path) -> None:
         "deviations": [],
         "remarks": [],
         "problems": [],
+        "left_out": "",
         "ok": True,
     }
 

@@ -85,13 +85,15 @@ def test_a_batch_without_a_good_case_is_an_error(batch: tuple[Path, Path]) -> No
         )
 
 
-def test_faults_of_the_program_are_not_hidden(batch: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faults_of_the_program_are_called_that(batch: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise TypeError("a fault")
 
     monkeypatch.setattr("sa2_monai.evaluation.clinical.case_rows", broken)
-    with pytest.raises(TypeError, match="a fault"):
+    with pytest.raises(ValueError, match="all 6 cases failed; the first, a: TypeError: a fault"):
         evaluate(*batch, TWO, on_error="continue")
+    with pytest.raises(TypeError, match="a fault"):
+        evaluate(*batch, TWO)
 
 
 @pytest.mark.parametrize("family", ["volume", "image", "pooled", "image_2d", "size_range"])

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
 import torch
-from monai.data import DataLoader
+from monai.data import DataLoader, MetaTensor
+from monai.transforms import Compose
 from torch import nn
 
-from sa2_monai.inference import CaseDataset, CaseEvaluator, FailedCasesError
+from sa2_monai.inference import CaseDataLoader, CaseDataset, CaseEvaluator, FailedCasesError
 
 CASES = [{"case": name, "image": torch.full((1, 4, 4), value)} for name, value in (("a", 1.0), ("b", -1.0), ("c", 2.0))]
 
@@ -33,6 +35,68 @@ def test_the_others_go_on() -> None:
     assert caught.value.failures == {"b": "b is negative"}
     assert engine.cases is not None
     assert [case["status"] for case in engine.cases] == ["ok", "failed", "ok"]
+
+
+# What the work of one case raises, and what is said of the case.
+TEST_CASES: list[tuple[BaseException, str]] = [
+    (ValueError("/in/b.png: refused"), "/in/b.png: refused"),
+    (OSError("truncated"), "/in/b.png: truncated"),
+    (KeyError("spacing"), "/in/b.png: KeyError: 'spacing'"),
+    (TypeError("a fault"), "/in/b.png: TypeError: a fault"),
+    (AssertionError(), "/in/b.png: AssertionError"),
+    (struct.error("unpack requires 4 bytes"), "/in/b.png: error: unpack requires 4 bytes"),
+    (MemoryError(), "/in/b.png: out of memory. Use a smaller batch size"),
+    (torch.OutOfMemoryError("CUDA out of memory."), "/in/b.png: out of memory (CUDA out of memory.)"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "/in/b.png: out of memory (DefaultCPUAllocator"),
+]
+
+
+class Fails(nn.Module):
+    """A network that meets one case badly."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.min() < 0:
+            raise self.error
+        return x
+
+
+def images(loader_fails: BaseException | None) -> CaseDataset:
+    def load(case: dict[str, Any]) -> dict[str, Any]:
+        value = {"a": 1.0, "b": -1.0, "c": 2.0}[case["case"]]
+        if loader_fails is not None and value < 0:
+            raise loader_fails
+        return {**case, "image": MetaTensor(torch.full((1, 4, 4), value), meta={"filename_or_obj": case["image"]})}
+
+    return CaseDataset([{"case": name, "image": f"/in/{name}.png"} for name in "abc"], Compose([load]))
+
+
+@pytest.mark.parametrize("where", ["loading", "network"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize(("error", "message"), TEST_CASES)
+def test_any_error_of_a_case_is_told_with_its_file(
+    error: BaseException, message: str, batch_size: int, where: str
+) -> None:
+    loader = CaseDataLoader(images(error if where == "loading" else None), batch_size=batch_size)
+    network = Fails(error) if where == "network" else nn.Identity()
+    engine = CaseEvaluator(torch.device("cpu"), loader, network)
+    with pytest.raises(FailedCasesError) as caught:
+        engine.run()
+    assert list(caught.value.failures) == ["b"]
+    assert caught.value.failures["b"].startswith(message)
+    assert sum(case["status"] == "ok" for case in engine.cases or ()) == 2
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("where", ["loading", "network"])
+def test_the_end_of_the_program_is_no_error_of_a_case(error: BaseException, where: str) -> None:
+    loader = CaseDataLoader(images(error if where == "loading" else None), batch_size=1)
+    network = Fails(error) if where == "network" else nn.Identity()
+    with pytest.raises(type(error)):
+        CaseEvaluator(torch.device("cpu"), loader, network).run()
 
 
 def test_batches_end_with_the_first_error() -> None:

@@ -138,6 +138,10 @@ TEST_CASE_BAD: dict[str, tuple[Any, str]] = {
     "one slice": (lambda p: [path.unlink() for path in p[1:]], "has one image .*instance 1.*expected at least two"),
     "truncated": (lambda p: p[4].write_bytes(p[4].read_bytes()[:900]), "damaged or truncated DICOM files .1."),
     "empty file": (lambda p: p[4].with_name("x.dcm").write_bytes(b""), r"truncated DICOM files .*\n.*x\.dcm: 0 bytes"),
+    "link to nothing": (
+        lambda p: p[5].with_name("x").symlink_to("gone"),
+        r"DICOM files \(1\):\n +x: a link that leads",
+    ),
     "zero spacing": (lambda p: [edit(path, PixelSpacing=[0.8, 0]) for path in p], "has zero spacing"),
     "crooked": (
         lambda p: [edit(path, ImageOrientationPatient=[1, 0, 0, 1, 1, 0]) for path in p],

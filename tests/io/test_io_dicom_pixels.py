@@ -268,11 +268,12 @@ def test_refused(tmp_path: Path, name: str) -> None:
         read_volume(tmp_path / "s")
 
 
-def test_compressed_pixels_that_cannot_be(tmp_path: Path) -> None:
+@pytest.mark.parametrize("codec", ["JPEG", "RLE"])
+def test_compressed_pixels_that_cannot_be(tmp_path: Path, codec: str) -> None:
     """All slices promise the same impossible size: nothing is allocated for them."""
     write_series(tmp_path / "s", shape=SMALL)
     for path in paths_of(tmp_path / "s"):
-        compressed(path, "JPEG")
+        compressed(path, codec)
         edit(path, Rows=20000, Columns=20000)
     with pytest.raises(ValueError, match=r"cannot be decoded \(800000000 bytes promised in \d+ of compressed pixels\)"):
         read_volume(tmp_path / "s")

@@ -23,7 +23,7 @@ from sa2_monai.transforms import StrictLoadImaged
 
 highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom  # noqa: E402
-from dicom_files import ROOT, SHAPE, rotation, tilted, write_series  # noqa: E402
+from dicom_files import ROOT, SHAPE, rotation, tilted, write_multiframe, write_series  # noqa: E402
 
 CLASSES = ["background", "spleen", "Left_Kidney", "thing"]
 
@@ -183,6 +183,18 @@ def test_writer_of_the_bundle(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     assert not (tmp_path / "out" / "n_seg.dcm").exists()
 
 
+def test_a_multiframe_file_is_not_overwritten_by_its_seg(tmp_path: Path) -> None:
+    write_multiframe(tmp_path / "a.dcm")
+    before = (tmp_path / "a.dcm").read_bytes()
+    load = StrictLoadImaged("image", VolumeReader(), ensure_channel_first=True, image_only=True)
+    image = load({"image": tmp_path / "a.dcm"})["image"]
+    pred = MetaTensor(torch.as_tensor(some_labels()[None]), meta=dict(image.meta))
+    writer = VolumeSaveImaged("pred", tmp_path, dicom_seg=True, class_names=CLASSES)
+    with pytest.raises(ValueError, match=r"the prediction of .*a\.dcm would overwrite it"):
+        writer({"pred": pred, "case": "a"})
+    assert (tmp_path / "a.dcm").read_bytes() == before
+
+
 def test_series_uid_travels_to_the_file(tmp_path: Path) -> None:
     write_series(tmp_path / "two", series=1)
     for path in list((tmp_path / "two").iterdir()):
@@ -235,7 +247,7 @@ def test_other_series_and_overlap_are_refused(tmp_path: Path) -> None:
         item.PlanePositionSequence = groups[0].PlanePositionSequence
     seg.PixelData = b"\xff" * len(seg.PixelData)
     seg.save_as(tmp_path / "b.dcm")
-    with pytest.raises(ValueError, match=r"no volume of .* slices, one for each segment"):
+    with pytest.raises(ValueError, match=r"cannot be read as a label map .*uniquely identify frames"):
         read_dicom_seg(tmp_path / "b.dcm")
     del groups[2].PlanePositionSequence
     seg.save_as(tmp_path / "c.dcm")

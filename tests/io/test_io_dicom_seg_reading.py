@@ -148,6 +148,55 @@ def test_sparse_frames(tmp_path: Path, name: str, hint: bool) -> None:
     assert np.array_equal(read_dicom_seg(tmp_path / "seg.dcm", tmp_path / "s")[0], labels)
 
 
+@pytest.mark.parametrize("step", [None, "0", "-2.5", "5", "2.5"])
+def test_positions_count_and_not_the_spacing_that_is_written(tmp_path: Path, step: str | None) -> None:
+    write_series(tmp_path / "s")
+    write_dicom_seg(some_labels().astype(np.uint8), tmp_path / "s", tmp_path / "seg.dcm", ["b", "x", "y", "z"])
+    file = pydicom.dcmread(tmp_path / "seg.dcm")
+    measures = file.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    del measures.SpacingBetweenSlices
+    if step is not None:
+        measures.SpacingBetweenSlices = step
+    file.save_as(tmp_path / "seg.dcm")
+    labels, affine = read_dicom_seg(tmp_path / "seg.dcm")
+    assert np.array_equal(labels, some_labels()[:, :, 1:5])
+    assert affine[2, 2] == 2.5
+
+
+def renumber(file: Any) -> None:
+    for segment in file.SegmentSequence:
+        segment.SegmentNumber = {1: 2, 2: 5, 3: 9}[segment.SegmentNumber]
+    for frame in file.PerFrameFunctionalGroupsSequence:
+        part = frame.SegmentIdentificationSequence[0]
+        part.ReferencedSegmentNumber = {1: 2, 2: 5, 3: 9}[part.ReferencedSegmentNumber]
+
+
+def repeat_measures(file: Any) -> None:
+    shared = file.SharedFunctionalGroupsSequence[0]
+    for frame in file.PerFrameFunctionalGroupsSequence:
+        frame.PixelMeasuresSequence = shared.PixelMeasuresSequence
+        frame.PlaneOrientationSequence = shared.PlaneOrientationSequence
+    del shared.PixelMeasuresSequence, shared.PlaneOrientationSequence
+
+
+def forget_source(file: Any) -> None:
+    for frame in file.PerFrameFunctionalGroupsSequence:
+        del frame.DerivationImageSequence
+    del file.ReferencedSeriesSequence
+
+
+@pytest.mark.parametrize("change", [renumber, repeat_measures, forget_source])
+def test_other_ways_to_write_it(tmp_path: Path, change: Callable[[Any], None]) -> None:
+    write_series(tmp_path / "s")
+    write_dicom_seg(some_labels().astype(np.uint8), tmp_path / "s", tmp_path / "seg.dcm", ["b", "x", "y", "z"])
+    file = pydicom.dcmread(tmp_path / "seg.dcm")
+    change(file)
+    file.save_as(tmp_path / "seg.dcm")
+    numbers = np.array([0, 2, 5, 9] if change is renumber else [0, 1, 2, 3])
+    assert np.array_equal(read_dicom_seg(tmp_path / "seg.dcm", tmp_path / "s")[0], numbers[some_labels()])
+    assert np.array_equal(read_dicom_seg(tmp_path / "seg.dcm")[0], numbers[some_labels()[:, :, 1:5]])
+
+
 def test_frames_in_any_order(tmp_path: Path) -> None:
     write_series(tmp_path / "s")
     write_dicom_seg(some_labels().astype(np.uint8), tmp_path / "s", tmp_path / "seg.dcm", ["b", "x", "y", "z"])
@@ -251,15 +300,15 @@ def turn(file: Any) -> None:
 TEST_CASE_BAD: dict[str, tuple[Callable[[Any], None], str]] = {
     "displaced frame": (displace, "beside a line, expected slices above each other"),
     "frame without a place": (lose_place, "damaged, or a frame has no place in the patient"),
-    "frames of different orientation": (turn, "its frames are no volume of parallel, equally spaced slices"),
+    "frames of different orientation": (turn, "cannot be read as a label map of parallel, equally spaced slices"),
     "no frame of reference": (
         lambda f: delattr(f, "FrameOfReferenceUID"),
-        "its frames are no volume of parallel, equally spaced slices",
+        "cannot be read as a label map of parallel, equally spaced slices",
     ),
     "no frames": (lambda f: delattr(f, "PerFrameFunctionalGroupsSequence"), "has no frames"),
     "another modality": (lambda f: setattr(f, "Modality", "OT"), "is OT BINARY, expected a DICOM SEG of type"),
     "an unknown type": (lambda f: setattr(f, "SegmentationType", "CONTOUR"), "is SEG CONTOUR, expected a DICOM SEG"),
-    "pixels missing": (lambda f: setattr(f, "PixelData", f.PixelData[:8]), "its frames are no volume|damaged"),
+    "pixels missing": (lambda f: setattr(f, "PixelData", f.PixelData[:8]), "cannot be read as a label map|damaged"),
 }
 
 

@@ -200,6 +200,14 @@ def test_tiff_and_arrays_under_other_names(tmp_path: Path) -> None:
         assert picture_size(path) == SIZE
 
 
+def test_stray_bytes_between_the_markers_of_a_jpeg(tmp_path: Path) -> None:
+    data = encoded(FLAT, "JPEG", quality=100)
+    at = data.index(b"\xff\xdb")
+    for stray in (b"\0", b"\0\0\0", b"\xff\xff"):
+        path = written(tmp_path / "a.jpg", data[:at] + stray + data[at:])
+        assert np.abs(read_image(path).astype(int) - FLAT).max() <= 4
+
+
 def test_several_images_of_a_camera(tmp_path: Path) -> None:
     preview = Image.fromarray(FLAT[:8, :8])
     path = tmp_path / "phone.jpg"
@@ -278,3 +286,74 @@ def test_bmp_palettes(tmp_path: Path, colours: int) -> None:
     image.save(tmp_path / "a.bmp")
     np.testing.assert_array_equal(read_image(tmp_path / "a.bmp"), palette[indices])
     np.testing.assert_array_equal(read_label(tmp_path / "a.bmp"), indices)
+
+
+def forms_of(folder: Path, mask: np.ndarray) -> list[Path]:
+    """One label map in every form that keeps its values."""
+    paths = []
+
+    def save(name: str, image: Image.Image, **options: Any) -> None:
+        image.save(folder / name, **options)
+        paths.append(folder / name)
+
+    indexed = Image.fromarray(mask)
+    indexed.putpalette(np.random.RandomState(0).randint(0, 256, 768).astype(np.uint8).tobytes())
+    opaque = np.full_like(mask, 255)
+    for suffix in ("png", "bmp", "tif"):
+        save(f"grey.{suffix}", Image.fromarray(mask))
+        save(f"palette.{suffix}", indexed)
+        save(f"equal.{suffix}", Image.fromarray(np.dstack([mask] * 3)))
+        save(f"opaque.{suffix}", Image.fromarray(np.dstack([mask, mask, mask, opaque])))
+    save("grey.gif", Image.fromarray(mask))
+    save("equal.webp", Image.fromarray(np.dstack([mask] * 3)), lossless=True)
+    save("grey.jp2", Image.fromarray(mask))
+    save("key.png", Image.fromarray(mask), transparency=0)
+    save("clear.png", indexed, transparency=0)
+    save("grey_alpha.png", Image.fromarray(np.dstack([mask, opaque])))
+    save("deep.png", Image.fromarray(mask.astype(np.uint16)))
+    for kind in (np.int8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.float16, np.float32, np.float64):
+        for photometric in ("minisblack", "miniswhite"):
+            name = f"{np.dtype(kind).name}_{photometric}.tif"
+            tifffile.imwrite(folder / name, mask.astype(kind), photometric=photometric)
+            paths.append(folder / name)
+        np.save(folder / f"{np.dtype(kind).name}.npy", mask.astype(kind))
+        paths.append(folder / f"{np.dtype(kind).name}.npy")
+    return paths
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(size=st.tuples(st.integers(1, 30), st.integers(1, 30)), highest=st.integers(1, 60), seed=st.integers(0, 99))
+def test_one_label_map_in_every_form(
+    tmp_path_factory: pytest.TempPathFactory, size: tuple[int, int], highest: int, seed: int
+) -> None:
+    mask = np.random.RandomState(seed).randint(0, highest + 1, size).astype(np.uint8)
+    for path in forms_of(tmp_path_factory.mktemp("m"), mask):
+        label = read_label(path)
+        assert label.dtype in (np.uint8, np.uint16, np.int32), path.name
+        np.testing.assert_array_equal(label, mask, err_msg=path.name)
+        assert picture_size(path) == size, path.name
+        assert not is_lossy(path), path.name
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from([*TEST_CASE_CONTENT, "TIFF", "GIF"]),
+    flips=st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), max_size=4),
+    cut=st.floats(0.05, 1),
+)
+def test_whatever_happens_to_a_file_it_is_an_image_or_named(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, flips: list[tuple[int, int]], cut: float
+) -> None:
+    data = bytearray(TEST_CASE_CONTENT[kind][0] if kind in TEST_CASE_CONTENT else encoded(GREY, kind))
+    for at, change in flips:
+        data[at % len(data)] ^= change
+    path = written(tmp_path_factory.mktemp("f") / "a.png", bytes(data[: int(len(data) * cut)]))
+    refusals = []
+    for read in (read_image, read_label, picture_size, is_lossy):
+        try:
+            result = read(path)
+        except ValueError as error:
+            refusals.append(str(error))
+        else:
+            assert read is not read_image or picture_size(path) == result.shape[:2]
+    assert all(refusal.startswith(f"{path}: ") and "\n" not in refusal for refusal in refusals)

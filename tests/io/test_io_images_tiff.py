@@ -292,8 +292,9 @@ def test_reduced_images_are_passed_over(tmp_path: Path) -> None:
         read_image(path)
 
 
-@pytest.mark.parametrize("kind", ["imagej", "ome", "shaped"])
+@pytest.mark.parametrize("kind", ["imagej", "imagej, cut off", "ome", "shaped"])
 def test_one_directory_for_a_stack(tmp_path: Path, kind: str) -> None:
+    kind, _, cut = kind.partition(", ")
     path = tmp_path / "stack.tif"
     stack = np.stack([U8] * 5)
     if kind == "imagej":  # what ImageJ writes for stacks beyond 4 GB
@@ -304,7 +305,8 @@ def test_one_directory_for_a_stack(tmp_path: Path, kind: str) -> None:
             offset, length = tag.valueoffset, tag.count
         text = b"ImageJ=1.11a\nimages=5\nslices=5\n"
         assert len(text) <= length
-        path.write_bytes(data[:offset] + text.ljust(length, b"\0") + data[offset + length :] + U8.tobytes() * 4)
+        planes = U8.tobytes() * (0 if cut else 4)
+        path.write_bytes(data[:offset] + text.ljust(length, b"\0") + data[offset + length :] + planes)
     else:
         options: dict[str, Any] = {"ome": True, "metadata": {"axes": "ZYX"}} if kind == "ome" else {"truncate": True}
         write(path, stack, photometric="minisblack", **options)

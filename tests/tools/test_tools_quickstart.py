@@ -66,6 +66,12 @@ def test_volumes(tmp_path: Path) -> None:
     assert str(results / "report.html") in done.stdout
     assert (results / "report.html").is_file()
     assert list((results / "overlays").iterdir())
+    # What the generated organs have in common is not true of own data: no piece is too small, or one too many.
+    sidecar = json.loads((tmp_path / "out" / "models" / "model.json").read_text())
+    assert (sidecar["min_volume"], sidecar["largest_component"]) == (False, False)
+    commands = [line for line in done.stdout.splitlines() if line.startswith("$ python -m monai.bundle")]
+    assert len(commands) == 2
+    assert not [command for command in commands if " None" in command], "MONAI drops it"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,35 @@ from training_setup import items, tiny_network
 
 from sa2_monai.evaluation.processes import share_cases
 from sa2_monai.inference import CaseSampler
-from sa2_monai.training import CheckpointHandler, EarlyStop, EpochSeed, FreezeEncoder, RunRecord
+from sa2_monai.io.ownership import FolderInUseError, claim_folder
+from sa2_monai.training import (
+    CheckpointHandler,
+    DivergedError,
+    DivergenceCheck,
+    EarlyStop,
+    EpochSeed,
+    FreezeEncoder,
+    OneWriter,
+    RunRecord,
+    check_folder,
+)
 from sa2_monai.weights import load_weights
 
 
-def train(folder: Path, max_epochs: int, resume: bool) -> None:
+def train(folder: Path, max_epochs: int, resume: bool, bad_case: int | None = None) -> None:
     network = DistributedDataParallel(tiny_network())
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     dataset, val_dataset = Dataset(items(8)), Dataset(items(4))
+    if bad_case is not None:
+        dataset.data[bad_case]["image"][0, 0, 0] = float("nan")
     loader = DataLoader(dataset, batch_size=2, sampler=DistributedSampler(dataset))
     val_loader = DataLoader(val_dataset, batch_size=1, sampler=DistributedSampler(val_dataset, shuffle=False))
     metric = {"score": MeanSquaredError(output_transform=from_engine(["pred", "label"]))}
     evaluator = SupervisedEvaluator("cpu", val_loader, network, key_val_metric=metric)
     handlers: list[Any] = [
+        OneWriter([folder]),
         EpochSeed(3, dataset),
+        DivergenceCheck(network),
         ValidationHandler(1, evaluator),
         CheckpointHandler(folder, network, optimizer, None, evaluator, resume),
         EarlyStop(evaluator, 20),
@@ -45,6 +61,28 @@ def train(folder: Path, max_epochs: int, resume: bool) -> None:
     ]
     SupervisedTrainer("cpu", max_epochs, loader, network, optimizer, nn.MSELoss(), train_handlers=handlers).run()
     torch.save(network.module.state_dict(), folder / f"rank{dist.get_rank()}.pt")
+
+
+def diverge(folder: Path) -> None:
+    """The case of one process is bad: both end in the same iteration with the same message; what was good is kept."""
+    train(folder, 1, False)
+    dist.barrier()  # the first process has written
+    before = (folder / "last_state.pt").read_bytes()
+    with pytest.raises(DivergedError) as caught:
+        train(folder, 2, True, bad_case=5)
+    message = str(caught.value)
+    assert (folder / "last_state.pt").read_bytes() == before
+    dist.barrier()
+    train(folder, 2, True)
+    (folder / f"message{dist.get_rank()}").write_text(message)
+
+
+def refused(folder: Path) -> None:
+    """The first process finds that another program has the folder; both are told."""
+    for refuse in (lambda: check_folder(folder), lambda: train(folder, 1, False)):
+        with pytest.raises(FolderInUseError, match="another program writes into this folder: test of two, process"):
+            refuse()
+    (folder / f"refused{dist.get_rank()}").touch()
 
 
 def stop_in_time(folder: Path) -> None:
@@ -98,6 +136,8 @@ def work(rank: int, folder: str) -> None:
         train(Path(folder) / "interrupted", 2, False)
         train(Path(folder) / "interrupted", 3, True)
         train(Path(folder) / "straight", 3, False)
+        diverge(Path(folder) / "diverged")
+        refused(Path(folder) / "held")
         stop_in_time(Path(folder))
         share(Path(folder))
     finally:
@@ -106,7 +146,14 @@ def work(rank: int, folder: str) -> None:
 
 @pytest.mark.integration
 def test_two_processes_save_and_resume(tmp_path: Path) -> None:
-    run_processes(work, 2, str(tmp_path))
+    with claim_folder(tmp_path / "held", "test of two"):
+        run_processes(work, 2, str(tmp_path))
+    assert sorted(path.name for path in (tmp_path / "held").iterdir()) == ["refused0", "refused1"]
+    messages = [(tmp_path / "diverged" / f"message{rank}").read_text() for rank in range(2)]
+    assert messages[0] == messages[1]
+    assert re.search(
+        r"epoch 2, iteration [12] of 2 .*: the loss is nan .* batch: (case_5, case_\d|case_\d, case_5)\. ", messages[0]
+    )
     folder = tmp_path / "interrupted"
     first, second = (torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first if "running" not in name)

@@ -100,6 +100,21 @@ def test_evaluator_uses_the_weights_of_the_file(tmp_path: Path, caplog: pytest.L
         evaluator(target, [LoadWeights(tmp_path / "no.pt", target)]).run()
 
 
+def test_another_clean_up_than_in_the_validation_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    network, path = tiny_network(), tmp_path / "model.pt"
+    save_weights(network.state_dict(), path, {"overlap": 0.25, "min_volume": None, "fill_holes": [1]})
+    for expected, told in (
+        ({"overlap": 0.5}, ["overlap is 0.5, the weights were validated with 0.25"]),
+        ({"overlap": 0.25, "min_volume": False, "fill_holes": None, "largest_component": True}, []),
+        ({"min_volume": 500, "fill_holes": False}, ["fill_holes is False", "min_volume is 500"]),
+    ):
+        caplog.clear()
+        evaluator(network, [LoadWeights(path, network, expected)]).run()
+        warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert len(warnings) == len(told)
+        assert all(words in warning for words, warning in zip(told, warnings, strict=True))
+
+
 def test_resumed_training_keeps_its_own_weights(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     start = tiny_network()
     nn.init.zeros_(start[0].weight)

@@ -22,6 +22,8 @@ from sa2_monai.training import EpochSeed
 from sa2_monai.training.random_state import get_random_state, set_random_state
 from sa2_monai.weights import load_weights, read_info
 
+STATES = ("last_state.pt", "last_state_before.pt")
+
 
 def interrupt(folder: Path, stop_at: int = 8, **options: Any) -> Run:
     """Ten cases in batches of four are three iterations per epoch: 8 is in the middle of the third epoch."""
@@ -268,13 +270,7 @@ def test_optimizer_with_other_parameters_is_refused(tmp_path: Path) -> None:
         run.run()
 
 
-def test_damaged_state_is_refused(tmp_path: Path) -> None:
-    interrupt(tmp_path)
-    data = (tmp_path / "last_state.pt").read_bytes()
-    for length in range(0, len(data), len(data) // 15):
-        (tmp_path / "last_state.pt").write_bytes(data[:length])
-        with pytest.raises(ValueError, match=r"last_state\.pt is not a PyTorch checkpoint or is damaged"):
-            Run(tmp_path, 4, True).run()
+def test_content_of_another_kind_is_refused(tmp_path: Path) -> None:
     torch.save({"model": {}}, tmp_path / "last_state.pt")
     with pytest.raises(ValueError, match="not the state of a training that can be resumed"):
         Run(tmp_path, 4, True).run()
@@ -283,23 +279,24 @@ def test_damaged_state_is_refused(tmp_path: Path) -> None:
 def test_earlier_weights_are_kept(tmp_path: Path) -> None:
     Run(tmp_path, 2, info={"view": "whole"}).run()
     first = (tmp_path / "model.pt").read_bytes()
-    first_last = (tmp_path / "last_state.pt").read_bytes()
+    first_states = [(tmp_path / name).read_bytes() for name in STATES]
     # a training that ends before it has saved anything touches nothing
     interrupt(tmp_path, 2, seed=6)
     assert not (tmp_path / "previous").exists()
     Run(tmp_path, 2, seed=6).run()
     kept = tmp_path / "previous" / "1"
-    assert sorted(os.listdir(kept)) == ["last_state.pt", "model.json", "model.pt"]
+    assert sorted(os.listdir(kept)) == [*STATES, "model.json", "model.pt"]
     assert (kept / "model.pt").read_bytes() == first != (tmp_path / "model.pt").read_bytes()
-    assert (kept / "last_state.pt").read_bytes() == first_last
+    assert [(kept / name).read_bytes() for name in STATES] == first_states
     load_weights(tiny_network(), kept / "model.pt", {"view": "whole"})
     Run(tmp_path, 1, seed=7).run()
     assert sorted(os.listdir(tmp_path / "previous")) == ["1", "2"]
+    assert not (tmp_path / STATES[1]).exists()  # a resume must not fall back on the state of another training
     assert (kept / "model.pt").read_bytes() == first
 
 
 def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
-    for name in ("last_state.pt", "model.pt", "model.json"):
+    for name in (*STATES, "model.pt", "model.json"):
         (tmp_path / f".{name}.123.tmp").write_text("half a file")
     Run(tmp_path, 1).run()
     assert sorted(os.listdir(tmp_path)) == ["last_state.pt", "model.json", "model.pt"]

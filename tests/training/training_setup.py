@@ -46,11 +46,15 @@ def jitter(image: torch.Tensor) -> torch.Tensor:
     return image * (1 + 0.01 * random.random()) + 0.01 * float(np.random.rand())  # noqa: NPY002
 
 
-def items(count: int = 10) -> list[dict[str, np.ndarray]]:
+def items(count: int = 10) -> list[dict[str, Any]]:
     rng = np.random.RandomState(0)
     return [
-        {"image": rng.rand(1, 8, 8).astype(np.float32), "label": rng.rand(1, 8, 8).astype(np.float32)}
-        for _ in range(count)
+        {
+            "image": rng.rand(1, 8, 8).astype(np.float32),
+            "label": rng.rand(1, 8, 8).astype(np.float32),
+            "case": f"case_{number}",
+        }
+        for number in range(count)
     ]
 
 
@@ -86,6 +90,8 @@ class Run:
         extra: list[Any] | None = None,
         save_interval: int = 1,
         amp: bool = False,
+        data: list[dict[str, Any]] | None = None,
+        loss: nn.Module | None = None,
     ) -> None:
         self.network = network or tiny_network()
         self.optimizer = optimizer(self.network.parameters(), lr=learning_rate)  # type: ignore[call-arg]
@@ -100,7 +106,7 @@ class Run:
         )
         kind = CacheDataset if cache else Dataset
         kwargs = {"progress": False} if cache else {}
-        self.dataset = kind(items(), transform, **kwargs)
+        self.dataset = kind(items() if data is None else data, transform, **kwargs)
         loader = DataLoader(self.dataset, batch_size=batch_size, shuffle=True, num_workers=num_workers)
         holder: list[Any] = []
         output = from_engine(["pred", "label"])
@@ -132,7 +138,7 @@ class Run:
             train_data_loader=loader,
             network=self.network,
             optimizer=self.optimizer,
-            loss_function=nn.MSELoss(),
+            loss_function=loss or nn.MSELoss(),
             train_handlers=handlers,
             amp=amp,
         )

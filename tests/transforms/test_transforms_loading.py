@@ -46,6 +46,36 @@ def test_what_the_reader_refuses_is_an_error(pictures: Path) -> None:
         StrictLoadImaged("image", Refusing())(data)
 
 
+class Failing(PILReader):
+    """Meets what nobody has foreseen."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def read(self, data, **kwargs):  # type: ignore[no-untyped-def]
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyError("spacing"), "KeyError: 'spacing'"),
+        (OSError("image file is truncated"), "image file is truncated"),
+        (MemoryError(), "out of memory. Use a smaller batch size"),
+        (ValueError("not a file of this kind"), "not a file of this kind"),
+    ],
+)
+def test_what_a_library_raises_names_the_file(pictures: Path, error: Exception, message: str) -> None:
+    """In training, too, where nothing else knows the file: the transform alone is asked here."""
+    file = str(pictures / "good.png")
+    with pytest.raises(ValueError, match="good") as caught:
+        StrictLoadImaged("image", Failing(error))({"image": file, "label": "x.png"})
+    assert str(caught.value).startswith(f"{file}: {message}")
+    with pytest.raises(ValueError, match=r"good\.png, .*bad\.png: "):
+        StrictLoadImaged(("image", "label"), Failing(error))({"image": file, "label": str(pictures / "bad.png")})
+
+
 def test_another_reader_for_one_call(pictures: Path) -> None:
     loader = StrictLoadImaged("image", Refusing())
     assert loader({"image": str(pictures / "bad.png")}, reader=PILReader())["image"].shape == (5, 4)

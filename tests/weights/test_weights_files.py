@@ -110,13 +110,15 @@ def test_weights_without_sidecar_are_loaded(saved: tuple[nn.Module, Path]) -> No
         ("img_size", 224, "img_size is 512, the configuration says 224"),
         ("kind", "pictures", "kind is 'volumes', the configuration says 'pictures'"),
         ("resize", "bilinear", "resize is 'spline', the configuration says 'bilinear'"),
+        # Of pixdim null is a value: pixels as they are.
+        ("pixdim", None, "pixdim is 0.8, the configuration says None"),
     ],
 )
 def test_settings_that_contradict_the_sidecar(
     key: str, value: object, text: str, saved: tuple[nn.Module, Path]
 ) -> None:
     network, path = saved
-    more = {"deep_level": "dual", "img_size": 512, "kind": "volumes", "resize": "spline"}
+    more = {"deep_level": "dual", "img_size": 512, "kind": "volumes", "resize": "spline", "pixdim": 0.8}
     save_weights(network.state_dict(), path, {**INFO, **SEEN, **more})
     with pytest.raises(ValueError, match=f"model.pt was trained with other settings: {text}"):
         load_weights(network, path, {**INFO, **SEEN, key: value})

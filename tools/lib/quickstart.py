@@ -185,8 +185,9 @@ def describe_volumes(data: Path, args: argparse.Namespace) -> dict[str, Any]:
         "max_epochs": epochs,
         "val_interval": math.ceil(epochs / 8),
     }
-    # What is true of the generated organs need not be true of other structures.
-    return settings if args.data is None else {**settings, "largest_component": None, "min_volume": None}
+    # What is true of the generated organs need not be true of other structures. False and not None, which MONAI drops
+    # from its command line: the limit of the organs would stay.
+    return settings if args.data is None else {**settings, "largest_component": False, "min_volume": False}
 
 
 def read_state(output: Path) -> dict[str, Any] | None:
@@ -241,6 +242,8 @@ def bundle(
     **more: Any,
 ) -> None:
     """One call of ``python -m monai.bundle run``."""
+    from sa2_monai.bundle.verbatim import verbatim
+
     name, small, _ = KINDS["volumes" if args.volumes else "pictures"]
     configs = BUNDLES / name / "configs"
     files = [str(configs / f"{name}.yaml") for name in ("train", small, *overlays)]
@@ -249,15 +252,17 @@ def bundle(
         "meta_file": meta,
         "config_file": files,
         "logging_file": str(configs / "logging.conf"),
-        "bundle_root": str(BUNDLES / name),
-        "dataset_dir": str(data),
-        "ckpt_dir": str(output / "models"),
-        "output_dir": str(output / "results"),
+        "bundle_root": verbatim(str(BUNDLES / name)),
+        "dataset_dir": verbatim(str(data)),
+        "ckpt_dir": verbatim(str(output / "models")),
+        "output_dir": verbatim(str(output / "results")),
         **settings,
         **more,
     }
+    # Both overlays have null for those that are None here; typed, MONAI would drop it.
+    given = {key: value for key, value in values.items() if value is not None}
     words = [
-        word for key, value in values.items() for word in (f"--{key}", value if isinstance(value, str) else repr(value))
+        word for key, value in given.items() for word in (f"--{key}", value if isinstance(value, str) else repr(value))
     ]
     print(f"\n== {'evaluation' if overlays else 'training'}", flush=True)
     call([sys.executable, "-m", "monai.bundle", "run", run_id, *words])

@@ -26,6 +26,7 @@ from sa2_monai.evaluation.paper.volume import image_2d, volume
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.statistics import Bootstrap
 from sa2_monai.evaluation.summary import NOTICE, few_cases, software, summarize
+from sa2_monai.io.names import same_forms
 
 __all__ = ["FAMILIES", "VERSION", "evaluate_paper"]
 
@@ -118,7 +119,7 @@ def evaluate_paper(
     if family in ("image", "image_ensemble"):
         values = "nonzero" if label_values is None and len(classes) == 2 else label_values
         if family == "image":
-            files = collect(predictions, "prediction", prediction_suffix)
+            files = same_forms(collect(predictions, "prediction", prediction_suffix), references)
             loader = ImageLoader(files, references, classes, values, same_grid=False, options=options)
         else:
             members = _members(predictions, prediction_suffix)
@@ -127,7 +128,7 @@ def evaluate_paper(
                 files, references, classes, values, same_grid=False, options=options, members=members
             )
     else:
-        files = collect(predictions, "prediction", prediction_suffix)
+        files = same_forms(collect(predictions, "prediction", prediction_suffix), references)
         if family not in GRIDS:
             loader = CaseLoader(files, references, classes, label_values)
         else:

@@ -6,3 +6,8 @@ and ``grid`` check that its slices are one volume, ``pixels`` gives the values, 
 ``seg`` writes segmentation objects with what ``source_datasets`` and ``source_elements`` take from the series;
 ``seg_reading`` reads them.
 """
+
+from sa2_monai.io.dicom.files import is_dicom, is_multiframe
+from sa2_monai.io.dicom.listing import SeriesInfo, series_in
+
+__all__ = ["SeriesInfo", "is_dicom", "is_multiframe", "series_in"]

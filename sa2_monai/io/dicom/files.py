@@ -103,15 +103,19 @@ def is_multiframe(path: str | os.PathLike[str]) -> bool:
 def dicom_files(source: Path) -> Iterator[Path]:
     """DICOM files of a folder, not of its sub-folders, in the order of their names; hidden ones are left out.
 
-    Files that are no DICOM are left out, too, unless their suffix or their emptiness says that they should be.
+    Files that are no DICOM are left out, too, unless their suffix or their emptiness says that they should be; links
+    that lead nowhere are not, because a slice may be missing there.
 
     Args:
         source: an existing folder, or one file.
     """
     for path in [source] if source.is_file() else sorted(source.iterdir()):
-        if path.name.startswith(".") or not path.is_file():
+        if path.name.startswith("."):
             continue
-        if is_dicom(path) or path.suffix.lower() in _SUFFIXES or path.stat().st_size == 0:
+        if not path.is_file():
+            if path.is_symlink() and not path.exists():
+                yield path
+        elif is_dicom(path) or path.suffix.lower() in _SUFFIXES or path.stat().st_size == 0:
             yield path
 
 
@@ -127,6 +131,8 @@ def read_header(path: Path) -> DicomSlice:
     Raises:
         ValueError: damaged or truncated.
     """
+    if not path.exists():
+        raise ValueError(f"{path.name}: a link that leads nowhere")
     size = path.stat().st_size
     try:
         if not is_dicom(path):

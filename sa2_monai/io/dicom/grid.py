@@ -108,7 +108,7 @@ def _regular(
     if not all(_explained(values, unit) for values, unit in zip(positions.T, units, strict=True)):
         distances = np.linalg.norm(positions - (fitted[0] + index[:, None] * fitted[1]), axis=1)
         _refuse_displaced(source, order, distances, float(distances.max()) / 2)
-    written = min(unit for unit in units if unit)
+    written = max(units)
     remark = f"the positions are written to {written:g} mm; the equally spaced grid that they are rounded from is used"
     return fitted[0], fitted[1], (remark,)
 

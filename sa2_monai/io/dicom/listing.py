@@ -134,11 +134,16 @@ def _fitting(series: list[SeriesInfo], wanted: str) -> list[SeriesInfo]:
         lambda info: info.uid == wanted,
         lambda info: _same_number(info.number, wanted),
         lambda info: info.modality == wanted.upper(),
-        lambda info: bool(wanted) and wanted.casefold() in info.description.casefold(),
+        lambda info: bool(wanted) and _plain(wanted) in _plain(info.description),
     ):
         if found := [info for info in series if test(info)]:
             return found
     return []
+
+
+def _plain(text: str) -> str:
+    # MONAI's parser of configurations writes "::" for "#".
+    return text.casefold().replace("::", "#")
 
 
 def _same_number(number: str, wanted: str) -> bool:

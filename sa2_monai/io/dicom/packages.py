@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.io.utf8_names import utf8_name
+
 __all__ = ["gdcm_reader", "quiet_pydicom", "require_highdicom"]
 
 
@@ -60,5 +62,5 @@ def gdcm_reader(path: Path) -> Any:
 
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
+    reader.SetFileName(utf8_name(path))
     return reader

@@ -110,9 +110,9 @@ def _rescale(item: DicomSlice) -> tuple[float, float]:
 def _stored(dataset: Dataset, item: DicomSlice) -> np.ndarray:
     """Stored values (frame, row, column)."""
     syntax = str(dataset.file_meta.get("TransferSyntaxUID", "")).strip(" \0")
+    if item.compressed and item.bytes_of_pixels > max(_LARGE, _RATIO * len(dataset.PixelData)):
+        raise ValueError(f"{item.bytes_of_pixels} bytes promised in {len(dataset.PixelData)} of compressed pixels")
     if item.compressed and syntax != _RLE:
-        if item.bytes_of_pixels > max(_LARGE, _RATIO * len(dataset.PixelData)):
-            raise ValueError(f"{item.bytes_of_pixels} bytes promised in {len(dataset.PixelData)} of compressed pixels")
         values = _by_gdcm(dataset, item, syntax)
     else:
         values = _bits(_by_pydicom(dataset, item), item)

@@ -11,6 +11,17 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.io.dicom.packages import quiet_pydicom, require_highdicom
+from sa2_monai.io.dicom.seg_places import (
+    NEAREST,
+    ROUNDED,
+    are_multiples,
+    elsewhere,
+    frame_places,
+    set_step,
+    step_of_series,
+    tolerance,
+    written_step,
+)
 from sa2_monai.io.dicom.series import DicomSeries, find_series
 from sa2_monai.io.geometry import LPS_TO_RAS, check_affine, corner_distance
 
@@ -21,8 +32,6 @@ logger = logging.getLogger(__name__)
 _TYPES = ("BINARY", "LABELMAP", "FRACTIONAL")
 # A voxel belongs to a segment of type FRACTIONAL above this; of probabilities that sum to 1, one at most is.
 _FRACTION = 0.5
-# A frame lies on a slice that is this share of a step away, or that much (mm) where positions are rounded to 0.1 mm.
-_NEAR, _ROUNDED, _NEAREST = 0.05, 0.1, 0.25
 # Any lean: highdicom's tolerance for the angle between the normal of the slices and the line through them.
 _ANY_LEAN = 2.0
 
@@ -57,9 +66,11 @@ def read_dicom_seg(
     path = Path(path)
     source = None if series_folder is None else find_series(Path(series_folder), series, series_uid)
     dataset = _read(path)
-    positions, normal = _places(path, dataset)
+    positions, normal = frame_places(path, dataset)
     if source is not None:
-        _set_step(dataset, _check_heights(path, positions, normal, source))
+        set_step(dataset, step_of_series(path, positions, normal, source))
+    elif not are_multiples(positions @ normal, written_step(dataset)):
+        set_step(dataset, None)  # the positions count, as everywhere
     with quiet_pydicom():
         try:
             labels, affine = _volume(path, highdicom.seg.Segmentation.from_dataset(dataset, copy=False))
@@ -69,7 +80,7 @@ def read_dicom_seg(
             if "overlap" in str(error):
                 raise ValueError(f"{path}: segments overlap each other, expected one class per voxel") from error
             raise ValueError(
-                f"{path}: its frames are no volume of parallel, equally spaced slices, one for each segment ({error})"
+                f"{path}: cannot be read as a label map of parallel, equally spaced slices ({error}); export it again"
             ) from error
     affine = _through(path, affine, positions, labels.shape[2])
     if source is None:
@@ -94,53 +105,10 @@ def _read(path: Path) -> Any:
     return dataset
 
 
-def _places(path: Path, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
-    """ImagePositionPatient of every frame (frame, 3), and the normal of the first one, LPS."""
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [{}])[0]
-    frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    if not frames:
-        raise ValueError(f"{path}: has no frames; export it again")
-
-    def part(frame: Any, name: str) -> Any:
-        return (frame if name in frame else shared)[name][0]
-
-    try:
-        positions = np.array([part(frame, "PlanePositionSequence").ImagePositionPatient for frame in frames], float)
-        cosines = np.array(part(frames[0], "PlaneOrientationSequence").ImageOrientationPatient, float)
-        return positions.reshape(len(frames), 3), np.cross(cosines[:3], cosines[3:])
-    except Exception as error:
-        raise ValueError(f"{path}: damaged, or a frame has no place in the patient ({error})") from error
-
-
-def _check_heights(path: Path, positions: np.ndarray, normal: np.ndarray, source: DicomSeries) -> float:
-    """Step of the series along the normal of the frames; they must lie on its planes.
-
-    highdicom would say only that there is no volume.
-    """
-    lps = LPS_TO_RAS @ source.affine
-    steps = np.abs(normal @ lps[:3, :3])
-    step = float(steps[np.argmax(steps / np.linalg.norm(lps[:3, :3], axis=0))])
-    heights = (positions - lps[:3, 3]) @ normal / step
-    off = float(np.abs(heights - np.rint(heights)).max()) * step
-    if off > _tolerance(step):
-        raise _elsewhere(path, off)
-    return step
-
-
-def _set_step(dataset: Any, step: float) -> None:
-    """The distance of slices that highdicom counts in: empty slices may be missing in the file."""
-    from pydicom.valuerep import format_number_as_ds
-
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [{}])[0]
-    for group in (shared, *dataset.PerFrameFunctionalGroupsSequence):
-        for measures in group.get("PixelMeasuresSequence") or []:
-            measures.SpacingBetweenSlices = format_number_as_ds(step)
-
-
 def _volume(path: Path, segmentation: Any) -> tuple[np.ndarray, np.ndarray]:
     """Label map (column, row, slice), slices along the normal, and affine (LPS) without lean."""
-    step = segmentation.get_volume_geometry(rtol=_NEAREST, perpendicular_tol=_ANY_LEAN)
-    atol = _tolerance(step.spacing_between_slices) if step is not None else _ROUNDED
+    step = segmentation.get_volume_geometry(rtol=NEAREST, perpendicular_tol=_ANY_LEAN)
+    atol = tolerance(step.spacing_between_slices) if step is not None else ROUNDED
     options = {"atol": atol, "perpendicular_tol": _ANY_LEAN}
     numbers = list(segmentation.segment_numbers)
     dtype = np.uint8 if max(numbers, default=0) <= 255 else np.uint16
@@ -175,7 +143,7 @@ def _through(path: Path, affine: np.ndarray, positions: np.ndarray, slices: int)
         step = float(affine[:3, 2] @ normal)
         index = np.rint((positions - first) @ normal / step)
         off = float(np.linalg.norm(positions - first - index[:, None] * affine[:3, 2], axis=1).max())
-        if off > 2 * _tolerance(step):
+        if off > 2 * tolerance(step):
             raise ValueError(f"{path}: frames lie up to {off:.3g} mm beside a line, expected slices above each other")
     affine = LPS_TO_RAS @ affine
     check_affine(str(path), affine)
@@ -191,8 +159,8 @@ def _on_grid(highdicom: Any, path: Path, labels: np.ndarray, affine: np.ndarray,
     whole = np.rint(exact)
     turned = np.abs(whole[:3, :3])
     off = corner_distance(labels.shape, affine, source.affine @ whole)
-    if not (turned.sum(0) == 1).all() or not (turned.sum(1) == 1).all() or off > 2 * _tolerance(source.step):
-        raise _elsewhere(path, off)
+    if not (turned.sum(0) == 1).all() or not (turned.sum(1) == 1).all() or off > 2 * tolerance(source.step):
+        raise elsewhere(path, off)
     volume = highdicom.Volume(labels, affine=whole, coordinate_system="PATIENT")
     target = highdicom.VolumeGeometry(np.eye(4), spatial_shape=source.shape, coordinate_system="PATIENT")
     columns, rows, slices = source.shape
@@ -204,13 +172,3 @@ def _on_grid(highdicom: Any, path: Path, labels: np.ndarray, affine: np.ndarray,
             f"{rows} rows and {slices} slices; it belongs to another series"
         )
     return np.ascontiguousarray(placed)
-
-
-def _tolerance(step: float) -> float:
-    return min(max(_NEAR * step, _ROUNDED), _NEAREST * step)
-
-
-def _elsewhere(path: Path, off: float) -> ValueError:
-    return ValueError(
-        f"{path}: frames lie up to {off:.3g} mm beside the slices of the grid; it belongs to another series"
-    )

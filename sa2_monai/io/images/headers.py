@@ -111,8 +111,9 @@ def jpeg_header(data: bytes) -> JpegHeader:
     """
     at, ycbcr = 2, None
     while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            raise ValueError("no marker where one is expected")
+        if data[at] != 0xFF:  # decoders pass over bytes that do not belong there
+            at += 1
+            continue
         marker = data[at + 1]
         if marker == 0xFF or 0xD0 <= marker <= 0xD8 or marker == 0x01:  # fill bytes, markers without content
             at += 1 if marker == 0xFF else 2

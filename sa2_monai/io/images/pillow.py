@@ -19,7 +19,7 @@ from sa2_monai.io.images.headers import (
     png_header,
     webp_lossy,
 )
-from sa2_monai.io.images.samples import Samples, check_decoded, check_size, damaged, orient
+from sa2_monai.io.images.samples import ImageFileError, Samples, check_decoded, check_size, damaged, orient
 
 __all__ = ["pillow_lossy", "pillow_size", "read_pillow"]
 
@@ -41,7 +41,7 @@ def read_pillow(path: Path, format: str) -> Samples:
         # Of a JPEG with several images (cameras, phones: MPO) the others are previews, depth or gain maps.
         frames = 1 if format == "JPEG" else int(getattr(picture, "n_frames", 1))
         if frames != 1:
-            raise _Refused(
+            raise ImageFileError(
                 f"{path}: is an animation of {frames} frames, expected a single image; save the wanted one as its own "
                 "file"
             )
@@ -79,10 +79,6 @@ def pillow_lossy(path: Path, format: str) -> bool:
     return format == "JPEG" or (format == "WEBP" and webp_lossy(path.read_bytes()))
 
 
-class _Refused(Exception):
-    """A message that stands as it is."""
-
-
 @contextmanager
 def _opened(path: Path, format: str) -> Iterator[Image.Image]:
     """Open a file; whatever Pillow's plug-ins raise on damaged files becomes one message with the file's name."""
@@ -91,15 +87,11 @@ def _opened(path: Path, format: str) -> Iterator[Image.Image]:
             _check_jpeg(path)
         with Image.open(path, formats=(format,)) as picture:
             yield picture
-    except _Refused as error:
-        raise ValueError(str(error)) from None
-    except MemoryError:
+    except (ImageFileError, MemoryError):
         raise
     except PermissionError:
-        raise ValueError(f"{path}: cannot be opened, permission denied; make the file readable") from None
+        raise ImageFileError(f"{path}: cannot be opened, permission denied; make the file readable") from None
     except Exception as error:
-        if str(error).startswith(f"{path}: "):  # one of ours already
-            raise
         raise damaged(path, error) from error
 
 
@@ -108,7 +100,7 @@ def _check_jpeg(path: Path) -> None:
     header = jpeg_header(path.read_bytes())
     if header.bits != 8 or header.lossless:
         kind = "lossless JPEG" if header.lossless else "JPEG"
-        raise _Refused(f"{path}: is a {kind} of {header.bits} bits, expected 8; save it as PNG or TIFF")
+        raise ImageFileError(f"{path}: is a {kind} of {header.bits} bits, expected 8; save it as PNG or TIFF")
 
 
 def _png(path: Path, picture: Image.Image) -> Samples:
@@ -151,7 +143,7 @@ def _png_16bit(path: Path, picture: Image.Image, channels: int) -> np.ndarray:
 def _jpeg(path: Path, picture: Image.Image) -> Samples:
     header = jpeg_header(path.read_bytes())
     if header.components == 4:
-        raise _Refused(
+        raise ImageFileError(
             f"{path}: has colour mode CMYK, expected grey or RGB; convert it to RGB with the profile it was made with"
         )
     array = _array(picture)
@@ -163,7 +155,7 @@ def _jpeg2000(path: Path, picture: Image.Image) -> Samples:
     header: Jpeg2000Header = jpeg2000_header(path.read_bytes())
     bits = header.bits[0]
     if header.signed or len(set(header.bits)) > 1 or bits > (16 if len(header.bits) == 1 else 8):
-        raise _Refused(
+        raise ImageFileError(
             f"{path}: is a JPEG 2000 image of {', '.join(map(str, header.bits))} {'signed ' * header.signed}bits, "
             "expected grey of up to 16 bits or colour of 8; save it as PNG or TIFF"
         )

@@ -2,7 +2,7 @@
 """Two-dimensional images and label maps as arrays: one way of seeing every format, depth and colour mode.
 
 The format is decided by the content, whatever the suffix. A module per library decodes (``tiff``, ``pillow``,
-``dicom``, ``npy``) and compares what came out with what the header promised; ``samples`` then makes an image or a label
+``dicom``, ``npy``) and compares what came out with what the header promised; ``meaning`` then makes an image or a label
 map of it.
 """
 
@@ -15,9 +15,10 @@ import numpy as np
 
 from sa2_monai.io.images.dicom import dicom_lossy, dicom_size, read_dicom_image
 from sa2_monai.io.images.formats import PICTURE_SUFFIXES, image_format, is_image, no_image
+from sa2_monai.io.images.meaning import luminance, to_image, to_label
 from sa2_monai.io.images.npy import npy_size, read_npy
 from sa2_monai.io.images.pillow import pillow_lossy, pillow_size, read_pillow
-from sa2_monai.io.images.samples import Samples, luminance, to_image, to_label
+from sa2_monai.io.images.samples import Samples
 from sa2_monai.io.images.tiff import read_tiff, tiff_lossy, tiff_size
 
 __all__ = [
@@ -137,7 +138,7 @@ def _format(path: Path) -> str:
 
 
 def read_samples(path: Path) -> Samples:
-    """Decode a file of any format; :mod:`~sa2_monai.io.images.samples` makes an image or a label map of it.
+    """Decode a file of any format; :mod:`~sa2_monai.io.images.meaning` makes an image or a label map of it.
 
     Args:
         path: as for :func:`read_image`.

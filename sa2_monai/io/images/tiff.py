@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.images.samples import Samples, check_decoded, check_size, damaged, orient
+from sa2_monai.io.images.samples import ImageFileError, Samples, check_decoded, check_size, damaged, orient
 from sa2_monai.io.images.tiff_codecs import complete_codecs
 
 __all__ = ["read_tiff", "tiff_lossy", "tiff_size"]
@@ -101,17 +101,13 @@ def _opened(path: Path) -> Iterator[Any]:
         # Without _multifile, OME metadata would have other files opened that they name.
         with tifffile.TiffFile(path, _multifile=False) as tiff:
             yield tiff
-    except _Refused as error:
-        raise ValueError(str(error)) from None
-    except PermissionError:
-        raise ValueError(f"{path}: cannot be opened, permission denied; make the file readable") from None
-    except MemoryError:
+    except (ImageFileError, MemoryError):
         raise
+    except PermissionError:
+        raise ImageFileError(f"{path}: cannot be opened, permission denied; make the file readable") from None
     except Exception as error:
-        if str(error).startswith(f"{path}: "):  # one of ours already
-            raise
         if "imagecodecs" in str(error):
-            raise ValueError(
+            raise ImageFileError(
                 f"{path}: has a compression that needs imagecodecs ({error}): pip install 'sa2_monai[codecs]', or save "
                 "it uncompressed or with Deflate (zip)"
             ) from error
@@ -125,25 +121,21 @@ def _no_remarks(record: logging.LogRecord) -> bool:
     return not _READING.get()
 
 
-class _Refused(Exception):
-    """A message that stands as it is."""
-
-
 def _single(tiff: Any, path: Path) -> tuple[Any, Any]:
     """The page of the image, and the series where its channels are planes (``None`` where they are samples)."""
     pages = [page for page in tiff.pages if not (page.is_reduced or page.is_mask)]
     if any(page.is_mask for page in tiff.pages):
-        raise _Refused(f"{path}: has a transparency mask, expected an opaque image; save it without")
+        raise ImageFileError(f"{path}: has a transparency mask, expected an opaque image; save it without")
     if not len(tiff.pages):
         raise damaged(path, "no directory")
     if not pages:
-        raise _Refused(
+        raise ImageFileError(
             f"{path}: holds nothing but reduced images (a camera's raw file as a rule), expected one image; "
             "export it as TIFF or PNG"
         )
     page = pages[0]
     if not isinstance(page.bitspersample, int):
-        raise _Refused(
+        raise ImageFileError(
             f"{path}: has samples of {page.bitspersample} bits, expected the same for all; save it with 8 or 16 bits "
             "per channel"
         )
@@ -155,13 +147,16 @@ def _single(tiff: Any, path: Path) -> tuple[Any, Any]:
         shape = series[0].get_shape(squeeze=False)
         lengths = {axis: n for axis, n in zip(series[0].get_axes(squeeze=False), shape, strict=True) if n > 1}
     planes = {axis: n for axis, n in lengths.items() if axis not in "YXS"}
-    if len(series) == 1 and not planes and len(pages) == 1:
+    # tifffile takes the first plane of a stack of ImageJ whose others are cut off for the whole image.
+    declared = (tiff.imagej_metadata or {}).get("images", 1)
+    declared = declared if isinstance(declared, int) else 1
+    if len(series) == 1 and not planes and len(pages) == 1 and declared <= 1:
         return page, None
     if list(planes) == ["C"] and lengths.get("S", 1) == 1 and len(pages) in (1, planes["C"]):
         return page, series[0]
-    count = max(len(pages), int(np.prod(list(planes.values()) or [1])))
+    count = max(len(pages), declared, int(np.prod(list(planes.values()) or [1])))
     what = ", ".join(f"{n} along {axis}" for axis, n in planes.items() if axis not in "IQ")
-    raise _Refused(
+    raise ImageFileError(
         f"{path}: has {count} planes or pages{f' ({what})' if what else ''}, expected a single image; save the wanted "
         "one as its own file (a stack of slices belongs into a volume: NIfTI, NRRD or MHA)"
     )
@@ -180,7 +175,7 @@ def _kinds(page: Any, path: Path, channels: int) -> tuple[bool, int | None, int]
     colour = photometric == _RGB or (photometric == _YCBCR and int(page.compression) in _JPEG)
     if not colour and photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE):
         name = getattr(page.photometric, "name", str(photometric))
-        raise _Refused(
+        raise ImageFileError(
             f"{path}: has colour space {name}, expected grey, RGB or a palette; convert it to RGB with the profile it "
             "was made with"
         )
@@ -188,11 +183,11 @@ def _kinds(page: Any, path: Path, channels: int) -> tuple[bool, int | None, int]
     if channels < base:
         raise damaged(path, f"{channels} samples per pixel of a colour image")
     if photometric == _PALETTE and channels != 1:
-        raise _Refused(f"{path}: has {channels} samples per pixel beside a palette, expected 1; save it as RGB")
+        raise ImageFileError(f"{path}: has {channels} samples per pixel beside a palette, expected 1; save it as RGB")
     extra = [int(kind) for kind in page.extrasamples][: channels - base] if channels > base else []
     alphas = [base + i for i, kind in enumerate(extra) if kind in (1, 2)]
     if len(alphas) > 1:
-        raise _Refused(f"{path}: has {len(alphas)} alpha channels, expected at most one; save it without")
+        raise ImageFileError(f"{path}: has {len(alphas)} alpha channels, expected at most one; save it without")
     return colour, alphas[0] if alphas else None, channels - base - len(alphas)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MONAI image reader for pictures: one way of seeing every format, depth and colour mode."""
+"""MONAI image reader for 2D images: one way of seeing every format, depth and colour mode."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["PictureReader"]
 
 
 class PictureReader(ImageReader):
-    """Reader of PNG, JPEG, TIFF, BMP and NumPy (.npy) pictures for ``LoadImage(d)``, images and label maps.
+    """Reader of 2D images and label maps for ``LoadImage(d)``, whatever format they have (PNG, JPEG, TIFF, DICOM, ...).
 
-    Images come as float32 scaled by the integer range of the file (8-bit / 255, 16-bit / 65535), label maps with the
-    values in the file. See :func:`~sa2_monai.data.read_image` and :func:`~sa2_monai.data.read_label` for what happens
-    to palettes, alpha channels and orientation tags. Several files of one image are put together as they are: a colour
-    picture and a grey one make four channels.
+    Images come as float32 scaled by the largest value that a sample of the file can have (8 bits: / 255, 12 bits:
+    / 4095, 16 bits: / 65535), label maps with the values in the file. See :func:`~sa2_monai.data.read_image` and
+    :func:`~sa2_monai.data.read_label` for what happens to palettes, alpha channels and orientation tags. Several files
+    of one image are put together as they are: a colour image and a grey one make four channels.
 
     Args:
         channels: number of channels, see :func:`~sa2_monai.data.read_image`: a single file is converted to 1 or 3, any
