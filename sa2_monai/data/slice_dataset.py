@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from sa2_monai.data.slice_sampler import Draw
 from sa2_monai.data.slice_store import StoredCase
+from sa2_monai.transforms.rand_slices import SLICE_KEY
 
 __all__ = ["SliceDataset"]
 
@@ -29,9 +30,9 @@ class SliceDataset(Dataset[Any]):
     """Slices of labelled cases, each a sample of its own; a 2D image is a stack of one slice.
 
     The first steps of ``transform`` see a case as a whole and are deterministic; their result is kept. The others,
-    random ones among them, see one slice: (C, x, y) with the entry ``slice_index`` and, in the metadata, the name of
-    the file, the slice's own affine and its index. Of a 2D image, which is its own slice, all steps before the first
-    random one are kept. The length is the number of slices of all cases.
+    random ones among them, see one slice: (C, x, y) with the entry ``slice_index`` (if any case has several) and, in
+    the metadata, the name of the file, the slice's own affine and its index. Of a 2D image, which is its own slice, all
+    steps before the first random one are kept. The length is the number of slices of all cases.
 
     Kept cases take as little memory as they can without a loss (see :class:`~sa2_monai.data.slice_store.Stack`), and
     the workers of a data loader share it. Cases beyond ``cache_rate`` are read when a slice of them is wanted; each
@@ -111,6 +112,7 @@ class SliceDataset(Dataset[Any]):
             counted = [count(data[case]) for case in rest]
         self._counts = np.array([*(case.number for case in self._stored), *counted], dtype=np.int64)
         self._ends = np.cumsum(self._counts)
+        self._has_stacks = bool((self._counts > 1).any())
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -124,7 +126,10 @@ class SliceDataset(Dataset[Any]):
             index = index.item
         number, place = self.locate(index)
         case = self._case(number)
-        return self.transform(case[place], start=self.per_case if case.is_volume else self._first_random)
+        sample = case[place]
+        if not self._has_stacks:
+            del sample[SLICE_KEY]
+        return self.transform(sample, start=self.per_case if case.is_volume else self._first_random)
 
     def locate(self, index: int) -> tuple[int, int]:
         """Case, and slice in it, of an index; negative ones count from the end.

@@ -174,6 +174,11 @@ def test_an_image_is_a_stack_of_one_and_keeps_its_resized_self() -> None:
     assert (whole, sliced) == ([(1, 6, 4), (2, 6, 4, 2)], [(1, 6, 4), *[(2, 6, 4)] * 3])
 
 
+def test_images_alone_have_no_index() -> None:
+    image = {"image": np.zeros((1, 6, 4), np.float32), "label": np.ones((1, 6, 4), np.uint8)}
+    assert set(dataset_of([image, image])[1]) == {"image", "label"}
+
+
 def test_steps_of_a_case_end_before_the_first_random_one() -> None:
     log: list[tuple[int, ...]] = []
     dataset = dataset_of(volumes(), Noise(), log=log, per_case=None)
