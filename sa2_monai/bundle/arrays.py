@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.data import read_label, read_volume
+
 __all__ = ["read_prediction", "write_array"]
 
 _INTEGERS = {"i": ("int16", "int32"), "u": ("uint8", "uint16")}
@@ -59,12 +61,8 @@ def read_prediction(path: str | os.PathLike[str]) -> np.ndarray:
         (H, W) or (X, Y, Z), whole numbers, on the grid of the image.
     """
     if str(path).endswith(".png"):
-        from sa2_monai.data import read_label
-
         return read_label(path)
-    import nibabel as nib
-
-    return np.asarray(nib.load(path).dataobj)  # type: ignore[attr-defined]
+    return read_volume(path).array
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:

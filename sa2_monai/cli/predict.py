@@ -5,6 +5,11 @@ The work is done by the ``configs/inference.yaml`` of the network's bundle. What
 them (``model.json``: channels, classes, how the network sees an image) overrides the bundle's defaults. A case that
 fails does not end the others; it is named at the end, and the exit code is 1 then. Cases that an earlier run with the
 same weights and options has finished are left out; ``--shard`` gives several programs a part of the cases each.
+
+Folders are read to the bottom, and what is not used is counted in a last line, ``left out: ...``. Equal names in
+several folders get the folder in front (``pat1_se1``). For a model of one channel numbered files (``scan_0000``,
+``scan_0001``) are a case each; for one of N channels N of them are a case. Two models never write into one folder at
+once.
 """
 
 from __future__ import annotations
@@ -32,7 +37,10 @@ __all__ = ["CARRIED", "add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``sa2-monai predict``."""
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="image, folder, DICOM series folder, or .txt list of paths"
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="image, folder with its sub-folders, DICOM series folder, or .txt list of paths",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder; label maps come to DIR/predictions")
     parser.add_argument(

@@ -151,7 +151,7 @@ class Batch:
             case = record["case"]
             if record["status"] == "ok":
                 label = self.predictions / file_name(case, self.suffix)
-                self.manifest.finish(case, self._outputs(label), record.get("seconds"))
+                self.manifest.finish(case, self._outputs(case), record.get("seconds"))
                 print(f"{printable(files[case][0])} -> {printable(str(label))}", flush=True)
             else:
                 self.manifest.fail(case, record["error"], record["seconds"])
@@ -177,12 +177,12 @@ class Batch:
                     with suppress(OSError):
                         file.unlink()
 
-    def _outputs(self, label: Path) -> list[Path]:
+    def _outputs(self, case: str) -> list[Path]:
         """Files of a case: its label map, DICOM SEG and probabilities."""
-        stem = str(label).removesuffix(self.suffix)
-        more = [Path(f"{stem}.dcm")] if self.settings.get("dicom_seg") else []
+        label = self.predictions / file_name(case, self.suffix)
+        more = [self.predictions / file_name(case, ".dcm")] if self.settings.get("dicom_seg") else []
         if self.settings.get("save_probabilities"):
-            base = glob.escape(stem)
+            base = glob.escape(str(self.predictions / case))
             more += [Path(path) for pattern in ("_prob.*", "_prob_*") for path in sorted(glob.glob(base + pattern))]
         return [label, *(path for path in more if path.is_file())]
 

@@ -24,7 +24,7 @@ from sa2_monai.data.volumelist import list_volumes
 from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image, read_label
 from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
 from sa2_monai.io.readers import case_reader
-from sa2_monai.io.volumes import Volume, read_volume, volume_header
+from sa2_monai.io.volumes.read import Volume, read_volume, volume_header
 
 if TYPE_CHECKING:
     from sa2_monai.data.sample import make_sample, sample_is_current

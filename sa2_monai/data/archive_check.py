@@ -9,8 +9,9 @@ from typing import Any
 
 from sa2_monai.data.check import LabelTable
 from sa2_monai.data.label_counts import Found, KindCheck, count_values, report_values, scan
+from sa2_monai.io.causes import case_error
 from sa2_monai.io.preprocessed import archive_shapes, read_archive
-from sa2_monai.io.problems import Problems
+from sa2_monai.io.problems import CASE_ERRORS, Problems
 
 __all__ = ["check_archives"]
 
@@ -45,8 +46,8 @@ def check_archives(
                 return [("archives without an array", f"{path}: {' and '.join(missing)}", _CURE)], path, counts
             if read_labels:
                 counts = count_values(read_archive(path, "label"))
-        except (OSError, ValueError) as error:
-            return [("unreadable archives", str(error), _CURE)], path, counts
+        except CASE_ERRORS as error:
+            return [("unreadable archives", case_error(error, [path]), _CURE)], path, counts
         if shapes["image"] != shapes["label"]:
             text = f"{path}: {shapes['label']}, image {shapes['image']}"
             return [("labels of another shape than their image", text, _CURE)], path, counts

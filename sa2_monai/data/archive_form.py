@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.volumes import Volume
+from sa2_monai.io.volumes.read import Volume
 
 __all__ = ["WINDOW", "canonical", "mapped", "orient", "scaled"]
 

@@ -16,7 +16,7 @@ from sa2_monai.data.dataset import Job
 from sa2_monai.data.datasets.synapse_labels import check_numbering
 from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.label_counts import count_values
-from sa2_monai.io.volumes import read_volume
+from sa2_monai.io.volumes.read import read_volume
 
 __all__ = ["ORIENTATION", "ORIENTATION_FILE", "archive_jobs", "read_orientation", "write_archive"]
 

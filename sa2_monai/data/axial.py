@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sa2_monai.io.geometry import VolumeHeader
-from sa2_monai.io.volumes import Volume
+from sa2_monai.io.volumes.geometry import VolumeHeader
+from sa2_monai.io.volumes.read import Volume
 
 __all__ = ["GREY", "axial_slices", "number_of_slices"]
 

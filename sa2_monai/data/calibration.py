@@ -21,7 +21,7 @@ from sa2_monai.data.archive_form import WINDOW, canonical, mapped, orient, scale
 from sa2_monai.data.datasets.synapse_labels import SYNAPSE_TABLES
 from sa2_monai.io.preprocessed import archive_stem, read_archive
 from sa2_monai.io.problems import listing
-from sa2_monai.io.volumes import read_volume
+from sa2_monai.io.volumes.read import read_volume
 
 __all__ = ["calibrate", "orient"]
 

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sa2_monai.io.causes import case_error
 from sa2_monai.io.images.read import read_image, read_label
 from sa2_monai.io.label_values import NONZERO, WORDS, BinaryTable, LabelTable, from_lossy_file, unexplained
 from sa2_monai.io.names import VOLUME_SUFFIXES
-from sa2_monai.io.problems import Problems, listing
+from sa2_monai.io.problems import CASE_ERRORS, Problems, listing
 
 __all__ = ["LabelTable", "check_cases", "check_label_names", "label_names", "label_table", "without_ignored"]
 
@@ -208,7 +209,7 @@ def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | N
     for path in images:
         try:
             array = read_image(path, in_channels if len(images) == 1 and in_channels in (1, 3) else None)
-        except (OSError, ValueError) as error:
+        except CASE_ERRORS as error:
             found.append(_unreadable("image", path, error))
             continue
         channels += array.shape[2]
@@ -235,7 +236,7 @@ def _check_label(
 ) -> tuple[list[tuple[str, str, str]], set[int]]:
     try:
         label = read_label(path)
-    except (OSError, ValueError) as error:
+    except CASE_ERRORS as error:
         return [_unreadable("label", path, error)], set()
     found = []
     if size is not None and size != label.shape:
@@ -258,4 +259,4 @@ def _unreadable(key: str, path: Any, error: Exception) -> tuple[str, str, str]:
     cure = "replace or remove these files"
     if str(path).lower().endswith(VOLUME_SUFFIXES):
         cure = "these are volumes by their suffix: read them with dataset 'volumes'"
-    return f"unreadable {key} files", str(error), cure
+    return f"unreadable {key} files", case_error(error, [path]), cure

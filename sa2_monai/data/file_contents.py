@@ -21,7 +21,8 @@ from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image,
 from sa2_monai.io.label_values import THRESHOLD, above_threshold, from_lossy_file
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.preprocessed import archive_shapes, read_archive
-from sa2_monai.io.volumes import load_volume, volume_header
+from sa2_monai.io.problems import CASE_ERRORS
+from sa2_monai.io.volumes.read import load_volume, volume_header
 
 __all__ = ["measure_files", "unreadable_files"]
 
@@ -55,7 +56,7 @@ def measure_files(
             size = _size(files, image)
             if "label" in case:
                 counts = count_values(_label(files, case["label"]))
-        except (OSError, ValueError, KeyError):
+        except CASE_ERRORS:
             pass
         return size, counts
 

@@ -16,7 +16,7 @@ from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.prepared_folder import prepared_parts_of
 from sa2_monai.data.splits import kfold, split_test
 from sa2_monai.io.problems import listing
-from sa2_monai.io.volumes import read_volume
+from sa2_monai.io.volumes.read import read_volume
 
 __all__ = ["default_sections", "slice_jobs", "sliced_parts", "write_slices"]
 

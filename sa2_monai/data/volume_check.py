@@ -13,10 +13,11 @@ from typing import Any
 
 from sa2_monai.data.check import LabelTable
 from sa2_monai.data.label_counts import Found, KindCheck, count_values, report_values, scan
-from sa2_monai.io.geometry import VolumeHeader
-from sa2_monai.io.lattice import fit_grid
-from sa2_monai.io.problems import Problems
-from sa2_monai.io.volumes import load_volume, volume_header
+from sa2_monai.io.causes import case_error
+from sa2_monai.io.problems import CASE_ERRORS, Problems
+from sa2_monai.io.volumes.geometry import VolumeHeader
+from sa2_monai.io.volumes.lattice import fit_grid
+from sa2_monai.io.volumes.read import load_volume, volume_header
 
 __all__ = ["check_volumes"]
 
@@ -73,8 +74,9 @@ def _look(case: Mapping[str, Any], in_channels: int | None, read_labels: bool) -
                 for remark in volume.header.remarks:  # those of the image are told with it
                     if first is None or remark not in first.remarks:
                         logger.warning("%s: %s", path, remark)
-        except (OSError, ValueError, ImportError) as error:
-            found.append((f"{key} files that cannot be used", str(error), "replace, repair or remove these files"))
+        except CASE_ERRORS as error:
+            text = case_error(error, [path])
+            found.append((f"{key} files that cannot be used", text, "replace, repair or remove these files"))
             continue
         if first is None:
             first = header

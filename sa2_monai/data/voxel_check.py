@@ -14,7 +14,7 @@ from sa2_monai.data.folders import Case
 from sa2_monai.io.images.read import read_image
 from sa2_monai.io.preprocessed import read_archive
 from sa2_monai.io.problems import Problems, grouped, listing
-from sa2_monai.io.volumes import load_volume
+from sa2_monai.io.volumes.read import load_volume
 
 __all__ = ["look_into_images"]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sa2_monai.io.geometry import corner_distance
 from sa2_monai.io.label_maps import LabelMap
-from sa2_monai.io.lattice import TOLERANCE, Fit, fit_grid, relative_turn, voxel_distance
+from sa2_monai.io.volumes.geometry import corner_distance
+from sa2_monai.io.volumes.lattice import TOLERANCE, Fit, fit_grid, relative_turn, voxel_distance
 
 __all__ = ["fit_of", "grid_difference", "same_lattice"]
 

@@ -14,7 +14,7 @@ from sa2_monai.evaluation.classes import map_values, value_table
 from sa2_monai.evaluation.geometry import fit_of, grid_difference, same_lattice
 from sa2_monai.io.label_maps import ARCHIVES, DICOM, LabelMap, read_label_map, resample_to
 from sa2_monai.io.label_values import THRESHOLD
-from sa2_monai.io.lattice import Fit
+from sa2_monai.io.volumes.lattice import Fit
 
 __all__ = ["CaseLoader", "LoadedCase"]
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from sa2_monai.evaluation.loading import LoadedCase
 from sa2_monai.io.label_maps import ARCHIVES
-from sa2_monai.io.lattice import fit_grid
-from sa2_monai.io.volumes import load_volume
+from sa2_monai.io.volumes.lattice import fit_grid
+from sa2_monai.io.volumes.read import load_volume
 from sa2_monai.metrics.checks import at_most
 
 __all__ = ["Plane", "plane_of"]

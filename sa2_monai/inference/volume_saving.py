@@ -25,10 +25,10 @@ from sa2_monai.data import volume_header
 from sa2_monai.inference.saving import CaseSaveImaged
 from sa2_monai.io.dicom.files import is_series
 from sa2_monai.io.dicom.seg import require_highdicom, segment_names, write_dicom_seg
-from sa2_monai.io.geometry import corner_distance
 from sa2_monai.io.names import file_name, volume_stem
-from sa2_monai.io.nifti_affine import nifti_affine
-from sa2_monai.io.nifti_writer import header_from_affine, header_like, nifti_writer
+from sa2_monai.io.volumes.geometry import corner_distance
+from sa2_monai.io.volumes.nifti_affine import nifti_affine
+from sa2_monai.io.volumes.nifti_writer import header_from_affine, header_like, nifti_writer
 from sa2_monai.weights import atomic_write
 
 __all__ = ["VolumeProbabilitySaveImaged", "VolumeSaveImaged"]

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.geometry import is_sheared
 from sa2_monai.io.images.formats import PICTURE_SUFFIXES
 from sa2_monai.io.images.read import read_label
 from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
 from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
-from sa2_monai.io.volumes import load_volume
+from sa2_monai.io.volumes.geometry import is_sheared
+from sa2_monai.io.volumes.read import load_volume
 from sa2_monai.io.whole_numbers import whole_numbers
 
 __all__ = ["LabelMap", "case_name", "is_supported", "read_label_map", "resample_to"]

@@ -21,8 +21,8 @@ from sa2_monai.io.label_values import (
     from_lossy_file,
     unexplained,
 )
-from sa2_monai.io.lattice import fit_grid
 from sa2_monai.io.readers.preprocessed import NO_GEOMETRY
+from sa2_monai.io.volumes.lattice import fit_grid
 
 __all__ = ["CheckSameSized", "MapLabelsd"]
 

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -355,3 +356,18 @@ def test_real_data(name: str, folder: str, real_data: Path) -> None:
         part: described[f"num{part.capitalize()}"] for part in ("training", "validation", "test")
     }
     assert list(report["label_values"]) == sorted(described["labels"], key=int)
+
+
+@pytest.mark.parametrize("key", ["image", "label"])
+def test_whatever_a_file_makes_a_library_raise_is_its_problem(
+    glas: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    def fail(path: Any, *_: Any, **__: Any) -> Any:
+        raise struct.error("unpack requires 4 bytes")
+
+    monkeypatch.setattr(f"sa2_monai.data.check.read_{key}", fail)
+    report = examine_dataset("glas", glas)
+    assert not report["ok"]
+    assert f"unreadable {key} files" in report["problems"][0]
+    assert "train_1" in report["problems"][0]
+    assert "error: unpack requires 4 bytes" in report["problems"][0]

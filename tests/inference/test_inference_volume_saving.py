@@ -17,7 +17,7 @@ from monai.transforms import Compose, Flipd, Invertd, Orientationd, SaveImaged
 
 from sa2_monai.data import VolumeReader, read_volume
 from sa2_monai.inference import VolumeProbabilitySaveImaged, VolumeSaveImaged
-from sa2_monai.io.nifti import raw_nifti_header
+from sa2_monai.io.volumes.nifti import raw_nifti_header
 from sa2_monai.transforms import StrictLoadImaged
 
 RNG = np.random.default_rng(8)

@@ -18,7 +18,7 @@ from pydicom.encaps import encapsulate
 from sa2_monai.data import read_volume, volume_header
 from sa2_monai.inference import read_dicom_seg, write_dicom_seg
 from sa2_monai.io.dicom.series import find_series
-from sa2_monai.io.geometry import corner_distance
+from sa2_monai.io.volumes.geometry import corner_distance
 
 
 def turned(**angles: float) -> np.ndarray:

@@ -16,7 +16,7 @@ from dicom_files import AXIAL, ROOT, SHAPE, edit, group, rotation, write_multifr
 from sa2_monai.data import VolumeReader, read_volume, volume_header
 from sa2_monai.data.volumelist import list_volumes
 from sa2_monai.inference import write_dicom_seg
-from sa2_monai.io.geometry import corner_distance
+from sa2_monai.io.volumes.geometry import corner_distance
 from sa2_monai.transforms import StrictLoadImaged
 
 TEST_CASE_READ: dict[str, dict[str, Any]] = {

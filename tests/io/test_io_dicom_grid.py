@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sa2_monai.data import read_volume
 from sa2_monai.io.dicom.grid import _explained, _unit
 from sa2_monai.io.dicom.series import find_series
-from sa2_monai.io.geometry import corner_distance
+from sa2_monai.io.volumes.geometry import corner_distance
 
 LONG = (16, 12, 15)
 

@@ -16,11 +16,11 @@ from volume_files import AFFINE, ARRAY, patched, write_volume
 
 from sa2_monai.data import read_volume, volume_header
 from sa2_monai.inference.volume_saving import VolumeSaveImaged
-from sa2_monai.io.geometry import corner_distance
 from sa2_monai.io.label_maps import read_label_map
-from sa2_monai.io.nifti import nifti_header
-from sa2_monai.io.nifti_writer import header_like, nifti_writer
 from sa2_monai.io.readers.volumes import VolumeReader
+from sa2_monai.io.volumes.geometry import corner_distance
+from sa2_monai.io.volumes.nifti import nifti_header
+from sa2_monai.io.volumes.nifti_writer import header_like, nifti_writer
 from sa2_monai.transforms import StrictLoadImaged
 
 Q = {"qform_code": 1, "sform_code": 0}

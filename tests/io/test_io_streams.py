@@ -17,7 +17,7 @@ from volume_files import ARRAY, COMPRESSED, FORMATS, GZIP, data_file, recompress
 from sa2_monai.data import VolumeReader, read_volume
 from sa2_monai.data.volume_check import check_volumes
 from sa2_monai.io.label_maps import read_label_map
-from sa2_monai.io.streams import Stored, allocate, check_length, read_start, read_stored
+from sa2_monai.io.volumes.streams import Stored, allocate, check_length, read_start, read_stored
 
 SLICE = 9 * 8 * 2  # bytes
 
@@ -136,6 +136,6 @@ def test_more_than_a_file_can_hold_is_refused_before_memory_is_asked_for(
     def none(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate")
 
-    monkeypatch.setattr("sa2_monai.io.streams.np.empty", none)
+    monkeypatch.setattr("sa2_monai.io.volumes.streams.np.empty", none)
     with pytest.raises(MemoryError, match=r"x\.gz: not enough memory for its voxels \(2\.0 GiB\); close other"):
         allocate(path, 2**31)

@@ -17,8 +17,8 @@ import SimpleITK as sitk
 from monai.data import NibabelReader
 
 from sa2_monai.data import VolumeReader, list_volumes, read_volume, volume_header
-from sa2_monai.io.geometry import corner_distance
-from sa2_monai.io.memory_order import c_ordered
+from sa2_monai.io.volumes.geometry import corner_distance
+from sa2_monai.io.volumes.memory_order import c_ordered
 from sa2_monai.transforms import StrictLoadImaged
 
 RNG = np.random.default_rng(3)

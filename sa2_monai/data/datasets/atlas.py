@@ -25,7 +25,7 @@ from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.slice_jobs import slice_jobs, sliced_parts
 from sa2_monai.io.names import volume_stem, volumes_in
 from sa2_monai.io.problems import Problems
-from sa2_monai.io.volumes import volume_header
+from sa2_monai.io.volumes.read import volume_header
 
 __all__ = ["ATLAS_CLASSES", "CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "atlas_parts"]
 

@@ -28,7 +28,7 @@ from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, repor
 from sa2_monai.data.folders import Case, Parts
 from sa2_monai.data.slice_jobs import slice_jobs, sliced_parts
 from sa2_monai.io.problems import Problems
-from sa2_monai.io.volumes import volume_header
+from sa2_monai.io.volumes.read import volume_header
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "KITS_CLASSES", "LICENCE", "chosen_slices", "kits23_parts"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from sa2_monai.io.dicom.slices import DicomSlice
-from sa2_monai.io.geometry import LPS_TO_RAS, check_affine
 from sa2_monai.io.problems import Problems
+from sa2_monai.io.volumes.geometry import LPS_TO_RAS, check_affine
 
 __all__ = ["sort_slices"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.io.dicom.series import DicomSeries
-from sa2_monai.io.geometry import LPS_TO_RAS
+from sa2_monai.io.volumes.geometry import LPS_TO_RAS
 
 __all__ = [
     "NEAREST",

@@ -23,7 +23,7 @@ from sa2_monai.io.dicom.seg_places import (
     written_step,
 )
 from sa2_monai.io.dicom.series import DicomSeries, find_series
-from sa2_monai.io.geometry import LPS_TO_RAS, check_affine, corner_distance
+from sa2_monai.io.volumes.geometry import LPS_TO_RAS, check_affine, corner_distance
 
 __all__ = ["read_dicom_seg"]
 

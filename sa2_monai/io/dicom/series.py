@@ -22,7 +22,7 @@ from sa2_monai.io.dicom.instances import check_instances
 from sa2_monai.io.dicom.listing import choose_series, skipped_note
 from sa2_monai.io.dicom.pixels import read_planes, value_type
 from sa2_monai.io.dicom.slices import DicomSlice
-from sa2_monai.io.geometry import LPS_TO_RAS, VolumeHeader, affine_remarks
+from sa2_monai.io.volumes.geometry import LPS_TO_RAS, VolumeHeader, affine_remarks
 
 __all__ = ["DicomSeries", "dicom_header", "dicom_voxels", "find_series"]
 

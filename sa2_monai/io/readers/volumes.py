@@ -14,11 +14,11 @@ from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from sa2_monai.io.dicom.files import is_dicom
-from sa2_monai.io.geometry import VolumeHeader
-from sa2_monai.io.lattice import fit_grid
-from sa2_monai.io.memory_order import c_ordered
 from sa2_monai.io.names import VOLUME_SUFFIXES
-from sa2_monai.io.volumes import Volume, read_volume
+from sa2_monai.io.volumes.geometry import VolumeHeader
+from sa2_monai.io.volumes.lattice import fit_grid
+from sa2_monai.io.volumes.memory_order import c_ordered
+from sa2_monai.io.volumes.read import Volume, read_volume
 
 __all__ = ["VolumeReader"]
 

@@ -9,10 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.geometry import LPS_TO_RAS, VolumeHeader, affine_remarks, check_affine, described, spatial_shape
-from sa2_monai.io.itk_stored import check_fields, find_stored, stated_spacing
-from sa2_monai.io.streams import check_length, read_stored
 from sa2_monai.io.utf8_names import utf8_name
+from sa2_monai.io.volumes.geometry import (
+    LPS_TO_RAS,
+    VolumeHeader,
+    affine_remarks,
+    check_affine,
+    described,
+    spatial_shape,
+)
+from sa2_monai.io.volumes.itk_stored import check_fields, find_stored, stated_spacing
+from sa2_monai.io.volumes.streams import check_length, read_stored
 
 __all__ = ["itk_header", "itk_voxels", "pixel_type"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.geometry import affine_remarks, check_affine, corner_distance
-from sa2_monai.io.lattice import TOLERANCE, voxel_distance
+from sa2_monai.io.volumes.geometry import affine_remarks, check_affine, corner_distance
+from sa2_monai.io.volumes.lattice import TOLERANCE, voxel_distance
 
 __all__ = ["nifti_affine"]
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from sa2_monai.io.dicom.files import is_dicom, is_series
 from sa2_monai.io.dicom.series import dicom_header, dicom_voxels, find_series
-from sa2_monai.io.geometry import VolumeHeader
 from sa2_monai.io.images.read import PICTURE_SUFFIXES
-from sa2_monai.io.itk_volumes import itk_header, itk_voxels
 from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
-from sa2_monai.io.nifti import nifti_header, nifti_voxels
 from sa2_monai.io.problems import listing
+from sa2_monai.io.volumes.geometry import VolumeHeader
+from sa2_monai.io.volumes.itk import itk_header, itk_voxels
+from sa2_monai.io.volumes.nifti import nifti_header, nifti_voxels
 from sa2_monai.io.whole_numbers import whole_numbers
 
 __all__ = ["Volume", "load_volume", "read_volume", "volume_header"]

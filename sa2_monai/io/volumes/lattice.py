@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sa2_monai.io.geometry import corner_distance
+from sa2_monai.io.volumes.geometry import corner_distance
 
 __all__ = ["TOLERANCE", "Fit", "fit_grid", "relative_turn", "voxel_distance"]
 

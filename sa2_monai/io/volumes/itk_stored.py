@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.streams import Stored
+from sa2_monai.io.volumes.streams import Stored
 
 __all__ = ["check_fields", "find_stored", "stated_spacing"]
 

@@ -27,7 +27,7 @@ def header_like(path: Path) -> Any:
     Raises:
         ValueError: not a NIfTI file.
     """
-    from sa2_monai.io.nifti import raw_nifti_header
+    from sa2_monai.io.volumes.nifti import raw_nifti_header
 
     header = raw_nifti_header(path).as_byteswapped("<")
     # What describes the voxels of the input, not those of the output.

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.geometry import VolumeHeader, described, spatial_shape
-from sa2_monai.io.nifti_affine import nifti_affine
-from sa2_monai.io.streams import Stored, allocate, check_length, is_gzip, read_start, read_stored
+from sa2_monai.io.volumes.geometry import VolumeHeader, described, spatial_shape
+from sa2_monai.io.volumes.nifti_affine import nifti_affine
+from sa2_monai.io.volumes.streams import Stored, allocate, check_length, is_gzip, read_start, read_stored
 
 __all__ = ["nifti_header", "nifti_voxels", "raw_nifti_header"]
 
