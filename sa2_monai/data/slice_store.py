@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 from monai.utils import ensure_tuple
 
 from sa2_monai.io.readers import check_kind
-from sa2_monai.io.volumes import volume_header
+from sa2_monai.io.volumes.read import volume_header
 from sa2_monai.transforms.labels import source_name
 from sa2_monai.transforms.rand_slices import SLICE_KEY, kept_meta, slice_tensor, slices_of_classes
 from sa2_monai.transforms.slice_orientation import SliceOrientationd
