@@ -175,7 +175,10 @@ def test_values_of_python_pass() -> None:
 
 
 def test_the_choices_are_those_of_the_code() -> None:
-    of_all, of = SCHEMA["properties"], {name: one["properties"] for name, one in SCHEMA["$defs"]["networks"].items()}
+    of_all, of = (
+        SCHEMA["properties"],
+        {name: one["properties"] for name, one in SCHEMA["definitions"]["networks"].items()},
+    )
     assert set(of_all["view"]["enum"]) == set(VIEWS)
     assert set(of_all["orientations"]["enum"]) == set(ORIENTATIONS)
     assert set(of_all["slice_axis"]["enum"]) == set(SLICE_AXES)

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from types import FrameType
 from typing import Any
 
 from sa2_monai.bundle.switches.check import SwitchError, check_config
@@ -42,7 +42,8 @@ def _calling() -> tuple[Any, Any]:
     from monai.bundle import ConfigParser, ConfigWorkflow
 
     parser = None
-    frame = inspect.currentframe()
+    # From the caller on: to look at this frame's own variables would tie a knot that keeps all callers alive.
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         owner = frame.f_locals.get("self")
         if isinstance(owner, ConfigParser):

@@ -23,7 +23,7 @@ _FILE = Path(__file__).with_name("schema.yaml")
 
 def networks() -> set[str]:
     """Names of the networks whose bundles the schema describes."""
-    return set(_content()["$defs"]["networks"])
+    return set(_content()["definitions"]["networks"])
 
 
 def switch_names(network: str | None) -> set[str]:
@@ -85,7 +85,7 @@ def _content() -> dict[str, Any]:
 @functools.cache
 def _properties(network: str | None) -> dict[str, Any]:
     content = _content()
-    networks = content["$defs"]["networks"]
+    networks = content["definitions"]["networks"]
     if network in networks:
         return {**content["properties"], **networks[network]["properties"]}
     # A network of somebody else may have the switches and the choices of any of ours.
@@ -105,7 +105,7 @@ def _with_choices(schema: Any, config: Mapping[str, Any]) -> Any:
         return schema
     found = dict(schema)
     if "$ref" in found:
-        found = {**_content()["$defs"][found.pop("$ref").split("/")[-1]], **found}
+        found = {**_content()["definitions"][found.pop("$ref").split("/")[-1]], **found}
     if "names" in found:
         found["enum"] = list(_table(found.pop("names")))
     table = config.get(found.pop("keys", None))
@@ -131,7 +131,7 @@ def _table(path: str) -> Iterable[str]:
 def _validator() -> Any:
     import jsonschema  # type: ignore[import-untyped]
 
-    base = jsonschema.Draft202012Validator
+    base = jsonschema.Draft7Validator
     # As Python has them: 5.0 epochs cannot be counted, and nothing is below or above NaN.
     types = base.TYPE_CHECKER.redefine("integer", lambda _, v: isinstance(v, int) and not isinstance(v, bool))
     types = types.redefine(

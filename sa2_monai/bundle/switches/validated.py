@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sa2_monai.bundle.carried import read_settings
+from sa2_monai.io.paths import existing_path
 
 __all__ = ["as_validated"]
 
@@ -40,7 +41,7 @@ def as_validated(
     from sa2_monai.weights import read_info
     from sa2_monai.weights.save import sidecar_of
 
-    file = weights if isinstance(weights, (str, os.PathLike)) else weights[0]
+    file = existing_path(weights if isinstance(weights, (str, os.PathLike)) else weights[0])
     told = {"overlap": default_overlap, **read_settings(read_info(file), sidecar_of(file))}
     # False: the weights were validated without.
     return {name: told.get(name) if value is None else value for name, value in switches.items()}

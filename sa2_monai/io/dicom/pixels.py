@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sa2_monai.io.dicom.packages import gdcm_reader, quiet_pydicom
+from sa2_monai.io.dicom.packages import gdcm_reader, modality_lut, quiet_pydicom, raw_pixels, save_dicom
 from sa2_monai.io.dicom.slices import DicomSlice
 
 if TYPE_CHECKING:
@@ -68,7 +68,6 @@ def read_planes(path: Path, items: Sequence[DicomSlice], dtype: np.dtype[Any]) -
         ValueError: the pixels cannot be decoded, or are not of the size that the header promises.
     """
     from pydicom import dcmread
-    from pydicom.pixels import apply_modality_lut
 
     first = items[0]
     try:
@@ -79,7 +78,7 @@ def read_planes(path: Path, items: Sequence[DicomSlice], dtype: np.dtype[Any]) -
             stored = _stored(dataset, first)
             if first.lookup_table:
                 dataset.PixelRepresentation = int(first.signed)
-                return [apply_modality_lut(stored[item.frame], dataset).astype(dtype) for item in items]
+                return [modality_lut(stored[item.frame], dataset).astype(dtype) for item in items]
     except MemoryError:
         raise
     except Exception as error:  # of pydicom, GDCM, and what damaged streams make them raise
@@ -123,7 +122,6 @@ def _stored(dataset: Dataset, item: DicomSlice) -> np.ndarray:
 
 
 def _by_pydicom(dataset: Dataset, item: DicomSlice) -> np.ndarray:
-    from pydicom.pixels import pixel_array
     from pydicom.uid import ImplicitVRLittleEndian
 
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -131,7 +129,7 @@ def _by_pydicom(dataset: Dataset, item: DicomSlice) -> np.ndarray:
     _complete(dataset, item)
     # Whole words: pydicom would cut them at BitsStored, wherever HighBit says that the stored bits are.
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = item.allocated, item.allocated - 1, 0
-    return pixel_array(dataset, raw=True)
+    return raw_pixels(dataset)
 
 
 def _by_gdcm(dataset: Dataset, item: DicomSlice, syntax: str) -> np.ndarray:
@@ -148,7 +146,7 @@ def _by_gdcm(dataset: Dataset, item: DicomSlice, syntax: str) -> np.ndarray:
     bare["PixelData"] = dataset["PixelData"]
     with tempfile.TemporaryDirectory(prefix="sa2-monai-") as folder:
         path = Path(folder) / "pixels.dcm"
-        bare.save_as(path, enforce_file_format=True)
+        save_dicom(bare, path)
         return sitk.GetArrayFromImage(gdcm_reader(path).Execute())
 
 
