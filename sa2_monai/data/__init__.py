@@ -29,6 +29,9 @@ from sa2_monai.io.volumes.read import Volume, read_volume, volume_header
 if TYPE_CHECKING:
     from sa2_monai.data.sample import make_sample, sample_is_current
     from sa2_monai.data.sample_volumes import make_sample_volumes, sample_volumes_are_current
+    from sa2_monai.data.slice_dataset import SliceDataset
+    from sa2_monai.data.slice_sampler import Draw, SliceSampler
+    from sa2_monai.data.slice_store import slice_counter
     from sa2_monai.io.readers.images import PictureReader
     from sa2_monai.io.readers.preprocessed import ArchiveReader
     from sa2_monai.io.readers.volumes import VolumeReader
@@ -44,7 +47,10 @@ __all__ = [
     "SYNAPSE_CLASSES",
     "SYNAPSE_TABLES",
     "ArchiveReader",
+    "Draw",
     "PictureReader",
+    "SliceDataset",
+    "SliceSampler",
     "Volume",
     "VolumeReader",
     "calibrate",
@@ -73,6 +79,7 @@ __all__ = [
     "read_volume",
     "sample_is_current",
     "sample_volumes_are_current",
+    "slice_counter",
     "split_test",
     "volume_header",
     "write_splits",
@@ -82,12 +89,16 @@ __all__ = [
 # Names whose modules import torch and MONAI, or SciPy.
 _LAZY = {
     "ArchiveReader": "sa2_monai.io.readers.preprocessed",
+    "Draw": "sa2_monai.data.slice_sampler",
     "PictureReader": "sa2_monai.io.readers.images",
+    "SliceDataset": "sa2_monai.data.slice_dataset",
+    "SliceSampler": "sa2_monai.data.slice_sampler",
     "VolumeReader": "sa2_monai.io.readers.volumes",
     "make_sample": "sa2_monai.data.sample",
     "make_sample_volumes": "sa2_monai.data.sample_volumes",
     "sample_is_current": "sa2_monai.data.sample",
     "sample_volumes_are_current": "sa2_monai.data.sample_volumes",
+    "slice_counter": "sa2_monai.data.slice_store",
 }
 
 

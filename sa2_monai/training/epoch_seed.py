@@ -24,7 +24,9 @@ class EpochSeed:
     saved, but each of MONAI's random transforms holds a generator of its own, and those in the processes of a data
     loader are out of reach. So nothing is carried over an epoch's end: when epoch ``e`` starts, the generators of
     Python, NumPy, torch and CUDA and those of the dataset's transforms are seeded from ``(seed, e, rank)``. Shuffling
-    and the workers of the data loader follow, since both are seeded from torch's generator when an epoch begins.
+    and the workers of the data loader follow, since both are seeded from torch's generator when an epoch begins. (A
+    :class:`~sa2_monai.data.SliceSampler` has its order, and the draws of each sample, from the seed and the epoch by
+    itself.)
 
     Exact for any number of workers, given a data loader without a ``generator`` of its own and without
     ``persistent_workers`` (they keep their generators), and a trainer whose epochs are those of the data loader.

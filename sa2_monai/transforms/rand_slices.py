@@ -199,9 +199,24 @@ def _numpy(array: Any) -> np.ndarray:
 
 def _cut(volume: Any, index: int) -> torch.Tensor:
     tensor = convert_to_tensor(volume, track_meta=False)[..., index].clone(memory_format=torch.contiguous_format)
-    if not isinstance(volume, MetaTensor):
-        return tensor
-    meta = {key: deepcopy(volume.meta[key]) for key in _KEPT_META if key in volume.meta}
-    affine = volume.affine.clone()
-    affine[:3, 3] += index * affine[:3, 2]
-    return MetaTensor(tensor, affine=affine, meta={**meta, SLICE_KEY: index})
+    return slice_tensor(tensor, volume.affine, kept_meta(volume), index) if isinstance(volume, MetaTensor) else tensor
+
+
+def kept_meta(volume: MetaTensor) -> dict[str, Any]:
+    """What a slice keeps of its volume's metadata: the names of the file and of the space."""
+    return {key: deepcopy(volume.meta[key]) for key in _KEPT_META if key in volume.meta}
+
+
+def slice_tensor(values: torch.Tensor, affine: torch.Tensor, meta: Mapping[str, Any], index: int) -> MetaTensor:
+    """Slice of a volume with its place in it.
+
+    Args:
+        values: (C, x, y), not copied.
+        affine: of the volume, (4, 4), not changed.
+        meta: what :func:`kept_meta` returned, not changed.
+        index: of the slice along the last axis; 0 for a 2D image.
+    """
+    affine = affine.clone()
+    if index:
+        affine[:3, 3] += index * affine[:3, 2]
+    return MetaTensor(values, affine=affine, meta={**deepcopy(dict(meta)), SLICE_KEY: index})

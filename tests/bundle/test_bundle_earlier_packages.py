@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packages made by earlier versions predict for ever what they predicted on the day they were made.
+"""Packages made by earlier versions predict for ever what they predicted on the day they were made, and still train.
 
 ``tests/packaged`` holds two narrow bundles with untrained weights, packaged by version 0.1.0 before the readers moved
 to ``sa2_monai.io`` (their TorchScript left out), an image and an oblique volume, and what that version made of them.
@@ -12,9 +12,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
+from monai.bundle import ConfigWorkflow
 from PIL import Image
 
 from sa2_monai import load_bundle
+from sa2_monai.bundle import open_bundle
 from sa2_monai.cli import main
 from sa2_monai.data import read_label
 
@@ -51,3 +54,25 @@ def test_arrays_give_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         load_bundle(PACKAGED / package, device="cpu").predict(image), labels(PACKAGED / expected)
     )
+
+
+@pytest.mark.parametrize(("package", "source", "label"), TEST_CASES)
+@pytest.mark.filterwarnings("ignore:parsing (config|meta)_file:UserWarning")
+def test_training_still_works(package: str, source: str, label: str, tmp_path: Path) -> None:
+    """An epoch as MONAI Label asks for it; of volumes with ``RandSliced``, which their configurations name."""
+    data = [{"image": str(PACKAGED / source), "label": str(PACKAGED / label)}] * 2
+    with open_bundle(PACKAGED / package) as root:
+        config = root / "configs" / "train.json"
+        assert "sa2_monai.transforms.RandSliced" in config.read_text(encoding="utf-8")
+        workflow = ConfigWorkflow(
+            str(config),
+            workflow_type="train",
+            logging_file=False,
+            **{"bundle_root": str(tmp_path), "device": "cpu", "num_workers": 0, "max_epochs": 1, "roi_size": [32, 32]},
+            **{"train#dataset#data": data, "validate#dataset#data": data[:1], "pretrained": None},
+        )
+        workflow.initialize()
+        workflow.run()
+        workflow.finalize()
+    trained = torch.load(tmp_path / "models" / "model.pt", weights_only=True)
+    assert all(torch.isfinite(tensor).all() for tensor in trained.values())

@@ -34,7 +34,6 @@ from PIL import Image
 
 import sa2_monai
 from sa2_monai.networks import create_network
-from sa2_monai.transforms import RandSliced
 
 WITH_DATASETS = [(bundle, dataset) for bundle in BUNDLES for dataset in (None, *datasets(bundle))]
 EVERY_BUNDLE = pytest.mark.parametrize("bundle", BUNDLES)
@@ -195,7 +194,9 @@ def test_training_sees_what_inference_sees(bundle: str, dataset: str | None, tmp
         resolved(inference, "out_channels")[0],
     )
     image = expected(case)["image"]
-    training, validation = resolved(train, "train#preprocessing", "validate#preprocessing")
+    per_slice, per_case, validation = resolved(
+        train, "train#random_transforms", "train#deterministic_transforms", "validate#preprocessing"
+    )
     assert torch.equal(torch.as_tensor(validation(case)["image"]), torch.as_tensor(image))
     assert image.dtype == torch.float32
     seen: list[torch.Tensor] = []
@@ -209,11 +210,7 @@ def test_training_sees_what_inference_sees(bundle: str, dataset: str | None, tmp
     assert tuple(slices.shape[1:]) == (channels, *small["roi_size"])
 
     random = (Randomizable, OneOf, SpatialPadd)  # with nothing to pad
-    draw = next((i for i, t in enumerate(training.transforms) if isinstance(t, RandSliced)), len(training.transforms))
-    before, after = (
-        Compose([t for t in part if not isinstance(t, random)])
-        for part in (training.transforms[:draw], training.transforms[draw:])
-    )
+    before, after = (Compose([t for t in part if not isinstance(t, random)]) for part in (per_case, per_slice))
     item = before(case)
     for k, wanted in enumerate(slices):
         cut = {key: item[key][..., k] if kind == "volumes" else item[key] for key in ("image", "label")}

@@ -40,8 +40,7 @@ def seen(bundle: str, overlay: str, case: dict[str, str], task: dict[str, Any]) 
     overrides = {f"{part}#dataset#data": [case] for part in ("train", "validate")}
     small = {**SMALL, "roi_size": [224, 224]} if bundle == "hsaunet" else SMALL
     workflow = make_workflow(bundle, "train", overlay, **small, **task, **overrides)
-    samples = [workflow.parser.get_parsed_content(f"{part}#preprocessing")(case) for part in ("train", "validate")]
-    samples[0] = samples[0][0] if isinstance(samples[0], list) else samples[0]
+    samples = [workflow.parser.get_parsed_content(f"{part}#dataset")[0] for part in ("train", "validate")]
     return [sample["label"].unique().int().tolist() for sample in samples]
 
 

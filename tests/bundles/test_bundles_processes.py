@@ -24,11 +24,10 @@ VOLUMES: dict[str, Any] = {
     "class_names": ["background", "ball"],
     "loss_name": "cross_entropy",
     "augment": False,
-    "slices_per_volume": SLICES,
     "foreground": 0.0,
     "max_epochs": 2,
 }
-PICTURES: dict[str, Any] = {"max_epochs": 3, "batch_size": 1, "learning_rate": 5e-2}  # enough for both classes
+PICTURES: dict[str, Any] = {"max_epochs": 4, "batch_size": 1, "learning_rate": 5e-2}  # enough for both classes
 OVERLAYS = ("multi_gpu_train", "multi_gpu_evaluate")
 
 
@@ -115,11 +114,11 @@ def test_training(folder: Path) -> None:
 
 @pytest.mark.integration
 def test_resume(folder: Path) -> None:
-    """3 pictures in 2 processes: one of them twice in an epoch, the order that of the epoch; batch norm in both."""
+    """3 pictures in 2 processes: one is left out of an epoch, the order is that of the epoch; batch norm in both."""
     states = [
         torch.load(folder / n / "models" / "last_state.pt", weights_only=True) for n in ("two_pictures", "straight")
     ]
-    assert [state["engine"]["iteration"] for state in states] == [6, 6]
+    assert [state["engine"]["iteration"] for state in states] == [4, 4]
     assert all(torch.equal(states[0]["model"][name], tensor) for name, tensor in states[1]["model"].items())
     assert states[0]["evaluator"] == states[1]["evaluator"]
 
@@ -159,7 +158,6 @@ def test_switches(bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Statistics over all processes by a switch; and the same text in all bundles."""
     for overlay in OVERLAYS:
         same = [(configs(name) / f"{overlay}.yaml").read_text(encoding="utf-8") for name in (bundle, BUNDLES[0])]
-        same = ["\n".join(line for line in text.splitlines() if "drop_last" not in line) for text in same]
         assert same[0] == same[1]
     monkeypatch.setattr("torch.nn.parallel.DistributedDataParallel", lambda module, device_ids: module)
     for switch in (False, True):

@@ -124,10 +124,12 @@ def test_training_and_inference(bundle: str, volumes: Path, trained_volumes: Tra
 @FIRST
 def test_resume_equals_an_uninterrupted_training(bundle: str, volumes: Path, tmp_path: Path) -> None:
     # The rate falls with each iteration of all epochs: with another number of them the first epoch would be another.
-    common = {"dataset_dir": str(volumes), "slices_per_volume": 2, "val_interval": 1, "schedules#poly#power": 0.0}
+    common = {"dataset_dir": str(volumes), "slices_per_epoch": 6, "val_interval": 1, "schedules#poly#power": 0.0}
+    common["augment"] = True  # draws, which depend neither on the workers nor on what was drawn before
     run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "straight"), max_epochs=2, **common)
     run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "resumed"), max_epochs=1, **common)
     first = weights(tmp_path / "resumed" / "models" / "last_state.pt")["model"]
+    common["num_workers"] = 2
     run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "resumed"), max_epochs=2, resume=True, **common)
     one, two = (weights(tmp_path / name / "models" / "last_state.pt") for name in ("straight", "resumed"))
     assert same(one["model"], two["model"])
@@ -178,7 +180,7 @@ def test_evaluation(bundle: str, volumes: Path, trained_volumes: Trained, tmp_pa
 
 @FIRST
 def test_training_for_the_published_arithmetic(bundle: str, volumes: Path, tmp_path: Path) -> None:
-    common = {"dataset_dir": str(volumes), "bundle_root": str(tmp_path), "max_epochs": 1, "slices_per_volume": 2}
+    common = {"dataset_dir": str(volumes), "bundle_root": str(tmp_path), "max_epochs": 1, "slices_per_epoch": 6}
     run(bundle, "train", "sample_volumes", "paper", val_interval=1, **common)
     assert read_json(tmp_path / "models" / "model.json")["view"] == "paper"
 
@@ -192,7 +194,7 @@ def test_windows_at_a_pixel_size_of_their_own(bundle: str, volumes: Path, tmp_pa
         dataset_dir=str(volumes),
         max_epochs=1,
         val_interval=1,
-        slices_per_volume=2,
+        slices_per_epoch=6,
     )
     source = volumes / "images" / "test_000.nii.gz"
     options = {"image_source": str(source), "save_probabilities": True, "orientations": "all"}
@@ -335,7 +337,7 @@ def test_the_slices_of_the_literature(bundle: str, tmp_path: Path) -> None:
 @FIRST
 def test_the_volumes_may_lie_on_disk(bundle: str, volumes: Path, tmp_path: Path) -> None:
     """The same numbers as from memory."""
-    common = {"dataset_dir": str(volumes), "max_epochs": 2, "slices_per_volume": 2, "val_interval": 2}
+    common = {"dataset_dir": str(volumes), "max_epochs": 2, "slices_per_epoch": 6, "val_interval": 2}
     run(bundle, "train", "sample_volumes", bundle_root=str(tmp_path / "memory"), **common)
     run(bundle, "train", "sample_volumes", "disk_cache", bundle_root=str(tmp_path / "disk"), **common)
     assert len(list((tmp_path / "disk" / "cache").iterdir())) == 3
@@ -369,7 +371,7 @@ def test_a_real_dicom_series(bundle: str, real_data: Path, trained_volumes: Trai
 def test_real_hippocampi(bundle: str, real_data: Path, tmp_path: Path, untraced: None) -> None:
     names = ["background", "anterior", "posterior"]
     common = {"dataset_dir": str(real_data / "msd_hippocampus"), "bundle_root": str(tmp_path), "class_names": names}
-    run(bundle, "train", "sample_volumes", max_epochs=1, val_interval=1, slices_per_volume=2, **common)
+    run(bundle, "train", "sample_volumes", max_epochs=1, val_interval=1, slices_per_epoch=40, **common)
     run(bundle, "train", "sample_volumes", "evaluate", min_volume=False, section="validation", **common)
     summary = read_json(tmp_path / "eval" / "metrics_summary.json")
     assert (summary["cases"], list(summary["per_class"])) == (10, names[1:])

@@ -25,7 +25,7 @@ DRAWS = 1200
 def tail(repository: Path) -> Compose:
     """The training transforms of the bundle from the random ones on."""
     config = ConfigParser.load_config_file(repository / "bundles" / "sa2net" / "configs" / "train.yaml")
-    transforms = config["train"]["preprocessing"]["transforms"]
+    transforms = config["train"]["random_transforms"]
     (start,) = [i for i, transform in enumerate(transforms) if transform["_target_"] == "OneOf"]
     switches = {name: config[name] for name in ("augment", "kind", "roi_size", "view")}
     parser = ConfigParser({**switches, "tail": {"_target_": "Compose", "transforms": transforms[start:]}})

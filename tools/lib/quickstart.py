@@ -23,7 +23,7 @@ BUNDLES = ROOT / "bundles"
 CONSOLE = "from sa2_monai.cli import main; raise SystemExit(main())"
 BATCH_SIZE = 4
 STEPS = 520
-VOLUMES_AT_ONCE = 2  # of which sample_volumes.yaml draws 8 slices each
+SLICES_AT_ONCE = 16  # of volumes, in sample_volumes.yaml
 VOLUME_STEPS = 900
 TIME_LIMIT = 330  # seconds of training, for slow machines
 # What the two kinds of data differ in: bundle, overlay for small data, name of the network.
@@ -168,7 +168,7 @@ def describe(data: Path, args: argparse.Namespace) -> dict[str, Any]:
 def describe_volumes(data: Path, args: argparse.Namespace) -> dict[str, Any]:
     """The same for volumes."""
     from sa2_monai.cli.common import read_class_names
-    from sa2_monai.data import SECTIONS, dataset_classes, label_table, load_datalist
+    from sa2_monai.data import SECTIONS, dataset_classes, label_table, load_datalist, slice_counter
 
     class_names = read_class_names(args.classes) if args.classes else None
     class_names, table = dataset_classes(data, "volumes", class_names)
@@ -176,8 +176,9 @@ def describe_volumes(data: Path, args: argparse.Namespace) -> dict[str, Any]:
     if label_values is None and table not in (label_table(None, class_names), dict(enumerate(range(len(class_names))))):
         label_values = table
     known = {"dataset": "volumes", "class_names": class_names, "label_values": label_values, "in_channels": 1}
-    count = {section: len(load_datalist(data, section, **known)) for section in SECTIONS}["training"]
-    epochs = max(1, round(args.steps / math.ceil(count / VOLUMES_AT_ONCE)))
+    cases = {section: load_datalist(data, section, **known) for section in SECTIONS}["training"]
+    slices = sum(map(slice_counter("volumes"), cases))
+    epochs = max(1, round(args.steps / math.ceil(slices / SLICES_AT_ONCE)))
     settings = {
         "class_names": list(class_names),
         "label_values": label_values,

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Benchmark of the training data: slices as samples against slices drawn per volume, what version 0.1.0 did.
+
+The volumes are generated CTs. Both contestants run the augmentation of DAE-Former from ``train.yaml`` on them, in
+batches of as many slices, each in a fresh process: the earlier one a ``CacheDataset`` of volumes of which
+``RandSliced`` draws 8 slices in an epoch, this one a ``SliceDataset`` whose epochs have all slices; workers start at
+each epoch. Told are the seconds until the first batch is there (volumes read included), the slices a second after it,
+and the memory of the process and its workers: the proportional set size, in which shared pages count once (Linux), and
+the largest resident one of a worker. Before anything is timed, the slices of both, without the random steps, are
+compared bit by bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from benchmark_volume import CLASSES, make_case
+from monai.bundle import ConfigParser
+from monai.data import CacheDataset, DataLoader
+from monai.transforms import Compose
+
+from sa2_monai.data import SliceDataset, SliceSampler
+from sa2_monai.transforms import RandSliced
+
+CONFIG = Path(__file__).resolve().parents[2] / "bundles" / "daeformer" / "configs" / "train.yaml"
+CONTESTANTS = ("RandSliced", "SliceDataset")
+AT_ONCE = 8  # slices that were drawn of a volume
+
+
+def main() -> int:
+    args = parse_arguments()
+    if args.of:
+        print(json.dumps(measure(args.of, Path(args.folder), args)))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(args.volumes):
+            case = Path(folder) / str(number)
+            case.mkdir()
+            make_case(case, args.size, args.slices)
+        check_agreement(Path(folder), args)
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
+        for _ in range(args.turns):
+            for name in CONTESTANTS:
+                found[name].append(in_fresh_process(name, folder))
+    rows = {
+        name: {key: statistics.median(turn[key] for turn in turns) for key in turns[0]} for name, turns in found.items()
+    }
+    show(rows)
+    if args.output:
+        shape = [args.size, args.size, args.slices]
+        report = {"volumes": args.volumes, "shape": shape, "workers": args.workers, "batch": args.batch, "rows": rows}
+        Path(args.output).write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmark_loader.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--volumes", type=int, default=6)
+    parser.add_argument("--slices", type=int, default=60, help="slices of a volume")
+    parser.add_argument("--size", type=int, default=512, help="rows and columns of a slice")
+    parser.add_argument("--batch", type=int, default=24, help="slices of a batch")
+    parser.add_argument("--batches", type=int, default=12, help="timed, after the first one")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=1, help="the contestants take turns; the median counts")
+    parser.add_argument("--output", help="JSON file for the figures")
+    parser.add_argument("--of", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.batch % AT_ONCE or args.volumes * AT_ONCE < args.batch:
+        parser.error(f"--batch: expected a multiple of {AT_ONCE} of which the volumes have {AT_ONCE} each")
+    return args
+
+
+def in_fresh_process(name: str, folder: str) -> dict[str, float]:
+    words = [sys.executable, __file__, *sys.argv[1:], "--of", name, "--folder", folder]
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def cases(folder: Path, args: argparse.Namespace) -> list[dict[str, str]]:
+    names = [folder / str(number) for number in range(args.volumes)]
+    return [{"image": str(n / "image.nii.gz"), "label": str(n / "label.nii.gz"), "case": n.name} for n in names]
+
+
+def steps() -> tuple[list[Any], list[Any]]:
+    """Transforms of a volume and of a slice, as the bundle has them."""
+    parser = ConfigParser()
+    parser.read_config(str(CONFIG))
+    parser.update({"class_names": CLASSES, "label_values": None, "kind": "volumes"})
+    before, after = (parser.get_parsed_content(f"train#{name}_transforms") for name in ("deterministic", "random"))
+    return list(before), list(after)
+
+
+def loader_of(name: str, data: list[dict[str, str]], args: argparse.Namespace) -> DataLoader:
+    before, after = steps()
+    threads = {"num_workers": args.workers, "progress": False}
+    if name == "SliceDataset":
+        dataset = SliceDataset(data, [*before, *after], per_case=len(before), **threads)
+        sampler = SliceSampler(dataset)
+        return DataLoader(dataset, num_workers=args.workers, batch_size=args.batch, sampler=sampler)
+    cut = RandSliced(["image", "label"], num_samples=AT_ONCE, foreground=0.0)
+    volumes = CacheDataset(data, Compose([*before, cut, *after]), copy_cache=False, **threads)
+    return DataLoader(volumes, num_workers=args.workers, batch_size=args.batch // AT_ONCE, shuffle=True)
+
+
+def measure(name: str, folder: Path, args: argparse.Namespace) -> dict[str, float]:
+    torch.manual_seed(0)
+    start = time.perf_counter()
+    loader = loader_of(name, cases(folder, args), args)
+    batches = iter(loader)
+    first = len(next(batches)["image"])
+    told = {"first batch": time.perf_counter() - start}
+    if first != args.batch:
+        raise SystemExit(f"{name}: a batch of {first} slices, expected {args.batch}")
+    number, start, memory = 0, time.perf_counter(), memory_of_processes()
+    for turn in range(args.batches):
+        batch = next(batches, None)
+        if batch is None:
+            batches = iter(loader)
+            batch = next(batches)
+        number += len(batch["image"])
+        if turn in (args.batches // 2, args.batches - 1):
+            found = memory_of_processes()
+            memory = {key: max(value, found[key]) for key, value in memory.items()}
+    return {**told, "slices/s": number / (time.perf_counter() - start), **memory}
+
+
+def memory_of_processes() -> dict[str, float]:
+    """Megabytes of this process and its workers."""
+    own = os.getpid()
+    children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+    pss = [entry(Path(f"/proc/{process}/smaps_rollup"), "Pss") for process in (own, *children)]
+    rss = [entry(Path(f"/proc/{process}/status"), "VmRSS") for process in children] or [0.0]
+    return {"PSS of all, MB": sum(pss), "RSS of a worker, MB": max(rss)}
+
+
+def entry(path: Path, key: str) -> float:
+    lines = path.read_text().splitlines()
+    return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith(f"{key}:"))
+
+
+def check_agreement(folder: Path, args: argparse.Namespace) -> None:
+    data = cases(folder, args)[:1]
+    before, _ = steps()
+    volume = Compose(before)(dict(data[0]))
+    slices = SliceDataset(data, before, per_case=len(before), progress=False)
+    for index in range(len(slices)):
+        for key in ("image", "label"):
+            if not torch.equal(slices[index][key].as_tensor(), volume[key].as_tensor()[..., index]):
+                raise SystemExit(f"slice {index} of the {key} differs from that of the volume: nothing is timed")
+
+
+def show(rows: dict[str, dict[str, float]]) -> None:
+    columns = list(next(iter(rows.values())))
+    print("| | " + " | ".join(columns) + f" |\n|{'---|' * (len(columns) + 1)}")
+    for name, values in rows.items():
+        print(f"| {name} | " + " | ".join(f"{values[column]:.1f}" for column in columns) + " |")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
