@@ -73,6 +73,34 @@ def test_the_configuration_is_the_published_one_or_the_card_says_why(bundle: str
     assert {"resize", "intensity", "channels", "precision", "validation", "stop"} <= set(published)
 
 
+# What brings the published protocol back, as far as a switch does: bundle, title, overlay, further overlays, switches,
+# and what remains of the deviations.
+AS_PUBLISHED: list[tuple[str, str, str, list[str], dict[str, Any], set[str]]] = [
+    ("daeformer", "Synapse", "synapse", ["paper"], {"published_noise": True, "patience": 400}, set()),
+    ("hsaunet", "Synapse", "synapse", ["paper"], {"published_noise": True, "patience": 400}, set()),
+    ("msa2net", "Synapse", "synapse", ["paper"], {"published_noise": True, "patience": 700}, set()),
+    ("sa2net", "MoNuSeg and GlaS", "glas", ["paper"], {"validation": "auto"}, set()),
+    ("sa2net", "ISIC 2018", "isic2018", ["paper"], {"split": "published-like", "validation": "auto"}, {"schedule"}),
+    ("svanet", "FIVES", "fives", ["paper"], {}, set()),
+    (
+        *("daeformer", "ISIC 2018", "isic2018", [], {"split": "published-like", "validation": "auto"}),
+        {"schedule", "resize", "intensity", "loss"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("bundle", "title", "overlay", "more", "switches", "left"), AS_PUBLISHED)
+def test_the_published_protocol_is_to_be_had(
+    bundle: str, title: str, overlay: str, more: list[str], switches: dict[str, Any], left: set[str]
+) -> None:
+    published, _ = protocol.expected(TABLES[bundle], section_of(bundle, title), overlay)
+    common = {"amp": False, "validation": "none"}
+    if published.get("encoder_weights"):
+        common["encoder_weights"] = published["encoder_weights"]
+    found = protocol_facts.facts(bundle, [overlay, *more], **{**common, **switches})
+    assert {name for name, value in published.items() if found.get(name) != value} == left
+
+
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_a_deviation_has_its_reason(bundle: str) -> None:
     table = TABLES[bundle]

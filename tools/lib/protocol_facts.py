@@ -45,7 +45,7 @@ def facts(bundle: str, overlays: Sequence[str], split: str | None = None, **swit
         Plain values by the name of the part: numbers, words, and lists of these.
     """
     config = {**merged(bundle, overlays), "device": "cpu", **switches}
-    precision = "mixed on CUDA" if config["amp"] == "$torch.cuda.is_available()" else "float32"
+    precision = "float32" if config["amp"] is False else "mixed on CUDA"
     parser = ConfigParser({**config, "network": "$torch.nn.Linear(1, 1)"})
     names = ("loss", "optimizer", "batch_size", "max_epochs", "patience", "in_channels", "roi_size")
     loss, optimizer, batch, epochs, patience, channels, size = (parser.get_parsed_content(name) for name in names)
@@ -56,18 +56,19 @@ def facts(bundle: str, overlays: Sequence[str], split: str | None = None, **swit
         "batch": batch,
         "epochs": epochs,
         "stop": None if patience >= epochs else patience,
-        "channels": "grey" if channels == 1 else f"{channels} channels, {config['channel_order']}",
+        "channels": "grey" if channels == 1 else f"{channels} channels, {parser.get_parsed_content('channel_order')}",
         "size": list(size),
         "intensity": describe_intensity(config),
         "precision": precision,
         "validation": config["validation"],
         "schedule": config.get("schedule", "two_stage_cosine"),
-        "parts": part_counts(config["layout"], split if split is not None else config["split"]),
+        "parts": part_counts(config["layout"], split or config["split"], config["validation"]),
         **describe_transforms(chain, config),
     }
     if told["schedule"] == "cosine" and parser.get_parsed_content("min_learning_rate") == told["rate"]:
         told["schedule"] = "constant"
-    names = ("encoder_weights", "deep_level", *(() if config["kind"] == "pictures" else ("foreground",)))
+    of_slices = () if config["kind"] == "pictures" else ("foreground", "slices_per_epoch")
+    names = ("encoder_weights", "deep_level", *of_slices)
     return {**told, **{name: config[name] for name in names if name in config}}
 
 
@@ -152,7 +153,7 @@ def describe_intensity(config: Mapping[str, Any]) -> str:
     return text
 
 
-def part_counts(layout: str, split: str | None) -> list[int] | None:
+def part_counts(layout: str, split: str | None, validation: str) -> list[int] | None:
     """Cases that train, validate and test, where the numbers are known without the data."""
     if layout == "acdc" and split in (None, "mtunet", "ssl4mis"):
         parts = ACDC_SPLITS[split or "mtunet"]
@@ -165,7 +166,9 @@ def part_counts(layout: str, split: str | None) -> list[int] | None:
         expected["training"] = 18  # slices of one patient stay together
     if "test" not in expected:
         return None
-    if "validation" not in expected:
+    if "validation" not in expected and validation == "none":
+        expected["validation"] = 0
+    elif "validation" not in expected:
         expected["validation"] = len(kfold(expected["training"], 5, 999)[0][1])
         expected["training"] -= expected["validation"]
     return [expected[part] for part in ("training", "validation", "test")]
