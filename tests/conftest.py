@@ -57,6 +57,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"not reached in {seconds} s (tools/test --quick); left to the whole suite")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """What was measured is written now: pytest-xdist kills a process that takes more than 10 seconds to end."""
+    measured = sys.modules.get("coverage")
+    current = measured.Coverage.current() if measured else None
+    if current is not None:
+        current.stop()
+        current.save()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Coverage is not measured again where a test repeats what it did, with other parameters."""
