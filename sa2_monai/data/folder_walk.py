@@ -63,6 +63,10 @@ class LeftOut:
         """``left out: 3 .svs, 2 folders (labels, masks)``; empty where there is nothing."""
         return f"left out: {', '.join(map(self._of_kind, self._found))}" if self._found else ""
 
+    def clause(self) -> str:
+        """The same as the end of a sentence: ``; left out: ...``, or nothing."""
+        return f"; {self}" if self else ""
+
     def _of_kind(self, kind: str) -> str:
         names = self._found[kind]
         if kind.startswith("."):  # of files the suffix says enough

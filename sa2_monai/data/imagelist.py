@@ -89,7 +89,7 @@ def images_in(folder: Path, left_out: LeftOut) -> list[Path]:
                 left_out.add_file(path)
     if not found:
         raise ValueError(
-            f"{folder}: no images found, expected {_SUFFIXES} files, or folders with them{_told(left_out)}"
+            f"{folder}: no images found, expected {_SUFFIXES} files, or folders with them{left_out.clause()}"
         )
     return found
 
@@ -145,16 +145,12 @@ def _is_image(path: Path) -> bool:
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return True
     # Cameras that write DICOM give names without a suffix.
-    return ".dcm" in PICTURE_SUFFIXES and path.name.upper() != "DICOMDIR" and path.is_file() and is_dicom(path)
+    return path.name.upper() != "DICOMDIR" and path.is_file() and is_dicom(path)
 
 
 def _stem(path: Path) -> str:
     """Name without the suffix of an image; DICOM files may be named by a number with dots."""
     return path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
-
-
-def _told(left_out: LeftOut) -> str:
-    return f"; {left_out}" if left_out else ""
 
 
 def read_paths(path: Path) -> list[Path]:

@@ -89,8 +89,7 @@ def volumes_below(folder: Path, left_out: LeftOut) -> list[Path]:
             elif path not in volumes and path not in dicom and not part:
                 left_out.add_file(path)
     if not found:
-        told = f"; {left_out}" if left_out else ""
-        raise ValueError(f"{folder}: no volumes found, expected {_EXPECTED}, or folders with them{told}")
+        raise ValueError(f"{folder}: no volumes found, expected {_EXPECTED}, or folders with them{left_out.clause()}")
     return found
 
 
@@ -149,8 +148,7 @@ def _is_slice(path: Path) -> bool:
 def _has_images(folder: Path) -> bool:
     """Whether some of the DICOM files of a folder are images, and not reports or segmentations only."""
     try:
-        # Of objects that are no images the list may hold the kind.
-        return any(not getattr(item, "kind", "") for item in read_slices(folder))
+        return any(not item.kind for item in read_slices(folder))
     except ValueError:  # damaged: an error of this case, not one of all
         return True
 

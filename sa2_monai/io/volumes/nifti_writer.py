@@ -10,12 +10,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sa2_monai.io.volumes.geometry import is_sheared
+
 __all__ = ["header_from_affine", "header_like", "nifti_writer"]
 
 # Label maps shrink to about the same size at every level; higher ones only take longer.
 _LEVEL = 4
 _BLOCK = 8
-_ORTHOGONAL = 1e-3
 
 
 def header_like(path: Path) -> Any:
@@ -50,12 +51,9 @@ def header_from_affine(shape: tuple[int, ...], affine: np.ndarray) -> Any:
 
     header = nibabel.Nifti1Header(endianness="<")
     header.set_data_shape(shape)
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    header.set_zooms(spacing)
+    header.set_zooms(np.linalg.norm(affine[:3, :3], axis=0))
     header.set_sform(affine, code="scanner")
-    axes = affine[:3, :3] / spacing
-    straight = np.abs(axes.T @ axes - np.eye(3)).max() <= _ORTHOGONAL
-    header.set_qform(affine, code="scanner" if straight else "unknown", strip_shears=True)
+    header.set_qform(affine, code="unknown" if is_sheared(affine) else "scanner", strip_shears=True)
     header.set_xyzt_units("mm", "sec")
     return header
 
