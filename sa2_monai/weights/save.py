@@ -122,16 +122,22 @@ def _record_of(path: Path) -> dict[str, Any]:
         return {"sha256": sha256_of(path)}
 
 
-def sha256_of(path: str | os.PathLike[str]) -> str:
+def sha256_of(path: str | os.PathLike[str], size: int | None = None) -> str:
     """SHA-256 of a file as 64 hexadecimal digits.
+
+    Args:
+        path: the file.
+        size: number of bytes from the start; ``None`` for all.
 
     Raises:
         OSError: when it cannot be read.
     """
     digest = hashlib.sha256()
+    left = os.stat(path).st_size if size is None else size
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
             digest.update(block)
+            left -= len(block)
     return digest.hexdigest()
 
 

@@ -8,7 +8,6 @@ at all, and ``torch.load`` of anybody reads it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ import torch
 
 from sa2_monai.io.atomic import atomic_write
 from sa2_monai.weights.read import read_safely
+from sa2_monai.weights.save import sha256_of
 
 __all__ = ["has_checksum", "read_sealed", "write_sealed"]
 
@@ -46,7 +46,7 @@ def write_sealed(
         file.seek(-2, os.SEEK_END)  # no comment so far
         file.write(_COMMENT_SIZE.to_bytes(2, "little"))
         file.flush()
-        file.write(_MARK + _sha256(Path(file.name), os.path.getsize(file.name)).encode())
+        file.write(_MARK + sha256_of(Path(file.name), os.path.getsize(file.name)).encode())
         if before_renaming is not None:
             file.flush()
             before_renaming()
@@ -69,7 +69,7 @@ def read_sealed(path: str | os.PathLike[str]) -> Any:
     """
     path = Path(path)
     wanted = _stored(path) if path.is_file() else None
-    if wanted is not None and _sha256(path, path.stat().st_size - _COMMENT_SIZE) != wanted:
+    if wanted is not None and sha256_of(path, path.stat().st_size - _COMMENT_SIZE) != wanted:
         raise ValueError(
             f"{path} is damaged: the SHA-256 of its {path.stat().st_size} bytes is not the one that was written into "
             "it. Restore it from a backup, and have the disk checked."
@@ -110,13 +110,3 @@ def _bad_part(path: Path) -> str | None:
             return archive.testzip()
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         return None
-
-
-def _sha256(path: Path, size: int) -> str:
-    """Of the first ``size`` bytes."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while size > 0 and (block := file.read(min(size, 1 << 20))):
-            digest.update(block)
-            size -= len(block)
-    return digest.hexdigest()
