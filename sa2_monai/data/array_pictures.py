@@ -18,6 +18,7 @@ import numpy as np
 from sa2_monai.data.cache import write_png
 from sa2_monai.data.folders import Case
 from sa2_monai.io.atomic import write_atomically
+from sa2_monai.io.npy_arrays import map_npy
 
 __all__ = ["unpack_pictures"]
 
@@ -80,7 +81,7 @@ def unpack_pictures(
 
 def _open(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = map_npy(path)
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"{path}: cannot be read as an array ({error}); copy the file again") from error
     if array.dtype.kind not in "bufi" or not array.size:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.io.label_maps import PICTURES, case_name
+from sa2_monai.io.npy_arrays import map_npy
 
 __all__ = ["exists", "read_probability"]
 
@@ -44,7 +45,7 @@ def read_probability(source: Any, name: str, alone: bool = False) -> np.ndarray:
             return _checked(array / full, where)
     elif is_file:
         try:
-            array = np.load(source, allow_pickle=False)
+            array = map_npy(source)
         except (ValueError, EOFError) as error:
             raise ValueError(f"{where}: cannot be read as a NumPy array ({error})") from error
     else:

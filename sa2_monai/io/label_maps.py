@@ -13,6 +13,7 @@ import numpy as np
 from sa2_monai.io.images.formats import PICTURE_SUFFIXES
 from sa2_monai.io.images.read import read_label
 from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
+from sa2_monai.io.npy_arrays import map_npy
 from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
 from sa2_monai.io.volumes.geometry import is_sheared
 from sa2_monai.io.volumes.read import load_volume
@@ -91,7 +92,7 @@ def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ..
 def _read_array(path: Path) -> np.ndarray:
     try:
         # Mapped: what an absurd header promises is compared with the size of the file, and nothing is unpickled.
-        array = np.lib.format.open_memmap(path, mode="r")
+        array = map_npy(path)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: cannot be read as a NumPy array ({error}); save it with numpy.save") from error
     return read_label(path) if array.ndim == 2 else np.array(array)

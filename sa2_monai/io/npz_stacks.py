@@ -12,6 +12,8 @@ from typing import IO
 
 import numpy as np
 
+from sa2_monai.io.npy_arrays import npy_header
+
 __all__ = ["npz_stack", "npz_stack_shape"]
 
 _PIECE = 1 << 24  # bytes
@@ -69,16 +71,13 @@ def _member(path: Path, key: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], 
             if key not in names:
                 raise ValueError(f"{path}: has no array {key}, found {', '.join(names) or 'nothing'}")
             with archive.open(f"{key}.npy") as file:
-                version = np.lib.format.read_magic(file)
-                header = (
-                    np.lib.format.read_array_header_1_0(file)
-                    if version == (1, 0)
-                    else np.lib.format.read_array_header_2_0(file)
-                )
-                shape, by_columns, dtype = header
-                if by_columns or dtype.hasobject or dtype.kind not in "biuf":
+                try:
+                    shape, by_columns, dtype = npy_header(file)
+                except ValueError as error:
+                    raise OSError(error) from error
+                if by_columns or dtype.kind not in "biuf":
                     order = "by columns" if by_columns else f"of {dtype}"
                     raise ValueError(f"{path}: {key!r} is stored {order}, expected numbers by rows; save it again")
-                yield file, tuple(shape), dtype
+                yield file, shape, dtype
     except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise ValueError(f"{path}: is damaged or no .npz file ({error}); copy it again") from error

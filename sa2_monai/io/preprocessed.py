@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.npy_arrays import npy_header, npz_member
 from sa2_monai.io.whole_numbers import whole_numbers
 
 __all__ = ["ARCHIVE_SUFFIXES", "archive_shapes", "archive_stem", "read_archive"]
@@ -145,27 +146,32 @@ def _open(path: str | os.PathLike[str]) -> Iterator[_Arrays]:
 def _npz(path: Path) -> Iterator[_Arrays]:
     if path.stat().st_size == 0 or not zipfile.is_zipfile(path):  # np.load would try to unpickle it
         raise OSError("no zip archive")
-    with np.load(path, allow_pickle=False) as file:
-        yield _Arrays(list(file.files), lambda name: _npy_shape(file.zip, name), lambda name: _member(path, file, name))
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        yield _Arrays(names, lambda name: _npy_shape(path, archive, name), lambda name: _member(path, archive, name))
 
 
-def _member(path: Path, file: Any, name: str) -> np.ndarray:
-    entry = file.zip.getinfo(f"{name}.npy")
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    entry = archive.getinfo(f"{name}.npy")
     most = entry.file_size
     if entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         most = min(most, entry.compress_size * _LARGEST_RATIO)
-    _check_size(path, name, math.prod(_npy_shape(file.zip, name)), most)  # a value has one byte or more
+    _check_size(path, name, math.prod(_npy_shape(path, archive, name)), most)  # a value has one byte or more
+    with _named(path, name):
+        return npz_member(archive, name)
+
+
+def _npy_shape(path: Path, archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+    with _named(path, name), archive.open(f"{name}.npy") as file:
+        return npy_header(file).shape
+
+
+@contextmanager
+def _named(path: Path, name: str) -> Iterator[None]:
     try:
-        return np.asarray(file[name])
+        yield
     except ValueError as error:  # a pickled object, or a member that is cut off
         raise ValueError(f"{path}: {name!r} cannot be read ({error}); make or copy the file again") from error
-
-
-def _npy_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
-    with archive.open(f"{name}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return tuple(read(file)[0])
 
 
 @contextmanager

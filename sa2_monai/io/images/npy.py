@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sa2_monai.io.images.samples import Samples
+from sa2_monai.io.npy_arrays import map_npy
 
 __all__ = ["npy_size", "read_npy"]
 
@@ -46,7 +47,7 @@ def read_npy(path: Path) -> Samples:
 def _open(path: Path) -> np.ndarray:
     try:
         # Mapped: the header alone is read, and pickled objects, which can run code, are never loaded.
-        array = np.lib.format.open_memmap(path, mode="r")
+        array = map_npy(path)
     except (OSError, ValueError, EOFError) as error:
         objects = "; pickled objects are not loaded" if "object" in str(error).lower() else ""
         raise ValueError(
