@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from sa2_monai.bundle import torchscript
+from sa2_monai.bundle.exporting import torchscript
 from sa2_monai.networks import create_network
 from sa2_monai.weights import save_weights
 
@@ -78,4 +78,4 @@ def script_in_process(patch: pytest.MonkeyPatch) -> None:
         torchscript.main(command[-1])
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    patch.setattr("sa2_monai.bundle.torchscript.subprocess.run", run)
+    patch.setattr("sa2_monai.bundle.exporting.torchscript.subprocess.run", run)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sa2_monai.bundle.describe import describe_path
-    from sa2_monai.bundle.export import FORMATS, export_network
+    from sa2_monai.bundle.exporting.export import FORMATS, export_network
+    from sa2_monai.bundle.exporting.parity import ParityReport
     from sa2_monai.bundle.loaded import LoadedBundle, load_bundle
     from sa2_monai.bundle.locate import find_bundle, open_bundle
-    from sa2_monai.bundle.package import package_bundle
-    from sa2_monai.bundle.parity import ParityReport
+    from sa2_monai.bundle.packaging.package import package_bundle
     from sa2_monai.bundle.switches import SwitchError, check_switches
     from sa2_monai.bundle.switches.validated import as_validated
     from sa2_monai.bundle.unzip import extract_bundle
@@ -37,19 +37,19 @@ __all__ = [
 ]
 
 _MODULES = {
-    "FORMATS": "export",
+    "FORMATS": "exporting.export",
     "LoadedBundle": "loaded",
-    "ParityReport": "parity",
+    "ParityReport": "exporting.parity",
     "SwitchError": "switches",
     "as_validated": "switches.validated",
     "check_switches": "switches",
     "describe_path": "describe",
-    "export_network": "export",
+    "export_network": "exporting.export",
     "extract_bundle": "unzip",
     "find_bundle": "locate",
     "load_bundle": "loaded",
     "open_bundle": "locate",
-    "package_bundle": "package",
+    "package_bundle": "packaging.package",
 }
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.carried import CARRIED
 from sa2_monai.bundle.locate import config_file, dataset_overlays, find_bundle, load, open_bundle
+from sa2_monai.bundle.sidecar import CARRIED
 
 __all__ = ["describe_path"]
 

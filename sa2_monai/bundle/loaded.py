@@ -17,12 +17,12 @@ import numpy as np
 from monai.utils import set_determinism
 from torch import nn
 
-from sa2_monai.bundle.arrays import read_prediction, write_array
-from sa2_monai.bundle.carried import Carried, apply_carried, read_carried
-from sa2_monai.bundle.cases import list_inputs
-from sa2_monai.bundle.large_files import missing_weights
 from sa2_monai.bundle.locate import dataset_overlay, find_bundle, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of
+from sa2_monai.bundle.packaging.large_files import missing_weights
+from sa2_monai.bundle.prediction.arrays import read_prediction, write_array
+from sa2_monai.bundle.prediction.cases import list_inputs
+from sa2_monai.bundle.sidecar import Carried, apply_carried, read_carried
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.verbatim import verbatim

@@ -80,7 +80,7 @@ def bundle_of_weights(weights: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: when neither is known, or the file beside the weights names no network of the catalogue.
     """
-    from sa2_monai.bundle.carried import known_network
+    from sa2_monai.bundle.sidecar import known_network
     from sa2_monai.weights import read_info
 
     folder = Path(weights).resolve().parent

@@ -164,7 +164,7 @@ def run(args: argparse.Namespace) -> int:
         UsageError: limits that are none, or a comparison that cannot be.
         ValueError: masks or options that do not fit; the message names the file and the cure.
     """
-    from sa2_monai.evaluation.limits import check_limits, parse_limits
+    from sa2_monai.evaluation.scores.limits import check_limits, parse_limits
 
     try:
         limits = [*parse_limits(args.fail_under, lowest=True), *parse_limits(args.fail_over, lowest=False)]
@@ -174,10 +174,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--compare takes one folder of predictions on either side")
 
     from sa2_monai.evaluation import compare, evaluate
-    from sa2_monai.evaluation.class_names import find_classes
-    from sa2_monai.evaluation.groups import read_groups
-    from sa2_monai.evaluation.report import save_report
-    from sa2_monai.evaluation.table import format_comparison
+    from sa2_monai.evaluation.cases.class_names import find_classes
+    from sa2_monai.evaluation.cases.groups import read_groups
+    from sa2_monai.evaluation.report.files import save_report
+    from sa2_monai.evaluation.scores.table import format_comparison
 
     started, clock = _now(), _Clock()
     predictions = args.predictions[0] if len(args.predictions) == 1 else args.predictions
@@ -293,7 +293,7 @@ def _now() -> str:
 def _write_manifest(
     folder: str, results: tuple[Any, Any], settings: dict[str, Any], times: tuple[str, str], clock: _Clock
 ) -> Path:
-    from sa2_monai.evaluation.manifest import MANIFEST_NAME, evaluation_manifest
+    from sa2_monai.evaluation.report.manifest import MANIFEST_NAME, evaluation_manifest
     from sa2_monai.io.atomic import write_atomically
 
     document = evaluation_manifest(results[0], settings, *times, clock.seconds, results[1])

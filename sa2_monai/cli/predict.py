@@ -19,15 +19,15 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.carried import CARRIED, Carried, read_carried
-from sa2_monai.bundle.cases import case_files, list_inputs
 from sa2_monai.bundle.locate import find_config, load, open_bundle
+from sa2_monai.bundle.prediction.batch import Batch
+from sa2_monai.bundle.prediction.cases import case_files, list_inputs
+from sa2_monai.bundle.prediction.shard import AUTO, Shard, parse_shard, shard_of_environment
+from sa2_monai.bundle.prediction.window import check_window
+from sa2_monai.bundle.sidecar import CARRIED, Carried, read_carried
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
 from sa2_monai.cli.info import NETWORKS
 from sa2_monai.cli.main import UsageError
-from sa2_monai.cli.predict_batch import Batch
-from sa2_monai.cli.predict_window import check_window
-from sa2_monai.cli.shard import AUTO, Shard, parse_shard, shard_of_environment
 from sa2_monai.io.names import file_name
 from sa2_monai.io.text import printable
 
@@ -97,7 +97,7 @@ def _run(args: argparse.Namespace, bundle: Path) -> int:
     config_file = find_config(bundle, "inference")
     weights = Path(args.weights) if args.weights else bundle / "models" / "model.pt"
     if not weights.is_file():
-        from sa2_monai.bundle.large_files import missing_weights
+        from sa2_monai.bundle.packaging.large_files import missing_weights
 
         raise FileNotFoundError(f"{weights}: no such weights. {missing_weights(weights)}")
     shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()

@@ -9,26 +9,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sa2_monai.data.calibration import calibrate, orient
 from sa2_monai.data.datalist import DATASETS, SECTIONS, dataset_classes, label_table, load_datalist, load_parts
 from sa2_monai.data.datasets.acdc import ACDC_CLASSES, ACDC_SPLITS
-from sa2_monai.data.datasets.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES
-from sa2_monai.data.download import DOWNLOADS, download
+from sa2_monai.data.download.bbbc038 import DOWNLOADS, download
 from sa2_monai.data.examine import examine_dataset
-from sa2_monai.data.imagelist import list_images
 from sa2_monai.data.kinds import input_kind, list_cases
+from sa2_monai.data.layouts.input_images import list_images
+from sa2_monai.data.layouts.input_volumes import list_volumes
+from sa2_monai.data.preparation.folder import prepared_parts_of
+from sa2_monai.data.preparation.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES
+from sa2_monai.data.preparation.transunet_calibration import calibrate, orient
 from sa2_monai.data.prepare import prepare_dataset
-from sa2_monai.data.prepared_folder import prepared_parts_of
 from sa2_monai.data.splits import check_disjoint, kfold, split_test, write_splits
-from sa2_monai.data.volumelist import list_volumes
 from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image, read_label
 from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
 from sa2_monai.io.readers import case_reader
 from sa2_monai.io.volumes.read import Volume, read_volume, volume_header
 
 if TYPE_CHECKING:
-    from sa2_monai.data.sample import make_sample, sample_is_current
-    from sa2_monai.data.sample_volumes import make_sample_volumes, sample_volumes_are_current
+    from sa2_monai.data.samples.images import make_sample, sample_is_current
+    from sa2_monai.data.samples.volumes import make_sample_volumes, sample_volumes_are_current
     from sa2_monai.data.slice_dataset import SliceDataset
     from sa2_monai.data.slice_sampler import Draw, SliceSampler
     from sa2_monai.data.slice_store import slice_counter
@@ -94,10 +94,10 @@ _LAZY = {
     "SliceDataset": "sa2_monai.data.slice_dataset",
     "SliceSampler": "sa2_monai.data.slice_sampler",
     "VolumeReader": "sa2_monai.io.readers.volumes",
-    "make_sample": "sa2_monai.data.sample",
-    "make_sample_volumes": "sa2_monai.data.sample_volumes",
-    "sample_is_current": "sa2_monai.data.sample",
-    "sample_volumes_are_current": "sa2_monai.data.sample_volumes",
+    "make_sample": "sa2_monai.data.samples.images",
+    "make_sample_volumes": "sa2_monai.data.samples.volumes",
+    "sample_is_current": "sa2_monai.data.samples.images",
+    "sample_volumes_are_current": "sa2_monai.data.samples.volumes",
     "slice_counter": "sa2_monai.data.slice_store",
 }
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.check import check_label_names, label_table
+from sa2_monai.data.checks.images import check_label_names, label_table
 from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import DATASETS
-from sa2_monai.data.folders import Case, Parts, read_dataset_json
-from sa2_monai.data.patients import add_patients
+from sa2_monai.data.layouts.folders import Case, Parts, read_dataset_json
+from sa2_monai.data.layouts.patients import add_patients
 from sa2_monai.data.prepare import prepared_in_cache
 from sa2_monai.data.registry import check_kind, dataset_classes, unknown_dataset
 from sa2_monai.data.splits import check_disjoint, kfold, split_test

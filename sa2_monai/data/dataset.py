@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.archive_check import check_archives
-from sa2_monai.data.check import check_cases, without_ignored
-from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.label_counts import KindCheck
-from sa2_monai.data.volume_check import check_volumes
+from sa2_monai.data.checks.images import check_cases, without_ignored
+from sa2_monai.data.checks.label_counts import KindCheck
+from sa2_monai.data.checks.preprocessed import check_archives
+from sa2_monai.data.checks.volumes import check_volumes
+from sa2_monai.data.layouts.folders import Case, Parts
 from sa2_monai.io.label_values import THRESHOLD, LabelTable
 
 __all__ = ["DataSet", "Job", "ListOptions", "Preparation", "report_counts"]

@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.check import label_table
+from sa2_monai.data.checks.file_contents import measure_files, unreadable_files
+from sa2_monai.data.checks.images import label_table
+from sa2_monai.data.checks.voxels import look_into_images
 from sa2_monai.data.dataset import DataSet, Job, ListOptions
 from sa2_monai.data.datasets import DATASETS
-from sa2_monai.data.file_contents import measure_files, unreadable_files
-from sa2_monai.data.folder_walk import LeftOut, unused_files
-from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.patients import PATIENT_TABLE
+from sa2_monai.data.layouts.folder_walk import LeftOut, unused_files
+from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.patients import PATIENT_TABLE
 from sa2_monai.data.published_counts import collected_messages, compare_counts
 from sa2_monai.data.registry import dataset_classes, unknown_dataset
 from sa2_monai.data.splits import check_disjoint
-from sa2_monai.data.voxel_check import look_into_images
 from sa2_monai.io.problems import listing
 
 __all__ = ["examine_dataset"]

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.folder_walk import LeftOut, unused_files
-from sa2_monai.data.imagelist import Source, images_in, list_images, name_images, of_list, read_paths
-from sa2_monai.data.preprocessed_inputs import list_preprocessed, only_preprocessed
-from sa2_monai.data.volumelist import list_volumes, name_volumes, volumes_below
+from sa2_monai.data.layouts.folder_walk import LeftOut, unused_files
+from sa2_monai.data.layouts.input_images import Source, images_in, list_images, name_images, of_list, read_paths
+from sa2_monai.data.layouts.input_preprocessed import list_preprocessed, only_preprocessed
+from sa2_monai.data.layouts.input_volumes import list_volumes, name_volumes, volumes_below
 from sa2_monai.io.paths import existing_path
 from sa2_monai.io.readers import check_kind
 
@@ -26,7 +26,7 @@ def list_cases(source: Source, kind: str = "volumes", in_channels: int | None = 
 
     Args:
         source: file, folder or list, see :func:`~sa2_monai.data.list_images`, :func:`~sa2_monai.data.list_volumes` and
-            :func:`~sa2_monai.data.preprocessed_inputs.list_preprocessed`.
+            :func:`~sa2_monai.data.layouts.input_preprocessed.list_preprocessed`.
         kind: of the files that the model was trained on: ``"pictures"``, ``"volumes"``, or ``"archives"``
             (preprocessed slices and volumes), which is used on such files and on volumes.
         in_channels: of the network: images of several files are found by their names, as the functions say.

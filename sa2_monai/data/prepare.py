@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sa2_monai.data.cache import CACHE, cache_folder
 from sa2_monai.data.dataset import DataSet, Job, ListOptions
 from sa2_monai.data.datasets import DATASETS
-from sa2_monai.data.prepare_jobs import Record, finished_record, recorded_names, remove_leftovers, run_job
-from sa2_monai.data.prepared_folder import DESCRIPTION, MANIFEST, claimed_folder
-from sa2_monai.data.prepared_lists import write_lists
+from sa2_monai.data.preparation.cache import CACHE, cache_folder
+from sa2_monai.data.preparation.folder import DESCRIPTION, MANIFEST, claimed_folder
+from sa2_monai.data.preparation.jobs import Record, finished_record, recorded_names, remove_leftovers, run_job
+from sa2_monai.data.preparation.lists import write_lists
 from sa2_monai.data.registry import unknown_dataset
 from sa2_monai.io.problems import FailedCasesError, listing
 
@@ -114,7 +114,7 @@ def prepared_in_cache(name: str, directory: Path, cache_dir: Path | None) -> Pat
     Args:
         name: a name of ``DATASETS``.
         directory: the data set's folder.
-        cache_dir: see :func:`~sa2_monai.data.cache.cache_folder`.
+        cache_dir: see :func:`~sa2_monai.data.preparation.cache.cache_folder`.
 
     Raises:
         FailedCasesError, ValueError, OSError, RuntimeError: see :func:`prepare_dataset`.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from sa2_monai.data.dataset import DataSet, report_counts
-from sa2_monai.data.folders import Parts
-from sa2_monai.data.missing import missing_from_series
+from sa2_monai.data.layouts.folders import Parts
+from sa2_monai.data.layouts.missing import missing_from_series
 from sa2_monai.io.problems import listing
 
 __all__ = ["collected_messages", "compare_counts"]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from sa2_monai.evaluation.comparison import compare
 from sa2_monai.evaluation.evaluator import evaluate
-from sa2_monai.evaluation.overlays import draw_overlay, draw_prediction, write_overlays
 from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, summarize_folds
-from sa2_monai.evaluation.report import write_report
+from sa2_monai.evaluation.report.files import write_report
+from sa2_monai.evaluation.report.overlays import draw_overlay, draw_prediction, write_overlays
 from sa2_monai.evaluation.result import EvaluationResult
-from sa2_monai.evaluation.rows import COLUMNS
+from sa2_monai.evaluation.scores.rows import COLUMNS
 
 if TYPE_CHECKING:
     from sa2_monai.evaluation.case_metric import CaseMetric
-    from sa2_monai.evaluation.report_handler import ReportHandler
-    from sa2_monai.evaluation.validation_picture import ValidationPicture
+    from sa2_monai.evaluation.report.handler import ReportHandler
+    from sa2_monai.evaluation.report.validation_image import ValidationPicture
 
 __all__ = [
     "COLUMNS",
@@ -44,11 +44,11 @@ def __getattr__(name: str) -> Any:
 
         return CaseMetric
     if name == "ReportHandler":
-        from sa2_monai.evaluation.report_handler import ReportHandler
+        from sa2_monai.evaluation.report.handler import ReportHandler
 
         return ReportHandler
     if name == "ValidationPicture":
-        from sa2_monai.evaluation.validation_picture import ValidationPicture
+        from sa2_monai.evaluation.report.validation_image import ValidationPicture
 
         return ValidationPicture
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.extra_metrics import extra_values
-from sa2_monai.evaluation.loading import LoadedCase
-from sa2_monai.evaluation.rows import clinical_row
+from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.evaluation.scores.extra_metrics import extra_values
+from sa2_monai.evaluation.scores.rows import clinical_row
 from sa2_monai.metrics.structures import measure_structures
 
 __all__ = ["VERSION", "case_rows", "diagonal", "sheared_axes", "tolerance_table"]
@@ -82,7 +82,7 @@ def case_rows(
         item: the case.
         classes: value -> name.
         tolerances: of the normalised surface distance, by name.
-        extra: further columns, see :mod:`sa2_monai.evaluation.extra_metrics`.
+        extra: further columns, see :mod:`sa2_monai.evaluation.scores.extra_metrics`.
 
     Returns:
         The rows, in the order of the classes. Ignored pixels are background in both maps and no true negatives. On a

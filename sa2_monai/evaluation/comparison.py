@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.permutation import PermutationTest
 from sa2_monai.evaluation.result import EvaluationResult
-from sa2_monai.evaluation.statistics import Bootstrap, interval, nan_mean
-from sa2_monai.evaluation.summary import few_cases, matrix
+from sa2_monai.evaluation.scores.permutation import PermutationTest
+from sa2_monai.evaluation.scores.statistics import Bootstrap, interval, nan_mean
+from sa2_monai.evaluation.scores.summary import few_cases, matrix
 
 __all__ = ["compare"]
 
@@ -53,7 +53,7 @@ def compare(
         seed: seed of the draws; the same index matrix as in :func:`evaluate`.
         groups: case -> group that is drawn and exchanged as a whole; ``None`` takes those of ``result_a``.
         permutation_samples: random exchanges of the test; with few cases all are computed, see
-            :class:`sa2_monai.evaluation.permutation.PermutationTest`.
+            :class:`sa2_monai.evaluation.scores.permutation.PermutationTest`.
 
     Returns:
         ``cases``, ``per_class[name][metric]`` and ``overall[metric]`` (mean of class means), each with ``a``, ``b``,

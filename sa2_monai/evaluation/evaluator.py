@@ -9,20 +9,20 @@ from functools import partial
 from typing import Any
 
 from sa2_monai.evaluation import clinical
-from sa2_monai.evaluation.cases import collect, collect_images, pair
-from sa2_monai.evaluation.classes import check_ignore_value, check_not_all_ignored, class_table, value_table
-from sa2_monai.evaluation.extra_metrics import check_extra_metrics
-from sa2_monai.evaluation.failures import Failures
-from sa2_monai.evaluation.instances import InstanceCounts, check_instances, count_instances, summarize_instances
-from sa2_monai.evaluation.loading import CaseLoader
+from sa2_monai.evaluation.cases.classes import check_ignore_value, check_not_all_ignored, class_table, value_table
+from sa2_monai.evaluation.cases.failures import Failures
+from sa2_monai.evaluation.cases.loading import CaseLoader
+from sa2_monai.evaluation.cases.pairing import collect, collect_images, pair
+from sa2_monai.evaluation.cases.processes import share_cases
 from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, evaluate_paper
 from sa2_monai.evaluation.paper.base import paper_options
-from sa2_monai.evaluation.processes import share_cases
 from sa2_monai.evaluation.result import EvaluationResult
-from sa2_monai.evaluation.rows import METRICS
-from sa2_monai.evaluation.size_strata import SIZE_COLUMN, check_size_strata, object_percent, summarize_strata
-from sa2_monai.evaluation.statistics import Bootstrap
-from sa2_monai.evaluation.summary import NOTICE, few_cases, software, summarize
+from sa2_monai.evaluation.scores.extra_metrics import check_extra_metrics
+from sa2_monai.evaluation.scores.instances import InstanceCounts, check_instances, count_instances, summarize_instances
+from sa2_monai.evaluation.scores.rows import METRICS
+from sa2_monai.evaluation.scores.size_strata import SIZE_COLUMN, check_size_strata, object_percent, summarize_strata
+from sa2_monai.evaluation.scores.statistics import Bootstrap
+from sa2_monai.evaluation.scores.summary import NOTICE, few_cases, software, summarize
 from sa2_monai.io.label_values import NONZERO, THRESHOLD
 from sa2_monai.io.names import same_forms
 from sa2_monai.io.problems import grouped

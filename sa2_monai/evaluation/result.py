@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.instances import InstanceCounts, instances_to_csv
-from sa2_monai.evaluation.loading import LoadedCase
-from sa2_monai.evaluation.rows import rows_to_csv
-from sa2_monai.evaluation.table import format_table
+from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.evaluation.scores.instances import InstanceCounts, instances_to_csv
+from sa2_monai.evaluation.scores.rows import rows_to_csv
+from sa2_monai.evaluation.scores.table import format_table
 from sa2_monai.io.atomic import write_atomically
 
 __all__ = ["CSV_NAME", "INSTANCES_NAME", "JSON_NAME", "EvaluationResult"]

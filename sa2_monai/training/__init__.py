@@ -16,13 +16,13 @@ from sa2_monai.training.divergence import DivergedError, DivergenceCheck
 from sa2_monai.training.early_stop import EarlyStop
 from sa2_monai.training.epoch_seed import EpochSeed
 from sa2_monai.training.freeze import FreezeEncoder
-from sa2_monai.training.late_polynomial_lr import LatePolynomialLR
 from sa2_monai.training.load_weights import LoadEncoder, LoadWeights
 from sa2_monai.training.one_writer import OneWriter, check_folder
 from sa2_monai.training.progress import show_progress
 from sa2_monai.training.run_record import RunRecord
-from sa2_monai.training.tracked_run import TrackedRun
-from sa2_monai.training.two_stage_cosine import TwoStageCosine
+from sa2_monai.training.schedules.late_polynomial_lr import LatePolynomialLR
+from sa2_monai.training.schedules.two_stage_cosine import TwoStageCosine
+from sa2_monai.training.tracking.run import TrackedRun
 
 __all__ = [
     "CheckpointHandler",

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils import get_total_norm
 
 from sa2_monai.training.distributed import world_size
-from sa2_monai.training.tracked_loss import loss_of
+from sa2_monai.training.tracking.loss import loss_of
 from sa2_monai.weights import unwrap
 from sa2_monai.weights.compare import not_finite
 

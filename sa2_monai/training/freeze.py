@@ -9,7 +9,7 @@ from ignite.engine import Engine, Events
 from monai.engines import IterationEvents
 from torch import nn
 
-from sa2_monai.training.two_stage_cosine import first_stage
+from sa2_monai.training.schedules.two_stage_cosine import first_stage
 from sa2_monai.weights import unwrap
 
 __all__ = ["FreezeEncoder"]

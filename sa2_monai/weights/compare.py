@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from sa2_monai.weights import daeformer, hsaunet, msa2net, sa2net, svanet
 from sa2_monai.weights.encoder_names import encoder_owner
+from sa2_monai.weights.published import daeformer, hsaunet, msa2net, sa2net, svanet
 from sa2_monai.weights.state import plain, unwrap
 
 __all__ = [

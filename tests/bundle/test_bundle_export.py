@@ -15,8 +15,8 @@ import torch
 from monai.data import load_net_with_metadata
 
 from sa2_monai.bundle import FORMATS, export_network
-from sa2_monai.bundle.label_network import LabelNetwork
-from sa2_monai.bundle.parity import check_parity, smooth_images
+from sa2_monai.bundle.exporting.label_network import LabelNetwork
+from sa2_monai.bundle.exporting.parity import check_parity, smooth_images
 from sa2_monai.weights import save_weights
 
 CONFIG = {

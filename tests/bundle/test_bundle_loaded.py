@@ -19,7 +19,7 @@ from small_models import GLANDS, save_model
 
 import sa2_monai
 from sa2_monai import load_bundle
-from sa2_monai.bundle.arrays import write_array
+from sa2_monai.bundle.prediction.arrays import write_array
 from sa2_monai.cli.main import main
 from sa2_monai.data import make_sample, read_label
 from sa2_monai.evaluation import evaluate

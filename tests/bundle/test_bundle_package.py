@@ -23,8 +23,9 @@ from PIL import Image
 from small_models import GLANDS, HEART, save_model, script_in_process
 
 from sa2_monai import load_bundle
-from sa2_monai.bundle import find_bundle, package_bundle, parity
-from sa2_monai.bundle.torchscript import script_bundle
+from sa2_monai.bundle import find_bundle, package_bundle
+from sa2_monai.bundle.exporting import parity
+from sa2_monai.bundle.exporting.torchscript import script_bundle
 from sa2_monai.data import read_label
 from sa2_monai.evaluation import evaluate
 from sa2_monai.networks import create_network
@@ -56,7 +57,8 @@ def scripted(glands_bundle: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) 
     """TorchScript is not made again: it is that of ``glands``, whose weights the test's own equal."""
     made = glands_bundle[0] / "models" / "model.ts"
     monkeypatch.setattr(
-        "sa2_monai.bundle.package.script_bundle", lambda folder: shutil.copy(made, folder / "models" / "model.ts")
+        "sa2_monai.bundle.packaging.package.script_bundle",
+        lambda folder: shutil.copy(made, folder / "models" / "model.ts"),
     )
 
 
@@ -350,7 +352,7 @@ def test_torchscript_that_cannot_be_made(glands: Path, tmp_path: Path, monkeypat
     arguments = {"dataset": "glas", "output": tmp_path / "out"}
     failed = subprocess.CompletedProcess([], 1, "", "why it failed\n")
     with monkeypatch.context() as patch:
-        patch.setattr("sa2_monai.bundle.torchscript.subprocess.run", lambda *_, **__: failed)
+        patch.setattr("sa2_monai.bundle.exporting.torchscript.subprocess.run", lambda *_, **__: failed)
         with pytest.raises(RuntimeError, match="could not be written as TorchScript:\nwhy it failed"):
             package_bundle(find_bundle("sa2net"), glands, **arguments)
     script_in_process(monkeypatch)

@@ -21,8 +21,8 @@ from small_models import GLANDS, save_model
 
 from sa2_monai import load_bundle
 from sa2_monai.bundle import SwitchError, check_switches, find_bundle, package_bundle
-from sa2_monai.bundle.carried import CARRIED, read_carried
 from sa2_monai.bundle.locate import load, load_one
+from sa2_monai.bundle.sidecar import CARRIED, read_carried
 from sa2_monai.bundle.switches import check_config, check_values, close_match
 from sa2_monai.bundle.switches.running import _refuse_dropped
 from sa2_monai.bundle.switches.schema import networks, switch_names

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from sa2_monai.bundle import extract_bundle, find_bundle, open_bundle
-from sa2_monai.bundle.zipping import zip_folder
+from sa2_monai.bundle.packaging.zipping import zip_folder
 
 GOOD = "b/configs/inference.json"
 LINK = (stat.S_IFLNK | 0o777) << 16

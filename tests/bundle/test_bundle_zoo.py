@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from sa2_monai.bundle import export_network, find_bundle, load_bundle, package_bundle
-from sa2_monai.bundle.large_files import check_address
 from sa2_monai.bundle.locate import config_file, load
+from sa2_monai.bundle.packaging.large_files import check_address
 from sa2_monai.weights import save_weights, sha256_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bundles"))
@@ -49,8 +49,8 @@ def packaged(
     """A packaged bundle of each architecture; the three that no other test uses have no TorchScript."""
     out, found = tmp_path_factory.mktemp("zoo"), {"sa2net": glands_bundle[0], "hsaunet": heart_bundle}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sa2_monai.bundle.package.script_bundle", lambda folder: None)
-        patch.setattr("sa2_monai.bundle.package._compare", lambda *_: SimpleNamespace(passed=True))
+        patch.setattr("sa2_monai.bundle.packaging.package.script_bundle", lambda folder: None)
+        patch.setattr("sa2_monai.bundle.packaging.package._compare", lambda *_: SimpleNamespace(passed=True))
         for network, overlay in MORE:
             root = find_bundle(network)
             config = load(root / "configs" / "inference.yaml", root / "configs" / f"{overlay}.yaml")
@@ -208,7 +208,8 @@ def scripted(glands_bundle: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) 
     """TorchScript is not made again."""
     made = glands_bundle[0] / "models" / "model.ts"
     monkeypatch.setattr(
-        "sa2_monai.bundle.package.script_bundle", lambda folder: shutil.copy(made, folder / "models" / "model.ts")
+        "sa2_monai.bundle.packaging.package.script_bundle",
+        lambda folder: shutil.copy(made, folder / "models" / "model.ts"),
     )
     return glands_bundle[0]
 

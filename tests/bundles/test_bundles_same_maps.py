@@ -107,8 +107,8 @@ def test_every_road_gives_one_label_map(
     loaded = load_bundle(ROOT / bundle, weights, device="cpu")
     maps["load_bundle"] = loaded.predict(image)
     # The exported network is not looked at here, and takes its time.
-    monkeypatch.setattr("sa2_monai.bundle.package.script_bundle", lambda folder: None)
-    monkeypatch.setattr("sa2_monai.bundle.package._compare", lambda *_: SimpleNamespace(passed=True))
+    monkeypatch.setattr("sa2_monai.bundle.packaging.package.script_bundle", lambda folder: None)
+    monkeypatch.setattr("sa2_monai.bundle.packaging.package._compare", lambda *_: SimpleNamespace(passed=True))
     (packaged,) = package_bundle(ROOT / bundle, weights, tmp_path / "packages", dataset=OVERLAY[kind])
     maps["package"] = load_bundle(packaged, device="cpu").predict(image)
     first = maps["evaluate.yaml"]

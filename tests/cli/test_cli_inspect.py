@@ -15,7 +15,7 @@ from mini_bundle import make_bundle
 from small_models import GLANDS, HEART, save_model
 from weights.published_states import published_from
 
-from sa2_monai.bundle.zipping import zip_folder
+from sa2_monai.bundle.packaging.zipping import zip_folder
 from sa2_monai.cli.main import main
 from sa2_monai.networks import create_network
 from sa2_monai.weights import sha256_of

@@ -16,10 +16,10 @@ from mini_bundle import make_bundle
 from PIL import Image
 
 from sa2_monai.bundle.locate import load
+from sa2_monai.bundle.prediction.shard import Shard, parse_shard, shard_of_environment
+from sa2_monai.bundle.prediction.window import check_window
 from sa2_monai.cli.main import main
 from sa2_monai.cli.predict import _own_device
-from sa2_monai.cli.predict_window import check_window
-from sa2_monai.cli.shard import Shard, parse_shard, shard_of_environment
 
 INFO = {"network": "sa2net", "class_names": ["background", "nucleus"], "view": "whole", "roi_size": [16, 16]}
 NAMES = ("a", "b", "c", "d", "e")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sa2_monai.data.case_names import distinct_names
+from sa2_monai.data.layouts.case_names import distinct_names
 
 # Paths without suffix -> names.
 TEST_CASES: list[tuple[list[str], list[str]]] = [

@@ -21,9 +21,9 @@ import pytest
 from PIL import Image
 
 from sa2_monai.data import DOWNLOADS, download, load_datalist, load_parts, read_image, read_label
-from sa2_monai.data import transfer as transfer_module
-from sa2_monai.data.download import convert_bbbc038
-from sa2_monai.data.transfer import transfer
+from sa2_monai.data.download import transfer as transfer_module
+from sa2_monai.data.download.bbbc038 import convert_bbbc038
+from sa2_monai.data.download.transfer import transfer
 
 BODY = np.random.RandomState(0).bytes(3_000_000)
 SHA = hashlib.sha256(BODY).hexdigest()

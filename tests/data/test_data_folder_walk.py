@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sa2_monai.data.folder_walk import LeftOut, is_label_folder, unused_files, walk
 from sa2_monai.data.kinds import find_cases, list_cases
+from sa2_monai.data.layouts.folder_walk import LeftOut, is_label_folder, unused_files, walk
 from sa2_monai.io.images.read import PICTURE_SUFFIXES
 
 DICOM = bytes(128) + b"DICM"  # enough to be recognised; damaged as an image, which is that case's error

@@ -12,9 +12,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from sa2_monai.data.cache import cache_folder, cached_label, write_png
-from sa2_monai.data.masks import cache_masks, threshold_mask
-from sa2_monai.data.nested import folder_with, folders_below, subfolder
+from sa2_monai.data.layouts.nested import folder_with, folders_below, subfolder
+from sa2_monai.data.preparation.cache import cache_folder, cached_label, write_png
+from sa2_monai.data.preparation.masks import cache_masks, threshold_mask
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 

@@ -20,9 +20,9 @@ from sa2_monai import __version__
 from sa2_monai.data import DATASETS, load_datalist, load_parts, prepare_dataset, prepared_parts_of
 from sa2_monai.data import prepare as prepare_module
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
-from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.prepare_jobs import run_job
-from sa2_monai.data.prepared_folder import claimed_folder
+from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.preparation.folder import claimed_folder
+from sa2_monai.data.preparation.jobs import run_job
 from sa2_monai.io.problems import FailedCasesError
 
 SECTIONS = {"a": "training", "b": "training", "c": "validation", "d": "test"}
@@ -242,7 +242,7 @@ def test_other_options_and_versions_run_again(
     out = tmp_path / "out"
     prepare(source, out)
     ran.clear()
-    monkeypatch.setattr("sa2_monai.data.prepare_jobs.__version__", "another")
+    monkeypatch.setattr("sa2_monai.data.preparation.jobs.__version__", "another")
     assert prepare(source, out).made == 4
 
     def others(directory: Path, options: ListOptions) -> list[Job]:

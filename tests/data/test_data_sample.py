@@ -14,7 +14,7 @@ from numpy.random import RandomState
 
 from sa2_monai.cli.main import main
 from sa2_monai.data import load_datalist, load_parts, make_sample, read_image, read_label, sample_is_current
-from sa2_monai.data.synthetic import KINDS, paint
+from sa2_monai.data.samples.microscopy import KINDS, paint
 
 TINY = {"num_training": 3, "num_validation": 1, "num_test": 1, "size": (48, 64)}
 TINY_PIXELS = "66765cd9f5a795affff2eb7510bb26c66203a20f0527fb08e958a4ebaa197b27"
@@ -165,7 +165,7 @@ def test_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def stop(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sa2_monai.data.sample.paint", stop)
+    monkeypatch.setattr("sa2_monai.data.samples.images.paint", stop)
     with pytest.raises(KeyboardInterrupt):
         make_sample(tmp_path / "s", **TINY)
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from sa2_monai.cli.main import main
 from sa2_monai.data import load_parts, make_sample_volumes, sample_volumes_are_current
-from sa2_monai.data.synthetic_volume import ORGANS, draw_grid, paint_volume
+from sa2_monai.data.samples.ct import ORGANS, draw_grid, paint_volume
 
 TINY = {"num_training": 3, "num_validation": 2, "num_test": 2, "size": (40, 36, 12)}
 TINY_VOXELS = "27dab97c4c98da889a3dc49ef597681bccb3ea99e3b1bb39a4b96a6362d8f4a4"
@@ -192,7 +192,7 @@ def test_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def stop(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sa2_monai.data.sample_volumes.paint_volume", stop)
+    monkeypatch.setattr("sa2_monai.data.samples.volumes.paint_volume", stop)
     with pytest.raises(KeyboardInterrupt):
         make_sample_volumes(tmp_path / "s", **TINY)
     assert list(tmp_path.iterdir()) == []

@@ -14,9 +14,9 @@ from PIL import Image
 from scipy import ndimage
 
 from sa2_monai.data import DATASETS, PictureReader, load_datalist, load_parts, read_image, read_label
-from sa2_monai.data.cell_crops import FRAME, SIZE, bilinear, crop_cell, nearest
-from sa2_monai.data.cell_jobs import SPLITS, cell_sections, raw_cells
 from sa2_monai.data.dataset import ListOptions
+from sa2_monai.data.preparation.segpc_cells import SPLITS, cell_sections, raw_cells
+from sa2_monai.data.preparation.segpc_crops import FRAME, SIZE, bilinear, crop_cell, nearest
 from sa2_monai.data.prepare import prepare_dataset
 
 RNG = np.random.RandomState(0)

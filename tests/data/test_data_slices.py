@@ -16,11 +16,11 @@ from monai.transforms import LoadImaged
 from PIL import Image
 
 from sa2_monai.data import DATASETS, VolumeReader, load_datalist, load_parts, read_image, read_label, read_volume
-from sa2_monai.data.axial import GREY, axial_slices, number_of_slices
 from sa2_monai.data.dataset import Job, ListOptions
 from sa2_monai.data.datasets.kits23 import chosen_slices
+from sa2_monai.data.preparation.axial import GREY, axial_slices, number_of_slices
+from sa2_monai.data.preparation.slices import default_sections, write_slices
 from sa2_monai.data.prepare import prepare_dataset
-from sa2_monai.data.slice_jobs import default_sections, write_slices
 from sa2_monai.transforms import SliceOrientationd
 
 PARTS = ("training", "validation", "test")

@@ -23,10 +23,10 @@ from sa2_monai.data import (
     read_archive,
     read_volume,
 )
-from sa2_monai.data.archive_form import canonical
-from sa2_monai.data.archive_jobs import ORIENTATION, archive_jobs, read_orientation, write_archive
-from sa2_monai.data.archive_writer import write_h5, write_npz
 from sa2_monai.data.dataset import Job, ListOptions
+from sa2_monai.data.preparation.preprocessed_writer import write_h5, write_npz
+from sa2_monai.data.preparation.transunet import ORIENTATION, archive_jobs, read_orientation, write_archive
+from sa2_monai.data.preparation.transunet_form import canonical
 from sa2_monai.data.prepare import prepare_dataset
 
 SHAPE = (6, 5, 4)

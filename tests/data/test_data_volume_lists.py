@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 
 from sa2_monai.data import dataset_classes, load_datalist, load_parts
-from sa2_monai.data.label_counts import count_values
+from sa2_monai.data.checks.label_counts import count_values
 from sa2_monai.io.names import volume_stem
 
 SHAPE = (6, 5, 4)

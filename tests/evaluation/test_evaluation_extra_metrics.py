@@ -14,8 +14,8 @@ from scipy.ndimage import gaussian_filter
 
 from sa2_monai import metrics
 from sa2_monai.evaluation import compare, evaluate
-from sa2_monai.evaluation.extra_metrics import EXTRA_METRICS
-from sa2_monai.evaluation.limits import check_limits, parse_limits
+from sa2_monai.evaluation.scores.extra_metrics import EXTRA_METRICS
+from sa2_monai.evaluation.scores.limits import check_limits, parse_limits
 
 NAMES = ["background", "a", "b"]
 PIXELS = ("f2", "mean_absolute_error", "e_measure", "s_measure", "thresholded_jaccard")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sa2_monai.evaluation import compare, evaluate
-from sa2_monai.evaluation.geometry import grid_difference
+from sa2_monai.evaluation.cases.grids import grid_difference
 from sa2_monai.io.label_maps import LabelMap, read_label_map
 
 TWO = ["background", "organ"]

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from sa2_monai.evaluation import evaluate
-from sa2_monai.evaluation.statistics import Bootstrap
-from sa2_monai.evaluation.summary import summarize
+from sa2_monai.evaluation.scores.statistics import Bootstrap
+from sa2_monai.evaluation.scores.summary import summarize
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 GOLDEN = json.loads((GOLDENS / "metrics.json").read_text())

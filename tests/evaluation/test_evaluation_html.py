@@ -17,13 +17,13 @@ import pytest
 from PIL import Image
 
 from sa2_monai.evaluation import EvaluationResult, compare, evaluate, write_overlays
-from sa2_monai.evaluation.html_report import html_report
-from sa2_monai.evaluation.loading import LoadedCase
-from sa2_monai.evaluation.manifest import evaluation_manifest, hash_file
-from sa2_monai.evaluation.overlays import BOTH_COLOUR, draw_overlays
-from sa2_monai.evaluation.planes import plane_of
-from sa2_monai.evaluation.report import save_report
-from sa2_monai.evaluation.svg import box_plot, ticks
+from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.evaluation.report.files import save_report
+from sa2_monai.evaluation.report.html import html_report
+from sa2_monai.evaluation.report.manifest import evaluation_manifest, hash_file
+from sa2_monai.evaluation.report.overlays import BOTH_COLOUR, draw_overlays
+from sa2_monai.evaluation.report.planes import plane_of
+from sa2_monai.evaluation.report.svg import box_plot, ticks
 from sa2_monai.io.label_maps import LabelMap
 from sa2_monai.io.palette import class_colour
 

@@ -13,8 +13,8 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from sa2_monai.evaluation import draw_overlay, draw_prediction
-from sa2_monai.evaluation.overlays import BOTH_COLOUR, legend
-from sa2_monai.evaluation.overlays.legend import Entry
+from sa2_monai.evaluation.report.overlays import BOTH_COLOUR, legend
+from sa2_monai.evaluation.report.overlays.legend import Entry
 from sa2_monai.io.palette import class_colour
 
 GREY = 120
@@ -206,7 +206,7 @@ def test_the_legend_names_what_is_there_and_nothing_else(monkeypatch: pytest.Mon
     told: list[list[Entry]] = []
     real = legend.legend
     monkeypatch.setattr(
-        "sa2_monai.evaluation.overlays.draw.legend",
+        "sa2_monai.evaluation.report.overlays.draw.legend",
         lambda width, case, end, entries: (told.append(list(entries)), real(width, case, end, entries))[1],
     )
     reference, prediction = square(64, 8, 24, 3), square(64, 8, 24, 7)

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import permutation_test
 
 from sa2_monai.evaluation import compare, evaluate
-from sa2_monai.evaluation.permutation import PermutationTest
+from sa2_monai.evaluation.scores.permutation import PermutationTest
 
 
 def p_value(a: np.ndarray, b: np.ndarray, groups: list[int] | None = None, **options: int) -> tuple[float | None, bool]:

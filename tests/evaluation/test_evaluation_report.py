@@ -16,7 +16,8 @@ from PIL import Image
 
 from sa2_monai import evaluation
 from sa2_monai.cli import evaluate as command
-from sa2_monai.evaluation import EvaluationResult, evaluate, overlays, write_overlays, write_report
+from sa2_monai.evaluation import EvaluationResult, evaluate, write_overlays, write_report
+from sa2_monai.evaluation.report import overlays
 
 TWO = ["background", "nucleus"]
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sa2_monai.evaluation import clinical, evaluate
-from sa2_monai.evaluation.loading import CaseLoader, LoadedCase
+from sa2_monai.evaluation.cases.loading import CaseLoader, LoadedCase
 from sa2_monai.io.label_maps import LabelMap
 from sa2_monai.metrics import Structure, measure_structures
 from sa2_monai.metrics.nearest import surface_mask

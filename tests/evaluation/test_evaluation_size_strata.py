@@ -14,7 +14,7 @@ from PIL import Image
 
 from sa2_monai.cli import main
 from sa2_monai.evaluation import compare, evaluate
-from sa2_monai.evaluation.report import save_report
+from sa2_monai.evaluation.report.files import save_report
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 SET = json.loads((GOLDENS / "metrics.json").read_text())["image_sets"][0]

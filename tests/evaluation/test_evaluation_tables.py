@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from sa2_monai.evaluation import evaluate
-from sa2_monai.evaluation.class_names import find_classes, read_classes
-from sa2_monai.evaluation.groups import read_groups
-from sa2_monai.evaluation.limits import check_limits, parse_limits
+from sa2_monai.evaluation.cases.class_names import find_classes, read_classes
+from sa2_monai.evaluation.cases.groups import read_groups
+from sa2_monai.evaluation.scores.limits import check_limits, parse_limits
 
 LABELS: dict[str, tuple[Any, dict[int, str] | None]] = {
     "nnU-Net": ({"background": 0, "liver": 1, "spleen": 2}, {0: "background", 1: "liver", 2: "spleen"}),

@@ -13,9 +13,9 @@ import SimpleITK
 from scipy.ndimage import gaussian_filter
 
 from sa2_monai.evaluation import evaluate
-from sa2_monai.evaluation.limits import check_limits, parse_limits
-from sa2_monai.evaluation.loading import LoadedCase
-from sa2_monai.evaluation.planes import plane_of
+from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.evaluation.report.planes import plane_of
+from sa2_monai.evaluation.scores.limits import check_limits, parse_limits
 from sa2_monai.io.label_maps import LabelMap
 from sa2_monai.metrics import match_instances, nsd, surface_distances
 

@@ -16,7 +16,7 @@ from monai.data import MetaTensor
 from nibabel.orientations import apply_orientation, inv_ornt_aff
 
 from sa2_monai.data import VolumeReader
-from sa2_monai.data.volume_check import check_volumes
+from sa2_monai.data.checks.volumes import check_volumes
 from sa2_monai.evaluation import evaluate
 from sa2_monai.io.volumes.lattice import fit_grid, relative_turn, voxel_distance
 from sa2_monai.transforms import CheckSameSized, SliceOrientationd, StrictLoadImaged

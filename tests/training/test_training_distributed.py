@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 from training_setup import items, tiny_network
 
-from sa2_monai.evaluation.processes import share_cases
+from sa2_monai.evaluation.cases.processes import share_cases
 from sa2_monai.inference import CaseSampler
 from sa2_monai.io.ownership import FolderInUseError, claim_folder
 from sa2_monai.training import (

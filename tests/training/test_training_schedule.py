@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from training_setup import Run, Stop, same, tiny_network
 
 from sa2_monai.training import FreezeEncoder, LatePolynomialLR, TwoStageCosine
-from sa2_monai.training.two_stage_cosine import first_stage
+from sa2_monai.training.schedules.two_stage_cosine import first_stage
 
 # Of the epochs 0 to 16, with the digits that the specification gives.
 PUBLISHED = [

@@ -23,9 +23,9 @@ from sa2_monai import load_bundle
 from sa2_monai.cli import crossval
 from sa2_monai.data import make_sample
 from sa2_monai.evaluation import draw_overlay
-from sa2_monai.evaluation.validation_picture import ValidationPicture
+from sa2_monai.evaluation.report.validation_image import ValidationPicture
 from sa2_monai.training import ClassDice, RunRecord, TrackedRun, show_progress
-from sa2_monai.training.tracked_values import read_switches, report_metrics
+from sa2_monai.training.tracking.values import read_switches, report_metrics
 from sa2_monai.weights import sha256_of
 
 URI = "sqlite:////nowhere/mlruns.db"
@@ -169,7 +169,7 @@ def test_a_new_training_takes_no_run_of_a_killed_process(mlflow: Any, tmp_path: 
 def test_a_missing_package_is_named_with_its_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("sa2_monai.training.tracked_run.optional_import", lambda name: (None, name != "mlflow"))
+    monkeypatch.setattr("sa2_monai.training.tracking.run.optional_import", lambda name: (None, name != "mlflow"))
     TrackedRun("training", tmp_path, config_file=f"{tmp_path} + '/config_20260102_030405.json'")
     assert "python -m pip install 'sa2_monai[mlflow]'" in caplog.text
     caplog.clear()
@@ -183,7 +183,7 @@ def test_without_tracking_and_on_other_ranks_nothing_happens(
 ) -> None:
     Run(tmp_path, max_epochs=1, extra=[TrackedRun("training", tmp_path, config_file=True)]).run()
     assert mlflow.MlflowClient.servers == {}
-    monkeypatch.setattr("sa2_monai.training.tracked_run.rank", lambda: 1)
+    monkeypatch.setattr("sa2_monai.training.tracking.run.rank", lambda: 1)
     engine = SimpleNamespace(add_event_handler=pytest.fail)
     TrackedRun("training", tmp_path).attach(engine)  # type: ignore[arg-type]
 
@@ -268,7 +268,7 @@ def test_picture_of_a_validation(kind: str, tmp_path: Path, monkeypatch: pytest.
         drawn.append(arguments)
         return draw_overlay(*arguments)
 
-    monkeypatch.setattr("sa2_monai.evaluation.validation_picture.draw_overlay", draw)
+    monkeypatch.setattr("sa2_monai.evaluation.report.validation_image.draw_overlay", draw)
     pred = label.clone()
     pred[0, 0] = 0
     label[0, -1, -1] = 255  # pixels without a label are drawn as background in both

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from sa2_monai.bundle.carried import read_settings
+from sa2_monai.bundle.sidecar import read_settings
 from sa2_monai.io.paths import existing_path
 
 __all__ = ["as_validated"]

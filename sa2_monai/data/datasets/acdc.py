@@ -20,8 +20,8 @@ import re
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet
-from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.nested import folders_below
+from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.nested import folders_below
 from sa2_monai.io.problems import Problems
 
 __all__ = [

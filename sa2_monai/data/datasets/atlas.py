@@ -19,10 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.axial import number_of_slices
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
-from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.slice_jobs import slice_jobs, sliced_parts
+from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.preparation.axial import number_of_slices
+from sa2_monai.data.preparation.slices import slice_jobs, sliced_parts
 from sa2_monai.io.names import volume_stem, volumes_in
 from sa2_monai.io.problems import Problems
 from sa2_monai.io.volumes.read import volume_header

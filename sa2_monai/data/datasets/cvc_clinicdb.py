@@ -26,11 +26,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sa2_monai.data.cache import cache_folder
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.folders import Case, Parts, pair_by_stem, pictures_in
-from sa2_monai.data.masks import cache_masks
-from sa2_monai.data.nested import folder_with, subfolder
+from sa2_monai.data.layouts.folders import Case, Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.nested import folder_with, subfolder
+from sa2_monai.data.preparation.cache import cache_folder
+from sa2_monai.data.preparation.masks import cache_masks
 from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LAST_FRAMES", "LICENCE", "SPLITS", "cvc_clinicdb_parts"]
@@ -66,7 +66,7 @@ def cvc_clinicdb_parts(directory: Path, split: str | None = None, cache_dir: Pat
         split: ``"by-sequence"`` (``None``; the test part is held out by sequence), ``"random-80-20"`` (HSA-UNet's) or
             ``"pranet"`` (550 and 62): frames drawn with a fixed seed; their members are not the published ones, which
             are lost or unseeded, and both leak neighbouring frames.
-        cache_dir: where label maps are kept, see :func:`sa2_monai.data.cache.cache_folder`.
+        cache_dir: where label maps are kept, see :func:`sa2_monai.data.preparation.cache.cache_folder`.
 
     Returns:
         ``training`` with ``group``, the sequence; or ``training`` and ``test`` without. Where the frames are of one or

@@ -22,11 +22,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sa2_monai.data.cache import cache_folder
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.folders import Parts, pair_by_stem, pictures_in
-from sa2_monai.data.masks import cache_masks
-from sa2_monai.data.nested import folder_with, subfolder
+from sa2_monai.data.layouts.folders import Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.nested import folder_with, subfolder
+from sa2_monai.data.preparation.cache import cache_folder
+from sa2_monai.data.preparation.masks import cache_masks
 from sa2_monai.io.problems import Problems
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "FIVES_CLASSES", "GROUPS", "HOMEPAGE", "LICENCE", "fives_parts"]
@@ -51,7 +51,7 @@ def fives_parts(directory: Path, by_group: bool = True, cache_dir: Path | None =
     Args:
         directory: folder that holds ``train`` and ``test``, directly or up to two levels below.
         by_group: vessels are 1 to 4 by the group of the image (:data:`GROUPS`); otherwise 255.
-        cache_dir: where label maps are kept, see :func:`sa2_monai.data.cache.cache_folder`.
+        cache_dir: where label maps are kept, see :func:`sa2_monai.data.preparation.cache.cache_folder`.
 
     Returns:
         Cases of ``training`` and ``test``; the validation part is folded out of ``training``, patients are not known.

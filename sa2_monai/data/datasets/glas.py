@@ -20,9 +20,9 @@ import logging
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, report_counts
-from sa2_monai.data.folders import Parts, pair_by_stem, pictures_in
-from sa2_monai.data.nested import folders_below
-from sa2_monai.data.prepared import is_prepared, prepared_parts
+from sa2_monai.data.layouts.folders import Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.nested import folders_below
+from sa2_monai.data.layouts.uctransnet import is_prepared, prepared_parts
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "glas_parts"]
 

@@ -23,11 +23,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from sa2_monai.data.array_pictures import unpack_pictures
-from sa2_monai.data.cache import cache_folder
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.folders import Case, Parts, pair_by_stem, pictures_in
-from sa2_monai.data.nested import folders_below, subfolder
+from sa2_monai.data.layouts.folders import Case, Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.nested import folders_below, subfolder
+from sa2_monai.data.preparation.cache import cache_folder
+from sa2_monai.data.preparation.image_arrays import unpack_pictures
 from sa2_monai.io.problems import Problems
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "isic2018_parts", "published_cut"]
@@ -53,7 +53,7 @@ def isic2018_parts(directory: Path, split: str | None = None, cache_dir: Path | 
             ``Y_tr_*.npy``.
         split: ``"official"`` (``None``; a validation or test part that is not there is carved out of the training
             part) or ``"published-like"`` (70 %, 10 % and 20 % of the sorted training images; of arrays always).
-        cache_dir: where arrays are unpacked to, see :func:`sa2_monai.data.cache.cache_folder`.
+        cache_dir: where arrays are unpacked to, see :func:`sa2_monai.data.preparation.cache.cache_folder`.
 
     Returns:
         Cases by part, named by the identifier of the image.

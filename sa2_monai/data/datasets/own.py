@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from sa2_monai.data.dataset import DataSet
-from sa2_monai.data.folders import decathlon_parts, folder_parts
-from sa2_monai.data.volume_parts import volume_parts
+from sa2_monai.data.layouts.folders import decathlon_parts, folder_parts
+from sa2_monai.data.layouts.volume_folders import volume_parts
 
 __all__ = ["DATASETS"]
 

@@ -23,11 +23,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sa2_monai.data.cache import cache_folder
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.folders import Case, Parts, pair_by_stem, pictures_in
-from sa2_monai.data.masks import cache_masks
-from sa2_monai.data.nested import folders_below, subfolder
+from sa2_monai.data.layouts.folders import Case, Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.nested import folders_below, subfolder
+from sa2_monai.data.preparation.cache import cache_folder
+from sa2_monai.data.preparation.masks import cache_masks
 from sa2_monai.io.problems import Problems
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "SPLITS", "polypgen_parts"]
@@ -52,7 +52,7 @@ def polypgen_parts(directory: Path, split: str | None = None, cache_dir: Path | 
         directory: folder that holds ``data_C1`` and others (and ``sequenceData``), directly or one level below.
         split: ``"by-sequence"`` (``None``: single frames and sequences; the test part is held out, whole sequences at
             a time) or ``"by-centre"`` (single frames only; centre 6 is the test part, validation is one of the others).
-        cache_dir: where label maps are kept, see :func:`sa2_monai.data.cache.cache_folder`.
+        cache_dir: where label maps are kept, see :func:`sa2_monai.data.preparation.cache.cache_folder`.
 
     Returns:
         Cases named by centre or sequence and file; ``group`` is the sequence or the frame itself, or the centre.

@@ -21,12 +21,12 @@ import re
 from functools import partial
 from pathlib import Path
 
-from sa2_monai.data.array_pictures import unpack_pictures
-from sa2_monai.data.cache import cache_folder
-from sa2_monai.data.cell_jobs import SPLITS, cell_group, cell_jobs, cell_sections, image_of, raw_folder
 from sa2_monai.data.dataset import DataSet, ListOptions, Preparation
-from sa2_monai.data.folders import Parts
-from sa2_monai.data.prepared_folder import prepared_parts_of
+from sa2_monai.data.layouts.folders import Parts
+from sa2_monai.data.preparation.cache import cache_folder
+from sa2_monai.data.preparation.folder import prepared_parts_of
+from sa2_monai.data.preparation.image_arrays import unpack_pictures
+from sa2_monai.data.preparation.segpc_cells import SPLITS, cell_group, cell_jobs, cell_sections, image_of, raw_folder
 from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["CITATION", "DATASETS", "HOMEPAGE", "LICENCE", "SEGPC_CLASSES", "segpc_parts"]

@@ -21,11 +21,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.archive_jobs import archive_jobs
-from sa2_monai.data.archive_lists import archives_in, listed_files
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
-from sa2_monai.data.datasets.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES, check_numbering
-from sa2_monai.data.folders import Case, Parts
+from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.preprocessed import archives_in, listed_files
+from sa2_monai.data.preparation.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES, check_numbering
+from sa2_monai.data.preparation.transunet import archive_jobs
 from sa2_monai.io.names import volume_stem, volumes_in
 from sa2_monai.io.preprocessed import archive_stem
 from sa2_monai.io.problems import Problems, listing

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sa2_monai.data.cache import write_png
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
-from sa2_monai.data.folders import Case, Parts
-from sa2_monai.data.prepared_folder import prepared_parts_of
+from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.preparation.cache import write_png
+from sa2_monai.data.preparation.folder import prepared_parts_of
 from sa2_monai.io.npz_stacks import npz_stack, npz_stack_shape
 from sa2_monai.io.problems import Problems
 

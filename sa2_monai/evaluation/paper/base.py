@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.loading import LoadedCase
-from sa2_monai.evaluation.rows import empty_row
+from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.evaluation.scores.rows import empty_row
 from sa2_monai.metrics.overlap import Counts
 
 __all__ = [

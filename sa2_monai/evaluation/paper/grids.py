@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import zoom
 
-from sa2_monai.evaluation.loading import CaseLoader, LoadedCase
+from sa2_monai.evaluation.cases.loading import CaseLoader, LoadedCase
 
 __all__ = ["RULES", "RULES_BACK", "GridLoader", "nearest_samples", "resize_labels"]
 

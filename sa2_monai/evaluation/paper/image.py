@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.loading import CaseLoader, LoadedCase
+from sa2_monai.evaluation.cases.loading import CaseLoader, LoadedCase
 from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, binary_name, grid_deviation, paper_row
 from sa2_monai.evaluation.paper.published_mask import published_mask
 from sa2_monai.io.label_maps import PICTURES, LabelMap, case_name
@@ -72,7 +72,7 @@ class EnsembleLoader(ImageLoader):
 
     def prediction(self, case: str) -> tuple[LabelMap, np.ndarray] | None:
         """Return the mask of the averaged probabilities, or ``None`` where no model has the case."""
-        from sa2_monai.evaluation.probabilities import exists, read_probability
+        from sa2_monai.evaluation.cases.probabilities import exists, read_probability
 
         maps = [member[case] for member in self.members if exists(member.get(case))]
         if not maps:

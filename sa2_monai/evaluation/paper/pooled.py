@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data import read_image
-from sa2_monai.evaluation.loading import LoadedCase
+from sa2_monai.evaluation.cases.loading import LoadedCase
 from sa2_monai.evaluation.paper.base import (
     FamilyReport,
     PaperOptions,

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.evaluation.cases import collect, collect_probabilities, pair
-from sa2_monai.evaluation.classes import value_table
-from sa2_monai.evaluation.failures import Failures
-from sa2_monai.evaluation.loading import CaseLoader, LoadedCase
+from sa2_monai.evaluation.cases.classes import value_table
+from sa2_monai.evaluation.cases.failures import Failures
+from sa2_monai.evaluation.cases.loading import CaseLoader, LoadedCase
+from sa2_monai.evaluation.cases.pairing import collect, collect_probabilities, pair
 from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions
 from sa2_monai.evaluation.paper.grids import GridLoader
 from sa2_monai.evaluation.paper.image import EnsembleLoader, ImageLoader, image, image_ensemble
@@ -24,8 +24,8 @@ from sa2_monai.evaluation.paper.size_range import size_range
 from sa2_monai.evaluation.paper.volume import PUBLISHED_GRID as IMAGE_2D_GRID
 from sa2_monai.evaluation.paper.volume import image_2d, volume
 from sa2_monai.evaluation.result import EvaluationResult
-from sa2_monai.evaluation.statistics import Bootstrap
-from sa2_monai.evaluation.summary import NOTICE, few_cases, software, summarize
+from sa2_monai.evaluation.scores.statistics import Bootstrap
+from sa2_monai.evaluation.scores.summary import NOTICE, few_cases, software, summarize
 from sa2_monai.io.names import same_forms
 
 __all__ = ["FAMILIES", "VERSION", "evaluate_paper"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.classes import check_not_all_ignored
-from sa2_monai.evaluation.loading import LoadedCase
+from sa2_monai.evaluation.cases.classes import check_not_all_ignored
+from sa2_monai.evaluation.cases.loading import LoadedCase
 from sa2_monai.evaluation.paper.base import (
     FamilyReport,
     PaperOptions,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.loading import LoadedCase
+from sa2_monai.evaluation.cases.loading import LoadedCase
 from sa2_monai.evaluation.paper.base import (
     FamilyReport,
     PaperOptions,

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check of preprocessed archives before training: readable, image and label of one shape, known label values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sa2_monai.data.checks.images import LabelTable
+from sa2_monai.data.checks.label_counts import Found, KindCheck, count_values, report_values, scan
+from sa2_monai.io.causes import case_error
+from sa2_monai.io.preprocessed import archive_shapes, read_archive
+from sa2_monai.io.problems import CASE_ERRORS, Problems
+
+__all__ = ["check_archives"]
+
+
+def check_archives(
+    where: str,
+    cases: Sequence[Mapping[str, Any]],
+    table: LabelTable,
+    read_labels: bool = True,
+    kind_check: KindCheck | None = None,
+) -> None:
+    """Look at all files and report every problem in one error; image voxels are not read.
+
+    Args:
+        where: folder named in the message.
+        cases: data list; image and label are one file.
+        table: see :func:`~sa2_monai.data.label_table`.
+        read_labels: also read the labels and check their values.
+        kind_check: further check of the label values of all cases.
+
+    Raises:
+        ValueError: unreadable or missing files, labels of another shape than their image, unknown label values.
+        ImportError: h5py is missing (extra ``archives``).
+    """
+
+    def look(case: Mapping[str, Any]) -> Found:
+        path, counts = str(case["image"]), Counter[float]()
+        try:
+            shapes = archive_shapes(path)
+            missing = [key for key in ("image", "label") if key not in shapes]
+            if missing:
+                return [("archives without an array", f"{path}: {' and '.join(missing)}", _CURE)], path, counts
+            if read_labels:
+                counts = count_values(read_archive(path, "label"))
+        except CASE_ERRORS as error:
+            return [("unreadable archives", case_error(error, [path]), _CURE)], path, counts
+        if shapes["image"] != shapes["label"]:
+            text = f"{path}: {shapes['label']}, image {shapes['image']}"
+            return [("labels of another shape than their image", text, _CURE)], path, counts
+        return [], path, counts
+
+    problems = Problems(where)
+    report_values(problems, scan(look, cases), table, kind_check)
+    problems.raise_if_any()
+
+
+_CURE = "unpack the archive again, or remove these files"

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plane of a case that a picture shows: an image as it is, of a volume the slice with most errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.io.label_maps import ARCHIVES
+from sa2_monai.io.volumes.lattice import fit_grid
+from sa2_monai.io.volumes.read import load_volume
+from sa2_monai.metrics.checks import at_most
+
+__all__ = ["Plane", "plane_of"]
+
+_AIR, _WINDOW = -500, (-160, 240)  # HU; a soft-tissue window
+
+
+class Plane(NamedTuple):
+    """What is drawn of a case.
+
+    Attributes:
+        prediction: class values ``(H, W)``, or ``None`` for a missing prediction.
+        reference: class values ``(H, W)``; pixels are square.
+        image: ``(H', W')`` or ``(H', W', C)`` of the same field of view, or ``None``.
+        place: which slice, for the legend; empty for images.
+    """
+
+    prediction: np.ndarray | None
+    reference: np.ndarray
+    image: np.ndarray | None
+    place: str
+
+
+def plane_of(item: LoadedCase, image: Any) -> Plane:
+    """Choose what is drawn of a case.
+
+    Volumes with an affine are shown as radiologists see them: axial slices with anterior above and the patient's right
+    on the left. Slices run along the axis with the widest spacing, the one that the volume was scanned in.
+
+    Args:
+        item: the case.
+        image: path or array of the image on the grid of the reference, or ``None``.
+
+    Raises:
+        OSError: when the image cannot be opened.
+        ValueError: when it cannot be read, or does not lie on the grid of the reference.
+    """
+    if item.reference.ndim == 2:
+        return Plane(item.prediction, item.reference, _picture(image), "")
+    affine = item.geometry.affine
+    prediction, reference = item.prediction, item.reference
+    volume = _volume(image, reference.shape, affine)
+    spacing = np.asarray(item.geometry.spacing)
+    if affine is not None:
+        prediction, reference, volume, spacing = _as_seen(affine, prediction, reference, volume, spacing)
+    axis = int(np.argmax(spacing)) if not at_most(spacing.max(), 1.2 * spacing.min()) else 2
+    others = tuple(a for a in range(3) if a != axis)
+    guess = np.zeros_like(reference) if prediction is None else prediction
+    wrong = np.count_nonzero(guess != reference, axis=others)
+    if not wrong.any():
+        wrong = np.count_nonzero(reference, axis=others)
+    index = int(np.argmax(wrong))
+    upright = affine is not None
+
+    def cut(array: np.ndarray | None) -> np.ndarray | None:
+        if array is None:
+            return None
+        plane = np.take(array, index, axis=axis)
+        # array axes are left, posterior, superior: in a picture rows go to posterior or to inferior
+        return plane if not upright else plane.T if axis == 2 else plane.T[::-1]
+
+    steps = spacing[list(others)] if not upright else spacing[list(others)][::-1]
+    labels = [_square(array, steps) for array in (cut(prediction), cut(reference))]
+    shown = cut(volume)
+    if shown is not None and shown.dtype.kind in "if" and float(shown.min()) <= _AIR:
+        shown = np.clip(shown, *_WINDOW)
+    name = ("sagittal", "coronal", "axial")[axis] if upright else "slice"
+    assert labels[1] is not None
+    return Plane(labels[0], labels[1], shown, f"{name} {index + 1}/{reference.shape[axis]}")
+
+
+def _picture(source: Any) -> np.ndarray | None:
+    if source is None:
+        return None
+    source = _first_file(source)
+    if isinstance(source, (str, Path)):
+        if str(source).lower().endswith(ARCHIVES):
+            return _archive(source)
+        from sa2_monai.data import read_image
+
+        return np.asarray(read_image(Path(source)))
+    return np.asarray(source)
+
+
+def _volume(source: Any, shape: tuple[int, ...], affine: np.ndarray | None) -> np.ndarray | None:
+    if source is None:
+        return None
+    source = _first_file(source)
+    if not isinstance(source, (str, Path)):
+        array = np.asarray(source)
+    elif str(source).lower().endswith(ARCHIVES):
+        array = _archive(source)
+    else:
+        loaded = load_volume(source)
+        array = loaded.array
+        if affine is not None:  # stored in another order than the reference
+            array = fit_grid(array.shape, loaded.header.affine, shape, affine).turned(array)
+    while array.ndim > 3:
+        array = array[..., 0]
+    if array.shape != shape:
+        raise ValueError(
+            f"{source if isinstance(source, (str, Path)) else 'image'}: has shape {array.shape}, "
+            f"expected that of the reference, {shape}"
+        )
+    return np.asarray(array)
+
+
+def _first_file(source: Any) -> Any:
+    """Of channels in several files the first is shown."""
+    several = isinstance(source, (list, tuple)) and source and isinstance(source[0], (str, Path))
+    return source[0] if several else source
+
+
+def _archive(source: str | Path) -> np.ndarray:
+    from sa2_monai.data import read_archive
+
+    return np.asarray(read_archive(source, "image"))
+
+
+def _as_seen(affine: np.ndarray, *arrays: Any) -> tuple[Any, ...]:
+    """Turn the axes to left, posterior, superior; the last array is the spacing."""
+    from nibabel import orientations
+
+    *volumes, spacing = arrays
+    turn = orientations.ornt_transform(orientations.io_orientation(affine), orientations.axcodes2ornt("LPS"))
+    turned = [None if volume is None else orientations.apply_orientation(volume, turn) for volume in volumes]
+    order = np.argsort(turn[:, 0])
+    return (*turned, spacing[order])
+
+
+def _square(labels: np.ndarray | None, steps: np.ndarray) -> np.ndarray | None:
+    """Repeat rows or columns so that pixels become square."""
+    if labels is None:
+        return None
+    sizes = [max(1, round(n * step / steps.min())) for n, step in zip(labels.shape, steps, strict=True)]
+    rows, columns = (((np.arange(m) + 0.5) * n / m).astype(np.int64) for n, m in zip(labels.shape, sizes, strict=True))
+    return labels[np.ix_(rows, columns)]
