@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sa2_monai.evaluation.comparison import compare
 from sa2_monai.evaluation.evaluator import evaluate
-from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, summarize_folds
+from sa2_monai.evaluation.options import EvaluationOptions
+from sa2_monai.evaluation.paper import PaperOptions, summarize_folds
+from sa2_monai.evaluation.paper.run import FAMILIES
 from sa2_monai.evaluation.report.files import write_report
 from sa2_monai.evaluation.report.overlays import draw_overlay, draw_prediction, write_overlays
 from sa2_monai.evaluation.result import EvaluationResult
@@ -24,6 +26,7 @@ __all__ = [
     "COLUMNS",
     "FAMILIES",
     "CaseMetric",
+    "EvaluationOptions",
     "EvaluationResult",
     "PaperOptions",
     "ReportHandler",

@@ -14,7 +14,7 @@ from sa2_monai.evaluation.scores.rows import DISTANCES, METRICS, STATES
 from sa2_monai.evaluation.scores.statistics import Bootstrap, describe, nan_mean
 from sa2_monai.version import __version__
 
-__all__ = ["NOTICE", "few_cases", "matrix", "software", "summarize", "worst_case_value"]
+__all__ = ["few_cases", "matrix", "software", "summarize", "summary_document", "worst_case_value"]
 
 FEW_CASES = 20
 WORST_LISTED = 10
@@ -120,3 +120,33 @@ def summarize(
         {"case": row["case"], "class": row["class_name"], "dice": float(row["dice"])} for row in listed[:WORST_LISTED]
     ]
     return {"per_class": per_class, "overall": overall, "worst_cases": worst_cases}
+
+
+def summary_document(
+    protocol: Mapping[str, Any],
+    cases: int,
+    classes: Mapping[int, str],
+    blocks: Mapping[str, Any],
+    failed: Sequence[Mapping[str, str]],
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """Put the content of ``metrics_summary.json`` together, the same for both protocols.
+
+    Args:
+        protocol: name, version and variant of the protocol.
+        cases: number of the cases that were measured.
+        classes: value -> name of the classes that are summarised.
+        blocks: what :func:`summarize` returned, and further blocks.
+        failed: the cases that could not be measured.
+        warnings: what is doubtful, one sentence each.
+    """
+    return {
+        "protocol": dict(protocol),
+        "software": software(),
+        "cases": cases,
+        "classes": {str(value): name for value, name in classes.items()},
+        **blocks,
+        "failed": list(failed),
+        "warnings": list(warnings),
+        "notice": NOTICE,
+    }
