@@ -13,7 +13,10 @@ from sa2_monai.evaluation.scores.permutation import PermutationTest
 from sa2_monai.evaluation.scores.statistics import Bootstrap, interval, nan_mean
 from sa2_monai.evaluation.scores.summary import few_cases, matrix
 
-__all__ = ["compare"]
+__all__ = ["METRICS", "comparable_metrics", "compare"]
+
+#: Columns that two models are compared by.
+METRICS = ("dice", "jaccard", "nsd", "hd95")
 
 
 def _difference(a: np.ndarray, b: np.ndarray, draws_a: np.ndarray, draws_b: np.ndarray, valid: int) -> dict[str, Any]:
@@ -28,10 +31,20 @@ def _difference(a: np.ndarray, b: np.ndarray, draws_a: np.ndarray, draws_b: np.n
     }
 
 
+def comparable_metrics(result: EvaluationResult, extra: Sequence[str] = ()) -> list[str]:
+    """The metrics of a comparison that the protocol of an evaluation has a mean of.
+
+    Args:
+        result: an evaluation.
+        extra: further columns of it.
+    """
+    return [metric for metric in (*METRICS, *extra) if metric in result.summary["overall"]]
+
+
 def compare(
     result_a: EvaluationResult,
     result_b: EvaluationResult,
-    metrics: Sequence[str] = ("dice", "jaccard", "nsd", "hd95"),
+    metrics: Sequence[str] = METRICS,
     *,
     bootstrap_samples: int = 2000,
     seed: int = 0,

@@ -16,7 +16,9 @@ from PIL import Image
 
 from sa2_monai import evaluation
 from sa2_monai.cli import evaluate as command
+from sa2_monai.cli import evaluate_options
 from sa2_monai.evaluation import EvaluationResult, evaluate, write_overlays, write_report
+from sa2_monai.evaluation.paper import FAMILY_NAMES
 from sa2_monai.evaluation.report import overlays
 
 TWO = ["background", "nucleus"]
@@ -203,8 +205,8 @@ def test_command_refuses_wrong_use(option: list[str], capsys: pytest.CaptureFixt
     assert option[0] in capsys.readouterr().err
 
 
-def test_families_of_the_command_are_those_of_the_room() -> None:
-    assert tuple(evaluation.FAMILIES) == command.FAMILIES
+def test_families_are_the_same_everywhere() -> None:
+    assert tuple(evaluation.FAMILIES) == FAMILY_NAMES == evaluate_options.FAMILIES
 
 
 def test_neither_command_nor_evaluation_imports_torch() -> None:
@@ -217,7 +219,7 @@ def test_neither_command_nor_evaluation_imports_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_names_of_the_room_exist() -> None:
+def test_names_of_the_package_exist() -> None:
     for name in evaluation.__all__:
         assert getattr(evaluation, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
