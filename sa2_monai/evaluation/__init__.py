@@ -1,5 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation of segmentations: protocols ``clinical`` and ``paper``, statistics, reports, overlay pictures.
+"""Evaluation of segmentations: two protocols, statistics, reports, overlays.
+
+* ``evaluator``: :func:`evaluate`, the way in; ``options``, ``paper_options``: all that can be chosen.
+* ``clinical``: the default protocol. Cases on their own grid, distances in millimetres, the larger of the two directed
+  HD95, missing structures counted.
+* ``paper``: the numbers as the networks' publications compute them. Its docstring says which family belongs to which
+  network and data set, and where the published HD95 is.
+* ``comparison``: two models on the same cases. ``result``: what an evaluation returns.
+* ``case_metric``: the clinical values inside a MONAI engine.
+* ``cases``: found, paired, read, checked. ``scores``: from maps to rows and summaries. ``report``: what is written.
 
 What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`, :class:`ValidationPicture`) is
 imported when it is asked for.

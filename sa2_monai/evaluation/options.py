@@ -10,7 +10,7 @@ from typing import Any
 
 from sa2_monai.evaluation.cases.classes import check_ignore_value, class_table, value_table
 from sa2_monai.evaluation.cases.failures import check_on_error
-from sa2_monai.evaluation.paper.options import FAMILY_NAMES, PaperOptions, paper_options
+from sa2_monai.evaluation.paper_options import FAMILY_NAMES, PaperOptions, paper_options
 from sa2_monai.evaluation.scores.extra_metrics import check_extra_metrics
 from sa2_monai.evaluation.scores.instances import check_instances
 from sa2_monai.evaluation.scores.size_strata import check_size_strata
@@ -65,7 +65,7 @@ class EvaluationOptions:
             100 % of the image (``True``; the limits of SvANet, cumulative), or below given percents in (0, 100]. An
             object is an 8-connected component of one class, its size the number of its pixels.
 
-        family: paper; one of :data:`sa2_monai.evaluation.paper.options.FAMILY_NAMES`.
+        family: paper; one of :data:`sa2_monai.evaluation.paper_options.FAMILY_NAMES`.
         paper: paper; options of the family, see :class:`sa2_monai.evaluation.PaperOptions`.
 
     Raises:

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from sa2_monai.evaluation.cases.loading import LoadedCase
-from sa2_monai.evaluation.paper.options import PaperOptions
+from sa2_monai.evaluation.paper_options import PaperOptions
 from sa2_monai.evaluation.scores.rows import empty_row
 from sa2_monai.metrics.overlap import Counts
 
-__all__ = ["FamilyReport", "binary_name", "grid_deviation", "paper_row", "predicted", "some_cases"]
+__all__ = ["FamilyReport", "binary_name", "grid_deviation", "paper_row", "some_cases"]
 
 
 def some_cases(cases: Sequence[str], shown: int = 5) -> str:
@@ -49,11 +47,6 @@ def paper_row(item: LoadedCase, value: int, name: str, counts: Counts) -> dict[s
     row = empty_row(item.case, value, name, counts, [1.0] * item.geometry.array.ndim, "px")
     row.update(prediction_file=item.prediction_file, reference_file=item.geometry.source)
     return row
-
-
-def predicted(item: LoadedCase) -> np.ndarray:
-    """Return the prediction; a missing one is all background on the grid of the reference."""
-    return np.zeros_like(item.reference) if item.prediction is None else item.prediction
 
 
 def binary_name(classes: Mapping[int, str], family: str) -> tuple[int, str]:

@@ -14,8 +14,8 @@ from sa2_monai.evaluation.cases.case_files import CaseFiles
 from sa2_monai.evaluation.cases.loading import CaseLoader, LoadedCase
 from sa2_monai.evaluation.options import EvaluationOptions
 from sa2_monai.evaluation.paper.base import FamilyReport, binary_name, grid_deviation, paper_row
-from sa2_monai.evaluation.paper.options import PaperOptions
 from sa2_monai.evaluation.paper.published_mask import published_mask
+from sa2_monai.evaluation.paper_options import PaperOptions
 from sa2_monai.io.label_maps import PICTURES, LabelMap, case_name
 from sa2_monai.io.label_values import NONZERO
 from sa2_monai.metrics import overlap
@@ -146,8 +146,7 @@ def _report(
     grid = options.grid_size(PUBLISHED_GRID)
     rows, eight_bit, ones = [], False, True
     for item in items:
-        prediction = np.zeros_like(item.reference) if item.prediction is None else item.prediction
-        counts = overlap.counts(prediction, item.reference)
+        counts = overlap.counts(item.predicted, item.reference)
         row = paper_row(item, value, name, counts)
         row.update(dice=image_dice(counts, options.plus_one), jaccard=image_iou(counts))
         rows.append(row)

@@ -20,10 +20,9 @@ from sa2_monai.evaluation.paper.base import (
     binary_name,
     grid_deviation,
     paper_row,
-    predicted,
 )
 from sa2_monai.evaluation.paper.grids import RULES, GridLoader, grid_arguments, resize_labels
-from sa2_monai.evaluation.paper.options import PaperOptions
+from sa2_monai.evaluation.paper_options import PaperOptions
 from sa2_monai.io.label_maps import read_label_map
 from sa2_monai.metrics import overlap
 from sa2_monai.metrics.overlap import Counts
@@ -134,7 +133,7 @@ def _report(
     grid = options.grid_size(PUBLISHED_GRID)
     rows, sums = [], np.zeros(4, dtype=np.int64)
     for item in items:
-        counts = overlap.counts(predicted(item) == value, item.reference == value)
+        counts = overlap.counts(item.predicted == value, item.reference == value)
         rows.append(paper_row(item, value, name, counts))
         sums += counts
     values = pooled_values(Counts(*(int(n) for n in sums)))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,11 +14,12 @@ from sa2_monai.evaluation.cases.pairing import pair
 from sa2_monai.evaluation.options import EvaluationOptions
 from sa2_monai.evaluation.paper.base import FamilyReport
 from sa2_monai.evaluation.paper.image import ensemble_loader, image, image_ensemble, image_loader
-from sa2_monai.evaluation.paper.options import PaperOptions
 from sa2_monai.evaluation.paper.pooled import cell, cell_loader, pooled, pooled_loader
 from sa2_monai.evaluation.paper.size_range import size_range, size_range_loader
 from sa2_monai.evaluation.paper.volume import image_2d, image_2d_loader, volume, volume_loader
+from sa2_monai.evaluation.paper_options import PaperOptions
 from sa2_monai.evaluation.result import EvaluationResult
+from sa2_monai.evaluation.scores.statistics import none_if_nan
 from sa2_monai.evaluation.scores.summary import few_cases, summarize, summary_document
 
 __all__ = ["FAMILIES", "VERSION", "Family", "run"]
@@ -111,4 +111,4 @@ def _strict(value: Any) -> Any:
         return {key: _strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_strict(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return none_if_nan(value) if isinstance(value, float) else value

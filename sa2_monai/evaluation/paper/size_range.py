@@ -17,11 +17,10 @@ from sa2_monai.evaluation.paper.base import (
     FamilyReport,
     grid_deviation,
     paper_row,
-    predicted,
     some_cases,
 )
 from sa2_monai.evaluation.paper.grids import GridLoader, grid_arguments
-from sa2_monai.evaluation.paper.options import PaperOptions
+from sa2_monai.evaluation.paper_options import PaperOptions
 from sa2_monai.metrics import foreground, instances, overlap
 from sa2_monai.metrics.structure_measure import s_measure
 
@@ -103,7 +102,7 @@ class _Image:
 
 
 def _measure(item: LoadedCase, classes: int) -> _Image:
-    reference, prediction = item.reference, predicted(item)
+    reference, prediction = item.reference, item.predicted
     original = reference if item.original is None else item.original
     kept = slice(None) if item.ignored is None else ~item.ignored
     masks = prediction > 0, reference > 0

@@ -16,11 +16,10 @@ from sa2_monai.evaluation.paper.base import (
     FamilyReport,
     grid_deviation,
     paper_row,
-    predicted,
     some_cases,
 )
 from sa2_monai.evaluation.paper.grids import GridLoader, grid_arguments
-from sa2_monai.evaluation.paper.options import PaperOptions
+from sa2_monai.evaluation.paper_options import PaperOptions
 from sa2_monai.metrics import overlap, surface
 from sa2_monai.metrics.overlap import Counts
 from sa2_monai.metrics.structures import Structure, measure_structures
@@ -92,7 +91,7 @@ class _Rows:
 
     def add(self, item: LoadedCase) -> None:
         """Measure a case."""
-        for value, structure in measure_structures(predicted(item), item.reference, self.classes).items():
+        for value, structure in measure_structures(item.predicted, item.reference, self.classes).items():
             counts = structure.counts
             row = paper_row(item, value, self.classes[value], counts)
             row.update(zip(_MEDPY, stand_in_values(structure), strict=True))

@@ -66,7 +66,7 @@ def case_rows(
     Raises:
         ValueError: for a further column that a volume does not have.
     """
-    prediction = np.zeros_like(item.reference) if item.prediction is None else item.prediction
+    prediction = item.predicted
     spacing, unit, voxel = item.geometry.spacing, item.geometry.unit, _voxel_volume(item)
     axes = sheared_axes(item)
     structures = measure_structures(

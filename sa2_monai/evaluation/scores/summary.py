@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.evaluation.scores.rows import DISTANCES, METRICS, STATES
-from sa2_monai.evaluation.scores.statistics import Bootstrap, describe, nan_mean
+from sa2_monai.evaluation.scores.statistics import Bootstrap, describe, nan_mean, none_if_nan
 from sa2_monai.version import __version__
 
 __all__ = ["few_cases", "matrix", "software", "summarize", "summary_document", "worst_case_value"]
@@ -69,10 +69,10 @@ def _overall(values: np.ndarray, names: Sequence[str], bootstrap: Bootstrap | No
     low, high = bootstrap.class_mean_interval(values) if bootstrap else (None, None)
     headline, by_case = float(nan_mean(class_means)), float(nan_mean(nan_mean(values, axis=1)))
     return {
-        "mean_of_class_means": None if math.isnan(headline) else headline,
+        "mean_of_class_means": none_if_nan(headline),
         "ci95_low": low,
         "ci95_high": high,
-        "mean_of_case_means": None if math.isnan(by_case) else by_case,
+        "mean_of_case_means": none_if_nan(by_case),
         "classes_without_valid_case": [n for n, mean in zip(names, class_means, strict=True) if math.isnan(mean)],
     }
 
