@@ -49,7 +49,7 @@ class PaperOptions:
         nuclei: masks of the nuclei, whose pixels become background: case -> path or array, a folder, or ``"image"`` for
             the last channel of the images (``cell``).
         resize_predictions: predictions have the size of the reference's file instead of that of the grid and are
-            brought onto it by the nearest neighbour that undoes the way out of the ``paper`` view, exactly for pictures
+            brought onto it by the nearest neighbour that undoes the way out of the ``paper`` view, exactly for images
             larger than the grid (``pooled``, ``cell``, ``image_2d``, ``size_range``).
         background: the background is a class too, as in the published mean of HSA-UNet (``volume``).
         size: size of an image's largest object, ``"object"`` (pixels of the largest 8-connected object of one class) or
