@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sa2_monai import evaluation
 from sa2_monai.evaluation import EvaluationOptions, PaperOptions, evaluate
 
 TWO = ["background", "nucleus"]
@@ -118,3 +119,10 @@ def test_what_cannot_be_is_refused_before_any_file_is_read(name: str) -> None:
     given, message = WRONG[name]
     with pytest.raises(ValueError, match=message):
         EvaluationOptions(TWO, **given)
+
+
+def test_names_of_the_package_exist() -> None:
+    for name in evaluation.__all__:
+        assert getattr(evaluation, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        evaluation.Nothing  # noqa: B018
