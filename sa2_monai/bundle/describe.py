@@ -12,6 +12,7 @@ from typing import Any
 
 from sa2_monai.bundle.locate import config_file, dataset_overlays, find_bundle, load, open_bundle
 from sa2_monai.bundle.sidecar import CARRIED
+from sa2_monai.io.digest import sha256_of
 
 __all__ = ["describe_path"]
 
@@ -68,7 +69,7 @@ def _describe_bundle(folder: Path) -> dict[str, Any]:
         for key in CARRIED:  # what inference will use
             facts[key] = facts["weights"].pop(key, facts.get(key))
     exports = sorted(file for suffix in (*_SCRIPTS, ".onnx") for file in (folder / "models").glob(f"*{suffix}"))
-    facts["exports"] = {f"models/{file.name}": _hash(file) for file in exports}
+    facts["exports"] = {f"models/{file.name}": sha256_of(file) for file in exports}
     return {key: value for key, value in facts.items() if value is not None}
 
 
@@ -96,7 +97,7 @@ def _describe_weights(path: Path) -> dict[str, Any]:
     from sa2_monai.weights.compare import CONVERTERS
 
     info = read_info(path)
-    found = _hash(path)
+    found = sha256_of(path)
     problems = []
     if not info:
         problems.append(f"no {path.with_suffix('.json').name} beside it says what it is")
@@ -148,14 +149,8 @@ def _describe_export(path: Path) -> dict[str, Any]:
         **_plain_settings(config),
         **_from_metadata(metadata),
         "data": metadata.get("data_source"),
-        "sha256": _hash(path),
+        "sha256": sha256_of(path),
         "bytes": path.stat().st_size,
         "problems": [] if metadata else ["it carries no metadata"],
     }
     return {key: value for key, value in facts.items() if value is not None}
-
-
-def _hash(path: Path) -> str:
-    from sa2_monai.weights import sha256_of
-
-    return sha256_of(path)

@@ -1,5 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation of segmentations: protocols ``clinical`` and ``paper``, statistics, reports, overlay pictures.
+"""Evaluation of segmentations: two protocols, statistics, reports, overlays.
+
+* ``evaluator``: :func:`evaluate`, the way in; ``options``, ``paper_options``: all that can be chosen.
+* ``clinical``: the default protocol. Cases on their own grid, distances in millimetres, the larger of the two directed
+  HD95, missing structures counted.
+* ``paper``: the numbers as the networks' publications compute them. Its docstring says which family belongs to which
+  network and data set, and where the published HD95 is.
+* ``comparison``: two models on the same cases. ``result``: what an evaluation returns.
+* ``case_metric``: the clinical values inside a MONAI engine.
+* ``cases``: found, paired, read, checked. ``scores``: from maps to rows and summaries. ``report``: what is written.
 
 What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`, :class:`ValidationPicture`) is
 imported when it is asked for.
@@ -9,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from sa2_monai.evaluation.comparison import compare
 from sa2_monai.evaluation.evaluator import evaluate
-from sa2_monai.evaluation.paper import FAMILIES, PaperOptions, summarize_folds
+from sa2_monai.evaluation.options import EvaluationOptions
+from sa2_monai.evaluation.paper import PaperOptions, summarize_folds
+from sa2_monai.evaluation.paper.run import FAMILIES
 from sa2_monai.evaluation.report.files import write_report
 from sa2_monai.evaluation.report.overlays import draw_overlay, draw_prediction, write_overlays
 from sa2_monai.evaluation.result import EvaluationResult
@@ -24,6 +35,7 @@ __all__ = [
     "COLUMNS",
     "FAMILIES",
     "CaseMetric",
+    "EvaluationOptions",
     "EvaluationResult",
     "PaperOptions",
     "ReportHandler",

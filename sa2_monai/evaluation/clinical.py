@@ -3,111 +3,194 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
+from sa2_monai.evaluation.cases.case_files import CaseFiles
+from sa2_monai.evaluation.cases.classes import check_not_all_ignored
+from sa2_monai.evaluation.cases.failures import Failures
+from sa2_monai.evaluation.cases.loading import CaseLoader
+from sa2_monai.evaluation.cases.pairing import pair
+from sa2_monai.evaluation.cases.processes import share_cases
+from sa2_monai.evaluation.options import EvaluationOptions
+from sa2_monai.evaluation.result import EvaluationResult
+from sa2_monai.evaluation.scores.case_rows import case_rows, diagonal
+from sa2_monai.evaluation.scores.instances import InstanceCounts, count_instances, summarize_instances
+from sa2_monai.evaluation.scores.rows import METRICS
+from sa2_monai.evaluation.scores.size_strata import SIZE_COLUMN, object_percent, summarize_strata
+from sa2_monai.evaluation.scores.summary import few_cases, summarize, summary_document
+from sa2_monai.io.label_values import NONZERO, THRESHOLD
+from sa2_monai.io.problems import grouped
 
-from sa2_monai.evaluation.cases.loading import LoadedCase
-from sa2_monai.evaluation.scores.extra_metrics import extra_values
-from sa2_monai.evaluation.scores.rows import clinical_row
-from sa2_monai.metrics.structures import measure_structures
-
-__all__ = ["VERSION", "case_rows", "diagonal", "sheared_axes", "tolerance_table"]
+__all__ = ["VERSION", "run"]
 
 VERSION = 1
 
 
-def tolerance_table(tolerance: float | Mapping[str, float], names: list[str]) -> dict[str, float]:
-    """Return the tolerance of the normalised surface distance per class name.
+@dataclass(frozen=True)
+class _Measured:
+    """What the summary needs of one case."""
+
+    rows: list[dict[str, Any]]
+    unit: str
+    diagonal: float
+    size: float | None
+    objects: InstanceCounts | None
+    ignored: int | None
+    resampled: bool
+    remarks: tuple[str, ...]
+
+
+def run(cases: CaseFiles, options: EvaluationOptions) -> EvaluationResult:
+    """Evaluate by the clinical protocol.
 
     Args:
-        tolerance: one number for all classes, or numbers by class name; classes left out get 2.
-        names: names of the foreground classes.
-
-    Raises:
-        ValueError: for an unknown class or a number that is not finite and not negative.
-    """
-    if isinstance(tolerance, Mapping):
-        unknown = sorted(set(map(str, tolerance)) - set(names))
-        if unknown:
-            raise ValueError(f"tolerance names {unknown}, expected classes of {names}")
-        table = {name: float(tolerance.get(name, 2.0)) for name in names}
-    else:
-        table = dict.fromkeys(names, float(tolerance))
-    wrong = {name: value for name, value in table.items() if not 0 <= value < float("inf")}
-    if wrong:
-        raise ValueError(f"tolerance is {wrong}, expected finite numbers that are not negative")
-    return table
-
-
-def sheared_axes(item: LoadedCase) -> np.ndarray | None:
-    """Steps along the axes of a case's grid, as columns in millimetres, where these are not at right angles.
+        cases: the files.
+        options: of the protocol.
 
     Returns:
-        ``(3, axes)``, the directions of the affine; ``None`` without an affine, or where the axes are orthogonal: the
-        spacing says all then.
-    """
-    if item.geometry.affine is None or not item.geometry.sheared:
-        return None
-    return np.asarray(item.geometry.affine[:3, : item.reference.ndim], dtype=np.float64)
-
-
-def diagonal(item: LoadedCase) -> float:
-    """Length of the array's longest diagonal in the unit of the spacing, ``sqrt(sum((n_i s_i)²))`` without shear."""
-    axes = sheared_axes(item)
-    if axes is not None:
-        edges = axes * np.asarray(item.reference.shape)
-        signs = np.array(list(itertools.product((1, -1), repeat=edges.shape[1])))
-        return float(np.linalg.norm(edges @ signs.T, axis=0).max())
-    lengths = [n * s for n, s in zip(item.reference.shape, item.geometry.spacing, strict=True)]
-    return float(np.sqrt(np.square(lengths).sum()))
-
-
-def _voxel_volume(item: LoadedCase) -> float | None:
-    if item.reference.ndim != 3 or item.geometry.unit != "mm":
-        return None
-    if item.geometry.affine is not None:
-        return float(abs(np.linalg.det(item.geometry.affine[:3, :3])))
-    return float(np.prod(item.geometry.spacing))
-
-
-def case_rows(
-    item: LoadedCase, classes: Mapping[int, str], tolerances: Mapping[str, float], extra: Sequence[str] = ()
-) -> list[dict[str, Any]]:
-    """Compute the rows of one case, one per foreground class; a missing prediction counts as empty.
-
-    Args:
-        item: the case.
-        classes: value -> name.
-        tolerances: of the normalised surface distance, by name.
-        extra: further columns, see :mod:`sa2_monai.evaluation.scores.extra_metrics`.
-
-    Returns:
-        The rows, in the order of the classes. Ignored pixels are background in both maps and no true negatives. On a
-        sheared grid distances run between the positions that the affine gives to the voxel centres.
+        The rows, the summary, and functions to write them.
 
     Raises:
-        ValueError: for a further column that a volume does not have.
+        FileNotFoundError, ValueError: as :func:`sa2_monai.evaluation.evaluate`.
     """
-    prediction = np.zeros_like(item.reference) if item.prediction is None else item.prediction
-    spacing, unit, voxel = item.geometry.spacing, item.geometry.unit, _voxel_volume(item)
-    axes = sheared_axes(item)
-    structures = measure_structures(
-        prediction,
-        item.reference,
-        [value for value in classes if value],
-        spacing if axes is None else None,
-        axes=axes,
+    loader = _loader(cases, options)
+    warnings = pair(loader.predictions, cases.references, options.allow_missing)
+    failures = Failures(options.on_error)
+    measured = _measure_all(loader, options, failures)
+    rows = [row for values in measured.values() for row in values.rows]
+    objects = [values.objects for values in measured.values() if values.objects is not None]
+    bootstrap_of = partial(options.bootstrap, groups=cases.groups)
+    bootstrap = bootstrap_of(list(measured))
+    warnings += _warnings(measured, options)
+    warnings += failures.warnings(len(cases.references))
+    warnings += few_cases(bootstrap.units, "cases" if cases.groups is None else "groups")
+
+    diagonals = {case: values.diagonal for case, values in measured.items()} if options.empty == "worst" else None
+    metrics = (*METRICS, *options.extra)
+    blocks = summarize(rows, list(measured), options.names, bootstrap, metrics, diagonals)
+    if options.strata:
+        sizes = {case: values.size for case, values in measured.items() if values.size is not None}
+        blocks["size_strata"] = summarize_strata(
+            rows, sizes, options.strata, options.names, bootstrap_of, options.extra
+        )
+    if options.instances:
+        blocks["instances"] = summarize_instances(objects, bootstrap)
+    summary = summary_document(
+        _protocol(measured, options, cases.groups),
+        len(measured),
+        {value: name for value, name in options.table.items() if value},
+        blocks,
+        failures.entries(loader.predictions, cases.references),
+        warnings,
     )
-    ignored = 0 if item.ignored is None else int(np.count_nonzero(item.ignored))
-    rows = []
-    for value, found in structures.items():
-        name = classes[value]
-        structure = found._replace(counts=found.counts._replace(tn=found.counts.tn - ignored))
-        row = clinical_row(item.case, value, name, structure, spacing, unit, tolerances[name], voxel)
-        row.update(prediction_file=item.prediction_file, reference_file=item.geometry.source, resampled=item.resampled)
-        row.update(extra_values(item, prediction, value, structure.counts, extra) if extra else {})
-        rows.append(row)
-    return rows
+    return EvaluationResult(rows, summary, loader.load, cases.images, cases.groups, objects)
+
+
+def _loader(cases: CaseFiles, options: EvaluationOptions) -> CaseLoader:
+    """Files that hold the numbers of objects are read by what is not 0, as far as nothing else is said."""
+    numbers = options.instances is not None
+    return CaseLoader(
+        cases.label_maps(options.prediction_suffix),
+        cases.references,
+        options.table,
+        NONZERO if numbers and options.label_values is None else options.label_values,
+        options.spacing,
+        options.allow_resample,
+        prediction_values=NONZERO if numbers and options.label_values != THRESHOLD else None,
+        ignore_value=options.ignore_value,
+    )
+
+
+def _measure_all(loader: CaseLoader, options: EvaluationOptions, failures: Failures) -> dict[str, _Measured]:
+    """Measure every case that can be; all of them in one unit."""
+    names = list(loader.references)
+    measure = partial(_measure, loader, options)
+    values_of = share_cases(names, measure) if options.distributed else measure
+    measured: dict[str, _Measured] = {}
+    units: dict[str, str] = {}
+
+    def add(case: str) -> None:
+        values = values_of(case)
+        found = {**units, values.unit: units.get(values.unit, case)}
+        _check_unit(found, options.unit)
+        units.update(found)
+        measured[case] = values
+
+    for case in names:
+        failures.attempt(case, partial(add, case))
+    failures.check_any_left(len(names))
+    return measured
+
+
+def _measure(loader: CaseLoader, options: EvaluationOptions, case: str) -> _Measured:
+    item = loader.load(case)
+    rows = case_rows(item, options.table, options.tolerances, options.extra)
+    size = object_percent(item) if options.strata else None
+    for row in rows if options.strata else ():
+        row[SIZE_COLUMN] = size
+    return _Measured(
+        rows=rows,
+        unit=item.geometry.unit,
+        diagonal=diagonal(item),
+        size=size,
+        objects=count_instances(item, options.instances) if options.instances else None,
+        ignored=None if item.ignored is None else int(item.ignored.sum()),
+        resampled=item.resampled,
+        remarks=item.remarks,
+    )
+
+
+def _check_unit(units: Mapping[str, str], expected: str | None) -> None:
+    """Check the units of the cases so far, each with the first case that has it."""
+    if len(units) > 1:
+        found = ", ".join(f"{unit} ({case})" for unit, case in units.items())
+        raise ValueError(f"the references have different units: {found}; evaluate pictures and volumes apart")
+    found, case = next(iter(units.items()))
+    if expected is not None and found != expected:
+        fix = "give their spacing" if expected == "mm" else "leave unit out to measure in millimetres"
+        raise ValueError(f"case {case} is measured in {found}, but unit is {expected!r}; {fix}")
+
+
+def _warnings(measured: Mapping[str, _Measured], options: EvaluationOptions) -> list[str]:
+    """What is doubtful in the cases.
+
+    Raises:
+        ValueError: when the references hold nothing but background and ignored pixels.
+    """
+    found = []
+    empty = [not any(row["voxels_ref"] for row in values.rows) for values in measured.values()]
+    for (case, values), nothing in zip(measured.items(), empty, strict=True):
+        if nothing:
+            found.append(f"empty_reference: the reference of case {case} holds no object at all")
+        if values.resampled:
+            found.append(f"resampled: the prediction of case {case} was brought onto the grid of its reference")
+    if all(empty):
+        check_not_all_ignored(options.ignore_value, any(values.ignored is not None for values in measured.values()))
+        found.append("no_reference_object: no reference holds any object; Dice is 0 for every false alarm, else open")
+    return found + grouped((f"file: {remark}", case) for case, values in measured.items() for remark in values.remarks)
+
+
+def _protocol(
+    measured: Mapping[str, _Measured], options: EvaluationOptions, groups: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """The block that tells apart summaries that must not be compared."""
+    block: dict[str, Any] = {
+        "name": "clinical",
+        "version": VERSION,
+        "hd95": "directed-maximum",
+        "unit": next(iter(measured.values())).unit,
+        "tolerance": options.tolerances,
+        "empty": options.empty,
+        "bootstrap": options.draws(groups),
+    }
+    if options.extra:
+        block["extra_metrics"] = list(options.extra)
+    if options.strata:
+        block["size_strata"] = list(options.strata)
+    if options.ignore_value is not None:
+        block["ignore_value"] = options.ignore_value
+        block["ignored_pixels"] = {c: values.ignored for c, values in measured.items() if values.ignored is not None}
+    return block

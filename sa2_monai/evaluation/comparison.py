@@ -10,28 +10,41 @@ import numpy as np
 
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.scores.permutation import PermutationTest
-from sa2_monai.evaluation.scores.statistics import Bootstrap, interval, nan_mean
+from sa2_monai.evaluation.scores.statistics import Bootstrap, interval, nan_mean, none_if_nan
 from sa2_monai.evaluation.scores.summary import few_cases, matrix
 
-__all__ = ["compare"]
+__all__ = ["METRICS", "comparable_metrics", "compare"]
+
+#: Columns that two models are compared by.
+METRICS = ("dice", "jaccard", "nsd", "hd95")
 
 
 def _difference(a: np.ndarray, b: np.ndarray, draws_a: np.ndarray, draws_b: np.ndarray, valid: int) -> dict[str, Any]:
     mean_a, mean_b = float(a), float(b)
     low, high = interval(draws_a - draws_b) if valid >= 2 else (None, None)
     return {
-        "a": None if np.isnan(mean_a) else mean_a,
-        "b": None if np.isnan(mean_b) else mean_b,
-        "difference": None if np.isnan(mean_a - mean_b) else mean_a - mean_b,
+        "a": none_if_nan(mean_a),
+        "b": none_if_nan(mean_b),
+        "difference": none_if_nan(mean_a - mean_b),
         "ci95_low": low,
         "ci95_high": high,
     }
 
 
+def comparable_metrics(result: EvaluationResult, extra: Sequence[str] = ()) -> list[str]:
+    """The metrics of a comparison that the protocol of an evaluation has a mean of.
+
+    Args:
+        result: an evaluation.
+        extra: further columns of it.
+    """
+    return [metric for metric in (*METRICS, *extra) if metric in result.summary["overall"]]
+
+
 def compare(
     result_a: EvaluationResult,
     result_b: EvaluationResult,
-    metrics: Sequence[str] = ("dice", "jaccard", "nsd", "hd95"),
+    metrics: Sequence[str] = METRICS,
     *,
     bootstrap_samples: int = 2000,
     seed: int = 0,
@@ -50,7 +63,7 @@ def compare(
         result_b: evaluation of the second model.
         metrics: columns of the per-case table.
         bootstrap_samples: number of draws.
-        seed: seed of the draws; the same index matrix as in :func:`evaluate`.
+        seed: seed of the draws; the same index matrix as in :func:`sa2_monai.evaluation.evaluate`.
         groups: case -> group that is drawn and exchanged as a whole; ``None`` takes those of ``result_a``.
         permutation_samples: random exchanges of the test; with few cases all are computed, see
             :class:`sa2_monai.evaluation.scores.permutation.PermutationTest`.

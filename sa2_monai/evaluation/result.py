@@ -56,6 +56,11 @@ class EvaluationResult:
         """The cases that could not be measured, each with its message and files."""
         return list(self.summary.get("failed", []))
 
+    @property
+    def passed(self) -> bool:
+        """Whether every case could be measured and every limit was kept."""
+        return not self.failed and all(limit["passed"] for limit in self.summary.get("limits", []))
+
     def load(self, case: str) -> tuple[np.ndarray | None, np.ndarray]:
         """Read a case again: ``(prediction or None, reference)`` as class values on the grid that was measured."""
         item = self.load_case(case)

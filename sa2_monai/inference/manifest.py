@@ -16,8 +16,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.io.digest import digest_of
 from sa2_monai.io.names import file_name
-from sa2_monai.weights import sha256_of, write_json
+from sa2_monai.weights import write_json
 
 __all__ = ["CaseManifest"]
 
@@ -84,7 +85,7 @@ class CaseManifest:
         Raises:
             OSError: when the record cannot be written.
         """
-        files = [{**_stamp(path), "sha256": _hash(Path(path))} for path in outputs]
+        files = [{**_stamp(path), "sha256": digest_of(Path(path))} for path in outputs]
         for entry in files:
             entry["path"] = os.path.relpath(entry["path"], self.folder.parent)
         self._write(case, FINISHED, outputs=files, seconds=seconds)
@@ -151,7 +152,7 @@ class CaseManifest:
         stamps = self._stamps.get(case, [])
         # A file that was changed while it was in use has no hash, so that its new content never passes for the old one.
         inputs = [
-            {**stamp, "sha256": _hash(Path(stamp["path"])) if _stamp(stamp["path"]) == stamp else None}
+            {**stamp, "sha256": digest_of(Path(stamp["path"])) if _stamp(stamp["path"]) == stamp else None}
             for stamp in stamps
         ]
         ended = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -177,17 +178,6 @@ def _members(path: Path) -> list[Path]:
     return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
 
 
-def _hash(path: Path) -> str | None:
-    """SHA-256 of a file, of a folder that of its files' hashes and names; ``None`` where a file cannot be read."""
-    try:
-        if not path.is_dir():
-            return sha256_of(path)
-        lines = [f"{sha256_of(file)}  {file.name}\n" for file in _members(path)]
-    except OSError:
-        return None
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-
-
 def _unchanged(entries: Sequence[Mapping[str, Any]], paths: Sequence[str | os.PathLike[str]]) -> bool:
     if len(entries) != len(paths):
         return False
@@ -195,6 +185,6 @@ def _unchanged(entries: Sequence[Mapping[str, Any]], paths: Sequence[str | os.Pa
         found = _stamp(path)
         if found["stamp"] is None or found["bytes"] != entry["bytes"]:
             return False
-        if found["stamp"] != entry["stamp"] and (entry["sha256"] is None or _hash(Path(path)) != entry["sha256"]):
+        if found["stamp"] != entry["stamp"] and (entry["sha256"] is None or digest_of(Path(path)) != entry["sha256"]):
             return False
     return True

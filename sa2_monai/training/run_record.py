@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
+from sa2_monai.io.digest import digest_of, sha256_of
 from sa2_monai.training.distributed import rank, world_size
 from sa2_monai.version import __version__
-from sa2_monai.weights import plain, sha256_of, write_json
+from sa2_monai.weights import plain, write_json
 
 __all__ = ["RunRecord"]
 
@@ -183,19 +184,8 @@ def _list_hash(inputs: Sequence[Any] | None, files: bool) -> dict[str, Any] | No
             item[key] for item in inputs for key in ("image", "label") if isinstance(item, Mapping) and key in item
         ]
         names = [name for path in paths for name in (path if isinstance(path, (list, tuple)) else [path])]
-        found["files"] = {str(name): _hash(Path(name)) for name in names}
+        found["files"] = {str(name): digest_of(Path(name)) for name in names}
     return found
-
-
-def _hash(path: Path) -> str | None:
-    """SHA-256 of a file; of a folder (DICOM) that of its files' hashes and names; ``None`` if it cannot be read."""
-    try:
-        if not path.is_dir():
-            return sha256_of(path)
-        lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
-    except OSError:
-        return None
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _bundle(root: str | os.PathLike[str] | None) -> dict[str, Any] | None:

@@ -2,12 +2,13 @@
 """Weights in files: published checkpoints to state dicts of ours, safe tensor-only files with their sidecars."""
 
 from sa2_monai.io.atomic import atomic_write, write_json
+from sa2_monai.io.digest import sha256_of
 from sa2_monai.weights.compare import check_info, check_state_dict
 from sa2_monai.weights.imagenet import load_encoder, load_pretrained
 from sa2_monai.weights.load import load_weights
 from sa2_monai.weights.published.convert import convert_published, describe_published, skipped_names
 from sa2_monai.weights.read import read_checkpoint
-from sa2_monai.weights.save import read_info, save_weights, sha256_of
+from sa2_monai.weights.save import read_info, save_weights
 from sa2_monai.weights.state import plain, unwrap
 
 __all__ = [

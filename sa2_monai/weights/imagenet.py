@@ -17,12 +17,12 @@ import torch
 from monai.utils import optional_import
 from torch import nn
 
+from sa2_monai.io.digest import sha256_of
 from sa2_monai.networks import MSA2Net, SvANet
 from sa2_monai.weights.compare import check_finite
 from sa2_monai.weights.encoder_names import encoder_owner
 from sa2_monai.weights.load import load_weights
 from sa2_monai.weights.read import read_safely, tensors_in
-from sa2_monai.weights.save import sha256_of
 from sa2_monai.weights.state import unwrap
 
 __all__ = ["Source", "load_encoder", "load_pretrained", "source_of"]

@@ -10,10 +10,11 @@ from typing import Any
 
 from torch import nn
 
+from sa2_monai.io.digest import sha256_of
 from sa2_monai.io.paths import existing_path
 from sa2_monai.weights.compare import check_info, check_state_dict
 from sa2_monai.weights.read import read_safely, tensors_in
-from sa2_monai.weights.save import read_info, sha256_of, sidecar_of
+from sa2_monai.weights.save import read_info, sidecar_of
 from sa2_monai.weights.state import unwrap
 
 __all__ = ["load_weights"]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -13,10 +12,11 @@ from typing import Any
 import torch
 
 from sa2_monai.io.atomic import atomic_write, write_json
+from sa2_monai.io.digest import sha256_of
 from sa2_monai.version import __version__
 from sa2_monai.weights.state import plain
 
-__all__ = ["read_info", "save_weights", "sha256_of", "sidecar_of"]
+__all__ = ["read_info", "save_weights", "sidecar_of"]
 
 _OWN_KEYS = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "replaces")
 
@@ -120,25 +120,6 @@ def _record_of(path: Path) -> dict[str, Any]:
         return read_info(path) or {"sha256": sha256_of(path)}
     except ValueError:  # a sidecar that nobody can read is no reason not to save
         return {"sha256": sha256_of(path)}
-
-
-def sha256_of(path: str | os.PathLike[str], size: int | None = None) -> str:
-    """SHA-256 of a file as 64 hexadecimal digits.
-
-    Args:
-        path: the file.
-        size: number of bytes from the start; ``None`` for all.
-
-    Raises:
-        OSError: when it cannot be read.
-    """
-    digest = hashlib.sha256()
-    left = os.stat(path).st_size if size is None else size
-    with open(path, "rb") as file:
-        while left > 0 and (block := file.read(min(left, 1 << 20))):
-            digest.update(block)
-            left -= len(block)
-    return digest.hexdigest()
 
 
 def sidecar_of(path: str | os.PathLike[str]) -> Path:

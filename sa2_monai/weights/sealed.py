@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 import torch
 
 from sa2_monai.io.atomic import atomic_write
+from sa2_monai.io.digest import sha256_of
 from sa2_monai.weights.read import read_safely
-from sa2_monai.weights.save import sha256_of
 
 __all__ = ["has_checksum", "read_sealed", "write_sealed"]
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import http.client
 import os
 import shutil
@@ -14,7 +13,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["file_sha256", "transfer"]
+from sa2_monai.io.digest import sha256_of
+
+__all__ = ["transfer"]
 
 _CHUNK = 1 << 20
 
@@ -58,7 +59,7 @@ def transfer(
     """
     target = Path(path)
     part = target.with_name(target.name + ".part")
-    if target.is_file() and file_sha256(target) == sha256.lower():
+    if target.is_file() and sha256_of(target) == sha256.lower():
         return target
     resumed = part.is_file() and part.stat().st_size > 0
     last: Exception | None = None
@@ -92,19 +93,6 @@ def transfer(
     raise OSError(
         f"{url}: the connection failed {attempts} times (last: {last}); run again to go on, or {_by_hand(url, target)}"
     )
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal.
-
-    Args:
-        path: the file.
-    """
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 class _CutError(Exception):
@@ -145,7 +133,7 @@ def _append(url: str, part: Path, timeout: float, progress: Progress | None) -> 
 
 
 def _verify(part: Path, sha256: str, url: str) -> None:
-    found = file_sha256(part)
+    found = sha256_of(part)
     if found != sha256.lower():
         raise _WrongChecksumError(
             f"{url}: has SHA-256 {found} ({part.stat().st_size} bytes), expected {sha256}; the file was not kept. "

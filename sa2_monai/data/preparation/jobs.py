@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import quote
 
 from sa2_monai.data.dataset import Job
-from sa2_monai.data.download.transfer import file_sha256
 from sa2_monai.data.layouts.folders import Case
 from sa2_monai.data.preparation.folder import DESCRIPTION, MANIFEST, WORK, read_object, write_object
+from sa2_monai.io.digest import sha256_of
 from sa2_monai.version import __version__
 
 __all__ = ["PARTS", "Record", "finished_record", "recorded_names", "remove_leftovers", "run_job"]
@@ -64,7 +64,7 @@ def finished_record(job: Job, directory: Path, out: Path) -> Record | None:
                 touched = True
         except OSError:
             return None  # the run will say what is wrong with it
-    if not all((out / name).is_file() and file_sha256(out / name) == sha for name, sha in record["outputs"].items()):
+    if not all((out / name).is_file() and sha256_of(out / name) == sha for name, sha in record["outputs"].items()):
         return None
     if touched:
         write_object(path, record)
@@ -103,7 +103,7 @@ def run_job(job: Job, directory: Path, out: Path) -> Record:
             "name": job.name,
             "options": _options(job),
             "sources": sources,
-            "outputs": {name: file_sha256(place / name) for name in files},
+            "outputs": {name: sha256_of(place / name) for name in files},
             "cases": cases,
         }
         _move_in(job, place, out, record)
@@ -189,4 +189,4 @@ def _state(source: Path) -> dict[str, Any]:
 @lru_cache(maxsize=256)
 def _source_sha256(source: Path, size: int, mtime_ns: int) -> str:
     """Hash of a source in this state; several jobs may take pieces of one large archive."""
-    return file_sha256(source)
+    return sha256_of(source)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.io.atomic import write_atomically
+from sa2_monai.io.digest import sha256_of
 from sa2_monai.io.ownership import claim_folder, is_claim
 from sa2_monai.io.problems import listing
 
@@ -115,7 +115,7 @@ def is_current(folder: Path, parameters: dict[str, Any]) -> bool:
     stamp = _read_stamp(folder)
     if stamp is None or stamp.get("parameters") != parameters:
         return False
-    return all((folder / name).is_file() and _sha256(folder / name) == sha for name, sha in stamp["sha256"].items())
+    return all((folder / name).is_file() and sha256_of(folder / name) == sha for name, sha in stamp["sha256"].items())
 
 
 def _write_stamp(folder: Path, parameters: dict[str, Any], pixels: str) -> None:
@@ -123,7 +123,7 @@ def _write_stamp(folder: Path, parameters: dict[str, Any], pixels: str) -> None:
     stamp = {
         "parameters": parameters,
         "pixels_sha256": pixels,
-        "sha256": {name: _sha256(folder / name) for name in files},
+        "sha256": {name: sha256_of(folder / name) for name in files},
     }
     write_atomically(folder / _STAMP, (json.dumps(stamp, indent=1) + "\n").encode())
 
@@ -155,7 +155,3 @@ def _read_stamp(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return stamp if isinstance(stamp, dict) and isinstance(stamp.get("sha256"), dict) else None
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

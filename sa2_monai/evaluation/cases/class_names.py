@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["find_classes", "read_classes"]
+__all__ = ["DEFAULT_CLASSES", "find_classes", "read_classes"]
+
+#: Where nothing names the classes.
+DEFAULT_CLASSES = ("background", "foreground")
 
 
 def find_classes(predictions: Any, references: Any) -> dict[int, str] | None:

@@ -11,11 +11,20 @@ from typing import Any, TypeVar
 from sa2_monai.io.causes import root_cause
 from sa2_monai.io.problems import CASE_ERRORS
 
-__all__ = ["ON_ERROR", "Failures"]
+__all__ = ["Failures", "check_on_error"]
 
-ON_ERROR = ("raise", "continue")
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+
+
+def check_on_error(word: str) -> None:
+    """Check the option ``on_error``.
+
+    Raises:
+        ValueError: for a word that is neither ``"raise"`` nor ``"continue"``.
+    """
+    if word not in ("raise", "continue"):
+        raise ValueError(f"on_error is {word!r}, expected 'raise' or 'continue'")
 
 
 class Failures:
@@ -32,8 +41,7 @@ class Failures:
     """
 
     def __init__(self, on_error: str) -> None:
-        if on_error not in ON_ERROR:
-            raise ValueError(f"on_error is {on_error!r}, expected 'raise' or 'continue'")
+        check_on_error(on_error)
         self.on_error = on_error
         self.messages: dict[str, str] = {}
 

@@ -51,6 +51,11 @@ class LoadedCase:
     original: np.ndarray | None = None
     remarks: tuple[str, ...] = ()
 
+    @property
+    def predicted(self) -> np.ndarray:
+        """The prediction; a missing one is all background on the grid of the reference."""
+        return np.zeros_like(self.reference) if self.prediction is None else self.prediction
+
 
 @dataclass(frozen=True)
 class CaseLoader:
@@ -60,7 +65,7 @@ class CaseLoader:
         predictions: case -> path or array.
         references: case -> path or array.
         classes: value -> name, background included.
-        label_values: table of the values in the reference files, see :func:`sa2_monai.evaluation.evaluate`.
+        label_values: table of the values in the reference files, see :class:`sa2_monai.evaluation.EvaluationOptions`.
         spacing: millimetres per axis for arrays and pictures, or ``None``.
         allow_resample: whether a prediction on another grid is brought onto that of the reference.
         same_grid: whether both must have one shape; the paper family ``image`` checks its grid itself.

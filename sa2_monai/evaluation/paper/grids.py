@@ -7,14 +7,17 @@ Each publication resizes its masks by nearest neighbour, and each by another lib
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from scipy.ndimage import zoom
 
+from sa2_monai.evaluation.cases.case_files import CaseFiles
 from sa2_monai.evaluation.cases.loading import CaseLoader, LoadedCase
+from sa2_monai.evaluation.options import EvaluationOptions
 
-__all__ = ["RULES", "RULES_BACK", "GridLoader", "nearest_samples", "resize_labels"]
+__all__ = ["RULES", "RULES_BACK", "GridLoader", "grid_arguments", "nearest_samples", "resize_labels"]
 
 #: Family -> rule of :func:`nearest_samples`.
 RULES = {"pooled": "floor", "cell": "floor", "image_2d": "zoom", "size_range": "centre"}
@@ -118,3 +121,23 @@ class GridLoader(CaseLoader):
         if self.resize_predictions:
             return f"{text}, or save predictions at the size of the reference, {item.reference.shape}"
         return f"{text}, or set grid"
+
+
+def grid_arguments(cases: CaseFiles, options: EvaluationOptions, published: int) -> dict[str, Any]:
+    """The arguments of :class:`GridLoader`.
+
+    Args:
+        cases: the files.
+        options: of the protocol.
+        published: rows and columns of the published grid.
+    """
+    return {
+        "predictions": cases.label_maps(options.prediction_suffix),
+        "references": cases.references,
+        "classes": options.table,
+        "label_values": options.label_values,
+        "ignore_value": options.published.ignore_value,
+        "family": options.family,
+        "grid": options.published.grid_size(published),
+        "resize_predictions": options.published.resize_predictions,
+    }

@@ -10,13 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.evaluation.cases.case_files import CaseFiles
 from sa2_monai.evaluation.cases.loading import CaseLoader, LoadedCase
-from sa2_monai.evaluation.paper.base import FamilyReport, PaperOptions, binary_name, grid_deviation, paper_row
+from sa2_monai.evaluation.options import EvaluationOptions
+from sa2_monai.evaluation.paper.base import FamilyReport, binary_name, grid_deviation, paper_row
 from sa2_monai.evaluation.paper.published_mask import published_mask
+from sa2_monai.evaluation.paper_options import PaperOptions
 from sa2_monai.io.label_maps import PICTURES, LabelMap, case_name
+from sa2_monai.io.label_values import NONZERO
 from sa2_monai.metrics import overlap
 
-__all__ = ["EnsembleLoader", "ImageLoader", "image", "image_dice", "image_ensemble", "image_iou"]
+__all__ = [
+    "EnsembleLoader",
+    "ImageLoader",
+    "ensemble_loader",
+    "image",
+    "image_dice",
+    "image_ensemble",
+    "image_iou",
+    "image_loader",
+]
 
 PUBLISHED_GRID = 224
 
@@ -88,6 +101,28 @@ class EnsembleLoader(ImageLoader):
         return LabelMap(mask, (1.0, 1.0), "px", None, source), mask
 
 
+def _values_of(options: EvaluationOptions) -> Mapping[int, int] | str | None:
+    """The published code takes every value above 0 for the one class."""
+    return NONZERO if options.label_values is None and len(options.table) == 2 else options.label_values
+
+
+def image_loader(cases: CaseFiles, options: EvaluationOptions) -> ImageLoader:
+    """Make the loader of the family ``image``."""
+    files = cases.label_maps(options.prediction_suffix)
+    values = _values_of(options)
+    return ImageLoader(files, cases.references, options.table, values, same_grid=False, options=options.published)
+
+
+def ensemble_loader(cases: CaseFiles, options: EvaluationOptions) -> EnsembleLoader:
+    """Make the loader of the family ``image_ensemble``."""
+    members = cases.probability_maps(options.prediction_suffix)
+    files = {case: item for member in members for case, item in member.items()}
+    values, published = _values_of(options), options.published
+    return EnsembleLoader(
+        files, cases.references, options.table, values, same_grid=False, options=published, members=members
+    )
+
+
 def image(items: Iterable[LoadedCase], classes: Mapping[int, str], options: PaperOptions) -> FamilyReport:
     """Compute Dice and IoU per image on the published grid and their plain means.
 
@@ -111,8 +146,7 @@ def _report(
     grid = options.grid_size(PUBLISHED_GRID)
     rows, eight_bit, ones = [], False, True
     for item in items:
-        prediction = np.zeros_like(item.reference) if item.prediction is None else item.prediction
-        counts = overlap.counts(prediction, item.reference)
+        counts = overlap.counts(item.predicted, item.reference)
         row = paper_row(item, value, name, counts)
         row.update(dice=image_dice(counts, options.plus_one), jaccard=image_iou(counts))
         rows.append(row)

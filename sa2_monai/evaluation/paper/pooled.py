@@ -11,21 +11,23 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data import read_image
+from sa2_monai.evaluation.cases.case_files import CaseFiles
 from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.evaluation.cases.pairing import collect
+from sa2_monai.evaluation.options import EvaluationOptions
 from sa2_monai.evaluation.paper.base import (
     FamilyReport,
-    PaperOptions,
     binary_name,
     grid_deviation,
     paper_row,
-    predicted,
 )
-from sa2_monai.evaluation.paper.grids import RULES, GridLoader, resize_labels
+from sa2_monai.evaluation.paper.grids import RULES, GridLoader, grid_arguments, resize_labels
+from sa2_monai.evaluation.paper_options import PaperOptions
 from sa2_monai.io.label_maps import read_label_map
 from sa2_monai.metrics import overlap
 from sa2_monai.metrics.overlap import Counts
 
-__all__ = ["CellLoader", "cell", "pooled", "pooled_values"]
+__all__ = ["CellLoader", "cell", "cell_loader", "pooled", "pooled_loader", "pooled_values"]
 
 PUBLISHED_GRID = 224
 
@@ -84,6 +86,20 @@ class CellLoader(GridLoader):
         return channels[:, :, -1], str(image) if is_file else ""
 
 
+def pooled_loader(cases: CaseFiles, options: EvaluationOptions) -> GridLoader:
+    """Make the loader of the family ``pooled``."""
+    return GridLoader(**grid_arguments(cases, options, PUBLISHED_GRID))
+
+
+def cell_loader(cases: CaseFiles, options: EvaluationOptions) -> CellLoader:
+    """Make the loader of the family ``cell``, with the masks of the nuclei or the images that hold them."""
+    arguments = grid_arguments(cases, options, PUBLISHED_GRID)
+    nuclei = options.published.nuclei
+    if nuclei == "image":
+        return CellLoader(**arguments, images=cases.images)
+    return CellLoader(**arguments, nuclei={} if nuclei is None else collect(nuclei, "nucleus"))
+
+
 def pooled_values(total: Counts) -> dict[str, Any]:
     """Compute the published numbers from the pooled counts of the foreground.
 
@@ -117,7 +133,7 @@ def _report(
     grid = options.grid_size(PUBLISHED_GRID)
     rows, sums = [], np.zeros(4, dtype=np.int64)
     for item in items:
-        counts = overlap.counts(predicted(item) == value, item.reference == value)
+        counts = overlap.counts(item.predicted == value, item.reference == value)
         rows.append(paper_row(item, value, name, counts))
         sums += counts
     values = pooled_values(Counts(*(int(n) for n in sums)))

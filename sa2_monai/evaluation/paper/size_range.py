@@ -9,20 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.evaluation.cases.case_files import CaseFiles
 from sa2_monai.evaluation.cases.classes import check_not_all_ignored
 from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.evaluation.options import EvaluationOptions
 from sa2_monai.evaluation.paper.base import (
     FamilyReport,
-    PaperOptions,
     grid_deviation,
     paper_row,
-    predicted,
     some_cases,
 )
+from sa2_monai.evaluation.paper.grids import GridLoader, grid_arguments
+from sa2_monai.evaluation.paper_options import PaperOptions
 from sa2_monai.metrics import foreground, instances, overlap
 from sa2_monai.metrics.structure_measure import s_measure
 
-__all__ = ["class_weighted", "size_range"]
+__all__ = ["class_weighted", "size_range", "size_range_loader"]
 
 PUBLISHED_GRID = 512
 _METRICS = {
@@ -33,6 +35,11 @@ _METRICS = {
     "f2": overlap.f_beta,
 }
 _FOREGROUND = ("e_measure", "e_measure_whole_batch", "s_measure", "mean_absolute_error")
+
+
+def size_range_loader(cases: CaseFiles, options: EvaluationOptions) -> GridLoader:
+    """Make the loader of the family ``size_range``."""
+    return GridLoader(**grid_arguments(cases, options, PUBLISHED_GRID))
 
 
 def class_weighted(matrices: np.ndarray) -> dict[str, Any]:
@@ -95,7 +102,7 @@ class _Image:
 
 
 def _measure(item: LoadedCase, classes: int) -> _Image:
-    reference, prediction = item.reference, predicted(item)
+    reference, prediction = item.reference, item.predicted
     original = reference if item.original is None else item.original
     kept = slice(None) if item.ignored is None else ~item.ignored
     masks = prediction > 0, reference > 0

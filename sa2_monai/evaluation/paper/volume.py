@@ -9,24 +9,37 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.evaluation.cases.case_files import CaseFiles
+from sa2_monai.evaluation.cases.loading import CaseLoader, LoadedCase
+from sa2_monai.evaluation.options import EvaluationOptions
 from sa2_monai.evaluation.paper.base import (
     FamilyReport,
-    PaperOptions,
     grid_deviation,
     paper_row,
-    predicted,
     some_cases,
 )
+from sa2_monai.evaluation.paper.grids import GridLoader, grid_arguments
+from sa2_monai.evaluation.paper_options import PaperOptions
 from sa2_monai.metrics import overlap, surface
 from sa2_monai.metrics.overlap import Counts
 from sa2_monai.metrics.structures import Structure, measure_structures
 
-__all__ = ["image_2d", "stand_in_values", "volume"]
+__all__ = ["image_2d", "image_2d_loader", "stand_in_values", "volume", "volume_loader"]
 
 PUBLISHED_GRID = 224
 _MEDPY = ("dice", "hd95")
 _SHARES = ("sensitivity", "specificity", "accuracy")
+
+
+def volume_loader(cases: CaseFiles, options: EvaluationOptions) -> CaseLoader:
+    """Make the loader of the family ``volume``: volumes are compared on the grid of their files."""
+    files = cases.label_maps(options.prediction_suffix)
+    return CaseLoader(files, cases.references, options.table, options.label_values)
+
+
+def image_2d_loader(cases: CaseFiles, options: EvaluationOptions) -> GridLoader:
+    """Make the loader of the family ``image_2d``."""
+    return GridLoader(**grid_arguments(cases, options, PUBLISHED_GRID))
 
 
 def stand_in_values(structure: Structure) -> tuple[float, float]:
@@ -78,7 +91,7 @@ class _Rows:
 
     def add(self, item: LoadedCase) -> None:
         """Measure a case."""
-        for value, structure in measure_structures(predicted(item), item.reference, self.classes).items():
+        for value, structure in measure_structures(item.predicted, item.reference, self.classes).items():
             counts = structure.counts
             row = paper_row(item, value, self.classes[value], counts)
             row.update(zip(_MEDPY, stand_in_values(structure), strict=True))

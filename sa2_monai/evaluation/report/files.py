@@ -57,8 +57,8 @@ def write_report(
             ``overlays/``.
         overlays: pictures each of the worst, median and best cases; 0 for none.
         write: ``False`` for the processes of a distributed evaluation that help to measure only.
-        options: further arguments of :func:`sa2_monai.evaluation.evaluate` (``protocol``, ``family``, ``tolerance``,
-            ``label_values``, ``extra_metrics``, ``size_strata``, ``ignore_value``, ...).
+        options: ``groups``, and attributes of :class:`sa2_monai.evaluation.EvaluationOptions` (``protocol``,
+            ``family``, ``tolerance``, ``label_values``, ``extra_metrics``, ``size_strata``, ``ignore_value``, ...).
 
     Returns:
         The result.

@@ -32,10 +32,10 @@ class ReportHandler:
             ``overlays/``.
         protocol: ``"clinical"`` or ``"paper"``.
         family: family of the paper protocol.
-        label_values: values in the label files, see :func:`sa2_monai.evaluation.evaluate`.
+        label_values: values in the label files, see :class:`sa2_monai.evaluation.EvaluationOptions`.
         overlays: pictures each of the worst, median and best cases; 0 for none.
         name: of the logger that the table goes to.
-        options: further arguments of :func:`sa2_monai.evaluation.evaluate`, e.g. ``tolerance``, ``paper``,
+        options: attributes of :class:`sa2_monai.evaluation.EvaluationOptions`, e.g. ``tolerance``, ``paper``,
             ``extra_metrics``, ``size_strata``, ``ignore_value``, ``on_error``.
 
     After the run ``engine.state.report`` holds the summary, on the main process.

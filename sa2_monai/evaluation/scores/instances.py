@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.evaluation.cases.loading import LoadedCase
-from sa2_monai.evaluation.scores.statistics import Bootstrap, describe
-from sa2_monai.io.text import csv_cell
+from sa2_monai.evaluation.scores.rows import csv_table
+from sa2_monai.evaluation.scores.statistics import Bootstrap, describe, none_if_nan
 from sa2_monai.metrics.detection import InstanceMatch, connected_instances, match_instances
 
 __all__ = [
@@ -124,7 +122,7 @@ def summarize_instances(objects: Sequence[InstanceCounts], bootstrap: Bootstrap)
     matches = [item.match for item in objects]
     tp, fp, fn = (sum(getattr(m, name) for m in matches) for name in ("tp", "fp", "fn"))
     pooled = InstanceMatch(tp, fp, fn, math.fsum(m.iou_sum for m in matches))
-    values_of_all = {name: None if math.isnan(value) else value for name, value in _values(pooled).items()}
+    values_of_all = {name: none_if_nan(value) for name, value in _values(pooled).items()}
     return {
         "iou_threshold": THRESHOLD,
         "per_case": per_case,
@@ -133,14 +131,5 @@ def summarize_instances(objects: Sequence[InstanceCounts], bootstrap: Bootstrap)
 
 
 def instances_to_csv(objects: Sequence[InstanceCounts]) -> str:
-    """CSV text, one line per case: full precision, an empty field for ``NaN``."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(INSTANCE_COLUMNS)
-    for item in objects:
-        row = item.row()
-        writer.writerow(
-            "" if isinstance(row[column], float) and math.isnan(row[column]) else csv_cell(row[column])
-            for column in INSTANCE_COLUMNS
-        )
-    return stream.getvalue()
+    """CSV text, one line per case."""
+    return csv_table(INSTANCE_COLUMNS, (item.row() for item in objects))

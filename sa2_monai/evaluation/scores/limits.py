@@ -12,7 +12,7 @@ from typing import Any
 from sa2_monai.evaluation.scores.rows import DISTANCES, OVERLAPS
 from sa2_monai.metrics.checks import at_most
 
-__all__ = ["Limit", "check_limits", "parse_limits"]
+__all__ = ["Limit", "check_classes", "check_limits", "parse_limits"]
 
 HIGHER_IS_BETTER = (
     *(*OVERLAPS, "nsd", "detection_f1", "panoptic_quality", "segmentation_quality"),
@@ -75,6 +75,21 @@ def parse_limits(texts: Sequence[str], lowest: bool) -> list[Limit]:
     return limits
 
 
+def check_classes(limits: Sequence[Limit], names: Sequence[str]) -> None:
+    """Check the classes that limits name, before anything is measured.
+
+    Args:
+        limits: the limits.
+        names: of the classes.
+
+    Raises:
+        ValueError: for a class that does not exist.
+    """
+    for limit in limits:
+        if limit.name is not None and limit.name not in names:
+            raise ValueError(f"limit {limit}: there is no class {limit.name!r}, expected one of {', '.join(names)}")
+
+
 def check_limits(summary: Mapping[str, Any], limits: Sequence[Limit]) -> list[dict[str, Any]]:
     """Compare a summary with limits; a mean that does not exist does not pass.
 
@@ -89,8 +104,7 @@ def check_limits(summary: Mapping[str, Any], limits: Sequence[Limit]) -> list[di
 
 def _check(summary: Mapping[str, Any], limit: Limit) -> dict[str, Any]:
     per_class, overall = summary["per_class"], summary["overall"]
-    if limit.name is not None and limit.name not in per_class:
-        raise ValueError(f"limit {limit}: there is no class {limit.name!r}, expected one of {', '.join(per_class)}")
+    check_classes([limit], list(per_class))
     objects = summary.get("instances", {}).get("per_case", {})
     if limit.metric in objects:
         value = objects[limit.metric]["mean"]

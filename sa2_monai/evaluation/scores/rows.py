@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from sa2_monai.metrics import overlap, surface
 from sa2_monai.metrics.overlap import Counts
 from sa2_monai.metrics.structures import Structure
 
-__all__ = ["COLUMNS", "METRICS", "STATES", "clinical_row", "rows_to_csv", "state_of"]
+__all__ = ["COLUMNS", "METRICS", "STATES", "clinical_row", "csv_table", "empty_row", "rows_to_csv", "state_of"]
 
 STATES = ("ok", "missed", "spurious", "absent")
 OVERLAPS = ("dice", "jaccard", "precision", "sensitivity", "specificity")
@@ -112,11 +112,20 @@ def _text(value: Any) -> str:
 
 
 def rows_to_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows as CSV text: full precision, an empty field for ``NaN``, lines ending in a line feed.
+    """Return the rows of cases and classes as CSV text.
 
     Columns that were asked for beyond :data:`COLUMNS` stand behind these.
     """
-    columns = [*COLUMNS, *(name for name in (rows[0] if rows else ()) if name not in COLUMNS)]
+    return csv_table([*COLUMNS, *(name for name in (rows[0] if rows else ()) if name not in COLUMNS)], rows)
+
+
+def csv_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return a table as CSV text: full precision, an empty field for ``NaN``, lines ending in a line feed.
+
+    Args:
+        columns: names of the columns, the first line.
+        rows: one mapping per line, with at least these names.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["Bootstrap", "describe", "interval", "nan_mean"]
+__all__ = ["Bootstrap", "describe", "interval", "nan_mean", "none_if_nan"]
 
 
 def nan_mean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
@@ -17,6 +18,11 @@ def nan_mean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
     number = valid.sum(axis=axis)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.true_divide(total, number))
+
+
+def none_if_nan(value: float) -> float | None:
+    """The number as strict JSON has it: ``None`` where it is undefined."""
+    return None if math.isnan(value) else value
 
 
 def interval(statistics: np.ndarray) -> tuple[float | None, float | None]:

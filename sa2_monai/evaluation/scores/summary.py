@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.evaluation.scores.rows import DISTANCES, METRICS, STATES
-from sa2_monai.evaluation.scores.statistics import Bootstrap, describe, nan_mean
+from sa2_monai.evaluation.scores.statistics import Bootstrap, describe, nan_mean, none_if_nan
 from sa2_monai.version import __version__
 
-__all__ = ["NOTICE", "few_cases", "matrix", "software", "summarize", "worst_case_value"]
+__all__ = ["few_cases", "matrix", "software", "summarize", "summary_document", "worst_case_value"]
 
 FEW_CASES = 20
 WORST_LISTED = 10
@@ -69,10 +69,10 @@ def _overall(values: np.ndarray, names: Sequence[str], bootstrap: Bootstrap | No
     low, high = bootstrap.class_mean_interval(values) if bootstrap else (None, None)
     headline, by_case = float(nan_mean(class_means)), float(nan_mean(nan_mean(values, axis=1)))
     return {
-        "mean_of_class_means": None if math.isnan(headline) else headline,
+        "mean_of_class_means": none_if_nan(headline),
         "ci95_low": low,
         "ci95_high": high,
-        "mean_of_case_means": None if math.isnan(by_case) else by_case,
+        "mean_of_case_means": none_if_nan(by_case),
         "classes_without_valid_case": [n for n, mean in zip(names, class_means, strict=True) if math.isnan(mean)],
     }
 
@@ -120,3 +120,33 @@ def summarize(
         {"case": row["case"], "class": row["class_name"], "dice": float(row["dice"])} for row in listed[:WORST_LISTED]
     ]
     return {"per_class": per_class, "overall": overall, "worst_cases": worst_cases}
+
+
+def summary_document(
+    protocol: Mapping[str, Any],
+    cases: int,
+    classes: Mapping[int, str],
+    blocks: Mapping[str, Any],
+    failed: Sequence[Mapping[str, str]],
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """Put the content of ``metrics_summary.json`` together, the same for both protocols.
+
+    Args:
+        protocol: name, version and variant of the protocol.
+        cases: number of the cases that were measured.
+        classes: value -> name of the classes that are summarised.
+        blocks: what :func:`summarize` returned, and further blocks.
+        failed: the cases that could not be measured.
+        warnings: what is doubtful, one sentence each.
+    """
+    return {
+        "protocol": dict(protocol),
+        "software": software(),
+        "cases": cases,
+        "classes": {str(value): name for value, name in classes.items()},
+        **blocks,
+        "failed": list(failed),
+        "warnings": list(warnings),
+        "notice": NOTICE,
+    }

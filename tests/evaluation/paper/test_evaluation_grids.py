@@ -20,7 +20,7 @@ from sa2_monai.evaluation import evaluate, write_report
 from sa2_monai.evaluation.paper.grids import RULES_BACK, nearest_samples, resize_labels
 from sa2_monai.transforms.spline_resize import nearest_index
 
-GOLDENS = Path(__file__).parents[1] / "goldens"
+GOLDENS = Path(__file__).parents[2] / "goldens"
 SET = json.loads((GOLDENS / "metrics.json").read_text())["image_sets"][0]
 ARRAYS = dict(np.load(GOLDENS / "metrics.npz"))
 TWO = ["background", "lesion"]

@@ -20,10 +20,11 @@ from sa2_monai.evaluation import EvaluationResult, compare, evaluate, write_over
 from sa2_monai.evaluation.cases.loading import LoadedCase
 from sa2_monai.evaluation.report.files import save_report
 from sa2_monai.evaluation.report.html import html_report
-from sa2_monai.evaluation.report.manifest import evaluation_manifest, hash_file
+from sa2_monai.evaluation.report.manifest import evaluation_manifest
 from sa2_monai.evaluation.report.overlays import BOTH_COLOUR, draw_overlays
 from sa2_monai.evaluation.report.planes import plane_of
 from sa2_monai.evaluation.report.svg import box_plot, ticks
+from sa2_monai.io.digest import sha256_of
 from sa2_monai.io.label_maps import LabelMap
 from sa2_monai.io.palette import class_colour
 
@@ -263,10 +264,9 @@ def test_the_record_names_every_file_by_its_hash(tmp_path: Path) -> None:
         "image": "i",
         "compared": "q",
     }
-    assert record["inputs"]["b"]["prediction"]["sha256"] == hash_file(tmp_path / "p" / "b.png")
+    assert record["inputs"]["b"]["prediction"]["sha256"] == sha256_of(tmp_path / "p" / "b.png")
     assert record["failed"][0]["case"] == "b"
     assert record["versions"]["numpy"] == np.__version__
-    assert hash_file(tmp_path / "gone") is None
     assert evaluation_manifest(second, {}, "", "", {})["status"] == "completed"
 
 

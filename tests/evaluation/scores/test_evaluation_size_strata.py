@@ -16,7 +16,7 @@ from sa2_monai.cli import main
 from sa2_monai.evaluation import compare, evaluate
 from sa2_monai.evaluation.report.files import save_report
 
-GOLDENS = Path(__file__).parents[1] / "goldens"
+GOLDENS = Path(__file__).parents[2] / "goldens"
 SET = json.loads((GOLDENS / "metrics.json").read_text())["image_sets"][0]
 ARRAYS = dict(np.load(GOLDENS / "metrics.npz"))
 TWO = ["background", "lesion"]

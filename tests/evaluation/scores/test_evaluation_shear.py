@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sa2_monai.evaluation import clinical, evaluate
+from sa2_monai.evaluation import evaluate
 from sa2_monai.evaluation.cases.loading import CaseLoader, LoadedCase
+from sa2_monai.evaluation.scores.case_rows import case_rows, diagonal, sheared_axes
 from sa2_monai.io.label_maps import LabelMap
 from sa2_monai.metrics import Structure, measure_structures
 from sa2_monai.metrics.nearest import surface_mask
@@ -99,8 +100,8 @@ def test_a_sheared_case_has_all_its_values(degrees: float, which: tuple[int, int
     affine = sheared(degrees, which)
     prediction, reference = labels()
     item = case(affine, prediction, reference)
-    row = clinical.case_rows(item, TWO, {"liver": 2.0})[0]
-    straight = clinical.case_rows(case(sheared(0), prediction, reference), TWO, {"liver": 2.0})[0]
+    row = case_rows(item, TWO, {"liver": 2.0})[0]
+    straight = case_rows(case(sheared(0), prediction, reference), TWO, {"liver": 2.0})[0]
     for name in ("dice", "jaccard", "sensitivity", "voxels_ref", "volume_ref_ml", "volume_difference_ml"):
         assert row[name] == pytest.approx(straight[name], abs=1e-12)  # a shear keeps the volume
     d = by_all_pairs(prediction == 1, reference == 1, affine[:3, :3])
@@ -110,15 +111,15 @@ def test_a_sheared_case_has_all_its_values(degrees: float, which: tuple[int, int
     assert row["hd"] != straight["hd"]
     corners = np.array(list(itertools.product(*[(0, n) for n in reference.shape]))) @ affine[:3, :3].T
     exact = np.linalg.norm(corners[:, None] - corners[None], axis=-1).max()
-    assert clinical.diagonal(item) == pytest.approx(exact)
+    assert diagonal(item) == pytest.approx(exact)
 
 
 def test_what_is_no_shear() -> None:
     prediction, reference = labels()
     for degrees in (0.0, 0.05):  # a cosine of 0.0009
-        assert clinical.sheared_axes(case(sheared(degrees), prediction, reference)) is None
+        assert sheared_axes(case(sheared(degrees), prediction, reference)) is None
     item = case(sheared(30), prediction, reference)
-    assert clinical.sheared_axes(replace(item, geometry=replace(item.geometry, affine=None))) is None
+    assert sheared_axes(replace(item, geometry=replace(item.geometry, affine=None))) is None
 
 
 def test_sheared_and_straight_cases_in_one_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:

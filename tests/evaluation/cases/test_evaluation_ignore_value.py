@@ -14,7 +14,7 @@ from PIL import Image
 from sa2_monai.cli import main
 from sa2_monai.evaluation import compare, evaluate, write_overlays
 
-GOLDENS = Path(__file__).parents[1] / "goldens"
+GOLDENS = Path(__file__).parents[2] / "goldens"
 SET = json.loads((GOLDENS / "metrics.json").read_text())["image_sets"][0]
 ARRAYS = dict(np.load(GOLDENS / "metrics.npz"))
 TWO = ["background", "object"]

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports from data lists, overlay pictures, and the command ``evaluate``."""
+"""Reports from data lists: files, overlays, groups."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import nibabel
@@ -14,8 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sa2_monai import evaluation
-from sa2_monai.cli import evaluate as command
 from sa2_monai.evaluation import EvaluationResult, evaluate, write_overlays, write_report
 from sa2_monai.evaluation.report import overlays
 
@@ -119,109 +113,6 @@ def test_names_of_cases_are_made_fit_for_files(tmp_path: Path) -> None:
         long = evaluate({case: square(9, 2, 6)}, {case: square(9, 2, 6)}, TWO)
         (path,) = write_overlays(long, tmp_path / "long")
         assert path.is_file()
-
-
-def parse(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return parser.parse_args(list(arguments))
-
-
-def folders(tmp_path: Path) -> list[str]:
-    return ["-p", str(tmp_path / "predictions"), "-r", str(tmp_path / "labels")]
-
-
-def test_command_prints_the_table_and_writes_the_report(
-    data: list[dict[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = [
-        "--classes",
-        "background, nucleus",
-        "--images",
-        str(tmp_path / "images"),
-        "--output",
-        str(tmp_path / "o"),
-    ]
-    assert command.run(parse(*folders(tmp_path), *options)) == 0
-    printed = capsys.readouterr().out
-    assert (tmp_path / "o" / "table.txt").read_text().strip() in printed
-    assert "Pictures:  9 in" in printed
-    summary = json.loads((tmp_path / "o" / "metrics_summary.json").read_text())
-    assert f"Dice, mean of class means: {summary['overall']['dice']['mean_of_class_means']:.4f}" in printed
-
-
-def test_command_passes_every_option_on(data: list[dict[str, str]], tmp_path: Path) -> None:
-    common = [*folders(tmp_path), "--output", str(tmp_path / "o"), "--overlays", "0"]
-    command.run(
-        parse(
-            *common,
-            "--spacing",
-            "0.5",
-            "--unit",
-            "mm",
-            "--empty",
-            "worst",
-            "--bootstrap",
-            "50",
-            "--seed",
-            "3",
-            "--tolerance",
-            "foreground=1.5",
-            "--label-values",
-            "0:0,255:1",
-            "--strict",
-        )
-    )
-    summary = json.loads((tmp_path / "o" / "metrics_summary.json").read_text())
-    assert summary["protocol"] == {
-        "name": "clinical",
-        "version": 1,
-        "hd95": "directed-maximum",
-        "unit": "mm",
-        "tolerance": {"foreground": 1.5},
-        "empty": "worst",
-        "bootstrap": {"samples": 50, "seed": 3, "unit": "case"},
-    }
-    paper = ["--protocol", "paper", "--family", "image_ensemble", "--plus-one", "--label-values", "nonzero"]
-    command.run(parse(*common, *paper, "--grid", "40"))
-    summary = json.loads((tmp_path / "o" / "metrics_summary.json").read_text())
-    assert (summary["protocol"]["grid"], summary["protocol"]["plus_one"]) == ([40, 40], True)
-    with pytest.raises(ValueError, match="compares at 40x41"):
-        command.run(parse(*common, *paper[:3], "pooled", "--grid", "40", "41"))
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        command.run(parse("-p", str(tmp_path / "nowhere"), "-r", str(tmp_path / "labels")))
-
-
-@pytest.mark.parametrize(
-    "option",
-    [["--tolerance", "x"], ["--tolerance", "a=b"], ["--label-values", "255"], ["--spacing", "1,x"], ["--unit", "in"]],
-)
-def test_command_refuses_wrong_use(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        parse("-p", "p", "-r", "r", *option)
-    assert stopped.value.code == 2
-    assert option[0] in capsys.readouterr().err
-
-
-def test_families_of_the_command_are_those_of_the_room() -> None:
-    assert tuple(evaluation.FAMILIES) == command.FAMILIES
-
-
-def test_neither_command_nor_evaluation_imports_torch() -> None:
-    code = (
-        "import sys, sa2_monai.cli.evaluate\n"
-        "assert not {'torch', 'monai', 'numpy'} & set(sys.modules)\n"
-        "import sa2_monai.evaluation\n"
-        "assert not {'torch', 'monai', 'ignite'} & set(sys.modules), sorted(sys.modules)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_names_of_the_room_exist() -> None:
-    for name in evaluation.__all__:
-        assert getattr(evaluation, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        evaluation.Nothing  # noqa: B018
 
 
 @pytest.mark.realdata

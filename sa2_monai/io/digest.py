@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SHA-256 of files and folders, as 64 hexadecimal digits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+__all__ = ["digest_of", "sha256_of"]
+
+
+def sha256_of(path: str | os.PathLike[str], size: int | None = None) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits.
+
+    Args:
+        path: the file.
+        size: number of bytes from the start; ``None`` for all.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    digest = hashlib.sha256()
+    left = os.stat(path).st_size if size is None else size
+    with open(path, "rb") as file:
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
+            digest.update(block)
+            left -= len(block)
+    return digest.hexdigest()
+
+
+def digest_of(path: str | os.PathLike[str]) -> str | None:
+    """SHA-256 of a file; of a folder (DICOM) that of its files' hashes and names; ``None`` if it cannot be read."""
+    path = Path(path)
+    try:
+        if not path.is_dir():
+            return sha256_of(path)
+        lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
+    except OSError:
+        return None
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
