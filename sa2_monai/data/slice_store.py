@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import nibabel as nib
@@ -20,8 +20,8 @@ from sa2_monai.transforms.slice_orientation import SliceOrientationd
 
 __all__ = ["Stack", "StoredCase", "slice_counter"]
 
-_CODES = 2**16
-_CHUNK = 2**17  # values that are looked at together: what the processor's cache holds of them
+_BLOCK = 2**17  # values that are looked at together: what the processor's cache holds of them
+_REST = 8  # last bits of a float's pattern that do not lead to its code
 _SIGNED = {1: np.uint8, 2: np.int16}  # tensors of two unsigned bytes can hardly be used
 
 
@@ -44,9 +44,8 @@ class Stack:
         values = array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
         values = values[..., None] if values.ndim == 3 else values
         coded = _coded(values) if values.dtype == np.float32 else None
-        codes, table = (values, None) if coded is None else coded
-        by_slice = np.ascontiguousarray(np.moveaxis(codes, -1, 0))
-        self.codes = torch.from_numpy(by_slice if table is None else by_slice.view(_SIGNED[by_slice.dtype.itemsize]))
+        codes, table = coded or (_by_slice(values), None)
+        self.codes = torch.from_numpy(codes if table is None else codes.view(_SIGNED[codes.itemsize]))
         self.table = None if table is None else torch.from_numpy(table)
 
     def __len__(self) -> int:
@@ -60,46 +59,51 @@ class Stack:
         return torch.from_numpy(self.table.numpy().take(codes.view(f"u{codes.dtype.itemsize}")))
 
 
+def _by_slice(values: np.ndarray) -> np.ndarray:
+    """Copy with the slices first."""
+    slices = np.empty((values.shape[-1], *values.shape[:-1]), values.dtype)
+    for source, target in _blocks(values, slices):
+        target[...] = source
+    return slices
+
+
 def _coded(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Places in a table, of one or two bytes, and the table; ``None`` where there are too many values for that."""
-    axes = np.argsort(values.strides)[::-1]  # the order in memory, whatever it is: looked through without a copy
-    ordered = np.ascontiguousarray(values.transpose(axes))
-    bits = ordered.reshape(-1).view(np.uint32)
-    for shift in (12, 8):
-        codes = np.empty(ordered.shape, np.uint16)
-        table = _fill(bits, shift, codes.reshape(-1))
-        if table is not None:
-            narrow = codes.astype(np.uint8) if len(table) <= 256 else codes
-            return narrow.transpose(np.argsort(axes)), table.view(np.float32)
-    return None
-
-
-def _fill(bits: np.ndarray, shift: int, codes: np.ndarray) -> np.ndarray | None:
-    """Write the codes of bit patterns and return their table, in the order in which they are met.
+    """Places in a table, of one or two bytes, slices first, and the table in the order in which its values are met.
 
     The first bits of a pattern lead to its code, so that nothing has to be sorted. Where two patterns begin alike, or
-    there are more than two bytes can number, the answer is ``None``.
+    there are more of them than two bytes can number, the answer is ``None``.
     """
-    places = np.zeros(2 ** (32 - shift), np.uint16)
-    table = np.empty(_CODES, np.uint32)
-    table[0], number = bits[0], 1
-    for start in range(0, len(bits), _CHUNK):
-        part = bits[start : start + _CHUNK]
-        prefixes = part >> shift
-        found = places.take(prefixes)
-        missed = table.take(found) != part
+    slices = np.empty((values.shape[-1], *values.shape[:-1]), np.uint16)
+    # Only those pages of the two take memory that are written to.
+    known, codes = np.zeros(2 ** (32 - _REST), np.uint32), np.zeros(2 ** (32 - _REST), np.uint16)
+    known[0] = 2**32 - 1  # a pattern that begins otherwise: zero has to be met, too
+    table = np.empty(0, np.uint32)
+    for source, target in _blocks(values, slices):
+        patterns = np.ascontiguousarray(source).view(np.uint32)
+        places = (patterns >> _REST).astype(np.intp)
+        missed = known.take(places, mode="wrap") != patterns  # none is beyond the end, and wrap does not look for any
         if missed.any():
-            new = np.unique(part[missed])
-            where = new >> shift
-            taken = places[where].any() or (where == table[0] >> shift).any() or (where[1:] == where[:-1]).any()
-            if taken or number + len(new) > _CODES:
+            new = np.unique(patterns[missed])
+            first, table = len(table), np.concatenate([table, new])
+            if len(table) > 2**16:
                 return None
-            places[where] = np.arange(number, number + len(new))
-            table[number : number + len(new)] = new
-            number += len(new)
-            found = places.take(prefixes)
-        codes[start : start + _CHUNK] = found
-    return table[:number].copy()
+            known[new >> _REST], codes[new >> _REST] = new, np.arange(first, len(table))
+            if (known[table >> _REST] != table).any():
+                return None
+        target[...] = codes.take(places, mode="wrap")
+    return slices.astype(np.uint8) if len(table) <= 2**8 else slices, table.view(np.float32)
+
+
+def _blocks(values: np.ndarray, slices: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same parts of a volume (C, x, y, z) and of its slices (z, C, x, y), as they follow in the volume's memory.
+
+    Turning a volume into slices this way takes a fifth of the time that it takes as a whole.
+    """
+    axes = sorted(range(4), key=lambda axis: (values.shape[axis] > 1, values.strides[axis]), reverse=True)
+    source, target = values.transpose(axes), np.moveaxis(slices, 0, -1).transpose(axes)
+    step = max(1, _BLOCK * len(source) // source.size)
+    for start in range(0, len(source), step):
+        yield source[start : start + step], target[start : start + step]
 
 
 class StoredCase:
