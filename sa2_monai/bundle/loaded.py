@@ -22,13 +22,13 @@ from sa2_monai.bundle.network import build_network, metadata_of
 from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.prediction.arrays import read_prediction, write_array
 from sa2_monai.bundle.prediction.cases import list_inputs
-from sa2_monai.bundle.sidecar import Carried, apply_carried, read_carried
+from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids, choose_device, run_inference, run_workflow, sees_volumes
 from sa2_monai.evaluation import EvaluationResult, ReportHandler
-from sa2_monai.inference import check_writable
+from sa2_monai.io.folders import check_writable
 from sa2_monai.io.names import file_name
 from sa2_monai.io.ownership import claim_folder
 from sa2_monai.io.paths import verbatim_paths
@@ -101,7 +101,7 @@ class LoadedBundle:
         if weights is not None or own.is_file():
             self._use(Path(weights or own).resolve())
         else:
-            self._carried = Carried({}, self.root.name, None)
+            self._sidecar = Sidecar({}, self.root.name, None)
 
     def __repr__(self) -> str:
         return f"LoadedBundle({str(self.root)!r}, weights={str(self.weights)!r}, device={self.device!r})"
@@ -109,12 +109,12 @@ class LoadedBundle:
     @property
     def name(self) -> str:
         """Name of the network."""
-        return self._carried.network
+        return self._sidecar.network
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the weights say about themselves: channels, classes, how the network sees an image."""
-        return dict(self._carried.settings)
+        return dict(self._sidecar.settings)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -124,13 +124,13 @@ class LoadedBundle:
     @property
     def class_names(self) -> list[str]:
         """Names of the classes, background first; their numbers are the values of label maps."""
-        names = self._carried.settings.get("class_names")
+        names = self._sidecar.settings.get("class_names")
         return list(names if names is not None else self._inference()["class_names"])
 
     @property
     def sees_volumes(self) -> bool:
         """Whether images are volumes, not pictures."""
-        return sees_volumes(self._inference(), self._carried.settings)
+        return sees_volumes(self._inference(), self._sidecar.settings)
 
     def network(self) -> nn.Module:
         """The network with its weights, on the device, in evaluation mode; built once."""
@@ -183,7 +183,7 @@ class LoadedBundle:
             logger.warning("%s", left_out)
         single = not several and len(cases) == 1 and (not Path(paths[0]).is_dir() or volumes)
         overrides = {
-            **{key: verbatim(value) for key, value in self._carried.settings.items()},
+            **{key: verbatim(value) for key, value in self._sidecar.settings.items()},
             "bundle_root": verbatim(str(self.root)),
             "ckpt_path": verbatim(str(self.weights)),
             "load_pretrain": False,  # the network has them
@@ -285,7 +285,7 @@ class LoadedBundle:
     # ---- what they share
 
     def _use(self, weights: Path) -> None:
-        self._carried = read_carried(weights, self.root.name)
+        self._sidecar = read_sidecar(weights, self.root.name)
         self.weights = weights
 
     _network: tuple[str, nn.Module] | None = None
@@ -300,7 +300,7 @@ class LoadedBundle:
     def _inference(self) -> dict[str, Any]:
         if self._config is None:
             self._config = load(find_config(self.root, "inference"))
-        return apply_carried(self._config, self._carried)
+        return apply_settings(self._config, self._sidecar)
 
     def _training_files(self, dataset: str | os.PathLike[str] | None) -> list[Path]:
         overlay = [] if dataset is None else [dataset_overlay(self.root, dataset)]
@@ -309,7 +309,7 @@ class LoadedBundle:
     def _common(self, files: list[Path], dataset_dir: str | os.PathLike[str], out: Path) -> Mapping[str, Any]:
         known = load(*files)
         return {
-            **{key: verbatim(value) for key, value in self._carried.settings.items() if key in known},
+            **{key: verbatim(value) for key, value in self._sidecar.settings.items() if key in known},
             "bundle_root": verbatim(str(self.root)),
             "dataset_dir": verbatim(str(Path(dataset_dir).resolve())),
             "output_dir": verbatim(str(out)),

@@ -142,15 +142,15 @@ def check_ids(known: Mapping[str, Any], overrides: Mapping[str, Any], source: st
         )
 
 
-def sees_volumes(config: Mapping[str, Any], carried: Mapping[str, Any]) -> bool:
+def sees_volumes(config: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     """Whether a model predicts volumes; by default those of a bundle are what it was made for.
 
     Args:
         config: content of the bundle's inference configuration.
-        carried: settings of the weights.
+        settings: those of the weights.
     """
     default = "volumes" if "slice_axis" in config else "pictures"  # bundles of earlier versions have no `kind`
-    return bool(carried.get("kind", config.get("kind", default)) != "pictures")
+    return bool(settings.get("kind", config.get("kind", default)) != "pictures")
 
 
 def choose_device(wanted: str | None) -> str:

@@ -12,6 +12,8 @@ from sa2_monai.bundle.crossval.scores import scores_text, summarize
 from sa2_monai.bundle.crossval.setup import CrossvalSetup
 from sa2_monai.bundle.crossval.splits import RESTORE, write_fold_splits
 from sa2_monai.bundle.switches import check_config
+from sa2_monai.io.atomic import write_json
+from sa2_monai.io.folders import check_writable
 
 __all__ = ["STATE", "cross_validate"]
 
@@ -35,9 +37,6 @@ def cross_validate(setup: CrossvalSetup, resume: bool = False) -> dict[str, Any]
         ValueError: data that cannot be folded, or an output folder that holds another cross-validation.
         RuntimeError: a run failed; its own message stands above.
     """
-    from sa2_monai.inference import check_writable
-    from sa2_monai.weights import write_json
-
     for step in ("train", "ensemble"):
         check_config(setup.overridden(step))
     check_writable(setup.output)

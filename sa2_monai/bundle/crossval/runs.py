@@ -12,6 +12,7 @@ from typing import Any
 from sa2_monai.bundle.crossval.scores import read_scores
 from sa2_monai.bundle.crossval.setup import CrossvalSetup
 from sa2_monai.bundle.verbatim import verbatim
+from sa2_monai.io.atomic import write_json
 
 __all__ = ["command_line_value", "run_bundle", "run_ensemble", "run_fold"]
 
@@ -89,8 +90,6 @@ def run_bundle(setup: CrossvalSetup, step: str, what: str, values: Mapping[str, 
     files = setup.config_files(step)
     nulls = {name: None for name, value in everything.items() if value is None}
     if nulls:  # MONAI drops None from its command line, and the value of the file would stay
-        from sa2_monai.weights import write_json
-
         write_json(setup.output / NULLS, nulls)
         files.append(str(setup.output / NULLS))
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files)]

@@ -25,7 +25,7 @@ from sa2_monai.bundle.packaging.metadata import edit_metadata, installed_version
 from sa2_monai.bundle.packaging.model_card import SHOWN, data_license, model_card
 from sa2_monai.bundle.packaging.weights import write_weights
 from sa2_monai.bundle.packaging.zipping import zip_folder
-from sa2_monai.bundle.sidecar import Carried, apply_carried, read_carried
+from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.data import DATASETS
 from sa2_monai.weights import read_info
@@ -96,12 +96,12 @@ def package_bundle(
     if large_files is not None:
         check_address(large_files)
     overlay = None if dataset is None else dataset_overlay(source, dataset)
-    carried = read_carried(weights, source.name)
+    sidecar = read_sidecar(weights, source.name)
     train, inference = _merged(source, overlay, overrides or {})
-    _check_classes(train, carried, weights, "the bundle's data set" if overlay is None else overlay.stem)
+    _check_classes(train, sidecar, weights, "the bundle's data set" if overlay is None else overlay.stem)
     for config in (train, inference):
         check_config(config)
-    train, inference = apply_carried(train, carried), apply_carried(inference, carried)
+    train, inference = apply_settings(train, sidecar), apply_settings(inference, sidecar)
     network = build_network(inference, weights)
 
     label = overlay.stem if overlay is not None else str(train["layout"])
@@ -189,9 +189,9 @@ def _merged_metadata(source: Path, overlay: Path | None) -> dict[str, Any]:
     return load(*files)
 
 
-def _check_classes(train: Mapping[str, Any], carried: Carried, weights: Path, dataset: str) -> None:
+def _check_classes(train: Mapping[str, Any], sidecar: Sidecar, weights: Path, dataset: str) -> None:
     """Refuse weights of another data set: the model card would tell a lie."""
-    theirs = carried.settings.get("class_names")
+    theirs = sidecar.settings.get("class_names")
     if theirs is None or str(train.get("layout")) in _OWN_DATA:
         return
     (ours,) = resolve(train, "class_names")
