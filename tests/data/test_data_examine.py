@@ -19,7 +19,7 @@ from data.mini_datasets import MINI
 from PIL import Image
 
 from sa2_monai.cli import main
-from sa2_monai.cli.dataset_check import text
+from sa2_monai.cli.datasets.check import text
 from sa2_monai.data import DATASETS, examine_dataset
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
 from sa2_monai.data.layouts.folders import Case, Parts
