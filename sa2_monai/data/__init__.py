@@ -13,9 +13,7 @@ from sa2_monai.data.datalist import DATASETS, SECTIONS, dataset_classes, label_t
 from sa2_monai.data.datasets.acdc import ACDC_CLASSES, ACDC_SPLITS
 from sa2_monai.data.download.bbbc038 import DOWNLOADS, download
 from sa2_monai.data.examine import examine_dataset
-from sa2_monai.data.kinds import input_kind, list_cases
-from sa2_monai.data.layouts.input_images import list_images
-from sa2_monai.data.layouts.input_volumes import list_volumes
+from sa2_monai.data.kinds import input_kind, list_cases, list_images, list_volumes
 from sa2_monai.data.preparation.folder import prepared_parts_of
 from sa2_monai.data.preparation.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES
 from sa2_monai.data.preparation.transunet_calibration import calibrate, orient

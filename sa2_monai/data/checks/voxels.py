@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data.layouts.folders import Case
+from sa2_monai.io.causes import case_error
 from sa2_monai.io.images.read import read_image
 from sa2_monai.io.preprocessed import read_archive
-from sa2_monai.io.problems import Problems, grouped, listing
+from sa2_monai.io.problems import CASE_ERRORS, Problems, grouped, listing
 from sa2_monai.io.volumes.read import load_volume
 
 __all__ = ["look_into_images"]
@@ -41,9 +42,8 @@ def look_into_images(
     def look(path: str) -> tuple[str, bool, tuple[str, ...]]:
         try:
             array, remarks = _READ[files](path)
-        except Exception as error:  # whatever a broken file makes a library raise is this file's problem
-            text = str(error).strip() or type(error).__name__
-            return (text if path in text else f"{path}: {type(error).__name__}: {text}"), False, ()
+        except CASE_ERRORS as error:
+            return case_error(error, [path]), False, ()
         return "", bool(array.min() == array.max()), remarks
 
     paths = list(dict.fromkeys(path for case in cases for path in _images(case)))
