@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -37,6 +38,11 @@ BESIDE = {
 }
 
 MOST_MODULES = {"sa2_monai/networks/blocks": 22}
+#: Packages whose docstring is a map.
+MAPS = (
+    *("data", "data/checks", "data/download", "data/layouts", "data/preparation", "data/samples", "io", "io/volumes"),
+    *("io/images", "bundle", "bundle/crossval", "bundle/exporting", "bundle/packaging", "bundle/prediction"),
+)
 MODULES_OF_A_FOLDER, LINES_OF_A_FILE = 20, 500
 FOLDERS = sorted(
     {path.parent for top in ("sa2_monai", "tests", "tools") for path in (ROOT / top).rglob("*.py")}, key=str
@@ -115,6 +121,15 @@ def test_folders_and_files_stay_small(folder: Path) -> None:
     lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
     assert len(lines) <= MOST_MODULES.get(folder.relative_to(ROOT).as_posix(), MODULES_OF_A_FOLDER)
     assert {name: count for name, count in lines.items() if count > LINES_OF_A_FILE} == {}
+
+
+@pytest.mark.parametrize("folder", MAPS)
+def test_maps_name_every_module(folder: str) -> None:
+    """The docstring of a package says what lies where; a module that it leaves out is not found."""
+    described = ast.get_docstring(ast.parse((PACKAGE / folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    words = set(re.findall(r"\w+", described))
+    below = [path for path in (PACKAGE / folder).iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()]
+    assert {path.stem for path in below if path.stem != "__init__"} <= words
 
 
 def test_the_rules_catch_what_they_forbid(tmp_path: Path) -> None:

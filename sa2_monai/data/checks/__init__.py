@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with the files of a data set, found before training starts."""
+"""What is wrong with the files of a data set, found before training starts.
+
+images, volumes and preprocessed look at the pairs of image and label of each kind of files, label_counts at the values
+of labels; voxels and file_contents are what ``sa2-monai datasets check`` looks at beside that.
+"""
