@@ -365,7 +365,7 @@ def test_whatever_a_file_makes_a_library_raise_is_its_problem(
     def fail(path: Any, *_: Any, **__: Any) -> Any:
         raise struct.error("unpack requires 4 bytes")
 
-    monkeypatch.setattr(f"sa2_monai.data.checks.images.read_{key}", fail)
+    monkeypatch.setattr(f"sa2_monai.data.checks.opened_files.read_{key}", fail)
     report = examine_dataset("glas", glas)
     assert not report["ok"]
     assert f"unreadable {key} files" in report["problems"][0]

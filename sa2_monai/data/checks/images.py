@@ -10,13 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from sa2_monai.io.causes import case_error
-from sa2_monai.io.images.read import read_image, read_label
+from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.io.label_values import NONZERO, WORDS, BinaryTable, LabelTable, from_lossy_file, unexplained
 from sa2_monai.io.names import VOLUME_SUFFIXES
-from sa2_monai.io.problems import CASE_ERRORS, Problems, listing
+from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["LabelTable", "check_cases", "check_label_names", "label_names", "label_table", "without_ignored"]
 
@@ -97,6 +94,7 @@ def check_cases(
     table: LabelTable,
     in_channels: int | None,
     ignore_value: int | None = None,
+    opened: OpenedFiles | None = None,
 ) -> None:
     """Read all images and labels in a thread pool and report every problem in one error.
 
@@ -107,6 +105,7 @@ def check_cases(
         in_channels: channels that the images will be read with; ``None`` for whatever the files have. Grey and colour
             become 1 or 3, any other number must be that of the file, or of the files of a case together.
         ignore_value: value in the labels that belongs to no class; ``None`` if there is none.
+        opened: the files, where others ask for them as well.
 
     Raises:
         ValueError: unreadable or missing files, labels of another size than their image, unknown label values, labels
@@ -115,9 +114,10 @@ def check_cases(
     if in_channels is not None and in_channels < 1:
         raise ValueError(f"in_channels is {in_channels}, expected 1 (grey), 3 (RGB), or what the files hold")
     problems = Problems(where)
-    values: set[int] = set()
+    values: set[float] = set()
+    opened = opened or OpenedFiles("pictures")
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        looks = list(pool.map(lambda case: _check_case(case, table, in_channels, ignore_value), cases))
+        looks = list(pool.map(lambda case: _check_case(case, table, in_channels, ignore_value, opened), cases))
     for look in looks:
         values |= look.values
         for problem in look.problems:
@@ -197,24 +197,30 @@ class _Look(NamedTuple):
     """What the look at one case found: problems (kind, case, cure), label values, whether the image has one value."""
 
     problems: list[tuple[str, str, str]]
-    values: set[int]
+    values: set[float]
     constant: bool
 
 
-def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | None, ignore_value: int | None) -> _Look:
+def _check_case(
+    case: Mapping[str, Any],
+    table: LabelTable,
+    in_channels: int | None,
+    ignore_value: int | None,
+    opened: OpenedFiles,
+) -> _Look:
     found: list[tuple[str, str, str]] = []
-    sizes: list[tuple[int, int]] = []
+    sizes: list[tuple[int, ...]] = []
     images = list(case["image"]) if isinstance(case["image"], (list, tuple)) else [case["image"]]
     channels, flat = 0, 0
     for path in images:
         try:
-            array = read_image(path, in_channels if len(images) == 1 and in_channels in (1, 3) else None)
-        except CASE_ERRORS as error:
+            image = opened.image(str(path), in_channels if len(images) == 1 and in_channels in (1, 3) else None)
+        except ValueError as error:
             found.append(_unreadable("image", path, error))
             continue
-        channels += array.shape[2]
-        flat += bool((array == array[0, 0]).all())
-        sizes.append(array.shape[:2])
+        channels += image.shape[2]
+        flat += image.one_colour
+        sizes.append(image.shape[:2])
     if len(sizes) == len(images) and in_channels not in (None, channels):
         more = f" and {len(images) - 1} more" if len(images) > 1 else ""
         cure = (
@@ -224,19 +230,20 @@ def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | N
     if len(set(sizes)) > 1:
         cure = "the files of a case are channels of one image, make them of one size"
         found.append(("cases with files of different size", str(images[0]), cure))
-    values: set[int] = set()
+    values: set[float] = set()
     if "label" in case:
-        problems, values = _check_label(str(case["label"]), sizes[0] if sizes else None, table, ignore_value)
+        size = sizes[0] if sizes else None
+        problems, values = _check_label(str(case["label"]), size, table, ignore_value, opened)
         found += problems
     return _Look(found, values, flat == len(images))
 
 
 def _check_label(
-    path: str, size: tuple[int, int] | None, table: LabelTable, ignore_value: int | None
-) -> tuple[list[tuple[str, str, str]], set[int]]:
+    path: str, size: tuple[int, ...] | None, table: LabelTable, ignore_value: int | None, opened: OpenedFiles
+) -> tuple[list[tuple[str, str, str]], set[float]]:
     try:
-        label = read_label(path)
-    except CASE_ERRORS as error:
+        label = opened.label(path)
+    except ValueError as error:
         return [_unreadable("label", path, error)], set()
     found = []
     if size is not None and size != label.shape:
@@ -248,7 +255,7 @@ def _check_label(
                 "make each label from its own image, at the image's full size",
             )
         )
-    values = set(np.unique(label).tolist())
+    values = set(label.counts)
     wrong = unexplained(values, table, ignore_value, lambda: from_lossy_file(path))
     if wrong is not None:
         found.append((wrong.kind, f"{path}: {wrong.found}", wrong.fix))
@@ -259,4 +266,4 @@ def _unreadable(key: str, path: Any, error: Exception) -> tuple[str, str, str]:
     cure = "replace or remove these files"
     if str(path).lower().endswith(VOLUME_SUFFIXES):
         cure = "these are volumes by their suffix: read them with dataset 'volumes'"
-    return f"unreadable {key} files", case_error(error, [path]), cure
+    return f"unreadable {key} files", str(error), cure
