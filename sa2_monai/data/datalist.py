@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.checks.images import check_label_names, label_table
+from sa2_monai.data.checks.label_tables import check_label_names, label_table
 from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.layouts.folders import Case, Parts, read_dataset_json

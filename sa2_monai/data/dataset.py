@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.checks.images import check_cases, without_ignored
+from sa2_monai.data.checks.images import check_cases
 from sa2_monai.data.checks.label_counts import KindCheck
+from sa2_monai.data.checks.label_tables import without_ignored
 from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.checks.preprocessed import check_archives
 from sa2_monai.data.checks.volumes import check_volumes

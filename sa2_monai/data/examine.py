@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.checks.file_contents import measure_files, unreadable_files
-from sa2_monai.data.checks.images import label_table
+from sa2_monai.data.checks.label_tables import label_table
 from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.checks.voxels import look_into_images
 from sa2_monai.data.dataset import DataSet, Job, ListOptions

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.data.checks.images import LabelTable
 from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.layouts.folders import Case
 from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image
-from sa2_monai.io.label_values import THRESHOLD, above_threshold, from_lossy_file
+from sa2_monai.io.label_values import THRESHOLD, LabelTable, above_threshold, from_lossy_file
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.preprocessed import archive_shapes
 from sa2_monai.io.problems import CASE_ERRORS

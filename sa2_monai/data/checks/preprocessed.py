@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sa2_monai.data.checks.images import LabelTable
 from sa2_monai.data.checks.label_counts import Found, KindCheck, report_values, scan
 from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.io.causes import case_error
+from sa2_monai.io.label_values import LabelTable
 from sa2_monai.io.preprocessed import archive_shapes
 from sa2_monai.io.problems import CASE_ERRORS, Problems
 
