@@ -18,7 +18,7 @@ from sa2_monai.data.checks.label_tables import without_ignored
 from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.checks.preprocessed import check_archives
 from sa2_monai.data.checks.volumes import check_volumes
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.io.label_values import THRESHOLD, LabelTable
 
 __all__ = ["DataSet", "Job", "ListOptions", "Preparation", "report_counts"]

@@ -15,8 +15,8 @@ from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.checks.voxels import look_into_images
 from sa2_monai.data.dataset import DataSet, Job, ListOptions
 from sa2_monai.data.datasets import DATASETS
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.folder_walk import LeftOut, unused_files
-from sa2_monai.data.layouts.folders import Case, Parts
 from sa2_monai.data.layouts.patients import PATIENT_TABLE
 from sa2_monai.data.published_counts import collected_messages, compare_counts
 from sa2_monai.data.registry import dataset_classes, unknown_dataset

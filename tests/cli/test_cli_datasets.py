@@ -20,7 +20,7 @@ from sa2_monai.cli.datasets.listing import text
 from sa2_monai.cli.main import main
 from sa2_monai.data import DATASETS, SYNAPSE_TABLES
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 
 
 def datasets(*arguments: object) -> int:

@@ -22,7 +22,7 @@ from sa2_monai.cli import main
 from sa2_monai.cli.datasets.check import text
 from sa2_monai.data import DATASETS, examine_dataset
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.missing import missing_from_series
 
 

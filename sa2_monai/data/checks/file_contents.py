@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data.checks.opened_files import OpenedFiles
-from sa2_monai.data.layouts.folders import Case
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image
 from sa2_monai.io.label_values import THRESHOLD, LabelTable, above_threshold, from_lossy_file
 from sa2_monai.io.names import VOLUME_SUFFIXES

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sa2_monai.data.checks.opened_files import OpenedFiles
-from sa2_monai.data.layouts.folders import Case
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.io.problems import Problems, grouped, listing
 
 __all__ = ["look_into_images"]

@@ -4,7 +4,7 @@
 A new data set needs one file here, which is found by itself, with
 
 - a function that lists its cases by part, ``{"training": [{"image", "label", "case", "group"}, ...], ...}``, from the
-  files as they are downloaded (``layouts`` pairs images with labels; ``group`` is the patient, where it is known);
+  files as they are downloaded (``layouts.cases`` pairs images with labels; ``group`` is the patient, where known);
 - ``DATASETS``: kind of files, title, homepage, licence, citation, classes, label values, published splits and numbers.
 
 Beside it an overlay ``bundles/<network>/configs/<name>.yaml`` says how a network sees it, and a miniature in the tests

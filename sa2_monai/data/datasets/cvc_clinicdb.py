@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.layouts.folders import Case, Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Case, Parts, pair_by_stem, pictures_in
 from sa2_monai.data.layouts.nested import folder_with, subfolder
 from sa2_monai.data.layouts.tables import read_table
 from sa2_monai.data.preparation.cache import cache_folder

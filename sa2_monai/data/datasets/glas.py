@@ -19,7 +19,7 @@ import logging
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, report_counts
-from sa2_monai.data.layouts.folders import Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Parts, pair_by_stem, pictures_in
 from sa2_monai.data.layouts.nested import folders_below
 from sa2_monai.data.layouts.tables import read_table
 from sa2_monai.data.layouts.uctransnet import is_prepared, prepared_parts

@@ -4,7 +4,9 @@
 With labels, for training and evaluation:
 
 =================== ===================================================================================================
-folders             images/ and labels/, with or without parts, and what a ``dataset.json`` lists
+cases               what a case is; images and labels of one stem are paired, names made distinct
+folders             images/ and labels/, with or without parts
+dataset_json        what a ``dataset.json`` of the decathlon lists
 volume_folders      the same for volumes: the layouts of the decathlon and of nnU-Net
 uctransnet          Train_Folder/ and Test_Folder/ of the published SA2-Net and UCTransNet code
 preprocessed        preprocessed files of the literature, by their published lists

@@ -7,7 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.tables import read_table
 from sa2_monai.io.problems import Problems
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from sa2_monai.data.dataset import Job
 from sa2_monai.data.download.transfer import file_sha256
-from sa2_monai.data.layouts.folders import Case
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.data.preparation.folder import DESCRIPTION, MANIFEST, WORK, read_object, write_object
 from sa2_monai.version import __version__
 
