@@ -53,7 +53,11 @@ def _list_options(setup: CrossvalSetup) -> dict[str, Any]:
     from sa2_monai.data import DATASETS
     from sa2_monai.data.registry import check_kind, unknown_dataset
 
-    found = setup.resolved("train", "train#dataset#data")
+    found = setup.overridden("train")["train"]["dataset"]["data"]
+    if isinstance(found, Mapping):
+        found = setup.resolved("train", "train#dataset#data")
+    elif isinstance(found, str) and found.startswith("$@load_datalist("):  # a call of what the configuration calls so
+        found = setup.resolved("train", "load_datalist")
     if not isinstance(found, Mapping) or "dataset" not in found:
         raise ValueError(
             f"train#dataset#data is {found!r}, which cannot be folded; expected sa2_monai.data.load_datalist"
