@@ -1,7 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles as wholes: use from Python, packaging with weights, export to other runtimes, inspection.
+"""Bundles as wholes: use from Python, prediction of many files, cross-validation, packaging, export.
 
-Importing this room imports neither torch nor MONAI: its names are loaded when they are asked for.
+============ ==========================================================================================================
+loaded       ``load_bundle``: predict, evaluate and train from Python; model is what such a bundle holds
+locate       where a bundle is, its configuration files and overlays; unzip takes one out of a zip file
+workflow     running the configurations in this process; verbatim takes values through MONAI's parser
+sidecar      model metadata beside weights (``model.json``), which overrule the configuration
+network      the network of a configuration with its weights
+describe     what a bundle or a weight file is (``sa2-monai inspect``); dataset_overlays: which bundles know a data set
+switches/    names, types and ranges of the switches, checked wherever a value comes from
+prediction/  ``sa2-monai predict``: cases, batches, parts for several programs
+crossval/    ``sa2-monai crossval``: folds and their ensemble
+packaging/   ``sa2-monai package``: stand-alone bundles with weights and a model card
+exporting/   ``sa2-monai export``: TorchScript, ONNX, torch.export, TensorRT, compared with the network
+============ ==========================================================================================================
+
+Importing this package imports neither torch nor MONAI: its names are loaded when they are asked for.
 """
 
 from __future__ import annotations

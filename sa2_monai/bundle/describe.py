@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.locate import config_file, dataset_overlays, find_bundle, load, open_bundle
-from sa2_monai.bundle.sidecar import CARRIED
+from sa2_monai.bundle.sidecar import MODEL_SETTINGS
 from sa2_monai.io.digest import sha256_of
 
 __all__ = ["describe_path"]
@@ -66,7 +66,7 @@ def _describe_bundle(folder: Path) -> dict[str, Any]:
     if weights.is_file():
         facts["weights"] = {"file": "models/model.pt", **_describe_weights(weights)}
         facts["problems"] += [f"models/model.pt: {problem}" for problem in facts["weights"].pop("problems")]
-        for key in CARRIED:  # what inference will use
+        for key in MODEL_SETTINGS:  # what inference will use
             facts[key] = facts["weights"].pop(key, facts.get(key))
     exports = sorted(file for suffix in (*_SCRIPTS, ".onnx") for file in (folder / "models").glob(f"*{suffix}"))
     facts["exports"] = {f"models/{file.name}": sha256_of(file) for file in exports}
@@ -76,7 +76,9 @@ def _describe_bundle(folder: Path) -> dict[str, Any]:
 def _plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that are written as values, not as expressions."""
     return {
-        key: config[key] for key in CARRIED if key in config and not str(config[key]).lstrip().startswith(("$", "@"))
+        key: config[key]
+        for key in MODEL_SETTINGS
+        if key in config and not str(config[key]).lstrip().startswith(("$", "@"))
     }
 
 

@@ -7,28 +7,19 @@ import json
 import logging
 import os
 import shutil
-import tempfile
-import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from monai.utils import set_determinism
-from torch import nn
-
-from sa2_monai.bundle.locate import dataset_overlay, find_bundle, find_config, load
-from sa2_monai.bundle.network import build_network, metadata_of
-from sa2_monai.bundle.packaging.large_files import missing_weights
-from sa2_monai.bundle.prediction.arrays import read_prediction, write_array
+from sa2_monai.bundle.locate import dataset_overlay, find_config, load
+from sa2_monai.bundle.model import BundleModel
+from sa2_monai.bundle.prediction.arrays import input_file, read_prediction
 from sa2_monai.bundle.prediction.cases import list_inputs
-from sa2_monai.bundle.sidecar import Carried, apply_carried, read_carried
 from sa2_monai.bundle.switches import check_config
-from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.verbatim import verbatim
-from sa2_monai.bundle.workflow import check_ids, choose_device, run_inference, run_workflow, sees_volumes
+from sa2_monai.bundle.workflow import check_ids, run_inference, run_training
 from sa2_monai.evaluation import EvaluationResult, ReportHandler
-from sa2_monai.inference import check_writable
+from sa2_monai.io.folders import check_writable
 from sa2_monai.io.names import file_name
 from sa2_monai.io.ownership import claim_folder
 from sa2_monai.io.paths import verbatim_paths
@@ -70,75 +61,14 @@ def load_bundle(
     return LoadedBundle(path_or_name, weights, device)
 
 
-class LoadedBundle:
-    """A bundle with its weights; see :func:`load_bundle` for the arguments.
+class LoadedBundle(BundleModel):
+    """A bundle with its weights, to predict, evaluate and train; see :func:`load_bundle` for the arguments.
 
     Attributes:
         root: folder of the bundle.
         weights: file of the weights; ``None`` as long as there are none.
         device: where the network runs.
-        name: name of the network.
     """
-
-    def __init__(
-        self,
-        path_or_name: str | os.PathLike[str],
-        weights: str | os.PathLike[str] | None = None,
-        device: str | None = None,
-    ) -> None:
-        found = find_bundle(path_or_name)
-        self.device = choose_device(device)
-        self.is_temporary = found.is_file()
-        # Unlike TemporaryDirectory it does not complain when nobody closes it.
-        self._scratch = Path(tempfile.mkdtemp(prefix="sa2_monai_"))
-        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
-        self._runs = 0
-        self.root = extract_bundle(found, self._scratch / "bundle") if self.is_temporary else found
-        own = self.root / "models" / "model.pt"
-        if weights is not None and not Path(weights).is_file():
-            raise FileNotFoundError(f"{weights}: no such weights. Give the file of trained weights.")
-        self.weights: Path | None = None
-        if weights is not None or own.is_file():
-            self._use(Path(weights or own).resolve())
-        else:
-            self._carried = Carried({}, self.root.name, None)
-
-    def __repr__(self) -> str:
-        return f"LoadedBundle({str(self.root)!r}, weights={str(self.weights)!r}, device={self.device!r})"
-
-    @property
-    def name(self) -> str:
-        """Name of the network."""
-        return self._carried.network
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What the weights say about themselves: channels, classes, how the network sees an image."""
-        return dict(self._carried.settings)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Content of the bundle's ``metadata.json``."""
-        return metadata_of(self.root)
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the classes, background first; their numbers are the values of label maps."""
-        names = self._carried.settings.get("class_names")
-        return list(names if names is not None else self._inference()["class_names"])
-
-    @property
-    def sees_volumes(self) -> bool:
-        """Whether images are volumes, not pictures."""
-        return sees_volumes(self._inference(), self._carried.settings)
-
-    def network(self) -> nn.Module:
-        """The network with its weights, on the device, in evaluation mode; built once."""
-        weights = self._trained()
-        if self._network is None or self._network[0] != sha256_of(weights):
-            network = build_network(self._inference(), weights).to(self.device)
-            self._network = (sha256_of(weights), network)
-        return self._network[1]
 
     def predict(
         self, images: Any, output_dir: str | os.PathLike[str] | None = None, affine: Any = None, **switches: Any
@@ -164,26 +94,26 @@ class LoadedBundle:
             FailedCasesError: cases that failed, after all were tried; a ``ValueError``, its ``failures`` has the
                 messages (``sa2_monai.inference.FailedCasesError``).
         """
-        self._trained()
+        self._trained_weights()
         config = find_config(self.root, "inference")
         # Refused before anything is read; some of them stand between the ids that are set here.
-        check_ids(self._inference(), switches, str(config))
-        check_config({**self._inference(), **switches})
+        check_ids(self._inference_config(), switches, str(config))
+        check_config({**self._inference_config(), **switches})
         network = self.network()
         folder = self._run_folder("predict")
         out = folder if output_dir is None else _writable(output_dir)
         several = isinstance(images, (list, tuple))
         items = list(images) if several else [images]
-        paths = [self._as_file(item, index, folder, affine) for index, item in enumerate(items)]
         volumes = self.sees_volumes
-        settings = self._inference()
+        paths = [input_file(item, index, folder, volumes, affine) for index, item in enumerate(items)]
+        settings = self._inference_config()
         with verbatim_paths():
             cases, left_out = list_inputs(paths, volumes, settings["in_channels"], settings.get("kind"))
         if left_out:
             logger.warning("%s", left_out)
         single = not several and len(cases) == 1 and (not Path(paths[0]).is_dir() or volumes)
         overrides = {
-            **{key: verbatim(value) for key, value in self._carried.settings.items()},
+            **{key: verbatim(value) for key, value in self.settings.items()},
             "bundle_root": verbatim(str(self.root)),
             "ckpt_path": verbatim(str(self.weights)),
             "load_pretrain": False,  # the network has them
@@ -196,7 +126,7 @@ class LoadedBundle:
             **switches,
         }
         # Programs with the same weights may fill a folder together.
-        same = json.dumps([sha256_of(self._trained()), switches], sort_keys=True, default=str)
+        same = json.dumps([sha256_of(self._trained_weights()), switches], sort_keys=True, default=str)
         with claim_folder(out, f"prediction with {self.weights}", shared=same):
             run_inference(config, overrides)
         suffix = ".nii.gz" if volumes else ".png"
@@ -230,11 +160,11 @@ class LoadedBundle:
         Raises:
             FileNotFoundError, ValueError, RuntimeError: as :meth:`predict`, and of the data set.
         """
-        weights = self._trained()
+        weights = self._trained_weights()
         out = _writable(output_dir or self._run_folder("evaluate"))
         files = [*self._training_files(dataset), find_config(self.root, "evaluate")]
         overrides = {**self._common(files, dataset_dir, out), "ckpt_path": verbatim(str(weights)), **switches}
-        workflow = self._run_training(files, overrides, tracking)
+        workflow = run_training(files, overrides, tracking)
         handlers = workflow.parser.get_parsed_content("validate#handlers")
         (report,) = [handler for handler in handlers if isinstance(handler, ReportHandler)]
         assert report.result is not None
@@ -277,30 +207,12 @@ class LoadedBundle:
             "pretrained": None if self.weights is None else verbatim(str(self.weights)),
             **switches,
         }
-        self._run_training(files, overrides, tracking)
-        self._use(Path(switches.get("ckpt_dir", place / "models")) / "model.pt")
+        run_training(files, overrides, tracking)
+        self._use_weights(Path(switches.get("ckpt_dir", place / "models")) / "model.pt")
         assert self.weights is not None
         return self.weights
 
-    # ---- what they share
-
-    def _use(self, weights: Path) -> None:
-        self._carried = read_carried(weights, self.root.name)
-        self.weights = weights
-
-    _network: tuple[str, nn.Module] | None = None
-    _config: dict[str, Any] | None = None
-
-    def _trained(self) -> Path:
-        if self.weights is None:
-            file = self.root / "models" / "model.pt"
-            raise FileNotFoundError(f"{self.root} has no models/model.pt. {missing_weights(file, 'weights=FILE')}")
-        return self.weights
-
-    def _inference(self) -> dict[str, Any]:
-        if self._config is None:
-            self._config = load(find_config(self.root, "inference"))
-        return apply_carried(self._config, self._carried)
+    # ---- what evaluation and training share
 
     def _training_files(self, dataset: str | os.PathLike[str] | None) -> list[Path]:
         overlay = [] if dataset is None else [dataset_overlay(self.root, dataset)]
@@ -309,34 +221,12 @@ class LoadedBundle:
     def _common(self, files: list[Path], dataset_dir: str | os.PathLike[str], out: Path) -> Mapping[str, Any]:
         known = load(*files)
         return {
-            **{key: verbatim(value) for key, value in self._carried.settings.items() if key in known},
+            **{key: verbatim(value) for key, value in self.settings.items() if key in known},
             "bundle_root": verbatim(str(self.root)),
             "dataset_dir": verbatim(str(Path(dataset_dir).resolve())),
             "output_dir": verbatim(str(out)),
             "device": self.device,
         }
-
-    def _run_training(self, files: list[Path], overrides: Mapping[str, Any], tracking: str | None) -> Any:
-        """The configurations fix all seeds; the caller's process shall not stay so."""
-        try:
-            return run_workflow(files, overrides, "train", tracking=tracking)
-        finally:
-            set_determinism(None)
-
-    def _run_folder(self, what: str) -> Path:
-        self._runs += 1
-        folder = self._scratch / f"{what}{self._runs}"
-        folder.mkdir()
-        return folder
-
-    def _as_file(self, item: Any, index: int, folder: Path, affine: Any) -> str:
-        if isinstance(item, (str, os.PathLike)):
-            return str(item)
-        if not hasattr(item, "shape") or (not isinstance(item, np.ndarray) and not hasattr(item, "detach")):
-            raise ValueError(f"cannot predict a {type(item).__name__}; expected an array, a tensor or a path")
-        inputs = folder / "inputs"
-        inputs.mkdir(exist_ok=True)
-        return str(write_array(item, inputs / f"array_{index:04d}", self.sees_volumes, affine))
 
 
 def _writable(folder: str | os.PathLike[str]) -> Path:

@@ -12,12 +12,13 @@ from typing import Any
 
 from sa2_monai.bundle.unzip import extract_bundle
 
-__all__ = ["bundle_of_weights", "config_file", "dataset_overlays", "find_bundle", "find_config", "load", "load_one"]
-__all__ += ["dataset_overlay", "open_bundle"]
+__all__ = ["CHECKOUT", "bundle_of_weights", "config_file", "dataset_overlay", "dataset_overlays", "find_bundle"]
+__all__ += ["find_config", "load", "load_one", "open_bundle"]
 
 #: JSON first, as MONAI Label does.
 SUFFIXES = (".json", ".yaml", ".yml")
-_CHECKOUT = Path(__file__).resolve().parents[2] / "bundles"
+#: Folder of the bundles that names stand for.
+CHECKOUT = Path(__file__).resolve().parents[2] / "bundles"
 
 
 def find_bundle(path_or_name: str | os.PathLike[str]) -> Path:
@@ -40,13 +41,13 @@ def find_bundle(path_or_name: str | os.PathLike[str]) -> Path:
         if path.suffix.lower() != ".zip":
             raise ValueError(f"{path} is neither the folder nor the zip file of a bundle.")
         return path.resolve()
-    if name == path.name and config_file(_CHECKOUT / name, "inference"):
-        return _CHECKOUT / name
+    if name == path.name and config_file(CHECKOUT / name, "inference"):
+        return CHECKOUT / name
     if path.is_dir():
         raise ValueError(
             f"{path} is not a bundle: it has no configs/inference.json or .yaml. Give the bundle's folder."
         )
-    known = sorted(folder.name for folder in _CHECKOUT.glob("*") if config_file(folder, "inference"))
+    known = sorted(folder.name for folder in CHECKOUT.glob("*") if config_file(folder, "inference"))
     names = "; names stand for bundles of a checkout of the repository, which this is not"
     if known:
         names = f"; names of this checkout: {', '.join(known)}"
@@ -87,8 +88,8 @@ def bundle_of_weights(weights: str | os.PathLike[str]) -> Path:
     if folder.name == "models" and config_file(folder.parent, "inference"):
         return folder.parent
     network = known_network(read_info(weights).get("network"), Path(weights).with_suffix(".json"))
-    if network and config_file(_CHECKOUT / network, "inference"):
-        return _CHECKOUT / network
+    if network and config_file(CHECKOUT / network, "inference"):
+        return CHECKOUT / network
     raise ValueError(f"{weights} does not say which bundle it belongs to. Give the bundle with --bundle.")
 
 

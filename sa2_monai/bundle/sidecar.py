@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What weights carry in the file beside them, and how it overrules the defaults of a bundle."""
+"""Model metadata in the file beside weights (``model.json``), and how they overrule the defaults of a bundle."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from sa2_monai.bundle.verbatim import verbatim
 
-__all__ = ["CARRIED", "Carried", "apply_carried", "known_network", "read_carried", "read_settings"]
+__all__ = ["MODEL_SETTINGS", "Sidecar", "apply_settings", "known_network", "read_settings", "read_sidecar"]
 
-# What a model knows about itself, under the ids that inference.yaml uses too.
-CARRIED = (
+#: What a model knows about itself, under the ids that inference.yaml uses too.
+MODEL_SETTINGS = (
     *("in_channels", "out_channels", "class_names", "view", "roi_size", "overlap", "intensity", "channel_order"),
     *("kind", "resize", "slice_axis", "intensity_range", "normalize", "pixdim"),
     *("base_channels", "deep_level", "img_size", "embed_dims", "channel_heads", "window_size"),
@@ -28,21 +28,21 @@ _RECORD = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "net
 
 
 @dataclass(frozen=True)
-class Carried:
-    """Settings of trained weights.
+class Sidecar:
+    """What stands beside trained weights.
 
     Attributes:
-        settings: values by the ids of :data:`CARRIED`; empty when there is no sidecar.
+        settings: values by the ids of :data:`MODEL_SETTINGS`; empty when there is no sidecar.
         network: name of the network; that of the bundle's folder when the sidecar does not say it.
-        sidecar: the file they come from; ``None`` when there is none.
+        file: where they come from; ``None`` when there is none.
     """
 
     settings: dict[str, Any]
     network: str
-    sidecar: Path | None
+    file: Path | None
 
 
-def read_carried(weights: str | os.PathLike[str], bundle: str) -> Carried:
+def read_sidecar(weights: str | os.PathLike[str], bundle: str) -> Sidecar:
     """Settings from the sidecar of a weight file.
 
     Args:
@@ -58,7 +58,7 @@ def read_carried(weights: str | os.PathLike[str], bundle: str) -> Carried:
 
     sidecar = Path(weights).with_suffix(".json")
     if not sidecar.is_file():
-        return Carried({}, bundle, None)
+        return Sidecar({}, bundle, None)
     info = read_info(weights)
     network = known_network(info.get("network"), sidecar) or bundle
     # A folder of another name is a packaged bundle: there the names of the tensors decide.
@@ -67,11 +67,11 @@ def read_carried(weights: str | os.PathLike[str], bundle: str) -> Carried:
             f"{weights} holds weights of the network {network!r}, but the bundle is {bundle!r}. "
             "Choose the bundle of that network with --bundle."
         )
-    return Carried(read_settings(info, sidecar), network, sidecar)
+    return Sidecar(read_settings(info, sidecar), network, sidecar)
 
 
 def read_settings(info: Mapping[str, Any], sidecar: str | os.PathLike[str]) -> dict[str, Any]:
-    """The settings among what a sidecar says, checked; see :data:`CARRIED`.
+    """The settings among what a sidecar says, checked; see :data:`MODEL_SETTINGS`.
 
     Args:
         info: content of the sidecar.
@@ -82,13 +82,13 @@ def read_settings(info: Mapping[str, Any], sidecar: str | os.PathLike[str]) -> d
     """
     from sa2_monai.bundle.switches import check_values, close_match
 
-    settings = {key: info[key] for key in CARRIED if info.get(key) is not None}
+    settings = {key: info[key] for key in MODEL_SETTINGS if info.get(key) is not None}
     settings |= {key: False for key in _CLEAN_UP if key in info and info[key] is None}
     for key, value in settings.items():
         _refuse_code(value, key, Path(sidecar))
     for key in info:
-        absent = [one for one in CARRIED if one not in info]
-        near = None if key in (*CARRIED, *_RECORD) else close_match(str(key), absent, cutoff=0.85)
+        absent = [one for one in MODEL_SETTINGS if one not in info]
+        near = None if key in (*MODEL_SETTINGS, *_RECORD) else close_match(str(key), absent, cutoff=0.85)
         if near:
             raise ValueError(f"{sidecar}: '{key}' is no setting (did you mean {near}?). Correct or remove it.")
     network = info.get("network")
@@ -115,17 +115,17 @@ def known_network(name: Any, source: str | os.PathLike[str]) -> str | None:
     return None if name is None else str(name)
 
 
-def apply_carried(config: Mapping[str, Any], carried: Carried) -> dict[str, Any]:
+def apply_settings(config: Mapping[str, Any], sidecar: Sidecar) -> dict[str, Any]:
     """A configuration with the settings of the weights in place of its own, where it has such ids.
 
     Args:
         config: content of a configuration file, by id.
-        carried: what :func:`read_carried` returned.
+        sidecar: what :func:`read_sidecar` returned.
 
     Returns:
         The configuration, for MONAI's parser.
     """
-    return {**config, **{key: verbatim(value) for key, value in carried.settings.items() if key in config}}
+    return {**config, **{key: verbatim(value) for key, value in sidecar.settings.items() if key in config}}
 
 
 def _refuse_code(value: Any, key: str, sidecar: Path) -> None:

@@ -17,7 +17,7 @@ from sa2_monai.bundle.switches.schema import switch_names
 from sa2_monai.io.causes import unwrapped
 from sa2_monai.io.paths import verbatim_paths
 
-__all__ = ["check_ids", "choose_device", "run_inference", "run_workflow", "sees_volumes"]
+__all__ = ["check_ids", "choose_device", "run_inference", "run_training", "run_workflow", "sees_volumes"]
 
 #: Called for each case that is through, with its record: ``case``, ``status`` ("ok" or "failed"), where the bundle's
 #: evaluator tells them ``seconds`` and ``error``.
@@ -120,6 +120,24 @@ def run_inference(config: Path, overrides: Mapping[str, Any], report: Report | N
     return run_workflow([config], overrides, "infer", prepare)
 
 
+def run_training(
+    files: Sequence[str | os.PathLike[str]], overrides: Mapping[str, Any], tracking: str | None = None
+) -> Any:
+    """Run a training or an evaluation, see :func:`run_workflow`; the caller's process keeps no fixed seeds.
+
+    Args:
+        files: configuration files in the order of merging.
+        overrides: values by id.
+        tracking: see :func:`run_workflow`.
+    """
+    from monai.utils import set_determinism
+
+    try:
+        return run_workflow(files, overrides, "train", tracking=tracking)
+    finally:
+        set_determinism(None)
+
+
 def check_ids(known: Mapping[str, Any], overrides: Mapping[str, Any], source: str) -> None:
     """Refuse overrides of ids that a configuration does not have; MONAI accepts them in silence.
 
@@ -142,15 +160,15 @@ def check_ids(known: Mapping[str, Any], overrides: Mapping[str, Any], source: st
         )
 
 
-def sees_volumes(config: Mapping[str, Any], carried: Mapping[str, Any]) -> bool:
+def sees_volumes(config: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     """Whether a model predicts volumes; by default those of a bundle are what it was made for.
 
     Args:
         config: content of the bundle's inference configuration.
-        carried: settings of the weights.
+        settings: those of the weights.
     """
     default = "volumes" if "slice_axis" in config else "pictures"  # bundles of earlier versions have no `kind`
-    return bool(carried.get("kind", config.get("kind", default)) != "pictures")
+    return bool(settings.get("kind", config.get("kind", default)) != "pictures")
 
 
 def choose_device(wanted: str | None) -> str:

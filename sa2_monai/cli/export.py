@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     from sa2_monai.bundle import export_network, find_bundle, open_bundle
     from sa2_monai.bundle.locate import bundle_of_weights
-    from sa2_monai.weights import atomic_write
+    from sa2_monai.io.atomic import atomic_write
 
     source = args.bundle or bundle_of_weights(args.weights)
     if args.output is None and args.weights is None and find_bundle(source).is_file():

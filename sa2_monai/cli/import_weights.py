@@ -16,7 +16,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sa2_monai.cli.common import read_class_names
 from sa2_monai.cli.info import NETWORKS
@@ -73,64 +72,30 @@ def run(args: argparse.Namespace) -> int:
     if output.exists() and not args.force:
         raise FileExistsError(f"{output} exists already. Choose another name, or replace it with --force.")
 
-    import torch
-
-    from sa2_monai.networks import create_network
-    from sa2_monai.weights import (
-        check_state_dict,
-        convert_published,
-        describe_published,
-        read_checkpoint,
-        save_weights,
-        sha256_of,
-        skipped_names,
-    )
+    from sa2_monai.weights.published.importing import published_channel_order, read_published, save_published
 
     roi_size = _roi_size(args)
-    tensors = read_checkpoint(args.published)
-    options = {} if args.in_channels is None else {"in_channels": args.in_channels}
-    try:
-        converted = convert_published(args.network, tensors, **options)
-        arguments = {**describe_published(args.network, tensors), **options}
-    except ValueError as error:
-        raise ValueError(f"{args.published}: {error}") from None
-    if args.network == "svanet":
-        arguments["img_size"] = roi_size[0]  # of its gates; no tensor tells it
-    with torch.device("meta"):  # the tensors themselves become its parameters
-        network = create_network(args.network, **arguments)
-    check_state_dict(network, converted, args.published)
-    network.load_state_dict(converted, strict=True, assign=True)
+    checkpoint = read_published(args.network, args.published, args.in_channels, roi_size)
+    channels = checkpoint.arguments["in_channels"], checkpoint.arguments["out_channels"]
+    names = _class_names(args.classes, channels[1]) if args.classes else None
+    order = args.channel_order or published_channel_order(args.network, *channels)
+    record = save_published(checkpoint, output, roi_size, names, order)
 
-    info: dict[str, Any] = {"network": args.network, **arguments, "view": "whole", "roi_size": roi_size}
-    if args.classes:
-        info["class_names"] = _class_names(args.classes, arguments["out_channels"])
-    order = args.channel_order or _channel_order(args.network, arguments["in_channels"], arguments["out_channels"])
-    if order:
-        info["channel_order"] = order
-    info["source"] = {"file": Path(args.published).name, "sha256": sha256_of(args.published)}
-    record = save_weights(converted, output, info)
-
-    skipped = skipped_names(args.network, tensors)
-    values = sum(tensors[name].numel() for name in skipped)
-    used = len(tensors) - len(skipped)
-    joined = "" if used == len(converted) else f", put together to {len(converted)}"
-    print(f"{args.published}: {len(tensors)} tensors of a published {args.network} checkpoint")
-    print(f"  converted  {used} tensors{joined}, {record['parameters']:,} values")
-    print(f"  left out   {len(skipped)} tensors, {values:,} values that the network never uses")
-    if skipped:
-        print(_table(skipped, indent=" " * 13))
-    print(f"  network    {', '.join(f'{key} {value}' for key, value in arguments.items())}; all tensors loaded into it")
+    joined = "" if checkpoint.used == len(checkpoint.tensors) else f", put together to {len(checkpoint.tensors)}"
+    options = ", ".join(f"{key} {value}" for key, value in checkpoint.arguments.items())
     height, width = roi_size
+    print(f"{args.published}: {checkpoint.count} tensors of a published {args.network} checkpoint")
+    print(f"  converted  {checkpoint.used} tensors{joined}, {record['parameters']:,} values")
+    print(
+        f"  left out   {len(checkpoint.skipped)} tensors, {checkpoint.skipped_values:,} values that the network never "
+        "uses"
+    )
+    if checkpoint.skipped:
+        print(_table(checkpoint.skipped, indent=" " * 13))
+    print(f"  network    {options}; all tensors loaded into it")
     print(f"  seen as    whole picture, resized to {height} x {width}; {order or 'grey'}")
     print(f"{output}: sha256 {record['sha256']}, {record['bytes']:,} bytes")
     return 0
-
-
-def _channel_order(network: str, in_channels: int, out_channels: int) -> str | None:
-    """Order in which the published code reads colours: OpenCV's for MoNuSeg and GlaS, Pillow's everywhere else."""
-    if in_channels == 1:
-        return None
-    return "BGR" if (network, in_channels, out_channels) == ("sa2net", 3, 1) else "RGB"
 
 
 def _table(names: Sequence[str], indent: str) -> str:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Segment pictures or volumes with a trained network and write one label map per case, on the grid of its image.
 
-The work is done by the ``configs/inference.yaml`` of the network's bundle. What the weights carry in the file beside
-them (``model.json``: channels, classes, how the network sees an image) overrides the bundle's defaults. A case that
-fails does not end the others; it is named at the end, and the exit code is 1 then. Cases that an earlier run with the
-same weights and options has finished are left out; ``--shard`` gives several programs a part of the cases each.
+The work is done by the ``configs/inference.yaml`` of the network's bundle. The model metadata beside the weights
+(``model.json``: channels, classes, how the network sees an image) override the bundle's defaults. A case that fails
+does not end the others; it is named at the end, and the exit code is 1 then. Cases that an earlier run with the same
+weights and options has finished are left out; ``--shard`` gives several programs a part of the cases each.
 
 Folders are read to the bottom, and what is not used is counted in a last line, ``left out: ...``. Equal names in
 several folders get the folder in front (``pat1_se1``). For a model of one channel numbered files (``scan_0000``,
@@ -15,23 +15,17 @@ once.
 from __future__ import annotations
 
 import argparse
-import functools
-from pathlib import Path
+import re
 from typing import Any
 
-from sa2_monai.bundle.locate import find_config, load, open_bundle
-from sa2_monai.bundle.prediction.batch import Batch
-from sa2_monai.bundle.prediction.cases import case_files, list_inputs
-from sa2_monai.bundle.prediction.shard import AUTO, Shard, parse_shard, shard_of_environment
-from sa2_monai.bundle.prediction.window import check_window
-from sa2_monai.bundle.sidecar import CARRIED, Carried, read_carried
-from sa2_monai.bundle.workflow import choose_device, sees_volumes
-from sa2_monai.cli.info import NETWORKS
+from sa2_monai.bundle.locate import open_bundle
+from sa2_monai.bundle.prediction.run import bundle_name_of, list_batch, open_model, run_batch
+from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli.main import UsageError
-from sa2_monai.io.names import file_name
-from sa2_monai.io.text import printable
 
-__all__ = ["CARRIED", "add_arguments", "run"]
+__all__ = ["add_arguments", "run"]
+
+AUTO = "auto"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,112 +79,29 @@ def run(args: argparse.Namespace) -> int:
         0; 1 for ``--status`` when cases have failed or are missing. Failures are raised.
 
     Raises:
-        UsageError: options for volumes with a model of pictures, or the other way round.
+        UsageError: options for volumes with a model of 2D images, or the other way round.
         OSError: a missing file or an output folder that cannot be written.
-        ValueError: inputs, weights or bundle that do not fit; the message names the file and the cure.
+        ValueError: inputs, weights or bundle that do not fit; the message names the file and what to do.
     """
-    with open_bundle(args.bundle or _network_of(args.weights)) as bundle:
-        return _run(args, bundle)
-
-
-def _run(args: argparse.Namespace, bundle: Path) -> int:
-    config_file = find_config(bundle, "inference")
-    weights = Path(args.weights) if args.weights else bundle / "models" / "model.pt"
-    if not weights.is_file():
-        from sa2_monai.bundle.packaging.large_files import missing_weights
-
-        raise FileNotFoundError(f"{weights}: no such weights. {missing_weights(weights)}")
-    shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
-
-    from sa2_monai.inference import check_writable
-
-    found = read_carried(weights, bundle.name)
-    _tell_carried(found, weights)
-    carried = found.settings
-    config = load(config_file)
-    volumes = sees_volumes(config, carried)
-    options = _volume_options(args, volumes)
-    suffix = ".nii.gz" if volumes else ".png"
-    channels, kind = (carried.get(key, config.get(key)) for key in ("in_channels", "kind"))
-    cases, left_out = list_inputs(args.inputs, volumes, channels, kind)
-    output = check_writable(args.output).resolve()
-    predictions = output / "predictions"
-    _protect_inputs(cases, predictions, suffix)
-    check_window(config, carried, found.network)
-
-    overrides: dict[str, Any] = {**carried, **options}
-    if args.probabilities:
-        overrides["save_probabilities"] = True
-    batch = Batch(config_file, weights, overrides, cases, output, suffix)
-    if args.status:
-        code = batch.tell_status()
-        _tell(left_out)
-        return code
-    overrides = {
-        "bundle_root": str(bundle),
-        "ckpt_path": str(weights.resolve()),
-        "device": _own_device(choose_device(args.device), shard),
-        **({"batch_size": args.batch_size} if args.batch_size else {}),
-    }
-    with batch.claim(shard):
-        failure = batch.run(shard, overrides, args.again)
-        if args.overlays:
-            names = carried.get("class_names", config.get("class_names"))
-            _draw(batch.finished(shard), predictions, output / "overlays", names)
-            print(f"pictures with contours in {printable(str(output / 'overlays'))}")
-    _tell(left_out)
-    if failure is not None:
-        raise failure
-    return 0
-
-
-def _tell(left_out: str) -> None:
+    with open_bundle(args.bundle or bundle_name_of(args.weights)) as bundle:
+        model = open_model(bundle, args.weights)
+        shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
+        print(model.text())
+        batch, left_out = list_batch(model, args.inputs, args.output, _options(args, model.volumes))
+        if args.status:
+            code, failure = batch.tell_status(), None
+        else:
+            code = 0
+            failure = run_batch(model, batch, shard, args.device, args.batch_size, args.again, args.overlays)
     if left_out:
         print(left_out)
+    if failure is not None:
+        raise failure
+    return code
 
 
-def _draw(cases: list[dict[str, Any]], predictions: Path, folder: Path, class_names: Any) -> None:
-    from sa2_monai.data import read_image, read_label
-    from sa2_monai.evaluation import draw_prediction
-    from sa2_monai.weights import atomic_write
-
-    for case in cases:
-        name = file_name(case["case"], ".png")
-        labels = read_label(predictions / name)
-        classes = class_names if isinstance(class_names, list) else None  # an expression says no names
-        page = draw_prediction(read_image(case["image"]), labels, case["case"], classes)
-        atomic_write(folder / name, functools.partial(page.save, format="PNG"))
-
-
-def _own_device(device: str, shard: Shard) -> str:
-    """The GPU of this process among those that it sees."""
-    if device != "cuda" or shard.local is None:
-        return device
-    import torch
-
-    return f"cuda:{shard.local % torch.cuda.device_count()}"
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {number}")
-    return number
-
-
-def _network_of(weights: str | None) -> str:
-    """Name of the network that the weights belong to, as far as it is known; it is that of a bundle, too."""
-    if weights is not None and Path(weights).with_suffix(".json").is_file():
-        from sa2_monai.weights import read_info
-
-        named = read_info(weights).get("network")
-        if named in [entry.name for entry in NETWORKS]:
-            return str(named)
-    return "sa2net"
-
-
-def _volume_options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
-    """Overrides from the options that only volumes have."""
+def _options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
+    """Overrides on which a result depends; some options only volumes have."""
     options = {
         "series": args.series,
         "dicom_seg": args.dicom_seg or None,
@@ -205,21 +116,28 @@ def _volume_options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
         raise UsageError(f"{words}: for volumes only, and this model was trained on pictures")
     if volumes and args.overlays:
         raise UsageError("--overlays: for pictures only; 'sa2-monai evaluate --images' draws slices of volumes")
-    return given
+    return {**given, **({"save_probabilities": True} if args.probabilities else {})}
 
 
-def _protect_inputs(cases: list[dict[str, Any]], predictions: Path, suffix: str) -> None:
-    for case in cases:
-        for file in case_files([case]):
-            if Path(file).resolve() == predictions / file_name(case["case"], suffix):
-                raise ValueError(f"the prediction of {file} would overwrite it. Choose another --output folder.")
+def parse_shard(text: str) -> Shard | str:
+    """Value of ``--shard``: ``I/N`` with I from 1 to N, or ``auto``.
+
+    Args:
+        text: what was typed.
+
+    Raises:
+        argparse.ArgumentTypeError: for anything else.
+    """
+    if text == AUTO:
+        return AUTO
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"expected I/N with I from 1 to N, as in 2/8, or '{AUTO}'; got {text!r}")
+    return Shard(int(match[1]) - 1, int(match[2]))
 
 
-def _tell_carried(found: Carried, weights: Path) -> None:
-    if found.sidecar is None:
-        print(f"no {weights.with_suffix('.json').name} beside {weights}: the bundle's own classes and view are used")
-        return
-    shown = ", ".join(
-        f"{key} {found.settings[key]}" for key in ("class_names", "view", "roi_size") if key in found.settings
-    )
-    print(f"{found.sidecar}: {shown}")
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {number}")
+    return number

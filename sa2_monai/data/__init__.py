@@ -1,7 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets: pictures and folders as downloaded become MONAI data lists; splits by case; the sample generator.
+"""Data sets: folders as downloaded become MONAI data lists; splits by patient; checks before training; samples.
 
-Importing this room imports neither torch nor MONAI: what needs them is loaded when it is asked for.
+================ ======================================================================================================
+datalist         ``load_datalist``: the cases of one part of a data set, for training and evaluation
+kinds            ``list_cases``: the cases of files and folders without labels, for prediction
+slice_dataset    ``SliceDataset``: slices as samples; slice_store keeps a case, slice_sampler orders an epoch
+splits           folds, held-out test parts, split files
+examine          ``sa2-monai datasets check``, with published_counts; its parts in checks/
+prepare          ``sa2-monai datasets prepare``; its parts in preparation/
+dataset          ``DataSet``: what there is to know of a data set; registry finds one by its name
+datasets/        one module per public data set, and own.py for folders of one's own
+layouts/         how folders and file names become cases
+download/        public data sets that are fetched
+samples/         generated data sets
+================ ======================================================================================================
+
+A new data set is one new file in ``datasets/``. Files are opened by :mod:`sa2_monai.io`, never here.
+
+Importing this package imports neither torch nor MONAI: what needs them is loaded when it is asked for.
 """
 
 from __future__ import annotations
@@ -13,9 +29,7 @@ from sa2_monai.data.datalist import DATASETS, SECTIONS, dataset_classes, label_t
 from sa2_monai.data.datasets.acdc import ACDC_CLASSES, ACDC_SPLITS
 from sa2_monai.data.download.bbbc038 import DOWNLOADS, download
 from sa2_monai.data.examine import examine_dataset
-from sa2_monai.data.kinds import input_kind, list_cases
-from sa2_monai.data.layouts.input_images import list_images
-from sa2_monai.data.layouts.input_volumes import list_volumes
+from sa2_monai.data.kinds import input_kind, list_cases, list_images, list_volumes
 from sa2_monai.data.preparation.folder import prepared_parts_of
 from sa2_monai.data.preparation.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES
 from sa2_monai.data.preparation.transunet_calibration import calibrate, orient

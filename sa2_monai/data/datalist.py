@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.checks.images import check_label_names, label_table
+from sa2_monai.data.checks.label_tables import check_label_names, label_table
 from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import DATASETS
-from sa2_monai.data.layouts.folders import Case, Parts, read_dataset_json
+from sa2_monai.data.layouts.cases import Case, Parts
+from sa2_monai.data.layouts.dataset_json import read_dataset_json
 from sa2_monai.data.layouts.patients import add_patients
 from sa2_monai.data.prepare import prepared_in_cache
 from sa2_monai.data.registry import check_kind, dataset_classes, unknown_dataset

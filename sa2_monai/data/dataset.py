@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.checks.images import check_cases, without_ignored
+from sa2_monai.data.checks.images import check_cases
 from sa2_monai.data.checks.label_counts import KindCheck
+from sa2_monai.data.checks.label_tables import without_ignored
+from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.checks.preprocessed import check_archives
 from sa2_monai.data.checks.volumes import check_volumes
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.io.label_values import THRESHOLD, LabelTable
 
 __all__ = ["DataSet", "Job", "ListOptions", "Preparation", "report_counts"]
@@ -123,6 +125,7 @@ class DataSet:
         in_channels: int | None,
         read_labels: bool,
         ignore_value: int | None = None,
+        opened: OpenedFiles | None = None,
     ) -> None:
         """Check the files of a data list; every problem is reported in one error.
 
@@ -133,6 +136,7 @@ class DataSet:
             in_channels: channels of the images; ``None`` does not check.
             read_labels: whether the values of label volumes are read; pictures are always read.
             ignore_value: value in the labels that belongs to no class; ``None`` for the data set's own.
+            opened: the files, where others ask for them as well.
 
         Raises:
             ValueError: unreadable or unfit files, or an ``ignore_value`` that the table gives a class.
@@ -143,14 +147,14 @@ class DataSet:
             ignore_value = self.ignore_value  # unless the user's table says otherwise
         table = without_ignored(table, ignore_value)
         if self.files == "pictures":
-            check_cases(where, cases, table, in_channels, ignore_value)
+            check_cases(where, cases, table, in_channels, ignore_value, opened)
             return
         if ignore_value is not None and not isinstance(table, str):
             table = {**table, ignore_value: ignore_value}  # a value that is known; nothing is mapped here
         if self.files == "volumes":
-            check_volumes(where, cases, table, in_channels, read_labels, self.kind_check)
+            check_volumes(where, cases, table, in_channels, read_labels, self.kind_check, opened)
         else:
-            check_archives(where, cases, table, read_labels, self.kind_check)
+            check_archives(where, cases, table, read_labels, self.kind_check, opened)
 
 
 def report_counts(directory: Path, parts: Parts, expected: Mapping[str, tuple[int, ...]]) -> None:

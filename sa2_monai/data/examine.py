@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.checks.file_contents import measure_files, unreadable_files
-from sa2_monai.data.checks.images import label_table
+from sa2_monai.data.checks.label_tables import label_table
+from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.checks.voxels import look_into_images
 from sa2_monai.data.dataset import DataSet, Job, ListOptions
 from sa2_monai.data.datasets import DATASETS
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.folder_walk import LeftOut, unused_files
-from sa2_monai.data.layouts.folders import Case, Parts
 from sa2_monai.data.layouts.patients import PATIENT_TABLE
 from sa2_monai.data.published_counts import collected_messages, compare_counts
 from sa2_monai.data.registry import dataset_classes, unknown_dataset
@@ -99,15 +100,16 @@ def examine_dataset(
         cases = [case for part in parts.values() for case in part]
         labelled = [case for case in cases if "label" in case]
         void = entry.ignore_value if ignore_value is None else ignore_value
-        report["sizes"], report["label_values"], empty = measure_files(entry.files, cases, table, void)
+        opened = OpenedFiles(entry.files)
+        report["sizes"], report["label_values"], empty = measure_files(opened, cases, table, void)
         with collected_messages() as messages:
             try:
-                entry.check(str(directory), labelled, table, None, True, ignore_value)
+                entry.check(str(directory), labelled, table, None, True, ignore_value, opened)
             except (OSError, ValueError) as error:
                 report["problems"].append(str(error))
         if entry.files != "pictures":  # what the check of 2D images warns of is found below as well
             report["remarks"] += [record.getMessage() for record in messages if record.levelno >= logging.WARNING]
-        problems, remarks = look_into_images(str(directory), entry.files, cases, report["problems"])
+        problems, remarks = look_into_images(str(directory), opened, cases, report["problems"])
         report["problems"] += problems
         report["remarks"] += remarks
         if empty and len(empty) == len(labelled):

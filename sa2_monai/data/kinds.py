@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data list for inference by the kind of its files."""
+"""Data list for inference: the cases of files, folders and lists, by the kind of the files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.layouts.folder_walk import LeftOut, unused_files
-from sa2_monai.data.layouts.input_images import Source, images_in, list_images, name_images, of_list, read_paths
+from sa2_monai.data.layouts.input_images import Source, images_in, name_images, of_list, read_paths
 from sa2_monai.data.layouts.input_preprocessed import list_preprocessed, only_preprocessed
-from sa2_monai.data.layouts.input_volumes import list_volumes, name_volumes, volumes_below
+from sa2_monai.data.layouts.input_volumes import name_volumes, volumes_below
 from sa2_monai.io.paths import existing_path
 from sa2_monai.io.readers import check_kind
 
-__all__ = ["find_cases", "input_kind", "list_cases"]
+__all__ = ["find_cases", "input_kind", "list_cases", "list_images", "list_volumes"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +39,61 @@ def list_cases(source: Source, kind: str = "volumes", in_channels: int | None = 
         ValueError: another kind, or no files of it.
     """
     check_kind(kind)
-    if not isinstance(source, (str, os.PathLike)):
-        known, paths = of_list(source)
-        if known:
-            return known
-        if input_kind(source, kind) == "archives":
-            return list_preprocessed(paths)
-        return list_images(paths, in_channels) if kind == "pictures" else list_volumes(paths, in_channels)
-    cases, left_out = find_cases([source], kind, in_channels)
+    cases, left_out = _listed(source, kind, in_channels)
     if left_out:
         logger.warning("%s: %s", source, left_out)
     return cases
+
+
+def list_images(source: Source, in_channels: int | None = None) -> list[dict[str, Any]]:
+    """Data list for inference on 2D images.
+
+    Args:
+        source: a picture; a folder of pictures and of folders with pictures, whose label folders are left out; a
+            ``.txt`` file with one path per line, relative to its own folder; a list of pictures; or a data list, which
+            is returned as it is.
+        in_channels: channels of the network. With another number than 1 or 3, which no picture holds, the files
+            ``<case>_0000.png``, ``<case>_0001.png`` and so on (nnU-Net's names) are one image, their channels in the
+            order of the numbers, and ``image`` is the list of them.
+
+    Returns:
+        List of ``{"image": absolute path, "case": name}``; folders sorted by name, lists in their own order. The case
+        is the file's name without its suffix; equal names in several folders get as much of the path in front as tells
+        them apart, see :func:`~sa2_monai.data.layouts.case_names.distinct_names`.
+
+    Raises:
+        FileNotFoundError: the source or a listed file is missing.
+        ValueError: no images, a file that is no picture, two images of one name in one folder, or numbered files of
+            which some are missing.
+    """
+    return _listed(source, "pictures", in_channels)[0]
+
+
+def list_volumes(source: Source, in_channels: int | None = None) -> list[dict[str, Any]]:
+    """Data list for inference on volumes.
+
+    Args:
+        source: a volume file; the folder of one DICOM series; a folder of volume files, of folders that hold one DICOM
+            series each, and of folders with these, whose label folders are left out (of ``imagesTs/`` and
+            ``imagesTr/`` side by side the first is taken); a ``.txt`` file with one path per line, relative to its own
+            folder; a list of files and series folders; or a data list, which is returned as it is.
+        in_channels: channels of the network. With more than one, each case has as many files, ``<case>_0000.nii.gz``,
+            ``<case>_0001.nii.gz`` and so on (nnU-Net's names), also in lists. With one, each file is a case. ``None``
+            looks at the names of a folder.
+
+    Returns:
+        List of ``{"image": absolute path, "case": name}``; folders sorted by name, lists in their own order. The case
+        is the file name without ``.nii.gz``, or the name of the series folder; without nnU-Net's ``_0000``, where no
+        other file would get that name. Where a case has one file per channel, ``image`` is the list of them. Equal
+        names in several folders get as much of the path in front as tells them apart, see
+        :func:`~sa2_monai.data.layouts.case_names.distinct_names`.
+
+    Raises:
+        FileNotFoundError: the source or a listed file is missing.
+        ValueError: no volumes, a file that is no volume, two volumes of one name in one folder, or cases with another
+            number of files than ``in_channels``.
+    """
+    return _listed(source, "volumes", in_channels)[0]
 
 
 def input_kind(source: Source, kind: str) -> str:
@@ -104,3 +148,17 @@ def find_cases(
         return name_images(paths, in_channels, name), left_out
     one_folder = len(sources) == 1 and existing_path(sources[0]).is_dir()
     return name_volumes(paths, in_channels, name, folder=one_folder), left_out
+
+
+def _listed(source: Source, kind: str, in_channels: int | None) -> tuple[list[dict[str, Any]], LeftOut]:
+    """Cases of one source, and what was left out of a folder."""
+    if isinstance(source, (str, os.PathLike)):
+        return find_cases([source], kind, in_channels)
+    known, paths = of_list(source)
+    if known:
+        return known, LeftOut()
+    if input_kind(source, kind) == "archives":
+        return list_preprocessed(paths), LeftOut()
+    if kind == "pictures":
+        return name_images(paths, in_channels, "list of images"), LeftOut()
+    return name_volumes(paths, in_channels, "list of volumes"), LeftOut()

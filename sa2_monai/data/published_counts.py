@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sa2_monai.data.dataset import DataSet, report_counts
-from sa2_monai.data.layouts.folders import Parts
+from sa2_monai.data.layouts.cases import Parts
 from sa2_monai.data.layouts.missing import missing_from_series
 from sa2_monai.io.problems import listing
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.checks.images import label_names, label_table, without_ignored
+from sa2_monai.data.checks.label_tables import label_names, label_table, without_ignored
 from sa2_monai.data.datasets import DATASETS
-from sa2_monai.data.layouts.folders import read_dataset_json
+from sa2_monai.data.layouts.dataset_json import read_dataset_json
 from sa2_monai.io.label_values import LabelTable
 from sa2_monai.io.paths import existing_path
 from sa2_monai.io.readers import KINDS

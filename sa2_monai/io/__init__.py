@@ -3,4 +3,17 @@
 
 A file has one answer because there is one function that opens it. What a reader cannot take with certainty it refuses
 by name; it never guesses.
+
+============================== ========================================================================================
+images/read                    PNG, JPEG, TIFF, BMP, .npy, DICOM: 2D images (rows, columns, channels) and label maps
+volumes/read                   NIfTI, NRRD, MHA, DICOM series: arrays (x, y, z) with an affine in mm
+preprocessed, npz_stacks       .npz and .h5 of the literature; stacks of images; npy_arrays: NumPy's own format
+dicom/                         series, multi-frame images, segmentation objects in and out
+readers/                       the same as MONAI image readers, for the transforms of a bundle
+label_maps, label_values       label maps for scoring; what their values mean; whole_numbers, palette: classes, colours
+volumes/nifti_writer, atomic   writing: on the grid of the input; the old file or the new one, never half of one
+folders, ownership             output folders: writable, and one writer at a time
+names, paths, text, utf8_names names of files that hold anything
+causes, problems               one message for what went wrong, and many of them in one error
+============================== ========================================================================================
 """

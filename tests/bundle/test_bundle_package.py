@@ -75,8 +75,8 @@ def test_what_is_in_a_package(both: list[tuple[Path, dict[str, Any]]]) -> None:
         for stem in ("train", "inference"):
             config = read(folder / "configs" / f"{stem}.json")
             assert config["model_info"]["network"] == info["network"]
-            carried = {key: value for key, value in info.items() if key != "network" and key in config}
-            assert {key: config[key] for key in carried} == carried
+            settings = {key: value for key, value in info.items() if key != "network" and key in config}
+            assert {key: config[key] for key in settings} == settings
             assert config["dataset_dir"].startswith("/workspace/data/")
     assert read(both[0][0] / "configs" / "train.json")["dataset_dir"] == "/workspace/data/glas"
     assert both[0][0].name == "glas_sa2net_segmentation"

@@ -22,7 +22,7 @@ from small_models import GLANDS, save_model
 from sa2_monai import load_bundle
 from sa2_monai.bundle import SwitchError, check_switches, find_bundle, package_bundle
 from sa2_monai.bundle.locate import load, load_one
-from sa2_monai.bundle.sidecar import CARRIED, read_carried
+from sa2_monai.bundle.sidecar import MODEL_SETTINGS, read_sidecar
 from sa2_monai.bundle.switches import check_config, check_values, close_match
 from sa2_monai.bundle.switches.running import _refuse_dropped
 from sa2_monai.bundle.switches.schema import networks, switch_names
@@ -230,7 +230,7 @@ def test_the_schema_has_every_switch(bundle: str) -> None:
             )
             if plain and "#" not in name and name not in ("train", "validate", "training"):
                 assert name in known, f"{file.name}: {name}"
-    assert set(load(folder / "train.yaml")["model_info"]) - {"network"} <= set(CARRIED) & known
+    assert set(load(folder / "train.yaml")["model_info"]) - {"network"} <= set(MODEL_SETTINGS) & known
 
 
 UNKNOWN = [
@@ -362,7 +362,7 @@ def test_sidecars(wrong: dict[str, Any], words: str, tmp_path: Path, capsys: pyt
     torch.save({"w": torch.zeros(1)}, weights)
     weights.with_suffix(".json").write_text(json.dumps({"sha256": "", **GLANDS, **wrong}))
     with pytest.raises(ValueError, match=words) as caught:
-        read_carried(weights, "sa2net")
+        read_sidecar(weights, "sa2net")
     assert str(caught.value).startswith(f"{tmp_path / 'model.json'}: ")
     with pytest.raises(ValueError, match=words):
         load_bundle("sa2net", weights)

@@ -19,7 +19,6 @@ from monai.utils import set_determinism
 from PIL import Image
 from programs import run_program
 
-from sa2_monai.cli.crossval import _argument, summarize, table
 from sa2_monai.cli.main import main
 from sa2_monai.data import ACDC_SPLITS, make_sample
 
@@ -67,7 +66,7 @@ class Runs:
 def runs(monkeypatch: pytest.MonkeyPatch) -> Any:
     counter = Runs()
     # Not subprocess.run itself, which others need too.
-    monkeypatch.setattr("sa2_monai.cli.crossval.subprocess", types.SimpleNamespace(run=counter))
+    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.subprocess", types.SimpleNamespace(run=counter))
     level = logging.getLogger().level
     yield counter
     logging.getLogger().setLevel(level)
@@ -233,7 +232,7 @@ class Recorded:
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     recorder = Recorded()
-    monkeypatch.setattr("sa2_monai.cli.crossval.subprocess", types.SimpleNamespace(run=recorder))
+    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.subprocess", types.SimpleNamespace(run=recorder))
     return recorder
 
 
@@ -361,34 +360,3 @@ def test_bad_data(sample: Path, tmp_path: Path, runs: Runs, capsys: pytest.Captu
     assert "cannot write to the output folder" in capsys.readouterr().err
     assert runs.steps == []
     assert not (out / "crossval.json").exists()
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["/tmp/a b", "cpu", "1e-3", "a,b", "a#b", "None", "$len(@x)", "-x", 3, 0.5, None, True, [32, 32], {"a": "b"}],
-)
-def test_values_survive_the_command_line(value: Any) -> None:
-    assert DefaultParseValue(_argument(value)) == value
-
-
-def test_undefined_scores() -> None:
-    assert summarize([{"dice": 0.5, "iou": None}]) == {
-        "dice": {"mean": 0.5, "std": None},
-        "iou": {"mean": None, "std": None},
-    }
-    assert summarize([])["dice"] == {"mean": None, "std": None}
-    state = {
-        "configuration": {"paper": True},
-        "folds": {"10": {"dice": 0.5, "iou": None}, "9": {"dice": 0.25, "iou": None}},
-        "summary": summarize([{"dice": 0.5, "iou": None}, {"dice": 0.25, "iou": None}]),
-        "ensemble": {"dice": 0.75, "iou": None, "cases": 3},
-    }
-    lines = table(state).splitlines()
-    assert [line.split() for line in lines[1:6]] == [
-        ["fold", "9", "0.2500", "-"],
-        ["fold", "10", "0.5000", "-"],
-        ["mean", "0.3750", "-"],
-        ["sd", "0.1768", "-"],
-        ["ensemble", "0.7500", "-"],
-    ]
-    assert lines[6] == "Test cases: 3; protocol: paper."

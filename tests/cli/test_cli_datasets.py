@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sa2_monai.cli import dataset_list
+from sa2_monai.bundle.dataset_overlays import describe_datasets
+from sa2_monai.cli.datasets.listing import text
 from sa2_monai.cli.main import main
 from sa2_monai.data import DATASETS, SYNAPSE_TABLES
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 
 
 def datasets(*arguments: object) -> int:
@@ -90,9 +91,9 @@ def test_overlays_are_told_by_their_layout(tmp_path: Path) -> None:
     (configs / "train.yaml").write_text("layout: glas\n")
     (configs / "hearts.yaml").write_text("# hearts\nkind: volumes\nlayout: acdc   # as downloaded\n")
     (configs / "paper.yaml").write_text("x#layout: glas\n")
-    document = dataset_list.describe(["acdc", "glas"], tmp_path)
+    document = describe_datasets(["acdc", "glas"], tmp_path)
     assert {name: entry["overlays"] for name, entry in document.items()} == {"acdc": {"mynet": ["hearts"]}, "glas": {}}
-    assert "  bundles:   mynet (hearts)" in dataset_list.text(document)
+    assert "  bundles:   mynet (hearts)" in text(document)
 
 
 @pytest.mark.parametrize(

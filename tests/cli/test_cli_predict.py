@@ -120,7 +120,7 @@ def test_the_default_bundle_is_that_of_the_checkout(
     bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkout = tmp_path / "checkout"
-    monkeypatch.setattr("sa2_monai.bundle.locate._CHECKOUT", checkout / "bundles")
+    monkeypatch.setattr("sa2_monai.bundle.locate.CHECKOUT", checkout / "bundles")
     arguments = ["predict", str(pictures / "b.jpg"), "--output", str(tmp_path / "out")]
     assert main(arguments) == 1
     assert "Give the folder or the zip file of a bundle; names stand for" in capsys.readouterr().err

@@ -16,10 +16,11 @@ from mini_bundle import make_bundle
 from PIL import Image
 
 from sa2_monai.bundle.locate import load
-from sa2_monai.bundle.prediction.shard import Shard, parse_shard, shard_of_environment
+from sa2_monai.bundle.prediction.run import device_of
+from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.bundle.prediction.window import check_window
 from sa2_monai.cli.main import main
-from sa2_monai.cli.predict import _own_device
+from sa2_monai.cli.predict import parse_shard
 
 INFO = {"network": "sa2net", "class_names": ["background", "nucleus"], "view": "whole", "roi_size": [16, 16]}
 NAMES = ("a", "b", "c", "d", "e")
@@ -242,12 +243,12 @@ def test_wrong_parts(wrong: str, predict: Predict, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(("window", "legal"), [(2, True), (7, False)])
 def test_the_window_is_that_of_the_network_as_it_is_configured(window: int, legal: bool, repository: Path) -> None:
     config = load(repository / "bundles" / "hsaunet" / "configs" / "inference.yaml")
-    carried = {"roi_size": [64, 64], "window_size": window}
+    settings = {"roi_size": [64, 64], "window_size": window}
     if legal:
-        check_window(config, carried, "hsaunet")
+        check_window(config, settings, "hsaunet")
         return
     with pytest.raises(ValueError, match=r"positive multiple of 112. The nearest legal size is \[112, 112\]"):
-        check_window(config, carried, "hsaunet")
+        check_window(config, settings, "hsaunet")
 
 
 @pytest.mark.parametrize("network", ["sa2net", "daeformer", "hsaunet", "msa2net", "svanet"])
@@ -282,5 +283,5 @@ def test_under_torchrun(
     assert not dist.is_initialized()
     assert "1 of 5 cases failed" in capsys.readouterr().err
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    assert [_own_device("cuda", Shard(5, 8, local)) for local in (None, 1, 6)] == ["cuda", "cuda:1", "cuda:2"]
-    assert _own_device("cpu", Shard(5, 8, 1)) == "cpu"
+    assert [device_of("cuda", Shard(5, 8, local)) for local in (None, 1, 6)] == ["cuda", "cuda:1", "cuda:2"]
+    assert device_of("cpu", Shard(5, 8, 1)) == "cpu"

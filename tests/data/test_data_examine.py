@@ -19,10 +19,10 @@ from data.mini_datasets import MINI
 from PIL import Image
 
 from sa2_monai.cli import main
-from sa2_monai.cli.dataset_check import text
+from sa2_monai.cli.datasets.check import text
 from sa2_monai.data import DATASETS, examine_dataset
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.missing import missing_from_series
 
 
@@ -365,7 +365,7 @@ def test_whatever_a_file_makes_a_library_raise_is_its_problem(
     def fail(path: Any, *_: Any, **__: Any) -> Any:
         raise struct.error("unpack requires 4 bytes")
 
-    monkeypatch.setattr(f"sa2_monai.data.checks.images.read_{key}", fail)
+    monkeypatch.setattr(f"sa2_monai.data.checks.opened_files.read_{key}", fail)
     report = examine_dataset("glas", glas)
     assert not report["ok"]
     assert f"unreadable {key} files" in report["problems"][0]

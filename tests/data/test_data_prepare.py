@@ -20,7 +20,7 @@ from sa2_monai import __version__
 from sa2_monai.data import DATASETS, load_datalist, load_parts, prepare_dataset, prepared_parts_of
 from sa2_monai.data import prepare as prepare_module
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.preparation.folder import claimed_folder
 from sa2_monai.data.preparation.jobs import run_job
 from sa2_monai.io.problems import FailedCasesError

@@ -13,8 +13,7 @@ import pydicom
 import pytest
 from dicom_files import AXIAL, ROOT, SHAPE, edit, group, rotation, write_multiframe, write_series
 
-from sa2_monai.data import VolumeReader, read_volume, volume_header
-from sa2_monai.data.layouts.input_volumes import list_volumes
+from sa2_monai.data import VolumeReader, list_volumes, read_volume, volume_header
 from sa2_monai.inference import write_dicom_seg
 from sa2_monai.io.volumes.geometry import corner_distance
 from sa2_monai.transforms import StrictLoadImaged

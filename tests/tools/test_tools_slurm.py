@@ -15,7 +15,7 @@ import pytest
 from programs import run_untraced
 
 from sa2_monai.bundle.locate import load
-from sa2_monai.bundle.prediction.shard import AUTO, Shard, shard_of_environment
+from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.bundle.workflow import check_ids
 from sa2_monai.cli import predict
 
@@ -93,7 +93,7 @@ def test_prediction(repository: Path, programs: Path, monkeypatch: pytest.Monkey
     assert call[0] == "predict"
     args = parser.parse_args(call[1:])
     assert (args.inputs, args.weights, args.output, args.min_volume) == (["my studies"], "model.pt", "out", 5.0)
-    assert args.shard == AUTO
+    assert args.shard == predict.AUTO
     first, last = re.search(r"--array=(\d+)-(\d+)", script.read_text(encoding="utf-8")).groups()  # type: ignore[union-attr]
     array = {"ID": "3", "MIN": first, "MAX": last, "COUNT": last, "STEP": "1"}
     variables = {f"SLURM_ARRAY_TASK_{name}": value for name, value in array.items()}

@@ -20,7 +20,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training_setup import Run, Stop
 
 from sa2_monai import load_bundle
-from sa2_monai.cli import crossval
+from sa2_monai.bundle.crossval.runs import run_bundle
+from sa2_monai.bundle.crossval.setup import CrossvalSetup
 from sa2_monai.data import make_sample
 from sa2_monai.evaluation import draw_overlay
 from sa2_monai.evaluation.report.validation_image import ValidationPicture
@@ -338,10 +339,10 @@ def test_cross_validation_hands_it_on(repository: Path, tmp_path: Path, monkeypa
         commands.append(command)
         return SimpleNamespace(returncode=0)
 
-    monkeypatch.setattr("sa2_monai.cli.crossval.subprocess", SimpleNamespace(run=start))
+    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.subprocess", SimpleNamespace(run=start))
     configs = repository / "bundles" / "sa2net" / "configs"
     for tracking in ("mlflow", None):
-        setup = crossval.Setup(configs, [], str(tmp_path), tmp_path, 2, 0, False, {}, tracking)
-        crossval._run_bundle(setup, "train", "training", {})
+        setup = CrossvalSetup(configs, [], str(tmp_path), tmp_path, 2, 0, False, {}, tracking)
+        run_bundle(setup, "train", "training", {})
     assert commands[0][-2:] == ["--tracking", "mlflow"]
     assert commands[0][:-2] == commands[1]

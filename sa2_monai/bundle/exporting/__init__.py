@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks with their weights for other runtimes."""
+"""Networks with their weights for other runtimes.
+
+export is the whole; converters has the formats, parity compares a file with its network, label_network ends a network
+in labels, torchscript makes the ``models/model.ts`` of packages.
+"""

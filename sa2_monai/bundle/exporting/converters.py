@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from sa2_monai.weights import atomic_write
+from sa2_monai.io.atomic import atomic_write
 
 __all__ = ["CONVERTERS", "Converter", "Job"]
 

@@ -18,7 +18,7 @@ from sa2_monai.bundle.exporting.parity import ParityReport, check_parity, smooth
 from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of, resolve
 from sa2_monai.bundle.packaging.large_files import missing_weights
-from sa2_monai.bundle.sidecar import apply_carried, read_carried
+from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
 from sa2_monai.inference import check_roi_size
 
 __all__ = ["FORMATS", "Exported", "export_network"]
@@ -79,8 +79,8 @@ def export_network(
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such weights. {missing_weights(file)}")
     overlay = [] if dataset is None else [dataset_overlay(folder, dataset)]
-    carried = read_carried(file, folder.name)
-    config = apply_carried(load(find_config(folder, "inference"), *overlay), carried)
+    sidecar = read_sidecar(file, folder.name)
+    config = apply_settings(load(find_config(folder, "inference"), *overlay), sidecar)
     network = build_network(config, file)
     roi_size, in_channels, out_channels, normalize = resolve(
         config, *("roi_size", "in_channels", "out_channels", "normalize")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model card and data terms of a packaged bundle, out of those of the architecture's bundle."""
+"""Model card of a packaged bundle, out of that of the architecture's bundle."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sa2_monai.bundle.packaging.results_table import results_table
+from sa2_monai.bundle.packaging.source_texts import copied_sections, protocol_of, sections
 from sa2_monai.bundle.packaging.texts import input_and_output, tags
 
-__all__ = ["SHOWN", "data_license", "model_card", "results_table", "sections"]
+__all__ = ["SHOWN", "model_card"]
 
 #: Sections of the source that hold for every data set, in the order of the card.
 _BEFORE = ("Model Description",)
 _AFTER = ("System Configuration", "Limitations", "Citation Info")
-_OVERLAY = re.compile(r"\b(inference_trt|paper|evaluate|evaluate_paper|ensemble|disk_cache|multi_gpu_\w+)\.yaml")
 #: Settings in the card, in this order.
 SHOWN = (
     *("class_names", "kind", "view", "roi_size", "resize", "pixdim", "overlap", "in_channels", "channel_order"),
@@ -47,7 +48,7 @@ def model_card(
     """
     head, parts = sections(source)
     lines = [f"# {metadata['name']}", "", *_head_lines(head, metadata, settings)]
-    lines += _copied(parts, _BEFORE, {"Intended use and limits": str(metadata["intended_use"])})
+    lines += copied_sections(parts, _BEFORE, {"Intended use and limits": str(metadata["intended_use"])})
     names = ", ".join(f"{number} {name}" for number, name in enumerate(settings["class_names"]))
     lines += [
         "## Data",
@@ -66,7 +67,7 @@ def model_card(
         "",
     ]
     lines += ["## Input and output", "", *input_and_output(metadata, settings), ""]
-    protocol = _protocol(parts.get("Protocol", ""), dataset)
+    protocol = protocol_of(parts.get("Protocol", ""), dataset)
     if protocol:
         lines += ["## Protocol", "", protocol, ""]
     lines += ["## Performance", "", *results_table(results), ""]
@@ -92,67 +93,9 @@ def model_card(
         "`models/model.ts` is the network in TorchScript and runs where `sa2_monai` is not installed.",
         "",
     ]
-    lines += _copied(parts, _AFTER)
+    lines += copied_sections(parts, _AFTER)
     lines += ["## References", "", *(f"- {entry}" for entry in metadata.get("references", []))]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def sections(text: str) -> tuple[str, dict[str, str]]:
-    """The text in front of the first ``##`` heading, and the text below each of them."""
-    head, *rest = re.split(r"^## ", text, flags=re.MULTILINE)
-    parts = {}
-    for part in rest:
-        title, _, body = part.partition("\n")
-        parts[title.strip()] = body.strip()
-    return head.strip(), parts
-
-
-def results_table(results: Mapping[str, Any] | None) -> list[str]:
-    """Lines of Markdown with the results of one evaluation.
-
-    Args:
-        results: content of ``metrics_summary.json``, or ``None``.
-    """
-    if results is None:
-        return ["No evaluation of these weights was given when the bundle was packaged."]
-    protocol = results["protocol"]
-    family = f", family `{protocol['family']}`" if "family" in protocol else ""
-    lines = [f"Protocol `{protocol['name']}`{family}, {results['cases']} cases.", ""]
-    if "paper" in results:
-        lines += ["| score | value |", "|---|---|"]
-        values = results["paper"].items()
-        return [*lines, *(f"| {name} | {value:.4f} |" for name, value in values if isinstance(value, float))]
-    unit = protocol["unit"]
-    lines += [f"| class | Dice (95 % interval) | IoU | HD95 [{unit}] | ASSD [{unit}] |", "|---|---|---|---|---|"]
-    for name, block in results["per_class"].items():
-        cells = [_number(block.get(metric, {}).get("mean")) for metric in ("dice", "jaccard", "hd95", "assd")]
-        cells[0] += _interval(block.get("dice", {}))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    means = [results["overall"].get(metric, {}) for metric in ("dice", "jaccard", "hd95", "assd")]
-    cells = [_number(mean.get("mean_of_class_means")) for mean in means]
-    cells[0] += _interval(means[0])
-    lines.append(f"| mean of the classes | {' | '.join(cells)} |")
-    failed = results.get("failed")
-    return [*lines, *(["", f"{len(failed)} more cases failed and are in no mean."] if failed else [])]
-
-
-def data_license(source: str, dataset: str, data_source: str) -> str:
-    """``docs/data_license.txt``: the terms of the data that the weights were trained on.
-
-    Args:
-        source: text of the source bundle's file; a paragraph per data set, its name in the first line.
-        dataset: name of the data set (of the overlay).
-        data_source: of the metadata.
-    """
-    blocks = re.split(r"\n\s*\n", source.strip())[1:]
-    key = _plain(dataset)
-    own = [block for block in blocks if key in _plain(block.partition("\n")[0])]
-    first = _plain(re.split(r"[_-]", dataset)[0])
-    own = own or [block for block in blocks if first in _plain(block.partition("\n")[0])]
-    text = f"No data are part of this bundle. Its weights were trained on:\n{data_source}\n"
-    if own:
-        return "\n\n".join([text + "\nThe data have their own terms:", *own]) + "\n"
-    return text + "\nThe terms of these data apply; who hands out the weights must know and state them.\n"
 
 
 def _matters(key: str, settings: Mapping[str, Any]) -> bool:
@@ -178,36 +121,6 @@ def _head_lines(head: str, metadata: Mapping[str, Any], settings: Mapping[str, A
     return ["### Authors", "", authors, "", "### Tags", "", tags(parts.get("Tags", ""), metadata, settings), ""]
 
 
-def _copied(parts: Mapping[str, str], titles: tuple[str, ...], more: Mapping[str, str] | None = None) -> list[str]:
-    """Sections as they are, but for statements about the source that are not true of a package.
-
-    Args:
-        parts: text below each heading.
-        titles: of the sections, in order.
-        more: paragraphs that begin a subsection, by its title.
-    """
-    lines: list[str] = []
-    for title in titles:
-        if title in parts:
-            body = re.sub(r"\s*No weights are\s+shipped[^.]*\.", "", parts[title])
-            for heading, text in (more or {}).items():
-                body = body.replace(f"### {heading}\n", f"### {heading}\n\n{text}\n")
-            lines += [f"## {title}", "", _OVERLAY.sub(r"\1.json", body), ""]
-    return lines
-
-
-def _protocol(text: str, dataset: str) -> str:
-    """What is said of the data set; the whole section where it is not divided by data sets."""
-    general, *rest = re.split(r"^### ", text, flags=re.MULTILINE)
-    if not rest:
-        return general.strip()
-    for name in (_plain(dataset), _plain(re.split(r"[_-]", dataset)[0])):
-        found = [part for part in rest if name in _plain(part.partition("\n")[0])]
-        if found:
-            return "\n\n".join([general.strip(), *(f"### {part.strip()}" for part in found)]).strip()
-    return ""
-
-
 def _weights_lines(weights: Mapping[str, Any], published: bool) -> list[str]:
     lines = [f"`models/model.pt`: {weights['parameters']:,} parameters, SHA-256 `{weights['sha256']}`."]
     facts = [f"{key} {weights[key]}" for key in ("epoch", "metric", "source") if weights.get(key) is not None]
@@ -221,18 +134,5 @@ def _weights_lines(weights: Mapping[str, Any], published: bool) -> list[str]:
     return lines
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())
-
-
 def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}" if value < 10 else f"{value:.2f}"
-
-
-def _interval(block: Mapping[str, Any]) -> str:
-    low, high = block.get("ci95_low"), block.get("ci95_high")
-    return "" if low is None or high is None else f" ({low:.4f} to {high:.4f})"

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -13,35 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
 from sa2_monai.bundle.exporting.parity import ParityReport, check_parity, smooth_images
 from sa2_monai.bundle.exporting.torchscript import script_bundle
-from sa2_monai.bundle.locate import dataset_overlay, dataset_overlays, find_config, load, load_one
+from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.network import build_network, resolve
+from sa2_monai.bundle.packaging.documents import write_configs, write_documents
+from sa2_monai.bundle.packaging.inputs import OWN_DATA, check_classes, check_name, read_results, read_texts
 from sa2_monai.bundle.packaging.large_files import check_address, list_large_files, take_out
 from sa2_monai.bundle.packaging.metadata import edit_metadata, installed_versions, packaged_metadata
-from sa2_monai.bundle.packaging.model_card import SHOWN, data_license, model_card
+from sa2_monai.bundle.packaging.model_card import SHOWN
 from sa2_monai.bundle.packaging.weights import write_weights
 from sa2_monai.bundle.packaging.zipping import zip_folder
-from sa2_monai.bundle.sidecar import Carried, apply_carried, read_carried
+from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.data import DATASETS
 from sa2_monai.weights import read_info
 
 __all__ = ["package_bundle"]
 
-#: A bundle without these is not complete; its other overlays that are no data sets come along.
-_NEEDED = ("evaluate", "multi_gpu_train")
-#: Layouts of people's own data: what their classes are, only the weights know.
-_OWN_DATA = ("folder", "decathlon", "volumes", "svanet_folder")
 #: Overlays of the same layouts whose classes are known.
 _SAMPLES = ("sample", "sample_volumes")
 _SETTINGS = ("out_channels", *SHOWN)
-_EXPECTED_RESULTS = "expected the metrics_summary.json of an evaluation"
-# MONAI Label treats models with these words in their names in another way.
-_RESERVED = ("deepedit", "deepgrow", "detection", "classification")
 
 
 def package_bundle(
@@ -91,24 +83,24 @@ def package_bundle(
     source, weights = Path(bundle), Path(weights)
     if not weights.is_file():
         raise FileNotFoundError(f"{weights}: no such weights. Give the file of trained weights.")
-    summary = _read_results(results)
-    own_texts = {} if metadata is None else _read_texts(Path(metadata))
+    summary = read_results(results)
+    own_texts = {} if metadata is None else read_texts(Path(metadata))
     if large_files is not None:
         check_address(large_files)
     overlay = None if dataset is None else dataset_overlay(source, dataset)
-    carried = read_carried(weights, source.name)
+    sidecar = read_sidecar(weights, source.name)
     train, inference = _merged(source, overlay, overrides or {})
-    _check_classes(train, carried, weights, "the bundle's data set" if overlay is None else overlay.stem)
+    check_classes(train, sidecar, weights, "the bundle's data set" if overlay is None else overlay.stem)
     for config in (train, inference):
         check_config(config)
-    train, inference = apply_carried(train, carried), apply_carried(inference, carried)
+    train, inference = apply_settings(train, sidecar), apply_settings(inference, sidecar)
     network = build_network(inference, weights)
 
     label = overlay.stem if overlay is not None else str(train["layout"])
     train["dataset_dir"] = f"/workspace/data/{label}"
     (model_info,) = resolve(inference, "model_info")
     settings = dict(zip(_SETTINGS, resolve(inference, *_SETTINGS), strict=True))
-    folder_name = _check_name(name or f"{label}_{model_info['network']}_segmentation")
+    folder_name = check_name(name or f"{label}_{model_info['network']}_segmentation")
     described = packaged_metadata(
         _merged_metadata(source, overlay),
         settings=settings,
@@ -117,7 +109,7 @@ def package_bundle(
         version=version,
         results=summary,
         citation=DATASETS[train["layout"]].citation if train["layout"] in DATASETS else "",
-        own_data=str(train["layout"]) in _OWN_DATA and label not in _SAMPLES,
+        own_data=str(train["layout"]) in OWN_DATA and label not in _SAMPLES,
     )
     described = edit_metadata(described, own_texts)
     if use_installed_versions:
@@ -135,9 +127,9 @@ def package_bundle(
     building = target.parent / f".{folder_name}.{os.getpid()}.tmp" / folder_name
     try:
         building.mkdir(parents=True)
-        _write_configs(building, source, train, inference, described)
+        write_configs(building, source, train, inference, described)
         record = write_weights(weights, building / "models" / "model.pt", {**model_info, **read_info(weights)})
-        _write_documents(building, source, label, described, settings, record, summary, published is not None)
+        write_documents(building, source, label, described, settings, record, summary, published is not None)
         script_bundle(building)
         parity = _compare(network, building / "models" / "model.ts", inference)
         if not parity.passed:
@@ -187,106 +179,3 @@ def _merged_metadata(source: Path, overlay: Path | None) -> dict[str, Any]:
             raise FileNotFoundError(f"{extra}: no such file; it says the names of the classes of {overlay.stem}.")
         files.append(extra)
     return load(*files)
-
-
-def _check_classes(train: Mapping[str, Any], carried: Carried, weights: Path, dataset: str) -> None:
-    """Refuse weights of another data set: the model card would tell a lie."""
-    theirs = carried.settings.get("class_names")
-    if theirs is None or str(train.get("layout")) in _OWN_DATA:
-        return
-    (ours,) = resolve(train, "class_names")
-    if list(theirs) != list(ours):
-        raise ValueError(
-            f"{weights} was trained for the classes {', '.join(theirs)}, but {dataset} has {', '.join(ours)}. Give the "
-            f'--dataset of the training, or class_names="{list(theirs)}" if it is the same data with other classes.'
-        )
-
-
-def _check_name(name: str) -> str:
-    reserved = [word for word in _RESERVED if word in name.lower()]
-    if not re.fullmatch(r"[A-Za-z0-9_]+", name) or reserved:
-        why = f"MONAI Label gives {reserved[0]!r} a meaning of its own" if reserved else "letters, digits and _ only"
-        raise ValueError(f"{name!r} cannot be the name of a bundle: {why}. Give another --name.")
-    return name
-
-
-def _read_results(results: str | os.PathLike[str] | None) -> dict[str, Any] | None:
-    if results is None:
-        return None
-    if not Path(results).is_file():
-        raise FileNotFoundError(f"{results}: no such file; {_EXPECTED_RESULTS}")
-    try:
-        summary = json.loads(Path(results).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{results} is no JSON ({error}); {_EXPECTED_RESULTS}") from error
-    if not isinstance(summary, dict) or not {"protocol", "cases", "per_class", "overall"} <= set(summary):
-        raise ValueError(f"{results} holds something else; {_EXPECTED_RESULTS}")
-    return summary
-
-
-def _read_texts(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise FileNotFoundError(f"{file}: no such file; expected texts for the metadata, JSON or YAML")
-    try:
-        texts = yaml.safe_load(file.read_text(encoding="utf-8"))  # JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is neither JSON nor YAML ({error})") from error
-    if not isinstance(texts, dict):
-        raise ValueError(f"{file} holds {type(texts).__name__}; expected texts by the names of metadata.json")
-    return {str(key): value for key, value in texts.items()}
-
-
-def _write_configs(
-    folder: Path, source: Path, train: dict[str, Any], inference: dict[str, Any], metadata: dict[str, Any]
-) -> None:
-    (folder / "configs").mkdir()
-    documents = {"train": train, "inference": inference, "metadata": metadata}
-    datasets = dataset_overlays(source)
-    for file in sorted((source / "configs").iterdir()):
-        known = file.stem in (*documents, *datasets) or file.stem.endswith("_meta")
-        if file.suffix in (".yaml", ".yml", ".json") and not known:
-            documents[file.stem] = load_one(file)
-    if missing := [stem for stem in _NEEDED if stem not in documents]:
-        raise FileNotFoundError(f"{source} has no configs/{missing[0]}.yaml, which a packaged bundle needs")
-    for stem, document in documents.items():
-        _write(folder / "configs" / f"{stem}.json", json.dumps(document, indent=4) + "\n")
-    _copy(source / "configs" / "logging.conf", folder / "configs")
-    _copy(source / "LICENSE", folder)
-
-
-def _write_documents(
-    folder: Path,
-    source: Path,
-    dataset: str,
-    metadata: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    weights: Mapping[str, Any],
-    results: Mapping[str, Any] | None,
-    published: bool,
-) -> None:
-    (folder / "docs").mkdir()
-    card = model_card(
-        (source / "docs" / "README.md").read_text(encoding="utf-8"),
-        metadata=metadata,
-        dataset=dataset,
-        folder=folder.name,
-        settings=settings,
-        weights=weights,
-        results=results,
-        published=published,
-    )
-    _write(folder / "docs" / "README.md", card)
-    terms = (source / "docs" / "data_license.txt").read_text(encoding="utf-8")
-    _write(
-        folder / "docs" / "data_license.txt", data_license(terms, dataset, str(metadata.get("data_source", dataset)))
-    )
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _copy(file: Path, folder: Path) -> None:
-    if not file.is_file():
-        raise FileNotFoundError(f"{file}: no such file; a packaged bundle needs it")
-    shutil.copyfile(file, folder / file.name)

@@ -9,7 +9,7 @@ import stat
 import zipfile
 from pathlib import Path
 
-from sa2_monai.weights import atomic_write
+from sa2_monai.io.atomic import atomic_write
 
 __all__ = ["zip_folder"]
 

@@ -11,9 +11,31 @@ import numpy as np
 
 from sa2_monai.data import read_label, read_volume
 
-__all__ = ["read_prediction", "write_array"]
+__all__ = ["input_file", "read_prediction", "write_array"]
 
 _INTEGERS = {"i": ("int16", "int32"), "u": ("uint8", "uint16")}
+
+
+def input_file(item: Any, index: int, folder: Path, volume: bool, affine: Any = None) -> str:
+    """The file of an image, which is written when the image is an array.
+
+    Args:
+        item: path, NumPy array or tensor.
+        index: number of the image, for the name of a new file.
+        folder: new files come to ``inputs`` in it.
+        volume: see :func:`write_array`.
+        affine: see there.
+
+    Raises:
+        ValueError: neither a path nor an array, or one that :func:`write_array` refuses.
+    """
+    if isinstance(item, (str, os.PathLike)):
+        return str(item)
+    if not hasattr(item, "shape") or (not isinstance(item, np.ndarray) and not hasattr(item, "detach")):
+        raise ValueError(f"cannot predict a {type(item).__name__}; expected an array, a tensor or a path")
+    inputs = folder / "inputs"
+    inputs.mkdir(exist_ok=True)
+    return str(write_array(item, inputs / f"array_{index:04d}", volume, affine))
 
 
 def write_array(array: Any, stem: Path, volume: bool, affine: Any = None) -> Path:

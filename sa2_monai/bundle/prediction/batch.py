@@ -14,6 +14,7 @@ from sa2_monai.bundle.prediction.cases import case_files
 from sa2_monai.bundle.prediction.shard import Shard
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import run_inference
+from sa2_monai.io.atomic import write_json
 from sa2_monai.io.names import file_name
 from sa2_monai.io.ownership import claim_folder
 from sa2_monai.io.problems import FailedCasesError, listing
@@ -124,8 +125,6 @@ class Batch:
         Args:
             look: also look whether files have changed, which takes its time for many DICOM series.
         """
-        from sa2_monai.weights import write_json
-
         summary = self.manifest.summary(self.files, look)
         write_json(self.output / SUMMARY, summary)
         return summary

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["AUTO", "Shard", "parse_shard", "shard_of_environment"]
+__all__ = ["Shard", "shard_of_environment"]
 
-AUTO = "auto"
 _Case = TypeVar("_Case")
 
 
@@ -43,23 +40,6 @@ class Shard:
 
     def __str__(self) -> str:
         return f"{self.index + 1}/{self.count}"
-
-
-def parse_shard(text: str) -> Shard | str:
-    """Value of ``--shard``: ``I/N`` with I from 1 to N, or ``auto``.
-
-    Args:
-        text: what was typed.
-
-    Raises:
-        argparse.ArgumentTypeError: for anything else.
-    """
-    if text == AUTO:
-        return AUTO
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise argparse.ArgumentTypeError(f"expected I/N with I from 1 to N, as in 2/8, or '{AUTO}'; got {text!r}")
-    return Shard(int(match[1]) - 1, int(match[2]))
 
 
 def shard_of_environment(environment: Mapping[str, str] | None = None) -> Shard:

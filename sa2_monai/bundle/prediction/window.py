@@ -13,7 +13,7 @@ __all__ = ["check_window"]
 _CHECK = "sa2_monai.inference.check_roi_size"
 
 
-def check_window(config: Mapping[str, Any], carried: Mapping[str, Any], network: str) -> None:
+def check_window(config: Mapping[str, Any], settings: Mapping[str, Any], network: str) -> None:
     """Check the size of the window as the bundle's configuration does.
 
     The configuration knows of what the size has to be a multiple, for the network as it is configured; a bundle that
@@ -21,7 +21,7 @@ def check_window(config: Mapping[str, Any], carried: Mapping[str, Any], network:
 
     Args:
         config: content of the bundle's inference configuration.
-        carried: settings of the weights.
+        settings: those of the weights.
         network: name of the network.
 
     Raises:
@@ -31,13 +31,13 @@ def check_window(config: Mapping[str, Any], carried: Mapping[str, Any], network:
 
     from sa2_monai.inference import check_roi_size
 
-    if carried.get("roi_size") is None:
+    if settings.get("roi_size") is None:
         return
-    merged = {**config, **carried}
+    merged = {**config, **settings}
     parser = ConfigParser(merged)
     divisors = [parser.get_parsed_content(f"{name}::divisor") for name in _components(merged)]
     for divisor in divisors or [entry.size_divisor for entry in NETWORKS if entry.name == network] or [1]:
-        check_roi_size(carried["roi_size"], divisor)
+        check_roi_size(settings["roi_size"], divisor)
 
 
 def _components(config: Any, where: str = "") -> Iterator[str]:

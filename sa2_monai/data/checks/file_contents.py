@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.data.checks.images import LabelTable
-from sa2_monai.data.checks.label_counts import count_values
-from sa2_monai.data.layouts.folders import Case
-from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image, read_label
-from sa2_monai.io.label_values import THRESHOLD, above_threshold, from_lossy_file
+from sa2_monai.data.checks.opened_files import OpenedFiles
+from sa2_monai.data.layouts.cases import Case
+from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image
+from sa2_monai.io.label_values import THRESHOLD, LabelTable, above_threshold, from_lossy_file
 from sa2_monai.io.names import VOLUME_SUFFIXES
-from sa2_monai.io.preprocessed import archive_shapes, read_archive
+from sa2_monai.io.preprocessed import archive_shapes
 from sa2_monai.io.problems import CASE_ERRORS
 from sa2_monai.io.volumes.read import load_volume, volume_header
 
@@ -28,12 +27,12 @@ __all__ = ["measure_files", "unreadable_files"]
 
 
 def measure_files(
-    files: str, cases: Sequence[Case], table: LabelTable, ignore_value: int | None = None
+    opened: OpenedFiles, cases: Sequence[Case], table: LabelTable, ignore_value: int | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, float], list[str]]:
     """Sizes of the images, share of each label value, empty labels. Files that cannot be read are left to the check.
 
     Args:
-        files: kind of files.
+        opened: the files of the data set.
         cases: data list.
         table: label table; with ``"nonzero"`` all values but 0 are counted together.
         ignore_value: value that belongs to no class.
@@ -53,9 +52,9 @@ def measure_files(
         image = case["image"] if isinstance(case["image"], str) else case["image"][0]
         size, counts = None, Counter[float]()
         try:
-            size = _size(files, image)
+            size = _size(opened.files, image)
             if "label" in case:
-                counts = count_values(_label(files, case["label"]))
+                counts = opened.label(str(case["label"])).counts
         except CASE_ERRORS:
             pass
         return size, counts
@@ -84,12 +83,6 @@ def _size(files: str, path: str) -> tuple[int, ...]:
     if files == "pictures":
         return picture_size(path)
     return tuple(volume_header(path).shape if files == "volumes" else archive_shapes(path)["image"])
-
-
-def _label(files: str, path: str) -> Any:
-    if files == "pictures":
-        return read_label(path)
-    return load_volume(path, label=True).array if files == "volumes" else read_archive(path, "label")
 
 
 def unreadable_files(files: Sequence[Path]) -> list[str]:

@@ -7,88 +7,16 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from sa2_monai.io.causes import case_error
-from sa2_monai.io.images.read import read_image, read_label
-from sa2_monai.io.label_values import NONZERO, WORDS, BinaryTable, LabelTable, from_lossy_file, unexplained
+from sa2_monai.data.checks.opened_files import OpenedFiles
+from sa2_monai.io.label_values import LabelTable, from_lossy_file, unexplained
 from sa2_monai.io.names import VOLUME_SUFFIXES
-from sa2_monai.io.problems import CASE_ERRORS, Problems, listing
+from sa2_monai.io.problems import Problems, listing
 
-__all__ = ["LabelTable", "check_cases", "check_label_names", "label_names", "label_table", "without_ignored"]
+__all__ = ["check_cases"]
 
 logger = logging.getLogger(__name__)
-
-
-def label_table(label_values: Mapping[Any, int] | str | None, class_names: Sequence[str]) -> LabelTable:
-    """Table of the values in label files.
-
-    Args:
-        label_values: value in the file -> class (keys may be text, as JSON and YAML have them); ``"nonzero"``: every
-            value but 0 is class 1; ``"threshold"``: values above 127 are class 1 (masks in JPEG files); or ``None``:
-            class 1 is 1 or 255 of two classes (not both in one file), otherwise every class is its own value.
-        class_names: names of the classes, background first.
-
-    Returns:
-        ``"nonzero"``, ``"threshold"``, or a dictionary of integers.
-
-    Raises:
-        ValueError: fewer than two classes, doubled names, or a table that does not fit them.
-    """
-    names = list(class_names)
-    if isinstance(class_names, str) or len(names) < 2 or len({name.lower() for name in names}) < len(names):
-        raise ValueError(f"class_names is {class_names!r}, expected at least two different names, background first")
-    if label_values is None:
-        return BinaryTable({0: 0, 1: 1, 255: 1}) if len(names) == 2 else {k: k for k in range(len(names))}
-    if isinstance(label_values, str):
-        if label_values not in WORDS:
-            raise ValueError(
-                f"label_values is {label_values!r}, expected 'nonzero', 'threshold' or a table value -> class"
-            )
-        if len(names) != 2:
-            raise ValueError(
-                f"label_values {label_values!r} knows two classes, class_names has {len(names)}; give a table value -> "
-                "class"
-            )
-        return label_values
-    try:
-        table = {int(value): int(index) for value, index in label_values.items()}
-    except (TypeError, ValueError, AttributeError):
-        raise ValueError(f"label_values is {label_values!r}, expected a table of integers value -> class") from None
-    outside = {value: index for value, index in table.items() if not 0 <= index < len(names)}
-    if outside or not table:
-        raise ValueError(
-            f"label_values {label_values!r} names classes outside 0 to {len(names) - 1}; class_names has {len(names)}"
-        )
-    return table
-
-
-def without_ignored(table: LabelTable, ignore_value: int | None) -> LabelTable:
-    """Table of a data set with pixels without a label.
-
-    Args:
-        table: see :func:`label_table`; the default of two classes takes 255 for foreground.
-        ignore_value: value of pixels without a label; ``None`` if there is none.
-
-    Returns:
-        The table without that value.
-
-    Raises:
-        ValueError: a table given by the user has it, or every pixel gets a class by a threshold.
-    """
-    if ignore_value is None or table == NONZERO:
-        return table
-    if isinstance(table, str):
-        raise ValueError(f"label_values {table!r} gives every pixel a class; set ignore_value to null, or give a table")
-    if ignore_value in table and not isinstance(table, BinaryTable):
-        raise ValueError(
-            f"label_values gives class {table[ignore_value]} to {ignore_value}, the ignore_value; take it out of the "
-            "table, or set ignore_value to null"
-        )
-    return {value: index for value, index in table.items() if value != ignore_value}
 
 
 def check_cases(
@@ -97,6 +25,7 @@ def check_cases(
     table: LabelTable,
     in_channels: int | None,
     ignore_value: int | None = None,
+    opened: OpenedFiles | None = None,
 ) -> None:
     """Read all images and labels in a thread pool and report every problem in one error.
 
@@ -107,6 +36,7 @@ def check_cases(
         in_channels: channels that the images will be read with; ``None`` for whatever the files have. Grey and colour
             become 1 or 3, any other number must be that of the file, or of the files of a case together.
         ignore_value: value in the labels that belongs to no class; ``None`` if there is none.
+        opened: the files, where others ask for them as well.
 
     Raises:
         ValueError: unreadable or missing files, labels of another size than their image, unknown label values, labels
@@ -115,9 +45,10 @@ def check_cases(
     if in_channels is not None and in_channels < 1:
         raise ValueError(f"in_channels is {in_channels}, expected 1 (grey), 3 (RGB), or what the files hold")
     problems = Problems(where)
-    values: set[int] = set()
+    values: set[float] = set()
+    opened = opened or OpenedFiles("pictures")
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        looks = list(pool.map(lambda case: _check_case(case, table, in_channels, ignore_value), cases))
+        looks = list(pool.map(lambda case: _check_case(case, table, in_channels, ignore_value, opened), cases))
     for look in looks:
         values |= look.values
         for problem in look.problems:
@@ -136,85 +67,34 @@ def check_cases(
     problems.raise_if_any()
 
 
-def label_names(path: Path, labels: Mapping[Any, Any]) -> list[tuple[int, str]]:
-    """Entries of the ``labels`` of a ``dataset.json``.
-
-    Args:
-        path: the file, named in the message.
-        labels: table value -> name, or name -> value as nnU-Net and newer decathlon files have it.
-
-    Returns:
-        Pairs (value, name) in the order of the table.
-
-    Raises:
-        ValueError: an entry without a whole number, such as nnU-Net's regions of several values.
-    """
-    entries: list[tuple[int, str]] = []
-    for key, value in labels.items():
-        text, number = (value, key) if str(key).lstrip("-").isdigit() else (key, value)
-        if not str(number).lstrip("-").isdigit():
-            regions = "; regions of several values are not supported, give each value a name" * isinstance(value, list)
-            raise ValueError(f"{path}: 'labels' holds {key!r}: {value!r}, expected a table value -> name{regions}")
-        entries.append((int(number), str(text)))
-    return entries
-
-
-def check_label_names(path: Path, labels: Any, table: LabelTable, class_names: Sequence[str]) -> None:
-    """Compare the ``labels`` table of a ``dataset.json`` with the classes of the training.
-
-    Names need not be equal ("nucleus" may be trained as "foreground"), but a value must be known, and a name must not
-    stand for another class.
-
-    Args:
-        path: the file, named in the message.
-        labels: table value -> name (or name -> value, as newer decathlon files have it); ``None`` checks nothing.
-        table: see :func:`label_table`.
-        class_names: names of the classes, background first.
-
-    Raises:
-        ValueError: what contradicts, and the cure.
-    """
-    if not isinstance(labels, Mapping) or isinstance(table, str):
-        return
-    entries = label_names(path, labels)
-    lower = [name.lower() for name in class_names]
-    found = []
-    for number, name in entries:
-        if number not in table:
-            found.append(f"value {number} ({name}) belongs to no class")
-        elif name.lower() in lower and lower.index(name.lower()) != table[number]:
-            found.append(
-                f"value {number} is {name}, but would become class {table[number]} ({class_names[table[number]]})"
-            )
-    if found:
-        raise ValueError(
-            f"{path}: its 'labels' contradict class_names {list(class_names)} with the label table {table}: "
-            f"{listing(found, separator='; ')}; correct class_names or label_values (value in the file -> class)"
-        )
-
-
 class _Look(NamedTuple):
     """What the look at one case found: problems (kind, case, cure), label values, whether the image has one value."""
 
     problems: list[tuple[str, str, str]]
-    values: set[int]
+    values: set[float]
     constant: bool
 
 
-def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | None, ignore_value: int | None) -> _Look:
+def _check_case(
+    case: Mapping[str, Any],
+    table: LabelTable,
+    in_channels: int | None,
+    ignore_value: int | None,
+    opened: OpenedFiles,
+) -> _Look:
     found: list[tuple[str, str, str]] = []
-    sizes: list[tuple[int, int]] = []
+    sizes: list[tuple[int, ...]] = []
     images = list(case["image"]) if isinstance(case["image"], (list, tuple)) else [case["image"]]
     channels, flat = 0, 0
     for path in images:
         try:
-            array = read_image(path, in_channels if len(images) == 1 and in_channels in (1, 3) else None)
-        except CASE_ERRORS as error:
+            image = opened.image(str(path), in_channels if len(images) == 1 and in_channels in (1, 3) else None)
+        except ValueError as error:
             found.append(_unreadable("image", path, error))
             continue
-        channels += array.shape[2]
-        flat += bool((array == array[0, 0]).all())
-        sizes.append(array.shape[:2])
+        channels += image.shape[2]
+        flat += image.one_colour
+        sizes.append(image.shape[:2])
     if len(sizes) == len(images) and in_channels not in (None, channels):
         more = f" and {len(images) - 1} more" if len(images) > 1 else ""
         cure = (
@@ -224,19 +104,20 @@ def _check_case(case: Mapping[str, Any], table: LabelTable, in_channels: int | N
     if len(set(sizes)) > 1:
         cure = "the files of a case are channels of one image, make them of one size"
         found.append(("cases with files of different size", str(images[0]), cure))
-    values: set[int] = set()
+    values: set[float] = set()
     if "label" in case:
-        problems, values = _check_label(str(case["label"]), sizes[0] if sizes else None, table, ignore_value)
+        size = sizes[0] if sizes else None
+        problems, values = _check_label(str(case["label"]), size, table, ignore_value, opened)
         found += problems
     return _Look(found, values, flat == len(images))
 
 
 def _check_label(
-    path: str, size: tuple[int, int] | None, table: LabelTable, ignore_value: int | None
-) -> tuple[list[tuple[str, str, str]], set[int]]:
+    path: str, size: tuple[int, ...] | None, table: LabelTable, ignore_value: int | None, opened: OpenedFiles
+) -> tuple[list[tuple[str, str, str]], set[float]]:
     try:
-        label = read_label(path)
-    except CASE_ERRORS as error:
+        label = opened.label(path)
+    except ValueError as error:
         return [_unreadable("label", path, error)], set()
     found = []
     if size is not None and size != label.shape:
@@ -248,7 +129,7 @@ def _check_label(
                 "make each label from its own image, at the image's full size",
             )
         )
-    values = set(np.unique(label).tolist())
+    values = set(label.counts)
     wrong = unexplained(values, table, ignore_value, lambda: from_lossy_file(path))
     if wrong is not None:
         found.append((wrong.kind, f"{path}: {wrong.found}", wrong.fix))
@@ -259,4 +140,4 @@ def _unreadable(key: str, path: Any, error: Exception) -> tuple[str, str, str]:
     cure = "replace or remove these files"
     if str(path).lower().endswith(VOLUME_SUFFIXES):
         cure = "these are volumes by their suffix: read them with dataset 'volumes'"
-    return f"unreadable {key} files", case_error(error, [path]), cure
+    return f"unreadable {key} files", str(error), cure

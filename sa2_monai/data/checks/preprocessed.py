@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sa2_monai.data.checks.images import LabelTable
-from sa2_monai.data.checks.label_counts import Found, KindCheck, count_values, report_values, scan
+from sa2_monai.data.checks.label_counts import Found, KindCheck, report_values, scan
+from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.io.causes import case_error
-from sa2_monai.io.preprocessed import archive_shapes, read_archive
+from sa2_monai.io.label_values import LabelTable
+from sa2_monai.io.preprocessed import archive_shapes
 from sa2_monai.io.problems import CASE_ERRORS, Problems
 
 __all__ = ["check_archives"]
@@ -22,6 +23,7 @@ def check_archives(
     table: LabelTable,
     read_labels: bool = True,
     kind_check: KindCheck | None = None,
+    opened: OpenedFiles | None = None,
 ) -> None:
     """Look at all files and report every problem in one error; image voxels are not read.
 
@@ -31,11 +33,14 @@ def check_archives(
         table: see :func:`~sa2_monai.data.label_table`.
         read_labels: also read the labels and check their values.
         kind_check: further check of the label values of all cases.
+        opened: the files, where others ask for them as well.
 
     Raises:
         ValueError: unreadable or missing files, labels of another shape than their image, unknown label values.
         ImportError: h5py is missing (extra ``archives``).
     """
+
+    known = opened or OpenedFiles("archives")
 
     def look(case: Mapping[str, Any]) -> Found:
         path, counts = str(case["image"]), Counter[float]()
@@ -45,7 +50,7 @@ def check_archives(
             if missing:
                 return [("archives without an array", f"{path}: {' and '.join(missing)}", _CURE)], path, counts
             if read_labels:
-                counts = count_values(read_archive(path, "label"))
+                counts = known.label(path).counts
         except CASE_ERRORS as error:
             return [("unreadable archives", case_error(error, [path]), _CURE)], path, counts
         if shapes["image"] != shapes["label"]:

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sa2_monai.data.checks.images import LabelTable
-from sa2_monai.data.checks.label_counts import Found, KindCheck, count_values, report_values, scan
+from sa2_monai.data.checks.label_counts import Found, KindCheck, report_values, scan
+from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.io.causes import case_error
+from sa2_monai.io.label_values import LabelTable
 from sa2_monai.io.problems import CASE_ERRORS, Problems
 from sa2_monai.io.volumes.geometry import VolumeHeader
 from sa2_monai.io.volumes.lattice import fit_grid
-from sa2_monai.io.volumes.read import load_volume, volume_header
+from sa2_monai.io.volumes.read import volume_header
 
 __all__ = ["check_volumes"]
 
@@ -31,6 +32,7 @@ def check_volumes(
     in_channels: int | None = None,
     read_labels: bool = True,
     kind_check: KindCheck | None = None,
+    opened: OpenedFiles | None = None,
 ) -> None:
     """Look at all cases in a thread pool and report every problem in one error.
 
@@ -41,6 +43,7 @@ def check_volumes(
         in_channels: channels of the network; cases of several files must have as many. ``None`` does not check.
         read_labels: also read the labels and check their values.
         kind_check: further check of the label values of all cases.
+        opened: the files, where others ask for them as well.
 
     Raises:
         ValueError: unreadable or missing files, no volume (2D, 4D), zero spacing, an affine that cannot be inverted,
@@ -48,15 +51,17 @@ def check_volumes(
             which their axes are stored), unknown label values.
     """
 
+    known = opened or OpenedFiles("volumes")
+
     def look(case: Mapping[str, Any]) -> Found:
-        return _look(case, in_channels, read_labels)
+        return _look(case, in_channels, read_labels, known)
 
     problems = Problems(where)
     report_values(problems, scan(look, cases), table, kind_check)
     problems.raise_if_any()
 
 
-def _look(case: Mapping[str, Any], in_channels: int | None, read_labels: bool) -> Found:
+def _look(case: Mapping[str, Any], in_channels: int | None, read_labels: bool, opened: OpenedFiles) -> Found:
     images = [case["image"]] if isinstance(case["image"], str) else list(case["image"])
     files = [("image", path) for path in images] + ([("label", case["label"])] if "label" in case else [])
     found: list[tuple[str, str, str]] = []
@@ -69,9 +74,9 @@ def _look(case: Mapping[str, Any], in_channels: int | None, read_labels: bool) -
         try:
             header = volume_header(path)
             if key == "label" and read_labels:
-                volume = load_volume(path, label=True)
-                counts = count_values(volume.array)
-                for remark in volume.header.remarks:  # those of the image are told with it
+                label = opened.label(str(path))
+                counts = label.counts
+                for remark in label.remarks:  # those of the image are told with it
                     if first is None or remark not in first.remarks:
                         logger.warning("%s: %s", path, remark)
         except CASE_ERRORS as error:

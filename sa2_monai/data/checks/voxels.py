@@ -4,17 +4,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-
-from sa2_monai.data.layouts.folders import Case
-from sa2_monai.io.images.read import read_image
-from sa2_monai.io.preprocessed import read_archive
+from sa2_monai.data.checks.opened_files import OpenedFiles
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.io.problems import Problems, grouped, listing
-from sa2_monai.io.volumes.read import load_volume
 
 __all__ = ["look_into_images"]
 
@@ -23,13 +19,13 @@ _UNREADABLE = "images that cannot be used"
 
 
 def look_into_images(
-    where: str, files: str, cases: Sequence[Case], known: Sequence[str]
+    where: str, opened: OpenedFiles, cases: Sequence[Case], known: Sequence[str]
 ) -> tuple[list[str], list[str]]:
     """Open every image of a data list.
 
     Args:
         where: folder named in the messages.
-        files: kind of files: ``"pictures"``, ``"volumes"`` or ``"archives"``.
+        opened: the files of the data set.
         cases: data list; ``image`` is a path or a list of paths.
         known: problems that were found already; what stands there is not said again.
 
@@ -40,14 +36,13 @@ def look_into_images(
 
     def look(path: str) -> tuple[str, bool, tuple[str, ...]]:
         try:
-            array, remarks = _READ[files](path)
-        except Exception as error:  # whatever a broken file makes a library raise is this file's problem
-            text = str(error).strip() or type(error).__name__
-            return (text if path in text else f"{path}: {type(error).__name__}: {text}"), False, ()
-        return "", bool(array.min() == array.max()), remarks
+            facts = opened.image(path)
+        except ValueError as error:
+            return str(error), False, ()
+        return "", facts.constant, facts.remarks
 
     paths = list(dict.fromkeys(path for case in cases for path in _images(case)))
-    with ThreadPoolExecutor(max_workers=min(_WORKERS.get(files, 16), os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(_WORKERS.get(opened.files, 16), os.cpu_count() or 1)) as pool:
         found = list(pool.map(look, paths))
     problems, remarks = Problems(where), []
     for message, _, _ in found:
@@ -64,15 +59,3 @@ def look_into_images(
 
 def _images(case: Mapping[str, Any]) -> list[str]:
     return [str(case["image"])] if isinstance(case["image"], str) else [str(path) for path in case["image"]]
-
-
-def _volume(path: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    volume = load_volume(path)
-    return volume.array, volume.header.remarks
-
-
-_READ: dict[str, Callable[[str], tuple[np.ndarray, tuple[str, ...]]]] = {
-    "pictures": lambda path: (read_image(path), ()),
-    "volumes": _volume,
-    "archives": lambda path: (read_archive(path, "image"), ()),
-}

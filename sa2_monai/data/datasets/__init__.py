@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One module per data set, which describes what it knows in ``DATASETS``: name -> ``DataSet``.
+"""One module per data set, which describes what it knows in ``DATASETS``: name -> ``DataSet`` (data/dataset.py).
 
-Modules are found by themselves: a new data set is a new file here (CONTRIBUTING.md, "A new data set").
+A new data set needs one file here, which is found by itself, with
+
+- a function that lists its cases by part, ``{"training": [{"image", "label", "case", "group"}, ...], ...}``, from the
+  files as they are downloaded (``layouts.cases`` pairs images with labels; ``group`` is the patient, where known);
+- ``DATASETS``: kind of files, title, homepage, licence, citation, classes, label values, published splits and numbers.
+
+Beside it an overlay ``bundles/<network>/configs/<name>.yaml`` says how a network sees it, and a miniature in the tests
+holds both (CONTRIBUTING.md, "A new data set"). ``own`` has the folders of people's own data.
 """
 
 from __future__ import annotations

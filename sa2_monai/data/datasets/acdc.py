@@ -20,7 +20,7 @@ import re
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.nested import folders_below
 from sa2_monai.io.problems import Problems
 

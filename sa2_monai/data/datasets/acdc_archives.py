@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, report_counts
 from sa2_monai.data.datasets.acdc import ACDC_CLASSES, CITATION, HOMEPAGE, LICENCE, part_of_patient
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.preprocessed import archives_in, listed_files
 from sa2_monai.io.preprocessed import archive_stem
 from sa2_monai.io.problems import Problems

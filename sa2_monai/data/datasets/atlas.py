@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.preparation.axial import number_of_slices
 from sa2_monai.data.preparation.slices import slice_jobs, sliced_parts
 from sa2_monai.io.names import volume_stem, volumes_in

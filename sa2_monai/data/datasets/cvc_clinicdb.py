@@ -20,15 +20,15 @@ sequence is taken, in this order, from a table ``sequences.csv`` or ``metadata.c
 from __future__ import annotations
 
 import bisect
-import csv
 import logging
 from pathlib import Path
 
 import numpy as np
 
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.layouts.folders import Case, Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Case, Parts, pair_by_stem, pictures_in
 from sa2_monai.data.layouts.nested import folder_with, subfolder
+from sa2_monai.data.layouts.tables import read_table
 from sa2_monai.data.preparation.cache import cache_folder
 from sa2_monai.data.preparation.masks import cache_masks
 from sa2_monai.io.problems import Problems, listing
@@ -177,11 +177,7 @@ def _table(path: Path) -> dict[str, str] | None:
     """Sequence by frame; ``None`` if there is no such table."""
     if not path.is_file():
         return None
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = [
-            {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if isinstance(v, str)}
-            for row in csv.DictReader(file)
-        ]
+    rows = [{name.lower(): field for name, field in row.items()} for row in read_table(path)]
     columns = list(rows[0]) if rows else []
     frame = next((name for name in ("frame", "frame_id") if name in columns), None)
     sequence = next((name for name in ("sequence", "sequence_id") if name in columns), None)

@@ -23,7 +23,7 @@ import re
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.layouts.folders import Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Parts, pair_by_stem, pictures_in
 from sa2_monai.data.layouts.nested import folder_with, subfolder
 from sa2_monai.data.preparation.cache import cache_folder
 from sa2_monai.data.preparation.masks import cache_masks

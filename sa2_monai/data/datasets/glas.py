@@ -15,13 +15,13 @@ As downloaded: ``train_1.bmp`` to ``train_85.bmp``, ``testA_1`` to ``testA_60``,
 
 from __future__ import annotations
 
-import csv
 import logging
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, report_counts
-from sa2_monai.data.layouts.folders import Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Parts, pair_by_stem, pictures_in
 from sa2_monai.data.layouts.nested import folders_below
+from sa2_monai.data.layouts.tables import read_table
 from sa2_monai.data.layouts.uctransnet import is_prepared, prepared_parts
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "glas_parts"]
@@ -85,11 +85,7 @@ def _grades(path: Path) -> dict[str, dict[str, str]] | None:
     """Patient and grade by case; ``None`` unless the table has every column that is needed."""
     if not path.is_file():
         return None
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = [
-            {(k or "").strip(): (v or "").strip() for k, v in row.items() if isinstance(v, str)}
-            for row in csv.DictReader(file)
-        ]
+    rows = read_table(path)
     if not rows or not {"name", "patient ID", "grade (GlaS)"} <= set(rows[0]):
         logger.warning("%s: has not the columns 'name', 'patient ID' and 'grade (GlaS)'; ignored", path)
         return None

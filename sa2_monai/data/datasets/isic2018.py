@@ -24,7 +24,7 @@ import logging
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.layouts.folders import Case, Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Case, Parts, pair_by_stem, pictures_in
 from sa2_monai.data.layouts.nested import folders_below, subfolder
 from sa2_monai.data.preparation.cache import cache_folder
 from sa2_monai.data.preparation.image_arrays import unpack_pictures

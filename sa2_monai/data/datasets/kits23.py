@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.preparation.axial import number_of_slices
 from sa2_monai.data.preparation.slices import slice_jobs, sliced_parts
 from sa2_monai.io.problems import Problems

@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from sa2_monai.data.dataset import DataSet, report_counts
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.uctransnet import is_prepared, prepared_parts
 from sa2_monai.data.preparation.cache import cache_folder, write_png
 from sa2_monai.io.images.read import picture_size

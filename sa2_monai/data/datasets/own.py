@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from sa2_monai.data.dataset import DataSet
-from sa2_monai.data.layouts.folders import decathlon_parts, folder_parts
+from sa2_monai.data.layouts.dataset_json import decathlon_parts
+from sa2_monai.data.layouts.folders import folder_parts
 from sa2_monai.data.layouts.volume_folders import volume_parts
 
 __all__ = ["DATASETS"]

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, ListOptions, Preparation
-from sa2_monai.data.layouts.folders import Parts
+from sa2_monai.data.layouts.cases import Parts
 from sa2_monai.data.preparation.cache import cache_folder
 from sa2_monai.data.preparation.folder import prepared_parts_of
 from sa2_monai.data.preparation.image_arrays import unpack_pictures

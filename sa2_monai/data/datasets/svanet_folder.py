@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, ListOptions
-from sa2_monai.data.layouts.folders import Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Parts, pair_by_stem, pictures_in
 from sa2_monai.io.problems import Problems
 
 __all__ = ["CITATION", "DATASETS", "HOMEPAGE", "SPERMHEALTH_CLASSES", "SPLITS", "svanet_folder_parts"]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.preprocessed import archives_in, listed_files
 from sa2_monai.data.preparation.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES, check_numbering
 from sa2_monai.data.preparation.transunet import archive_jobs

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.preparation.cache import write_png
 from sa2_monai.data.preparation.folder import prepared_parts_of
 from sa2_monai.io.npz_stacks import npz_stack, npz_stack_shape

@@ -16,7 +16,7 @@ from sa2_monai.io.images.read import PICTURE_SUFFIXES
 from sa2_monai.io.paths import existing_path
 from sa2_monai.io.problems import Problems, listing
 
-__all__ = ["Source", "images_in", "list_images", "name_images", "of_list", "read_paths"]
+__all__ = ["Source", "images_in", "name_images", "of_list", "read_paths"]
 
 _SUFFIXES = listing(list(PICTURE_SUFFIXES))
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
@@ -24,36 +24,6 @@ _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 #: A file, folder or text file; a list of files; or a data list.
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Sequence[Mapping[str, Any]]
-
-
-def list_images(source: Source, in_channels: int | None = None) -> list[dict[str, Any]]:
-    """Data list for inference.
-
-    Args:
-        source: a picture; a folder of pictures and of folders with pictures, whose label folders are left out; a
-            ``.txt`` file with one path per line, relative to its own folder; a list of pictures; or a data list, which
-            is returned as it is.
-        in_channels: channels of the network. With another number than 1 or 3, which no picture holds, the files
-            ``<case>_0000.png``, ``<case>_0001.png`` and so on (nnU-Net's names) are one image, their channels in the
-            order of the numbers, and ``image`` is the list of them.
-
-    Returns:
-        List of ``{"image": absolute path, "case": name}``; folders sorted by name, lists in their own order. The case
-        is the file's name without its suffix; equal names in several folders get as much of the path in front as tells
-        them apart, see :func:`~sa2_monai.data.layouts.case_names.distinct_names`.
-
-    Raises:
-        FileNotFoundError: the source or a listed file is missing.
-        ValueError: no images, a file that is no picture, two images of one name in one folder, or numbered files of
-            which some are missing.
-    """
-    if not isinstance(source, (str, os.PathLike)):
-        known, paths = of_list(source)
-        return known or name_images(paths, in_channels, "list of images")
-    where = existing_path(source)
-    if where.is_dir():
-        return name_images(images_in(where, LeftOut()), in_channels, str(source))
-    return name_images(read_paths(where) if where.suffix.lower() == ".txt" else [where], in_channels, str(source))
 
 
 def of_list(source: Sequence[Any]) -> tuple[list[dict[str, Any]], list[Path]]:
@@ -95,7 +65,7 @@ def images_in(folder: Path, left_out: LeftOut) -> list[Path]:
 
 
 def name_images(paths: Iterable[Path], in_channels: int | None, source: str) -> list[dict[str, Any]]:
-    """Cases of image files; see :func:`list_images` for what it returns and raises.
+    """Cases of image files; see :func:`sa2_monai.data.list_images` for what it returns and raises.
 
     Args:
         paths: image files.

@@ -12,53 +12,18 @@ from typing import Any
 
 from sa2_monai.data.layouts.case_names import distinct_names
 from sa2_monai.data.layouts.folder_walk import LeftOut, labels_beside, walk
-from sa2_monai.data.layouts.input_images import Source, of_list, read_paths
-from sa2_monai.io.dicom.files import is_dicom, read_slices
+from sa2_monai.io.dicom.files import dicom_files, is_dicom, read_header
 from sa2_monai.io.names import VOLUME_SUFFIXES, volume_stem
 from sa2_monai.io.paths import existing_path
 from sa2_monai.io.problems import Problems, listing
 
-__all__ = ["list_volumes", "name_volumes", "volumes_below"]
+__all__ = ["name_volumes", "volumes_below"]
 
 _EXPECTED = f"{listing(list(VOLUME_SUFFIXES))} files or DICOM series"
 # Voxels beside the header that names them.
 _VOXELS = (".raw", ".zraw")
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 _Group = tuple[str, list[Path]]
-
-
-def list_volumes(source: Source, in_channels: int | None = None) -> list[dict[str, Any]]:
-    """Data list for inference on volumes.
-
-    Args:
-        source: a volume file; the folder of one DICOM series; a folder of volume files, of folders that hold one DICOM
-            series each, and of folders with these, whose label folders are left out (of ``imagesTs/`` and
-            ``imagesTr/`` side by side the first is taken); a ``.txt`` file with one path per line, relative to its own
-            folder; a list of files and series folders; or a data list, which is returned as it is.
-        in_channels: channels of the network. With more than one, each case has as many files, ``<case>_0000.nii.gz``,
-            ``<case>_0001.nii.gz`` and so on (nnU-Net's names), also in lists. With one, each file is a case. ``None``
-            looks at the names of a folder.
-
-    Returns:
-        List of ``{"image": absolute path, "case": name}``; folders sorted by name, lists in their own order. The case
-        is the file name without ``.nii.gz``, or the name of the series folder; without nnU-Net's ``_0000``, where no
-        other file would get that name. Where a case has one file per channel, ``image`` is the list of them. Equal
-        names in several folders get as much of the path in front as tells them apart, see
-        :func:`~sa2_monai.data.layouts.case_names.distinct_names`.
-
-    Raises:
-        FileNotFoundError: the source or a listed file is missing.
-        ValueError: no volumes, a file that is no volume, two volumes of one name in one folder, or cases with another
-            number of files than ``in_channels``.
-    """
-    if not isinstance(source, (str, os.PathLike)):
-        known, paths = of_list(source)
-        return known or name_volumes(paths, in_channels, "list of volumes")
-    where = existing_path(source)
-    if where.is_dir():
-        return name_volumes(volumes_below(where, LeftOut()), in_channels, str(source), folder=True)
-    paths = read_paths(where) if where.suffix.lower() == ".txt" else [where]
-    return name_volumes(paths, in_channels, str(source))
 
 
 def volumes_below(folder: Path, left_out: LeftOut) -> list[Path]:
@@ -96,7 +61,7 @@ def volumes_below(folder: Path, left_out: LeftOut) -> list[Path]:
 def name_volumes(
     paths: Iterable[Path], in_channels: int | None, source: str, folder: bool = False
 ) -> list[dict[str, Any]]:
-    """Cases of volume files and series folders; see :func:`list_volumes` for what it returns and raises.
+    """Cases of volume files and series folders; see :func:`sa2_monai.data.list_volumes` for what it returns and raises.
 
     Args:
         paths: files and folders.
@@ -146,9 +111,12 @@ def _is_slice(path: Path) -> bool:
 
 
 def _has_images(folder: Path) -> bool:
-    """Whether some of the DICOM files of a folder are images, and not reports or segmentations only."""
+    """Whether some of the DICOM files of a folder are images, and not reports or segmentations only.
+
+    Of a series that is the first file as a rule, so that the others are not opened here.
+    """
     try:
-        return any(not item.kind for item in read_slices(folder))
+        return any(not read_header(path).kind for path in dicom_files(folder))
     except ValueError:  # damaged: an error of this case, not one of all
         return True
 

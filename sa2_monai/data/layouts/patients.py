@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import re
 from pathlib import Path
 
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
+from sa2_monai.data.layouts.tables import read_table
 from sa2_monai.io.problems import Problems
 
 __all__ = ["PATIENT_TABLE", "add_patients"]
@@ -90,11 +90,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _patient_table(path: Path) -> dict[str, str] | None:
     if not path.is_file():
         return None
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = [
-            {(k or "").strip(): (v or "").strip() for k, v in row.items() if isinstance(v, str)}
-            for row in csv.DictReader(file)
-        ]
+    rows = read_table(path)
     if not rows or not {"case", "patient"} <= set(rows[0]):
         found = ", ".join(rows[0]) if rows else "no lines"
         raise ValueError(f"{path}: expected a table with the columns case and patient, found {found}")

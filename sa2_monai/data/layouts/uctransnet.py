@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sa2_monai.data.layouts.folders import Parts, distinct_cases, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Parts, distinct_cases, pair_by_stem, pictures_in
 
 __all__ = ["is_prepared", "prepared_parts"]
 

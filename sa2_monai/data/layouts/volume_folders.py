@@ -20,15 +20,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.layouts.folders import (
-    Case,
-    Parts,
-    decathlon_case,
-    decathlon_parts,
-    distinct_cases,
-    layout_parts,
-    read_dataset_json,
-)
+from sa2_monai.data.layouts.cases import Case, Parts, distinct_cases
+from sa2_monai.data.layouts.dataset_json import decathlon_case, decathlon_parts, read_dataset_json
+from sa2_monai.data.layouts.folders import layout_parts
 from sa2_monai.io.names import VOLUME_SUFFIXES, same_forms, volume_stem, volumes_in
 from sa2_monai.io.paths import existing_path
 from sa2_monai.io.problems import Problems, listing

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from sa2_monai.data.layouts.folders import Case, Parts, decathlon_case, decathlon_parts
+from sa2_monai.data.layouts.cases import Case, Parts
+from sa2_monai.data.layouts.dataset_json import decathlon_case, decathlon_parts
 from sa2_monai.io.atomic import write_atomically
 from sa2_monai.io.problems import listing
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sa2_monai.data.layouts.folders import Case
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.data.preparation.cache import write_png
 from sa2_monai.io.atomic import write_atomically
 from sa2_monai.io.npy_arrays import map_npy

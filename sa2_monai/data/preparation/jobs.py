@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sa2_monai.data.dataset import Job
-from sa2_monai.data.layouts.folders import Case
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.data.preparation.folder import DESCRIPTION, MANIFEST, WORK, read_object, write_object
 from sa2_monai.io.digest import sha256_of
 from sa2_monai.version import __version__

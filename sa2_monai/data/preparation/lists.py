@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.dataset import DataSet
-from sa2_monai.data.layouts.folders import Case
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.data.preparation.folder import DESCRIPTION, MANIFEST, object_bytes, write_object
 from sa2_monai.data.preparation.jobs import PARTS, Record
 from sa2_monai.version import __version__

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sa2_monai.data.layouts.folders import Case
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.data.preparation.cache import cached_label
 from sa2_monai.io.images.meaning import to_image
 from sa2_monai.io.images.read import read_samples

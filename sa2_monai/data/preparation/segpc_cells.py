@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sa2_monai.data.dataset import Job, ListOptions
-from sa2_monai.data.layouts.folders import Case, pictures_in
+from sa2_monai.data.layouts.cases import Case, pictures_in
 from sa2_monai.data.preparation.cache import write_png
 from sa2_monai.data.preparation.segpc_crops import crop_cell
 from sa2_monai.io.images.read import read_image

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sa2_monai.data.dataset import Job
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.preparation.axial import GREY, axial_slices
 from sa2_monai.data.preparation.cache import write_png
 from sa2_monai.data.preparation.folder import prepared_parts_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sa2_monai.data.checks.images import LabelTable
+from sa2_monai.io.label_values import LabelTable
 
 __all__ = ["SYNAPSE_CLASSES", "SYNAPSE_TABLES", "check_numbering", "numbering"]
 

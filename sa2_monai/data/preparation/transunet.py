@@ -12,7 +12,7 @@ import numpy as np
 
 from sa2_monai.data.checks.label_counts import count_values
 from sa2_monai.data.dataset import Job
-from sa2_monai.data.layouts.folders import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.preparation.preprocessed_writer import write_h5, write_npz
 from sa2_monai.data.preparation.synapse_labels import check_numbering
 from sa2_monai.data.preparation.transunet_form import canonical, mapped, orient, scaled

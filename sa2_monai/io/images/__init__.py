@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two-dimensional images and their label maps as arrays."""
+"""Two-dimensional images and their label maps as arrays: (rows, columns, channels) and (rows, columns).
+
+``read`` is the door; pillow, tiff, npy and dicom decode one family of formats each (tiff_codecs helps tiff), formats
+and headers say what a file is, samples and meaning turn what was decoded into an image or class numbers by the same
+rules for all.
+"""

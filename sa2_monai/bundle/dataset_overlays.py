@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``sa2-monai datasets list`` shows."""
+"""The data sets and the bundles that have an overlay for them; found without MONAI, which takes seconds to import."""
 
 from __future__ import annotations
 
 import re
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.bundle.locate import CHECKOUT
 from sa2_monai.data import DATASETS
 
-__all__ = ["describe", "text"]
+__all__ = ["describe_datasets"]
 
 _LAYOUT = re.compile(r"^layout:\s*['\"]?(\w+)", re.MULTILINE)
 
 
-def describe(names: Sequence[str] = (), bundles: Path | None = None) -> dict[str, dict[str, Any]]:
-    """The data sets as JSON has them.
+def describe_datasets(names: Sequence[str] = (), bundles: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Facts about the data sets, as JSON has them.
 
     Args:
         names: which; none is all.
@@ -28,7 +28,7 @@ def describe(names: Sequence[str] = (), bundles: Path | None = None) -> dict[str
         ``preparations`` (form -> description), ``licence``, ``homepage``, ``citation`` and ``overlays`` (bundle ->
         names of the overlays whose layout it is).
     """
-    overlays = _overlays(Path(__file__).resolve().parents[2] / "bundles" if bundles is None else bundles)
+    overlays = _overlays(CHECKOUT if bundles is None else bundles)
     return {
         name: {
             "title": entry.title,
@@ -44,33 +44,6 @@ def describe(names: Sequence[str] = (), bundles: Path | None = None) -> dict[str
         for name, entry in sorted(DATASETS.items())
         if not names or name in names
     }
-
-
-def text(document: Mapping[str, Mapping[str, Any]]) -> str:
-    """The same for people.
-
-    Args:
-        document: what :func:`describe` returned.
-    """
-    blocks = []
-    for name, entry in document.items():
-        rows = {
-            "files": entry["files"],
-            "classes": ", ".join(entry["classes"]) if entry["classes"] else "yours",
-            "splits": ", ".join(entry["splits"]),
-            "prepare": "; ".join(f"{form}: {description}" for form, description in entry["preparations"].items()),
-            "licence": entry["licence"],
-            "homepage": entry["homepage"],
-            "cite": entry["citation"],
-            "bundles": ", ".join(f"{bundle} ({', '.join(files)})" for bundle, files in entry["overlays"].items()),
-        }
-        lines = [f"{name}: {entry['title']}"]
-        for label, value in rows.items():
-            if value:
-                first = f"  {label + ':':<11}"
-                lines += textwrap.wrap(f"{first}{value}", 120, subsequent_indent=" " * 13, break_long_words=False)
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
 
 
 def _overlays(bundles: Path) -> dict[str, dict[str, list[str]]]:

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle in memory is: its folder, weights, settings and network; what it does is in ``loaded``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from sa2_monai.bundle.locate import find_bundle, find_config, load
+from sa2_monai.bundle.network import build_network, metadata_of
+from sa2_monai.bundle.packaging.large_files import missing_weights
+from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
+from sa2_monai.bundle.unzip import extract_bundle
+from sa2_monai.bundle.workflow import choose_device, sees_volumes
+from sa2_monai.weights import sha256_of
+
+__all__ = ["BundleModel"]
+
+
+class BundleModel:
+    """A bundle and its weights; see :func:`~sa2_monai.bundle.load_bundle` for the arguments.
+
+    Attributes:
+        root: folder of the bundle.
+        weights: file of the weights; ``None`` as long as there are none.
+        device: where the network runs.
+        name: name of the network.
+    """
+
+    def __init__(
+        self,
+        path_or_name: str | os.PathLike[str],
+        weights: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+    ) -> None:
+        found = find_bundle(path_or_name)
+        self.device = choose_device(device)
+        self.is_temporary = found.is_file()
+        # Unlike TemporaryDirectory it does not complain when nobody closes it.
+        self._scratch = Path(tempfile.mkdtemp(prefix="sa2_monai_"))
+        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        self._runs = 0
+        self.root = extract_bundle(found, self._scratch / "bundle") if self.is_temporary else found
+        own = self.root / "models" / "model.pt"
+        if weights is not None and not Path(weights).is_file():
+            raise FileNotFoundError(f"{weights}: no such weights. Give the file of trained weights.")
+        self.weights: Path | None = None
+        if weights is not None or own.is_file():
+            self._use_weights(Path(weights or own).resolve())
+        else:
+            self._sidecar = Sidecar({}, self.root.name, None)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r}, weights={str(self.weights)!r}, device={self.device!r})"
+
+    @property
+    def name(self) -> str:
+        """Name of the network."""
+        return self._sidecar.network
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the weights say about themselves: channels, classes, how the network sees an image."""
+        return dict(self._sidecar.settings)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Content of the bundle's ``metadata.json``."""
+        return metadata_of(self.root)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, background first; their numbers are the values of label maps."""
+        names = self._sidecar.settings.get("class_names")
+        return list(names if names is not None else self._inference_config()["class_names"])
+
+    @property
+    def sees_volumes(self) -> bool:
+        """Whether images are volumes, not pictures."""
+        return sees_volumes(self._inference_config(), self._sidecar.settings)
+
+    def network(self) -> nn.Module:
+        """The network with its weights, on the device, in evaluation mode; built once."""
+        weights = self._trained_weights()
+        if self._network is None or self._network[0] != sha256_of(weights):
+            network = build_network(self._inference_config(), weights).to(self.device)
+            self._network = (sha256_of(weights), network)
+        return self._network[1]
+
+    def _inference_config(self) -> dict[str, Any]:
+        """Content of ``configs/inference.yaml``, by id, with the settings of the weights in place of its own."""
+        if self._config is None:
+            self._config = load(find_config(self.root, "inference"))
+        return apply_settings(self._config, self._sidecar)
+
+    def _use_weights(self, weights: Path) -> None:
+        """Take other weights from now on.
+
+        Args:
+            weights: their file.
+
+        Raises:
+            ValueError: a damaged sidecar, or weights of another network.
+        """
+        self._sidecar = read_sidecar(weights, self.root.name)
+        self.weights = weights
+
+    def _trained_weights(self) -> Path:
+        """The file of the weights.
+
+        Raises:
+            FileNotFoundError: there are none.
+        """
+        if self.weights is None:
+            file = self.root / "models" / "model.pt"
+            raise FileNotFoundError(f"{self.root} has no models/model.pt. {missing_weights(file, 'weights=FILE')}")
+        return self.weights
+
+    def _run_folder(self, what: str) -> Path:
+        """A new temporary folder, which goes with this object.
+
+        Args:
+            what: begins its name.
+        """
+        self._runs += 1
+        folder = self._scratch / f"{what}{self._runs}"
+        folder.mkdir()
+        return folder
+
+    _network: tuple[str, nn.Module] | None = None
+    _config: dict[str, Any] | None = None
