@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from monai.utils import set_determinism
-from small_models import GLANDS, HEART, save_model, script_in_process
 
 from sa2_monai.bundle import find_bundle, package_bundle
+from tests.support.small_models import GLANDS, HEART, save_model, script_in_process
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.bundle import ConfigParser, ConfigWorkflow
-from programs import run_program
-from small_models import GLANDS, save_model
 
 from sa2_monai import load_bundle
 from sa2_monai.bundle import SwitchError, check_switches, find_bundle, package_bundle
@@ -33,6 +31,8 @@ from sa2_monai.inference.volume_checks import ORIENTATIONS, VIEWS
 from sa2_monai.io.readers import KINDS
 from sa2_monai.networks.blocks.resnet import RESNET_DEPTHS
 from sa2_monai.transforms.slice_orientation import SLICE_AXES
+from tests.support.programs import run_program
+from tests.support.small_models import GLANDS, save_model
 
 BUNDLES = sorted(networks())
 SCHEMA = yaml.safe_load(Path(sys.modules[check_values.__module__].__file__ or "").with_name("schema.yaml").read_text())

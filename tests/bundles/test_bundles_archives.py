@@ -10,7 +10,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from small_models import HEART, save_model
 
 from sa2_monai.bundle import load_bundle
 from sa2_monai.cli import main
@@ -19,6 +18,7 @@ from sa2_monai.evaluation import evaluate
 from sa2_monai.inference import VolumeInferer
 from sa2_monai.networks import create_network
 from sa2_monai.weights import load_weights
+from tests.support.small_models import HEART, save_model
 
 ORGANS: dict[str, Any] = {
     **HEART,

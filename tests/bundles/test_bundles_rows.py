@@ -15,9 +15,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bundle_tools import BUNDLES, Merge, datasets, read_json, resolved, run
-from data.mini_datasets import MINI
 
 from sa2_monai.data import DATASETS, list_cases, load_datalist, read_label
+from tests.support.miniatures import MINI
 
 ROWS = [(b, d) for b in BUNDLES for d in datasets(b) if not d.startswith("sample")]
 EVERY_ROW = pytest.mark.parametrize(("bundle", "dataset"), ROWS)

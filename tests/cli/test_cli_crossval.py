@@ -17,11 +17,11 @@ import pytest
 from fire.parser import DefaultParseValue
 from monai.utils import set_determinism
 from PIL import Image
-from programs import run_program
 
 from sa2_monai.cli.crossval import _argument, summarize, table
 from sa2_monai.cli.main import main
 from sa2_monai.data import ACDC_SPLITS, make_sample
+from tests.support.programs import run_program
 
 SMALL = ("base_channels=4", "roi_size=[32, 32]", "batch_size=2", "num_workers=0", "device=cpu")
 LEARNS = ("max_epochs=30", "learning_rate=2.0e-2")

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 from mini_bundle import make_bundle
-from small_models import GLANDS, HEART, save_model
-from weights.published_states import published_from
 
 from sa2_monai.bundle.packaging.zipping import zip_folder
 from sa2_monai.cli.main import main
 from sa2_monai.networks import create_network
 from sa2_monai.weights import sha256_of
+from tests.support.published_states import published_from
+from tests.support.small_models import GLANDS, HEART, save_model
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.mini_datasets import cvc_clinicdb, image, save
 from PIL import Image
 
 from sa2_monai.data import load_datalist, load_parts, read_label
 from sa2_monai.data.datasets.cvc_clinicdb import LAST_FRAMES, cvc_clinicdb_parts
+from tests.support.miniatures.images import cvc_clinicdb, image, save
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.mini_datasets import fives, save
 from PIL import Image
 
 from sa2_monai.data import dataset_classes, load_datalist, load_parts, read_label
 from sa2_monai.data.datasets.fives import FIVES_CLASSES, fives_parts
+from tests.support.miniatures.images import fives, save
 
 BASE = "FIVES A Fundus Image Dataset for AI-based Vessel Segmentation"
 

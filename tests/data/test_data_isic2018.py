@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.mini_datasets import isic2018, isic2018_arrays
 from PIL import Image
 
 from sa2_monai.data import dataset_classes, load_datalist, load_parts, read_image, read_label
 from sa2_monai.data.datasets.isic2018 import isic2018_parts, published_cut
 from sa2_monai.data.preparation import image_arrays as array_module
+from tests.support.miniatures.images import isic2018, isic2018_arrays
 
 INPUT, TRUTH = "ISIC2018_Task1-2_{}_Input", "ISIC2018_Task1_{}_GroundTruth"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.mini_datasets import polypgen
 from PIL import Image
 
 from sa2_monai.data import load_datalist, load_parts, read_label
 from sa2_monai.data.datasets.polypgen import polypgen_parts
+from tests.support.miniatures.images import polypgen
 
 BASE = "PolypGen2021_MultiCenterData_v3"
 

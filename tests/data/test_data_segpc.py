@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.mini_volumes_datasets import MINI_MORE
 from PIL import Image
 from scipy import ndimage
 
@@ -18,6 +17,7 @@ from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.preparation.segpc_cells import SPLITS, cell_sections, raw_cells
 from sa2_monai.data.preparation.segpc_crops import FRAME, SIZE, bilinear, crop_cell, nearest
 from sa2_monai.data.prepare import prepare_dataset
+from tests.support.miniatures import MINI
 
 RNG = np.random.RandomState(0)
 IMAGE = RNG.randint(0, 256, (*FRAME, 3)).astype(np.uint8)
@@ -26,7 +26,7 @@ IMAGE = RNG.randint(0, 256, (*FRAME, 3)).astype(np.uint8)
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("segpc")
-    MINI_MORE["segpc_raw"](folder)
+    MINI["segpc_raw"](folder)
     return folder
 
 
@@ -244,7 +244,7 @@ def test_same_bytes_again(raw: Path, crops: Path, tmp_path: Path) -> None:
 
 
 def test_cells_without_nucleus_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    MINI_MORE["segpc_raw"](tmp_path / "raw")
+    MINI["segpc_raw"](tmp_path / "raw")
     mask = tmp_path / "raw/TCIA_SegPC_dataset/train/y/9_1.bmp"
     Image.fromarray(np.full((90, 120), 20, np.uint8)).save(mask)
     job = next(
@@ -279,7 +279,7 @@ def test_raw_folders(raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert found["train_9"][0].name == "9.bmp"
     assert list(found["train_9"][1]) == ["train_9_1", "train_9_2"]
     assert "5 train images, the published data set has 298" in caplog.text
-    MINI_MORE["segpc_raw"](tmp_path)
+    MINI["segpc_raw"](tmp_path)
     base = tmp_path / "TCIA_SegPC_dataset"
     (base / "train/x/9.bmp").unlink()
     for k in (1, 2):
@@ -294,7 +294,7 @@ def test_raw_folders(raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 
 
 def test_arrays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    MINI_MORE["segpc_arrays"](tmp_path)
+    MINI["segpc_arrays"](tmp_path)
     caplog.set_level(logging.INFO)
     parts = {part: load_datalist(tmp_path, part, "segpc", in_channels=4) for part in ("training", "validation", "test")}
     assert [len(cases) for cases in parts.values()] == [5, 2, 3]

@@ -11,7 +11,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from data.mini_volumes_datasets import KITS_AFFINE, KITS_NUMBERS, MINI_MORE
 from monai.transforms import LoadImaged
 from PIL import Image
 
@@ -22,6 +21,8 @@ from sa2_monai.data.preparation.axial import GREY, axial_slices, number_of_slice
 from sa2_monai.data.preparation.slices import default_sections, write_slices
 from sa2_monai.data.prepare import prepare_dataset
 from sa2_monai.transforms import SliceOrientationd
+from tests.support.miniatures import MINI
+from tests.support.miniatures.cells_and_slices import KITS_AFFINE, KITS_NUMBERS
 
 PARTS = ("training", "validation", "test")
 
@@ -29,14 +30,14 @@ PARTS = ("training", "validation", "test")
 @pytest.fixture(scope="module")
 def kits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kits")
-    MINI_MORE["kits23"](folder)
+    MINI["kits23"](folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("atlas")
-    MINI_MORE["atlas"](folder)
+    MINI["atlas"](folder)
     return folder
 
 
@@ -210,7 +211,7 @@ def test_atlas_volumes(atlas: Path, tmp_path: Path) -> None:
     assert parts["test"][0]["label"].endswith(parts["test"][0]["case"].replace("im", "lb") + ".nii.gz")
     with pytest.raises(ValueError, match=r"has no imagesTr/ and labelsTr/"):
         load_parts(tmp_path, "atlas")
-    MINI_MORE["atlas"](tmp_path)
+    MINI["atlas"](tmp_path)
     base = tmp_path / "atlas-train-dataset-1.0.1/train"
     (base / "imagesTr/im0.nii.gz").rename(base / "imagesTr/scan.nii.gz")
     (base / "labelsTr/lb1.nii.gz").unlink()

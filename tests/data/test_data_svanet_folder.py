@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.mini_datasets import save, spermhealth, svanet_folder
 from PIL import Image
 
 from sa2_monai.data import dataset_classes, load_datalist, load_parts, read_label
 from sa2_monai.data.datasets.svanet_folder import svanet_folder_parts
+from tests.support.miniatures.images import save, spermhealth, svanet_folder
 
 
 @pytest.fixture

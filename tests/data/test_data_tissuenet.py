@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.mini_volumes_datasets import MINI_MORE
 
 from sa2_monai.data import DATASETS, load_datalist, load_parts, read_image, read_label
 from sa2_monai.data.dataset import ListOptions
@@ -16,13 +15,14 @@ from sa2_monai.data.datasets import tissuenet as module
 from sa2_monai.data.datasets.tissuenet import colour, raw_archives
 from sa2_monai.data.prepare import prepare_dataset
 from sa2_monai.io.npz_stacks import npz_stack, npz_stack_shape
+from tests.support.miniatures import MINI
 
 PARTS = ("training", "validation", "test")
 
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
-    MINI_MORE["tissuenet_raw"](tmp_path / "raw")
+    MINI["tissuenet_raw"](tmp_path / "raw")
     return tmp_path / "raw"
 
 

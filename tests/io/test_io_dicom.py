@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import SHAPE, edit, rotation, tilted, write_series
 from pydicom.encaps import encapsulate
 
 from sa2_monai.data import read_volume, volume_header
 from sa2_monai.inference import read_dicom_seg, write_dicom_seg
 from sa2_monai.io.dicom.series import find_series
 from sa2_monai.io.volumes.geometry import corner_distance
+from tests.support.dicom_files import SHAPE, edit, rotation, tilted, write_series
 
 
 def turned(**angles: float) -> np.ndarray:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import AXIAL, ROOT, SHAPE, edit, group, rotation, write_multiframe, write_series
 
 from sa2_monai.data import VolumeReader, read_volume, volume_header
 from sa2_monai.data.layouts.input_volumes import list_volumes
 from sa2_monai.inference import write_dicom_seg
 from sa2_monai.io.volumes.geometry import corner_distance
 from sa2_monai.transforms import StrictLoadImaged
+from tests.support.dicom_files import AXIAL, ROOT, SHAPE, edit, group, rotation, write_multiframe, write_series
 
 TEST_CASE_READ: dict[str, dict[str, Any]] = {
     "ct": {},

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import ROOT, edit, rotation, tilted, write_series
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from sa2_monai.data import read_volume
 from sa2_monai.io.dicom.grid import _explained, _unit
 from sa2_monai.io.dicom.series import find_series
 from sa2_monai.io.volumes.geometry import corner_distance
+from tests.support.dicom_files import ROOT, edit, rotation, tilted, write_series
 
 LONG = (16, 12, 15)
 

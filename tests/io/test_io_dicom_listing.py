@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import ROOT, edit, set_raw, write_multiframe, write_series
 
 from sa2_monai.data import VolumeReader, case_reader, read_volume, volume_header
 from sa2_monai.io.dicom.files import is_dicom, is_multiframe, is_series
 from sa2_monai.io.dicom.listing import SeriesInfo, series_in
 from sa2_monai.io.dicom.series import find_series
+from tests.support.dicom_files import ROOT, edit, set_raw, write_multiframe, write_series
 
 
 def several(folder: Path) -> dict[int, np.ndarray]:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import edit, set_raw, set_stored, write_series
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless
 
 from sa2_monai.data import read_volume, volume_header
 from sa2_monai.io.dicom.series import find_series
+from tests.support.dicom_files import edit, set_raw, set_stored, write_series
 
 SMALL = (40, 36, 3)  # OpenJPEG needs 32 pixels at least
 

@@ -23,7 +23,8 @@ from sa2_monai.transforms import StrictLoadImaged
 
 highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom  # noqa: E402
-from dicom_files import ROOT, SHAPE, rotation, tilted, write_multiframe, write_series  # noqa: E402
+
+from tests.support.dicom_files import ROOT, SHAPE, rotation, tilted, write_multiframe, write_series  # noqa: E402
 
 CLASSES = ["background", "spleen", "Left_Kidney", "thing"]
 

@@ -18,9 +18,10 @@ from sa2_monai.io.dicom.source_datasets import read_source_datasets
 
 highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom  # noqa: E402
-from dicom_files import SHAPE, edit, rotation, tilted, write_multiframe, write_series  # noqa: E402
 from pydicom.sr.codedict import codes  # noqa: E402
 from pydicom.uid import RLELossless  # noqa: E402
+
+from tests.support.dicom_files import SHAPE, edit, rotation, tilted, write_multiframe, write_series  # noqa: E402
 
 
 def some_labels(numbers: tuple[int, ...] = (1, 2, 3)) -> np.ndarray:

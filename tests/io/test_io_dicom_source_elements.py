@@ -20,7 +20,8 @@ from sa2_monai.io.dicom.values import clean_text
 
 highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom  # noqa: E402
-from dicom_files import ROOT, edit, set_raw, write_multiframe, write_series  # noqa: E402
+
+from tests.support.dicom_files import ROOT, edit, set_raw, write_multiframe, write_series  # noqa: E402
 
 SMALL = (8, 6, 4)
 UID = re.compile(r"2\.25\.\d+")

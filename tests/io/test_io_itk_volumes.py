@@ -13,10 +13,10 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from volume_files import ARRAY, data_file, write_volume
 
 from sa2_monai.data import read_volume
 from sa2_monai.io.label_maps import read_label_map
+from tests.support.volume_files import ARRAY, data_file, write_volume
 
 TYPES = {
     np.uint8: ("MET_UCHAR", "uchar"),

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from volume_files import AFFINE, ARRAY, patched, write_volume
 
 from sa2_monai.data import read_volume, volume_header
 from sa2_monai.inference.volume_saving import VolumeSaveImaged
@@ -22,6 +21,7 @@ from sa2_monai.io.volumes.geometry import corner_distance
 from sa2_monai.io.volumes.nifti import nifti_header
 from sa2_monai.io.volumes.nifti_writer import header_like, nifti_writer
 from sa2_monai.transforms import StrictLoadImaged
+from tests.support.volume_files import AFFINE, ARRAY, patched, write_volume
 
 Q = {"qform_code": 1, "sform_code": 0}
 ZERO = [1, 0.9, 0.8, 0, 0, 0, 0, 0]

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from volume_files import ARRAY, COMPRESSED, FORMATS, GZIP, data_file, recompressed, spoil, write_volume
 
 from sa2_monai.data import VolumeReader, read_volume
 from sa2_monai.data.checks.volumes import check_volumes
 from sa2_monai.io.label_maps import read_label_map
 from sa2_monai.io.volumes.streams import Stored, allocate, check_length, read_start, read_stored
+from tests.support.volume_files import ARRAY, COMPRESSED, FORMATS, GZIP, data_file, recompressed, spoil, write_volume
 
 SLICE = 9 * 8 * 2  # bytes
 

@@ -135,7 +135,7 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 #: Functions that write the miniature of a layout into a folder, by name of the layout; ``segpc_raw`` and
 #: ``tissuenet_raw`` are what is prepared.
-MINI_MORE: dict[str, Callable[[Path], None]] = {
+MINI_CELLS_AND_SLICES: dict[str, Callable[[Path], None]] = {
     "segpc": segpc,
     "segpc_raw": segpc_raw,
     "segpc_arrays": segpc_arrays,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Miniatures of the data sets in the layouts as downloaded: tiny files, enough for three parts and five folds."""
+"""Miniatures of data sets of 2D images in the layouts as downloaded."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data.mini_scans import MINI_SCANS
-from data.mini_volumes_datasets import MINI_MORE
 from PIL import Image
 
 SIZE = (40, 48)  # rows, columns
@@ -154,7 +152,7 @@ def monuseg(folder: Path) -> None:
 
 
 #: Functions that write the miniature of a layout into a folder, by name of the layout.
-MINI: dict[str, Callable[[Path], None]] = {
+MINI_IMAGES: dict[str, Callable[[Path], None]] = {
     "isic2018": isic2018,
     "cvc_clinicdb": cvc_clinicdb,
     "fives": fives,
@@ -166,6 +164,4 @@ MINI: dict[str, Callable[[Path], None]] = {
     "decathlon": decathlon,
     "glas": glas,
     "monuseg": monuseg,
-    **MINI_SCANS,
-    **MINI_MORE,
 }

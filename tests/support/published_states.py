@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from networks.base_tester import golden
 
 from sa2_monai.networks.blocks import MergedLinear
 from sa2_monai.weights.compare import CONVERTERS
+from tests.networks.base_tester import golden
 
 State = dict[str, torch.Tensor]
 

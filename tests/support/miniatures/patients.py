@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Miniatures of volumes of patients as downloaded, and of the archives that the literature made of them."""
+"""Miniatures of volumes of patients as downloaded, and of the preprocessed files that the literature made of them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def acdc_archive(folder: Path) -> None:
 
 
 #: As ``MINI`` of ``mini_datasets``.
-MINI_SCANS: dict[str, Callable[[Path], None]] = {
+MINI_PATIENTS: dict[str, Callable[[Path], None]] = {
     "volumes": volumes,
     "synapse": synapse,
     "synapse_archive": synapse_archive,
