@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import statistics
 import sys
 import types
@@ -15,7 +14,6 @@ import monai.bundle
 import numpy as np
 import pytest
 from fire.parser import DefaultParseValue
-from monai.utils import set_determinism
 from PIL import Image
 
 from sa2_monai.cli.crossval import _argument, summarize, table
@@ -68,10 +66,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Any:
     counter = Runs()
     # Not subprocess.run itself, which others need too.
     monkeypatch.setattr("sa2_monai.cli.crossval.subprocess", types.SimpleNamespace(run=counter))
-    level = logging.getLogger().level
-    yield counter
-    logging.getLogger().setLevel(level)
-    set_determinism(None)
+    return counter
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small DICOM series and multi-frame images written with pydicom, for the tests of reading and of DICOM SEG."""
+"""Small DICOM series and multi-frame images written with pydicom, for the tests of reading and of DICOM SEG.
+
+Why: the expected array and affine are computed here, from the standard, by other code than that which is tested.
+"""
 
 from __future__ import annotations
 

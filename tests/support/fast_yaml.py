@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MONAI's reader of configurations, faster, for tests that read some ten thousand: the same comes out."""
+"""MONAI's reader of configurations, faster: the same comes out.
+
+Why: the tests of the bundles read some ten thousand files of YAML, and each of MONAI's parsers searches all modules of
+MONAI for its classes.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,16 @@ from monai.utils.misc import CheckKeyDuplicatesYamlLoader
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
+from tests.support.plain import PLAIN
+
 __all__ = ["install"]
 
 
 @cache
 def install() -> None:
     """Make MONAI's ``ConfigParser`` parse YAML with libyaml, where PyYAML has it, and list MONAI's classes once."""
+    if PLAIN:
+        return
     # Each parser would search all modules of MONAI anew.
     search = ComponentLocator._find_classes_or_functions
     once = cache(lambda names: search(ComponentLocator(), names))

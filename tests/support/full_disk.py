@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk that is full."""
+"""A disk that is full.
+
+Why: a file must be whole or not there. The limit is set in the kernel, so every writer meets it, also in libraries.
+"""
 
 from __future__ import annotations
 

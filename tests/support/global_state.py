@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every test finds the process as the first one did, whatever ran before it.
 
-Why: runs of bundles set seeds, threads, determinism and the levels of loggers; MONAI and Ignite configure the root logger.
-A test that passes or fails by what another one left behind costs hours. This is a hook and no fixture, so that what
+Why: runs of bundles set seeds, threads, determinism and the levels of loggers, and MONAI configures the root logger. A
+test that passes or fails by what another one left behind costs hours. This is a hook and no fixture, so that what
 fixtures of a whole session or module leave behind is undone, too. Filters of warnings are restored by pytest itself.
 
 Random numbers begin with one seed in every test: a failure comes again when the test is run alone.
@@ -95,10 +95,8 @@ def _loggers() -> Callable[[], None]:
 def _torch() -> Callable[[], None]:
     torch = sys.modules["torch"]
     threads, dtype, gradients = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
-    only_warns, algorithms = (
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.are_deterministic_algorithms_enabled(),
-    )
+    algorithms = torch.are_deterministic_algorithms_enabled()
+    only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
     cudnn = torch.backends.cudnn
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
 

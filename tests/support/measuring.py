@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where coverage is measured.
 
-Why: the tracer doubles the time of a test. Tests of tests/bundles run the same lines for every bundle with other values,
-so only the first parameter set of each is measured; exporters run much of PyTorch's own Python, and their tests take the
-fixture ``untraced``.
+Why: the tracer doubles the time of a test. Tests of tests/bundles run the same lines for every bundle, with other
+values, so only the first parameter set of each is measured; exporters run much of PyTorch's own Python, and their tests
+take the fixture ``untraced``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seen = set()
     for item in items:
         test = item.nodeid.split("[")[0]
-        item.stash[REPEATS] = not PLAIN and "bundles" in item.path.parts and test in seen
+        item.stash[REPEATS] = not PLAIN and item.nodeid.startswith("tests/bundles/") and test in seen
         seen.add(test)
 
 

@@ -2,7 +2,8 @@
 """The order of the tests, and their end after a given time.
 
 Why: the suite runs in one process per core. A test of a minute that begins last leaves the other processes idle; and
-``tools/test --quick`` promises to answer within minutes, so it skips what it does not reach (``SA2_SECONDS``) and says so.
+``tools/test --quick`` promises to answer within minutes, so it skips what it does not reach (``SA2_SECONDS``), and says
+so.
 """
 
 from __future__ import annotations

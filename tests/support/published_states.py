@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Published checkpoints of all networks without their size: names and shapes of the golden files."""
+"""Published checkpoints of all networks without their size: names and shapes of the golden files.
+
+Why: the converters are tested against every published tensor, and no published weights may be committed.
+"""
 
 from __future__ import annotations
 

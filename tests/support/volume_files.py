@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Volume files of every format for the tests of the readers: written by nibabel and ITK, then spoiled."""
+"""Volume files of every format for the tests of the readers: written by nibabel and ITK, then spoiled.
+
+Why: a reader is judged by files of other programs, and each kind of damage must be met in each format.
+"""
 
 from __future__ import annotations
 
