@@ -16,7 +16,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
+from monai.bundle import ConfigExpression, ConfigParser, ConfigWorkflow, ReferenceResolver
 
 from sa2_monai import load_bundle
 from sa2_monai.bundle import SwitchError, check_switches, find_bundle, package_bundle
@@ -227,7 +227,7 @@ def test_the_choices_are_those_of_the_code() -> None:
             condition
             for stem in ("train", "inference")
             for key, condition in leaves(load_one(find_bundle(name) / "configs" / f"{stem}.yaml"))
-            if key.endswith("_disabled_") and isinstance(condition, str)
+            if key.endswith("_disabled_") and ConfigExpression.is_expression(condition)
         ]
         used = {word for condition in conditions for word in compared_with("intensity", condition)}
         choices = set(of[name].get("intensity", of_all["intensity"])["enum"])
