@@ -24,11 +24,7 @@ TEST_CASES = [
         ["data/datasets/test_data_datasets_segpc.py"],
         ["data/datasets/test_data_datasets_fives.py"],
     ),
-    (
-        "sa2_monai/evaluation/scores/size_strata.py",
-        ["evaluation/test_evaluation_size_strata.py"],
-        ["evaluation/test_evaluation_html.py"],
-    ),
+    ("sa2_monai/bundle/exporting/export.py", ["bundle/test_bundle_export.py"], ["bundle/test_bundle_verbatim.py"]),
     ("sa2_monai/networks/svanet.py", ["networks/test_networks_svanet.py"], ["networks/test_networks_sa2net.py"]),
     ("tests/support/full_disk.py", ["weights/test_weights_files.py"], ["io/test_io_paths.py"]),
     ("tests/io/test_io_paths.py", ["io/test_io_paths.py"], ["io/test_io_text.py"]),
