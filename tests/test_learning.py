@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bundles.bundle_tools import run
 
 from sa2_monai.data import load_datalist, read_label
+from tests.bundles.bundle_tools import run
 
 # MONAI says at each run that configurations are code, and that Ignite's own state is not restored by set_determinism.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:monai", "ignore:parsing config_file:UserWarning")

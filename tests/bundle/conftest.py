@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from monai.utils import set_determinism
-from small_models import GLANDS, HEART, save_model, script_in_process
 
 from sa2_monai.bundle import find_bundle, package_bundle
+from tests.support.small_models import GLANDS, HEART, save_model, script_in_process
 
 
 @pytest.fixture(scope="session")
@@ -45,12 +42,3 @@ def heart_bundle(heart: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             find_bundle("hsaunet"), heart, tmp_path_factory.mktemp("packaged"), dataset="acdc", version="0.2.0"
         )
     return folder
-
-
-@pytest.fixture(autouse=True)
-def unchanged_process() -> Iterator[None]:
-    """Runs set seeds, determinism and the level of MONAI's loggers; the next test shall not inherit that."""
-    level = logging.getLogger().level
-    yield
-    logging.getLogger().setLevel(level)
-    set_determinism(None)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_models import GLANDS, save_model
 
 import sa2_monai
 from sa2_monai import load_bundle
@@ -23,6 +22,7 @@ from sa2_monai.bundle.prediction.arrays import write_array
 from sa2_monai.cli.main import main
 from sa2_monai.data import make_sample, read_label
 from sa2_monai.evaluation import evaluate
+from tests.support.small_models import GLANDS, save_model
 
 
 @pytest.fixture

@@ -17,10 +17,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from data.mini_datasets import MINI
 from monai.bundle import ConfigParser, ckpt_export, verify_net_in_out
 from PIL import Image
-from small_models import GLANDS, HEART, save_model, script_in_process
 
 from sa2_monai import load_bundle
 from sa2_monai.bundle import find_bundle, package_bundle
@@ -30,6 +28,8 @@ from sa2_monai.data import read_label
 from sa2_monai.evaluation import evaluate
 from sa2_monai.networks import create_network
 from sa2_monai.weights import load_weights, read_info, sha256_of
+from tests.support.miniatures import MINI
+from tests.support.small_models import GLANDS, HEART, save_model, script_in_process
 
 NEEDED = {
     *("LICENSE", "configs/logging.conf", "configs/metadata.json", "configs/train.json", "configs/inference.json"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -15,9 +16,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monai.bundle import ConfigParser, ConfigWorkflow
-from programs import run_program
-from small_models import GLANDS, save_model
+from monai.bundle import ConfigExpression, ConfigParser, ConfigWorkflow, ReferenceResolver
 
 from sa2_monai import load_bundle
 from sa2_monai.bundle import SwitchError, check_switches, find_bundle, package_bundle
@@ -33,6 +32,9 @@ from sa2_monai.inference.volume_checks import ORIENTATIONS, VIEWS
 from sa2_monai.io.readers import KINDS
 from sa2_monai.networks.blocks.resnet import RESNET_DEPTHS
 from sa2_monai.transforms.slice_orientation import SLICE_AXES
+from tests.bundles.bundle_tools import leaves
+from tests.support.programs import run_program
+from tests.support.small_models import GLANDS, save_model
 
 BUNDLES = sorted(networks())
 SCHEMA = yaml.safe_load(Path(sys.modules[check_values.__module__].__file__ or "").with_name("schema.yaml").read_text())
@@ -193,6 +195,20 @@ def test_values_of_python_pass() -> None:
     check_config(config("sa2net", "train", network=torch.nn.Linear(1, 1), device=torch.device("cpu")), unknown=True)
 
 
+def compared_with(switch: str, condition: str) -> set[str]:
+    """The values with which an expression of a configuration compares a switch."""
+    names = dict.fromkeys(ReferenceResolver.match_refs_pattern(condition))
+    tree = ast.parse(ReferenceResolver.update_refs_pattern(condition, names).removeprefix("$"), mode="eval")
+    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    return {
+        value.value
+        for node in compared
+        if isinstance(node.left, ast.Subscript) and ast.literal_eval(node.left.slice) == switch
+        for value in node.comparators
+        if isinstance(value, ast.Constant)
+    }
+
+
 def test_the_choices_are_those_of_the_code() -> None:
     of_all, of = (
         SCHEMA["properties"],
@@ -207,11 +223,13 @@ def test_the_choices_are_those_of_the_code() -> None:
     for name in ("daeformer", "hsaunet", "msa2net"):
         assert set(of[name]["resize"]["enum"]) <= set(RESIZES)
     for name in BUNDLES:
-        text = "".join(
-            (find_bundle(name) / "configs" / f"{stem}.yaml").read_text(encoding="utf-8")
+        conditions = [
+            condition
             for stem in ("train", "inference")
-        )
-        used = set(re.findall(r"@intensity != '(\w+)'", text))
+            for key, condition in leaves(load_one(find_bundle(name) / "configs" / f"{stem}.yaml"))
+            if key.endswith("_disabled_") and ConfigExpression.is_expression(condition)
+        ]
+        used = {word for condition in conditions for word in compared_with("intensity", condition)}
         choices = set(of[name].get("intensity", of_all["intensity"])["enum"])
         assert used == choices - {"none", "range"}, f"{name}: a choice that does nothing, or a step without a choice"
 

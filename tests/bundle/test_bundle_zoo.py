@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +20,8 @@ from sa2_monai.bundle import export_network, find_bundle, load_bundle, package_b
 from sa2_monai.bundle.locate import config_file, load
 from sa2_monai.bundle.packaging.large_files import check_address
 from sa2_monai.weights import save_weights, sha256_of
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bundles"))
-from bundle_tools import BUNDLES, WIDTH, resolved
-from config_rules import check_components, check_expressions, check_paths, check_references
+from tests.bundles.bundle_tools import BUNDLES, WIDTH, resolved
+from tests.bundles.config_rules import check_components, check_expressions, check_paths, check_references
 
 LIMIT = 25 * 2**20
 SECTIONS = (

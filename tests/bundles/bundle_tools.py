@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fast_yaml import install
 from monai.bundle import ConfigParser, ConfigWorkflow
+
+from tests.support.fast_yaml import install
 
 install()
 

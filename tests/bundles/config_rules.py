@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bundle_tools import components, leaves
 from monai.bundle import ConfigParser, ReferenceResolver
 from monai.bundle.config_item import ComponentLocator
+
+from tests.bundles.bundle_tools import components, leaves
 
 PACKAGES = ("monai", "torch", "ignite", "sa2_monai")
 ARGUMENTS = ("_target_", "_disabled_", "_requires_", "_desc_", "_mode_")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from bundle_tools import ROOT, WIDTH, read_json
-from programs import run_program, run_untraced
 
 from sa2_monai.data import read_label
+from tests.support.programs import run_program, run_untraced
 
 Trained = Callable[[str], Path]
 pytestmark = pytest.mark.integration

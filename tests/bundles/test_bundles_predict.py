@@ -107,7 +107,7 @@ def test_a_bad_picture_in_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_choice_of_a_dicom_series(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two series in one folder: chosen on the command line and in Python, also for the DICOM SEG."""
     pytest.importorskip("highdicom", reason="the extra dicom is not installed")
-    from dicom_files import ROOT, write_multiframe, write_series
+    from tests.support.dicom_files import ROOT, write_multiframe, write_series
 
     weights = make_weights("hsaunet", tmp_path, in_channels=1, out_channels=3, kind="volumes", roi_size=[64, 64])
     _, affine = write_series(tmp_path / "scan", series=1, modality="MR", SeriesDescription="T2 #1 tra", thickness=4)

@@ -13,7 +13,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bundle_tools import Merge, config_files, configs, make_workflow, metadata, read_json, resolved, run
-from data.mini_datasets import MINI
 from monai.bundle import verify_net_in_out
 from monai.data import MetaTensor
 from monai.transforms import Compose, OneOf
@@ -22,6 +21,7 @@ from sa2_monai.cli import main
 from sa2_monai.data import load_datalist, read_image, read_label
 from sa2_monai.networks import create_network
 from sa2_monai.weights import save_weights
+from tests.support.miniatures import MINI
 
 # MONAI announces each list of files that it is given as a warning.
 pytestmark = pytest.mark.filterwarnings("ignore:parsing (config|meta)_file:UserWarning")

@@ -15,7 +15,6 @@ import pytest
 import torch
 from bundle_tools import BUNDLES, ROOT, TINY, WIDTH, Merge, resolved, run
 from PIL import Image
-from small_models import balance
 from torch import nn
 
 from sa2_monai import load_bundle
@@ -23,6 +22,7 @@ from sa2_monai.bundle import as_validated, package_bundle
 from sa2_monai.cli import main
 from sa2_monai.data import read_label
 from sa2_monai.weights import read_info, save_weights
+from tests.support.small_models import balance
 
 # MONAI announces each list of files that it is given as a warning.
 pytestmark = pytest.mark.filterwarnings("ignore:parsing (config|meta)_file:UserWarning")

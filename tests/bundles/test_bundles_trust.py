@@ -16,9 +16,10 @@ from bundle_tools import BUNDLES, ROOT, failure, make_workflow, read_json, run
 from monai.data.utils import set_rnd
 from monai.utils import set_determinism
 from PIL import Image, ImageOps
-from programs import run_program
 from test_bundles_commands import SMALL, narrow
 from test_bundles_processes import make_volumes
+
+from tests.support.programs import run_program
 
 EACH = pytest.mark.parametrize("bundle", BUNDLES)
 NAMES = ["background", "nucleus"]

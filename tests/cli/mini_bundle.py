@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from sa2_monai.weights import save_weights
 
@@ -91,3 +92,14 @@ def make_bundle(folder: Path, info: dict[str, Any] | None = None) -> Path:
     if info is None:
         (folder / "models" / "model.json").unlink()
     return folder
+
+
+def read_config(bundle: Path) -> dict[str, Any]:
+    """The inference configuration of a bundle, parsed."""
+    config: dict[str, Any] = yaml.safe_load((bundle / "configs" / "inference.yaml").read_text())
+    return config
+
+
+def write_config(bundle: Path, config: dict[str, Any]) -> None:
+    """Replace the inference configuration of a bundle."""
+    (bundle / "configs" / "inference.yaml").write_text(yaml.safe_dump(config, sort_keys=False))

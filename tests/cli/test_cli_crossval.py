@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import statistics
 import sys
 import types
@@ -15,12 +14,11 @@ import monai.bundle
 import numpy as np
 import pytest
 from fire.parser import DefaultParseValue
-from monai.utils import set_determinism
 from PIL import Image
-from programs import run_program
 
 from sa2_monai.cli.main import main
 from sa2_monai.data import ACDC_SPLITS, make_sample
+from tests.support.programs import run_program
 
 SMALL = ("base_channels=4", "roi_size=[32, 32]", "batch_size=2", "num_workers=0", "device=cpu")
 LEARNS = ("max_epochs=30", "learning_rate=2.0e-2")
@@ -67,10 +65,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Any:
     counter = Runs()
     # Not subprocess.run itself, which others need too.
     monkeypatch.setattr("sa2_monai.bundle.crossval.runs.subprocess", types.SimpleNamespace(run=counter))
-    level = logging.getLogger().level
-    yield counter
-    logging.getLogger().setLevel(level)
-    set_determinism(None)
+    return counter
 
 
 def read(path: Path) -> dict[str, Any]:

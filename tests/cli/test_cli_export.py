@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from mini_bundle import make_bundle
-from small_models import GLANDS, save_model
 
 from sa2_monai.bundle import FORMATS
 from sa2_monai.bundle.exporting import parity
 from sa2_monai.cli import export
 from sa2_monai.cli.main import main
+from tests.support.small_models import GLANDS, save_model
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from mini_bundle import make_bundle
-from small_models import GLANDS, HEART, save_model
-from weights.published_states import published_from
+from mini_bundle import make_bundle, read_config, write_config
 
 from sa2_monai.bundle.packaging.zipping import zip_folder
 from sa2_monai.cli.main import main
 from sa2_monai.networks import create_network
 from sa2_monai.weights import sha256_of
+from tests.support.published_states import published_from
+from tests.support.small_models import GLANDS, HEART, save_model
 
 
 @pytest.fixture
@@ -48,9 +48,7 @@ def test_a_bundle_with_weights_and_its_zip_file(
     folder = make_bundle(
         tmp_path / "b", {"network": "pixels", "class_names": ["background", "cell"], "roi_size": [8, 8]}
     )
-    config = folder / "configs" / "inference.yaml"
-    evil = config.read_text().replace("view: whole", "view: $1 / 0")
-    config.write_text(evil + "evil: $open('/nowhere/evil')\n")
+    write_config(folder, {**read_config(folder), "view": "$1 / 0", "evil": "$open('/nowhere/evil')"})
     zip_folder(folder, tmp_path / "b.zip")
     shutil.copy(folder / "models" / "model.pt", tmp_path / "same.pt")
     for path in (folder, tmp_path / "b.zip"):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from small_models import GLANDS, save_model, script_in_process
 
 from sa2_monai.cli.main import main
+from tests.support.small_models import GLANDS, save_model, script_in_process
 
 
 @pytest.fixture

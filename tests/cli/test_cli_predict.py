@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mini_bundle import make_bundle
+from mini_bundle import make_bundle, read_config, write_config
 from PIL import Image
 
 from sa2_monai.cli.main import main
@@ -246,8 +246,9 @@ def test_what_a_network_is_built_with_comes_from_the_weights(
 def test_a_bundle_without_the_ids(
     bundle: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = bundle / "configs" / "inference.yaml"
-    config.write_text(config.read_text().replace("save_probabilities: false\n", "").replace("view: whole\n", ""))
+    config = read_config(bundle)
+    del config["save_probabilities"], config["view"]
+    write_config(bundle, config)
     arguments = (pictures, "--bundle", bundle, "--output", tmp_path / "out", "--probabilities")
     assert "has no save_probabilities, view" in failure(capsys, *arguments)
 

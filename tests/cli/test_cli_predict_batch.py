@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mini_bundle import make_bundle
+from mini_bundle import make_bundle, read_config, write_config
 from PIL import Image
 
 from sa2_monai.bundle.locate import load
@@ -40,21 +40,18 @@ def pictures(tmp_path: Path) -> Path:
 def bundle(tmp_path: Path) -> Path:
     """The small bundle with the tolerant parts of ours."""
     folder = make_bundle(tmp_path / "bundle", INFO)
-    config = folder / "configs" / "inference.yaml"
-    text = config.read_text()
-    for old, new in (
-        ("_target_: Dataset\n", "_target_: sa2_monai.inference.CaseDataset\n"),
-        ("_target_: DataLoader,", "_target_: sa2_monai.inference.CaseDataLoader,"),
-        ("_target_: SupervisedEvaluator", "_target_: sa2_monai.inference.CaseEvaluator"),
-        (
-            'output_dir: "$@bundle_root',
-            'predictions_dir: "$@output_dir + \'/predictions\'"\noutput_dir: "$@bundle_root',
-        ),
-        ("output_dir: \"$@output_dir + '/predictions'\"", 'output_dir: "@predictions_dir"'),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    config.write_text(text)
+    config = read_config(folder)
+    config["predictions_dir"] = "$@output_dir + '/predictions'"
+    for name, target in {
+        "dataset": "CaseDataset",
+        "dataloader": "CaseDataLoader",
+        "evaluator": "CaseEvaluator",
+    }.items():
+        config[name]["_target_"] = f"sa2_monai.inference.{target}"
+    for step in config["postprocessing"]["transforms"]:
+        if "output_dir" in step:
+            step["output_dir"] = "@predictions_dir"
+    write_config(folder, config)
     return folder
 
 

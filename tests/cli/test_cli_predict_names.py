@@ -17,7 +17,6 @@ import torch
 from mini_bundle import make_bundle
 from monai.utils import set_determinism
 from PIL import Image
-from small_models import GLANDS, HEART, save_model
 
 from sa2_monai import load_bundle
 from sa2_monai.bundle.locate import find_bundle
@@ -26,6 +25,7 @@ from sa2_monai.data import load_datalist, make_sample, read_label
 from sa2_monai.inference import FailedCasesError
 from sa2_monai.io.names import file_name
 from sa2_monai.io.ownership import FolderInUseError
+from tests.support.small_models import GLANDS, HEART, save_model
 
 INFO = {"network": "sa2net", "class_names": ["background", "type #1"], "view": "whole", "roi_size": [16, 16]}
 # What a name may be; each is a file, and the first of them also a folder.

@@ -15,7 +15,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from data.mini_datasets import MINI
 from PIL import Image
 
 from sa2_monai.cli import main
@@ -24,6 +23,7 @@ from sa2_monai.data import DATASETS, examine_dataset
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
 from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.missing import missing_from_series
+from tests.support.miniatures import MINI
 
 
 @pytest.fixture

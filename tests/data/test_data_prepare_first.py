@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from data.mini_volumes_datasets import MINI_MORE
 
 from sa2_monai.data import DATASETS, load_parts, prepare_dataset
+from tests.support.miniatures import MINI
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -19,7 +19,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("name", ["segpc", "tissuenet"])
 def test_a_download_is_prepared_by_itself_once(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     raw = tmp_path / "download"
-    MINI_MORE[f"{name}_raw"](raw)
+    MINI[f"{name}_raw"](raw)
     with caplog.at_level("INFO"):
         parts = load_parts(raw, name)
     form = next(iter(DATASETS[name].preparations))

@@ -20,9 +20,9 @@ from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch
 from monai.engines import SupervisedEvaluator
 from monai.handlers import IgniteMetricHandler, MetricsSaver, from_engine
 from PIL import Image
-from programs import run_processes
 
 from sa2_monai.evaluation import CaseMetric, ReportHandler, evaluate
+from tests.support.programs import run_processes
 
 NAMES = ["background", "a", "b"]
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from volume_files import AFFINE, patched, write_volume
 
 from sa2_monai.data import read_archive, read_volume
 from sa2_monai.io.label_maps import read_label_map
 from sa2_monai.io.whole_numbers import whole_numbers
+from tests.support.volume_files import AFFINE, patched, write_volume
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)

@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from goldens import fill
 
 from sa2_monai.losses import BoundaryDoULoss, IgnoreIndexCELoss
+from tests.goldens import fill
 
 
 def published_example() -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,10 +18,10 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from goldens import fill
 
 from sa2_monai.networks import create_network
 from sa2_monai.weights import convert_published
+from tests.goldens import fill
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 from sa2_monai.networks import DAEFormer
+from tests.networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 
 def as_map(y: torch.Tensor) -> torch.Tensor:

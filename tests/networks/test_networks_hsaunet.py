@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 from sa2_monai.networks import HSAUNet
 from sa2_monai.networks.blocks import PatchReduce, linear
 from sa2_monai.networks.hsaunet import HybridScaleAttention
+from tests.networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 WINDOWS = {"window_size": 7, "sr_ratios": (8, 4, 2), "decoder_sr_ratios": (4, 4)}  # the published ones
 

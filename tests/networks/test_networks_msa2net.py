@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 from sa2_monai.networks import MSA2Net
 from sa2_monai.networks.blocks import StochasticDepth
+from tests.networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 SMALL = {
     "stem_channels": (8, 16),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 from sa2_monai.networks import SA2Net, create_network
+from tests.networks.base_tester import BaseNetworkTester, assert_same_with_gradients
 
 C = 64
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from goldens import fill
-from networks.base_tester import BaseNetworkTester, assert_same_with_gradients, golden
 
 from sa2_monai.networks import SvANet, create_network
 from sa2_monai.networks.blocks import ConvUnit, fast_conv, pooling_matrix
 from sa2_monai.networks.svanet import ASPP, DilatedUnit, MonteCarloGate, ScaleVariantAttention
+from tests.goldens import fill
+from tests.networks.base_tester import BaseNetworkTester, assert_same_with_gradients, golden
 
 SMALL = {
     "encoder": "resnet14",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from programs import run_untraced
 
 from sa2_monai.networks import create_network
+from tests.support.programs import run_untraced
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "lib" / "benchmark.py"
 

@@ -14,17 +14,17 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from dicom_files import write_series
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import SpaceKeys, ensure_tuple
-from programs import run_untraced
-from small_models import save_model, script_in_process
 
 from sa2_monai.bundle import find_bundle, package_bundle
 from sa2_monai.cli.main import main
 from sa2_monai.inference import read_dicom_seg
+from tests.support.dicom_files import write_series
+from tests.support.programs import run_untraced
+from tests.support.small_models import save_model, script_in_process
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "tools" / "monai_deploy_app"

@@ -20,17 +20,17 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from bundles.bundle_tools import WIDTH
 from monai.bundle import ConfigParser
 from PIL import Image
-from programs import run_untraced
 from scipy import ndimage
-from small_models import script_in_process
 
 from sa2_monai.bundle import package_bundle
 from sa2_monai.cli.main import main
 from sa2_monai.data import make_sample, make_sample_volumes
 from sa2_monai.weights import save_weights
+from tests.bundles.bundle_tools import WIDTH
+from tests.support.programs import run_untraced
+from tests.support.small_models import script_in_process
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"batch_size": 4, "cache_rate": 0.0}

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import run_program
 
 from sa2_monai.data import make_sample_volumes
+from tests.support.programs import run_program
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "lib" / "quickstart.py"
 

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import run_program, run_untraced
+
+from tests.support.programs import run_program, run_untraced
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

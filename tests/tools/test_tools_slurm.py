@@ -12,12 +12,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from programs import run_untraced
 
 from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.bundle.workflow import check_ids
 from sa2_monai.cli import predict
+from tests.support.programs import run_untraced
 
 BUNDLES = {"sa2net": "monuseg", "daeformer": "synapse", "hsaunet": "acdc", "msa2net": "isic2018", "svanet": "fives"}
 SCRIPTS = ("train.sbatch", "predict.sbatch")

@@ -28,12 +28,12 @@ from monai.transforms import (
     reset_ops_id,
 )
 from monai.utils import set_determinism
-from weights.full_disk import full_disk
 
 from sa2_monai.data import case_reader
 from sa2_monai.training import DiskCacheDataset
 from sa2_monai.training.disk_cache import definition
 from sa2_monai.training.disk_cache.contents import FileHashes
+from tests.support.full_disk import full_disk
 
 made: list[str] = []
 

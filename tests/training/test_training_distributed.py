@@ -16,7 +16,6 @@ import torch.distributed as dist
 from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import MeanSquaredError, ValidationHandler, from_engine
-from programs import run_processes
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
@@ -37,6 +36,7 @@ from sa2_monai.training import (
     check_folder,
 )
 from sa2_monai.weights import load_weights
+from tests.support.programs import run_processes
 
 
 def train(folder: Path, max_epochs: int, resume: bool, bad_case: int | None = None) -> None:

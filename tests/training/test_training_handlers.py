@@ -178,10 +178,12 @@ def test_record_of_an_evaluation_has_the_weights_it_used(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("order", ["record", "record stats", "stats record"])
 def test_record_of_a_failure_and_the_failure_itself(
-    order: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    order: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(tmp_path, 2, stop_at=4)
-    handlers = {"record": RunRecord(tmp_path, {}), "stats": StatsHandler(output_transform=lambda _: 0)}
+    stats = StatsHandler(output_transform=lambda _: 0)
+    monkeypatch.setattr(stats.logger, "propagate", True)  # MONAI's logger keeps to itself; caplog hears the root alone
+    handlers = {"record": RunRecord(tmp_path, {}), "stats": stats}
     for name in order.split():
         handlers[name].attach(run.trainer)
     with pytest.raises(Stop):

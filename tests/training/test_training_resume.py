@@ -16,11 +16,11 @@ from ignite.engine import Events
 from torch import nn
 from torch.optim import lr_scheduler as schedules
 from training_setup import Run, Stop, same, tiny_network
-from weights.full_disk import full_disk
 
 from sa2_monai.training import EpochSeed
 from sa2_monai.training.random_state import get_random_state, set_random_state
 from sa2_monai.weights import load_weights, read_info
+from tests.support.full_disk import full_disk
 
 STATES = ("last_state.pt", "last_state_before.pt")
 

@@ -15,10 +15,10 @@ import pytest
 import torch
 from torch import nn
 from training_setup import Run, Stop, same, tiny_network
-from weights.full_disk import full_disk
 
 from sa2_monai.training.state_files import StateFiles
 from sa2_monai.weights import load_weights
+from tests.support.full_disk import full_disk
 
 LAST, BEFORE = "last_state.pt", "last_state_before.pt"
 

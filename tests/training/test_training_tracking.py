@@ -14,7 +14,6 @@ import mlflow_stand_in
 import numpy as np
 import pytest
 import torch
-from bundles.bundle_tools import run
 from monai.handlers import MLFlowHandler, StatsHandler
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_setup import Run, Stop
@@ -28,6 +27,7 @@ from sa2_monai.evaluation.report.validation_image import ValidationPicture
 from sa2_monai.training import ClassDice, RunRecord, TrackedRun, show_progress
 from sa2_monai.training.tracking.values import read_switches, report_metrics
 from sa2_monai.weights import sha256_of
+from tests.bundles.bundle_tools import run
 
 URI = "sqlite:////nowhere/mlruns.db"
 

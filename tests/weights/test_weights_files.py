@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from weights.full_disk import full_disk
 
 from sa2_monai.io.atomic import remove_leftovers
 from sa2_monai.networks import create_network
@@ -30,6 +29,7 @@ from sa2_monai.weights import (
     write_json,
 )
 from sa2_monai.weights import save as save_module
+from tests.support.full_disk import full_disk
 
 INFO = {"network": "sa2net", "in_channels": 3, "out_channels": 1, "base_channels": 8, "class_names": ["no", "nucleus"]}
 SEEN = {"view": "whole", "roi_size": (224, 224), "intensity": "unit", "channel_order": "bgr"}

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from networks.base_tester import golden
 
 from sa2_monai.networks import create_network
 from sa2_monai.weights import load_encoder, load_pretrained, save_weights
 from sa2_monai.weights.imagenet import source_of
+from tests.networks.base_tester import golden
 
 State = dict[str, torch.Tensor]
 

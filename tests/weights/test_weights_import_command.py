@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from goldens import fill
 
 from sa2_monai.cli import main
 from sa2_monai.networks import create_network
 from sa2_monai.weights import load_weights, read_info, sha256_of
 from sa2_monai.weights.published.sa2net import ours_to_published
+from tests.goldens import fill
 
 GOLDEN = json.loads((Path(fill.__file__).parent / "sa2net.json").read_text())
 

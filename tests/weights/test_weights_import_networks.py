@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from weights.published_states import GOLDENS, published_from, tensor_list
 
 from sa2_monai.cli import main
 from sa2_monai.cli.info import NETWORKS as FACTS
 from sa2_monai.networks import create_network
 from sa2_monai.networks.factory import NETWORKS
 from sa2_monai.weights import load_weights, read_info, sha256_of
+from tests.support.published_states import GOLDENS, published_from, tensor_list
 
 DUAL = {"embed_dims": (8, 16, 24), "channel_heads": 4}
 MAXVIT = {"stem_channels": (4, 8), "encoder_channels": (16, 32, 64, 128), "head_dim": 8, "rel_pos_hidden": 8}

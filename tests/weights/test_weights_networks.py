@@ -7,10 +7,10 @@ import functools
 
 import pytest
 import torch
-from weights.published_states import GOLDENS, State, names_and_shapes
 
 from sa2_monai.networks import create_network
 from sa2_monai.weights import check_state_dict, convert_published
+from tests.support.published_states import GOLDENS, State, names_and_shapes
 
 each_golden = pytest.mark.parametrize("name", GOLDENS)
 

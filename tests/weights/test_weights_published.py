@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from goldens import fill
-from networks.base_tester import golden
-from weights.published_states import GOLDENS, names_and_shapes, tensor_list
 
 from sa2_monai.networks import create_network
 from sa2_monai.weights import convert_published, describe_published, read_checkpoint, skipped_names
 from sa2_monai.weights.compare import CONVERTERS
 from sa2_monai.weights.published.sa2net import published_to_ours
 from sa2_monai.weights.read import tensors_in
+from tests.goldens import fill
+from tests.networks.base_tester import golden
+from tests.support.published_states import GOLDENS, names_and_shapes, tensor_list
 
 GOLDEN = json.loads((Path(fill.__file__).parent / "sa2net.json").read_text())
 State = dict[str, torch.Tensor]

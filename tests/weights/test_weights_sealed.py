@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from weights.full_disk import full_disk
 
 from sa2_monai.weights import sha256_of
 from sa2_monai.weights.sealed import has_checksum, read_sealed, write_sealed
+from tests.support.full_disk import full_disk
 
 CONTENT = {"weight": torch.arange(40.0), "epoch": 3, "names": ["a", "b"]}
 

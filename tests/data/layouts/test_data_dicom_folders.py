@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of DICOM files among the inputs: which are cases, and how little of them is read for that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sa2_monai.data.kinds import find_cases
+from sa2_monai.data.layouts import input_volumes
+from sa2_monai.io.dicom.files import read_header
+from tests.support.dicom_files import edit, write_series
+
+# Modality of each of three files, or None for one that is damaged; whether the folder is a case; headers that are read.
+TEST_CASES = [
+    (("CT", "CT", "CT"), True, 1),
+    (("SR", "CT", "CT"), True, 2),
+    (("CT", None, "CT"), True, 1),
+    ((None, "CT", "CT"), True, 1),
+    (("SR", None, "CT"), True, 2),
+    (("SR", "SEG", "PR"), False, 3),
+]
+
+
+@pytest.mark.parametrize(("modalities", "is_case", "read"), TEST_CASES)
+def test_folders_of_a_series(
+    modalities: tuple[str | None, ...], is_case: bool, read: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_series(tmp_path / "other")
+    write_series(tmp_path / "series", shape=(8, 8, len(modalities)))
+    for modality, path in zip(modalities, sorted((tmp_path / "series").iterdir()), strict=True):
+        if modality is None:
+            path.write_bytes(path.read_bytes()[:400])
+        else:
+            edit(path, Modality=modality)
+    opened: list[Path] = []
+
+    def counted(path: Path) -> object:
+        opened.append(path)
+        return read_header(path)
+
+    monkeypatch.setattr(input_volumes, "read_header", counted)
+    cases, left_out = find_cases([tmp_path], "volumes", 1)
+    assert [case["case"] for case in cases] == ["other", "series"][: 1 + is_case]
+    assert str(left_out) == ("" if is_case else "left out: 1 folder of DICOM files without images (series)")
+    assert sum(path.parent.name == "series" for path in opened) == read

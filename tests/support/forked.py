@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a process forked by :mod:`tests.support.programs` does: the part of the interpreter, for one command line.
+
+Why: programs of this package start programs themselves (``sa2-monai crossval`` a training per fold), so the fork also
+replaces ``subprocess.run`` in itself; everything else of the program is as it is in an interpreter of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["work"]
+
+
+def work(
+    command: list[str], cwd: str, environment: Mapping[str, str], printed: str, errors: str, start_method: str
+) -> None:
+    multiprocessing.set_start_method(start_method, force=True)
+    for number, path in ((1, printed), (2, errors)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    subprocess.run = _run_forked(subprocess.run)  # type: ignore[assignment]  # programs of the program
+    _execute(command)
+
+
+def _execute(command: list[str]) -> None:
+    """What the interpreter does with its command line, or the script that pip writes for an entry point."""
+    name, *words = command
+    if not Path(name).name.startswith("python"):
+        (script,) = importlib.metadata.entry_points(group="console_scripts", name=Path(name).name)
+        sys.argv = [name, *words]
+        sys.exit(script.load()())
+    if words[0] == "-m":
+        sys.argv = [name, *words[2:]]
+        sys.path.insert(0, os.getcwd())
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    elif words[0] == "-c":
+        sys.argv = ["-c", *words[2:]]
+        sys.path.insert(0, "")
+        exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        sys.argv = words
+        sys.path.insert(0, str(Path(words[0]).parent))
+        runpy.run_path(words[0], run_name="__main__")
+
+
+def _run_forked(run: Any) -> Any:
+    """``subprocess.run`` that forks for ``python ...`` where nothing but the exit code is wanted."""
+
+    def instead(command: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
+        if command[0] != sys.executable or not options.keys() <= {"check", "env"}:
+            return run(command, **options)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        child = os.fork()
+        if child == 0:
+            os._exit(_exit_code(list(command), options.get("env") or os.environ))
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if options.get("check") and code != 0:
+            raise subprocess.CalledProcessError(code, command)
+        return subprocess.CompletedProcess(command, code)
+
+    return instead
+
+
+def _exit_code(command: list[str], environment: Mapping[str, str]) -> int:
+    code = 1
+    try:
+        variables = dict(environment)
+        os.environ.clear()
+        os.environ.update(variables)
+        _execute(command)
+        code = 0
+    except SystemExit as stopped:
+        code = stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
+        if isinstance(stopped.code, str):
+            print(stopped.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return code
