@@ -12,7 +12,7 @@ dicom/                         series, multi-frame images, segmentation objects 
 readers/                       the same as MONAI image readers, for the transforms of a bundle
 label_maps, label_values       label maps for scoring; what their values mean; whole_numbers, palette: classes, colours
 volumes/nifti_writer, atomic   writing: on the grid of the input; the old file or the new one, never half of one
-folders, ownership             output folders: writable, and one writer at a time
+folders, ownership, digest     output folders: writable, and one writer at a time; SHA-256 of files
 names, paths, text, utf8_names names of files that hold anything
 causes, problems               one message for what went wrong, and many of them in one error
 ============================== ========================================================================================
