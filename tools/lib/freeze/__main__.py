@@ -63,8 +63,9 @@ def use_checkout(root: Path) -> Path:
             raise SystemExit(f"tools/freeze: {root} has no folder {name}/, expected a checkout of this repository")
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", PYTHONPATH=str(root), CUDA_VISIBLE_DEVICES="")
     sys.path.insert(0, str(root))
-    import sa2_monai
     import torch
+
+    import sa2_monai
 
     if Path(sa2_monai.__file__).resolve().parents[1] != root:
         raise SystemExit(f"tools/freeze: sa2_monai comes from {sa2_monai.__file__}, expected {root}")

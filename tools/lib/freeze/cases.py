@@ -9,7 +9,6 @@ from typing import Any
 
 ORGANS = {"class_names": ["background", "liver", "tumour"], "intensity": "window"}
 THREE = {"class_names": ["background", "cell", "nucleus"], "in_channels": 1, "ignore_value": 255}
-# SvANet has no overlay for preprocessed files, but takes them.
 SLICES = {
     **{"layout": "synapse_archive", "kind": "archives", "in_channels": 1, "label_values": None},
     "class_names": ["background", "aorta", "gallbladder", "left", "right", "liver", "pancreas", "spleen", "stomach"],
@@ -21,9 +20,11 @@ OVERLAYS: dict[str, tuple[str | None, Mapping[str, Any]]] = {
     "cells": ("segpc", {}),
     "volumes": ("nifti_folder", ORGANS),
     "synapse_archive": ("synapse_archive", {}),
+    "svanet/synapse_archive": (None, SLICES),  # it has no overlay for preprocessed files, but takes them
     "acdc_archive": ("acdc_archive", {}),
 }
-# Smallest legal widths of the networks, and rates at which six steps leave more than one class in the label maps.
+# Smallest legal widths of the networks, and a training after which the label maps hold more than one class: SvANet's
+# running statistics take more than two short epochs.
 NETWORKS: dict[str, Mapping[str, Any]] = {
     "sa2net": {"base_channels": 4, "learning_rate": 0.01},
     "daeformer": {"embed_dims": [8, 16, 32], "channel_heads": 2, "learning_rate": 0.05},
@@ -32,7 +33,7 @@ NETWORKS: dict[str, Mapping[str, Any]] = {
         **{"stem_channels": [8, 8], "encoder_channels": [32, 64, 128, 256], "encoder_depths": [1, 1, 1, 1]},
         **{"channel_attention_heads": 2, "learning_rate": 0.05},
     },
-    "svanet": {"base_channels": 4, "encoder": "resnet14", "learning_rate": 0.005},
+    "svanet": {"base_channels": 4, "encoder": "resnet14", "learning_rate": 0.002, "max_epochs": 6},
 }
 SMALL: Mapping[str, Any] = {
     **{"roi_size": [32, 64], "batch_size": 2, "num_workers": 0, "device": "cpu", "amp": False, "progress": False},
@@ -52,6 +53,7 @@ class Case:
         switches: of all steps, each where the configuration has it.
         inference: switches of the prediction alone.
         evaluation: switches of the evaluation alone.
+        published: switches of the evaluation by the published scores alone.
         overlays: further overlays of the training.
         package: also make a package and predict with it.
     """
@@ -63,11 +65,13 @@ class Case:
     switches: Mapping[str, Any] = field(default_factory=dict)
     inference: Mapping[str, Any] = field(default_factory=dict)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
+    published: Mapping[str, Any] = field(default_factory=dict)
     overlays: tuple[str, ...] = ()
     package: bool = False
 
     @property
     def name(self) -> str:
+        """Bundle, data, view and what is special."""
         return "/".join(part for part in (self.bundle, self.data, self.view, self.variant) if part)
 
 
@@ -86,7 +90,7 @@ CASES: tuple[Case, ...] = (
     Case("daeformer", "images", variant="minmax_resized", switches={"intensity": "minmax_resized"}),
     Case("msa2net", "images", variant="none", switches={"intensity": "none"}),
     Case("sa2net", "images", variant="range", switches={"intensity": "range"}),
-    Case("sa2net", "cells", variant="minmax"),
+    Case("sa2net", "cells", "paper", "minmax"),
     Case("svanet", "volumes", variant="slice_maximum", switches={"intensity": "slice_maximum"}),
     Case("daeformer", "volumes", variant="percentiles", switches={"intensity": "percentiles"}),
     # ---- resizing
@@ -109,7 +113,10 @@ CASES: tuple[Case, ...] = (
         variant="clean-up",
         switches={"largest_component": True, "fill_holes": [1], "min_volume": 50.0},
     ),
-    # ---- on its own
+    Case("svanet", "images", "windows", "clean-up", evaluation={"largest_component": True, "size_strata": True}),
+    Case("sa2net", "images", "paper", "pooled", published={"family": "pooled"}),
+    # ---- decoded cases on disk, and a bundle that stands alone
+    Case("hsaunet", "volumes", "windows", "disk-cache", overlays=("disk_cache",)),
     Case("sa2net", "images", variant="package", package=True),
     Case("daeformer", "volumes", variant="package", package=True),
 )

@@ -44,7 +44,7 @@ def save_image(path: Path, array: np.ndarray) -> None:
 
 def images(folder: Path) -> None:
     """Colour images with masks of 0 and 255."""
-    for number in range(12):
+    for number in range(24):
         label = nested(IMAGE, number, 1)
         save_image(folder / "images" / f"c{number:02d}.png", stains(label, number, 3))
         save_image(folder / "labels" / f"c{number:02d}.png", 255 * label)
@@ -52,7 +52,7 @@ def images(folder: Path) -> None:
 
 def unlabelled(folder: Path) -> None:
     """Grey images of three classes; the first rows have no label, which is 255."""
-    for number in range(12):
+    for number in range(24):
         label = nested(IMAGE, number, 2)
         save_image(folder / "images" / f"c{number:02d}.png", stains(label, number, 1)[..., 0])
         label[:5] = 255
@@ -87,14 +87,14 @@ def volumes(folder: Path) -> None:
 
 
 def synapse_archive(folder: Path) -> None:
-    """Slices of training and a test volume of nine classes, the last one outside, as the TransUNet line prepared Synapse."""
+    """Slices of training and a test volume of nine classes, as the TransUNet line prepared Synapse."""
     import h5py
 
     (folder / "train_npz").mkdir(parents=True)
     (folder / "test_vol_h5").mkdir()
     for number in (5, 6, 7, 9, 10, 1):
         image, label = (array.transpose(2, 0, 1) for array in scan(number, 8))
-        label = np.where(label, 9 - label, 0)
+        label = np.where(label, 9 - label, 0)  # the largest organ outside
         arrays = {"image": ((image + 125) / 400).clip(0, 1).astype(np.float32), "label": label.astype(np.float32)}
         if number == 1:
             with h5py.File(folder / "test_vol_h5" / f"case{number:04d}.npy.h5", "w") as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running one case as a user does: ``monai.bundle.run`` with the bundle's files and switches, and the console script."""
+"""Running one case as a user does: ``monai.bundle.run`` with the bundle's files and switches, the console script."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import monai.bundle
-from freeze import digests
-from freeze.cases import NETWORKS, OVERLAYS, SLICES, SMALL, Case
 from monai.utils import set_determinism
+
+from freeze import digests
+from freeze.cases import NETWORKS, OVERLAYS, SMALL, Case
 
 
 def configuration(case: Case) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Overlays of a case after ``train`` or ``inference``, and its switches."""
-    overlay, switches = OVERLAYS[case.data]
-    if case.bundle == "svanet" and case.data == "synapse_archive":
-        overlay, switches = None, SLICES
+    overlay, switches = OVERLAYS.get(f"{case.bundle}/{case.data}", OVERLAYS[case.data])
     names = (*([overlay] if overlay else []), *(["paper"] if case.view == "paper" else []))
     view = {} if case.view == "paper" else {"view": case.view}
     return names, {**SMALL, **NETWORKS[case.bundle], **switches, **view, **case.switches}
@@ -32,6 +31,7 @@ def freeze(case: Case, root: Path, data: Path, work: Path) -> dict[str, Any]:
     """Train, evaluate and predict; digests of what is left in ``work``.
 
     Args:
+        case: row of the table.
         root: checkout whose bundles and package are used.
         data: folder of the data set.
         work: empty folder for everything that is written.
@@ -54,59 +54,52 @@ def freeze(case: Case, root: Path, data: Path, work: Path) -> dict[str, Any]:
     run("train", *names, *case.overlays, **places, output_dir=str(work / "training"))
     found: dict[str, Any] = {"weights": digests.weights(work / "models"), "curves": digests.curves(work / "training")}
     scores = {}
-    endings = {"evaluation": ("evaluate",)}
+    steps = [("evaluation", ("evaluate",), case.evaluation)]
     if case.view == "paper":
-        endings["paper evaluation"] = ("evaluate", "evaluate_paper")
-    for item, ending in endings.items():
+        steps.append(("paper evaluation", ("evaluate", "evaluate_paper"), case.published))
+    for item, ending, further in steps:
         output = work / item.replace(" ", "_")
-        run("train", *names, *ending, **places, output_dir=str(output), **case.evaluation)
+        run("train", *names, *ending, **places, output_dir=str(output), **further)
         found[f"{item}: label maps"] = digests.maps(output / "predictions")
         found[f"{item}: tables"] = digests.tables(output, work)
         scores[item] = json.loads((output / "metrics_summary.json").read_text("utf-8"))["overall"]
-    source = test_images(case, data)
-    output = work / "inference"
-    further = {"save_probabilities": case.view != "paper", **case.inference}  # that view has none
-    run("inference", *names, **places, image_source=source, output_dir=str(output), **further)
-    found["inference: label maps"] = digests.maps(output / "predictions")
+    if source := predicted_files(case.data, data):
+        output = work / "inference"
+        further = {"save_probabilities": case.view != "paper", **case.inference}  # that view has none
+        run("inference", *names, **places, image_source=source, output_dir=str(output), **further)
+        found["inference: label maps"] = digests.maps(output / "predictions")
     if case.package:
-        found["package: label maps"] = package(case, names, switches, root, work, source)
+        found["package: label maps"] = package(case, str(names[0]), root, work, source)
     return {**found, "scores": scores}
 
 
-def test_images(case: Case, data: Path) -> list[str]:
-    """The files that are predicted, some of the data set."""
-    patterns = {
-        "synapse_archive": "test_vol_h5/*",
-        "acdc_archive": "test/*",
-        "cells": "images/*",
-    }
-    return [str(path) for path in sorted(data.glob(patterns.get(case.data, "images/*")))[:3]]
+def predicted_files(name: str, data: Path) -> list[str]:
+    """Files of a data set that are predicted; none of ``cells``, which are unpacked from arrays."""
+    patterns = {"synapse_archive": "test_vol_h5/*", "acdc_archive": "test/*"}
+    return [str(path) for path in sorted(data.glob(patterns.get(name, "images/*")))[:3]]
 
 
-def package(
-    case: Case, names: tuple[str, ...], switches: Mapping[str, Any], root: Path, work: Path, source: list[str]
-) -> dict[str, str]:
-    """Digests of what the packaged bundle predicts."""
+def package(case: Case, overlay: str, root: Path, work: Path, source: list[str]) -> dict[str, str]:
+    """Digests of what the packaged bundle predicts, by the console script."""
     from sa2_monai.cli import main
 
-    made, output = work / "package", work / "packaged"
-    words = [f"{key}={json.dumps(value)}" for key, value in NETWORKS[case.bundle].items() if key != "learning_rate"]
-    command = ["package", "--bundle", str(root / "bundles" / case.bundle), "--dataset", names[0]]
-    commands = [
-        [*command, "--weights", str(work / "models" / "model.pt"), "--output", str(made), *words],
-        ["predict", *source, "--output", str(output), "--device", "cpu", "--probabilities", "--bundle"],
-    ]
-    for command in commands:
-        if command[0] == "predict":
-            command.append(str(next(path for path in made.iterdir() if path.is_dir())))
-        if main(command) != 0:
-            raise RuntimeError(f"sa2-monai {' '.join(command)} failed, see its message above")
+    made, output, bundle = work / "package", work / "packaged", root / "bundles" / case.bundle
+    widths = [f"{key}={json.dumps(value)}" for key, value in NETWORKS[case.bundle].items() if key != "learning_rate"]
+
+    def console(*words: object) -> None:
+        if main([str(word) for word in words]) != 0:
+            raise RuntimeError(f"sa2-monai {words[0]} failed")
+
+    weights = work / "models" / "model.pt"
+    console("package", "--bundle", bundle, "--dataset", overlay, "--weights", weights, "--output", made, *widths)
+    (packaged,) = (path for path in made.iterdir() if path.is_dir())
+    console("predict", *source, "--bundle", packaged, "--output", output, "--device", "cpu", "--probabilities")
     return digests.maps(output / "predictions")
 
 
 @contextlib.contextmanager
 def quiet(log: Path) -> Iterator[None]:
-    """Everything that a run prints goes to a file: by the numbers of the streams, which handlers of MONAI hold on to."""
+    """Everything that a run prints goes to a file; MONAI's loggers hold on to the streams, so these are turned."""
     streams = (sys.stdout, sys.stderr)
     kept = [os.dup(number) for number in (1, 2)]
     try:
