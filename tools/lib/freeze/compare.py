@@ -56,6 +56,9 @@ def differences(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
             lines.append(f"{name}: only in {'the file' if name in stored else 'this run'}")
             continue
         then, now = stored[name], found[name]
+        if "failed" in now and "failed" in then:
+            lines.append(f"{name}: failed in both: {now['failed']}")
+            continue
         items = [item for item in sorted({*then, *now}) if item not in NOT_COMPARED]
         changed = [f"{name}: {item}: {which(then, now, item)}" for item in items if then.get(item) != now.get(item)]
         if changed:

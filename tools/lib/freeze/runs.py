@@ -45,9 +45,11 @@ def freeze(case: Case, root: Path, data: Path, work: Path) -> dict[str, Any]:
     def run(*files: str, **more: Any) -> None:
         paths = [str(configs / f"{name}.yaml") for name in files]
         known = monai.bundle.ConfigParser.load_config_files(paths)
-        given = {key: value for key, value in {**switches, **more}.items() if key in known}
+        if files[0] == "train" and (missing := case.switches.keys() - known.keys()):
+            raise ValueError(f"{paths[0]} has no switch {', '.join(sorted(missing))}")
+        given = {key: value for key, value in switches.items() if key in known}
         kind = "inference" if files[0] == "inference" else "train"
-        monai.bundle.run(config_file=paths, workflow_type=kind, logging_file=False, **given)
+        monai.bundle.run(config_file=paths, workflow_type=kind, logging_file=False, **given, **more)
         set_determinism(None)
 
     places = {"bundle_root": str(work), "ckpt_dir": str(work / "models"), "dataset_dir": str(data)}
