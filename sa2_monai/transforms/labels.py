@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
@@ -28,6 +29,7 @@ __all__ = ["CheckSameSized", "MapLabelsd"]
 
 # What pixels without a label become where the file marks them with a value that is no byte, such as -1.
 _IGNORED = 255
+_PIECE = 2**17  # voxels that are converted and compared while the processor's cache holds them
 
 
 def source_name(array: Any, key: Hashable) -> str:
@@ -131,7 +133,11 @@ class MapLabelsd(MapTransform):
         return d
 
     def _map(self, label: torch.Tensor, name: str, listed: bool) -> torch.Tensor:
-        values = _values(label)
+        small = _as_bytes(label)
+        # Where they fit into 8 bits, without sorting every voxel.
+        values = (
+            torch.unique(label).tolist() if small is None else torch.bincount(small.flatten()).nonzero()[:, 0].tolist()
+        )
         table: Mapping[int, int] | str = self.word or self.table or {}
         if not listed and self.table is not None and not isinstance(self.table, BinaryTable):
             table = self._table_of_indices(values, name)
@@ -144,10 +150,7 @@ class MapLabelsd(MapTransform):
             indices = above_threshold(label, from_lossy_file(name)).to(torch.uint8)
         else:
             assert not isinstance(table, str)
-            indices = torch.zeros(label.shape, dtype=torch.uint8, device=label.device)
-            for value in values:
-                if table.get(value):
-                    indices[label == value] = table[value]
+            indices = _looked_up(label, small, {value: table[value] for value in values if table.get(value)})
         if self.ignore_value is not None:
             indices[label == self.ignore_value] = self.ignored_index
         return indices
@@ -172,12 +175,29 @@ def _shown(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values[:8]) + (", ..." if len(values) > 8 else "")
 
 
-def _values(label: torch.Tensor) -> list[Any]:
-    """Distinct values, ascending; where they fit into 8 bits, without sorting every pixel of a photograph."""
-    small = label.to(torch.uint8)
-    if torch.equal(small.to(label.dtype), label):
-        return list(torch.bincount(small.flatten(), minlength=256).nonzero().flatten().tolist())
-    return list(torch.unique(label).tolist())
+def _as_bytes(label: torch.Tensor) -> torch.Tensor | None:
+    """The same values as ``uint8``; ``None`` where there are others than 0 .. 255."""
+    if label.dtype == torch.uint8:
+        return label
+    small = torch.empty(label.shape, dtype=torch.uint8, device=label.device)
+    pieces = zip(small.view(-1).split(_PIECE), label.reshape(-1).split(_PIECE), strict=True)
+    for piece, values in pieces:
+        piece.copy_(values)
+        if not torch.equal(piece.to(label.dtype), values):
+            return None
+    return small
+
+
+def _looked_up(label: torch.Tensor, small: torch.Tensor | None, table: Mapping[Any, int]) -> torch.Tensor:
+    """Class of each voxel, 0 where the table has none."""
+    if small is None or small.device.type != "cpu":
+        indices = torch.zeros(label.shape, dtype=torch.uint8, device=label.device)
+        for value, index in table.items():
+            indices[label == value] = index
+        return indices
+    classes = np.zeros(256, np.uint8)
+    classes[list(table)] = list(table.values())
+    return torch.from_numpy(classes.take(small.numpy()))
 
 
 class CheckSameSized(MapTransform):
