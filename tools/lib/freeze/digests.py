@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import nibabel as nib
 import numpy as np
 import torch
 from PIL import Image
+
+# Folders of unpacked files are named after the place and the time of what was unpacked.
+_UNPACKED = re.compile(r"-[0-9a-f]{12}/")
 
 
 def digest(*parts: Any) -> str:
@@ -69,6 +73,7 @@ def tables(folder: Path, *places: Path) -> dict[str, str]:
     rows, summary = ((folder / name).read_text(encoding="utf-8") for name in names)
     for place in places:
         rows, summary = rows.replace(str(place), ""), summary.replace(str(place), "")
+    rows = _UNPACKED.sub("/", rows)
     content = json.loads(summary)
     content.pop("software", None)
     return {"metrics_per_case.csv": digest(rows), "metrics_summary.json": digest(content)}
