@@ -32,6 +32,7 @@ from sa2_monai.inference import check_writable
 from sa2_monai.io.names import file_name
 from sa2_monai.io.ownership import claim_folder
 from sa2_monai.io.paths import verbatim_paths
+from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.weights import sha256_of
 
 __all__ = ["LoadedBundle", "load_bundle"]
@@ -136,7 +137,7 @@ class LoadedBundle:
         """The network with its weights, on the device, in evaluation mode; built once."""
         weights = self._trained()
         if self._network is None or self._network[0] != sha256_of(weights):
-            network = build_network(self._inference(), weights).to(self.device)
+            network = accelerate(build_network(self._inference(), weights).to(self.device))
             self._network = (sha256_of(weights), network)
         return self._network[1]
 

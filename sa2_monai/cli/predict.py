@@ -23,13 +23,13 @@ from sa2_monai.bundle.carried import CARRIED, Carried, read_carried
 from sa2_monai.bundle.cases import case_files, list_inputs
 from sa2_monai.bundle.locate import find_config, load, open_bundle
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
-from sa2_monai.cli.info import NETWORKS
 from sa2_monai.cli.main import UsageError
 from sa2_monai.cli.predict_batch import Batch
 from sa2_monai.cli.predict_window import check_window
 from sa2_monai.cli.shard import AUTO, Shard, parse_shard, shard_of_environment
 from sa2_monai.io.names import file_name
 from sa2_monai.io.text import printable
+from sa2_monai.networks.catalogue import CATALOGUE
 
 __all__ = ["CARRIED", "add_arguments", "run"]
 
@@ -184,7 +184,7 @@ def _network_of(weights: str | None) -> str:
         from sa2_monai.weights import read_info
 
         named = read_info(weights).get("network")
-        if named in [entry.name for entry in NETWORKS]:
+        if named in list(CATALOGUE):
             return str(named)
     return "sa2net"
 

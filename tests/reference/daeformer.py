@@ -144,7 +144,7 @@ def head(block: PatchExpandHead, x: torch.Tensor, size: Size) -> torch.Tensor:
 
 def embed(block: OverlapPatchEmbed, x: torch.Tensor) -> tuple[torch.Tensor, Size]:
     """Map to tokens, and the size of their map."""
-    y = block.conv(x)
+    y = conv(block.conv, x)
     return block.norm(to_tokens(y)), (y.shape[2], y.shape[3])
 
 

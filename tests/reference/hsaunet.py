@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from published_daeformer import Size, channel_attention, conv, linear, to_map, to_tokens, u_shape
+from reference.daeformer import Size, channel_attention, conv, linear, to_map, to_tokens, u_shape
 from torch import nn
 
 from sa2_monai.networks.blocks import MLP, DualAttentionBlock

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from published_daeformer import (
+from reference.daeformer import (
     channel_attention,
     conv,
     efficient_attention,
@@ -27,8 +27,10 @@ from published_daeformer import (
 from torch import nn
 
 from sa2_monai.networks.blocks import DualAttentionBlock, LargeKernelBlock, SpatialAttentionGate
-from sa2_monai.networks.blocks.folding import ConvNorm
-from sa2_monai.networks.maxvit import Attention, AttentionBlock, MaxViT, MBConv, position_offsets
+from sa2_monai.networks.blocks.channels_last import ConvNorm
+from sa2_monai.networks.maxvit import MaxViT
+from sa2_monai.networks.maxvit.attention import Attention, AttentionBlock, position_offsets
+from sa2_monai.networks.maxvit.mbconv import MBConv
 from sa2_monai.networks.msa2net import DecoderLevel, MSA2Net
 
 __all__ = ["PublishedMSA2Net"]
