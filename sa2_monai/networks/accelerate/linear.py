@@ -22,27 +22,36 @@ __all__ = ["Linear", "MergedLinear", "PointwiseConv"]
 _SMALL = 8_000_000
 
 
-class _ByOneDNN(nn.Module):
-    """What the layers share: ``__call__`` takes the other way, where it may; ``forward`` stays the plain one."""
-
-    weight: torch.Tensor
-    bias: torch.Tensor | None
-
-    def __call__(self, x: torch.Tensor) -> Any:
-        """Linear map of ``x``, ``(..., in) -> (..., out)``."""
-        if not is_plain_evaluation(self, x) or x.dtype != torch.float32 or x.numel() * self.weight.shape[0] < _SMALL:
-            return super().__call__(x)
-        bias = None if self.bias is None else self.bias.to_mkldnn()
-        return F.linear(x.to_mkldnn(), self.weight.flatten(1).to_mkldnn(), bias).to_dense()
+def gains(layer: nn.Linear | nn.Conv2d, x: torch.Tensor) -> bool:
+    """Whether :func:`by_onednn` may stand for the layer, and is faster than it."""
+    return is_plain_evaluation(layer, x) and x.dtype == torch.float32 and x.numel() * layer.weight.shape[0] >= _SMALL
 
 
-class Linear(_ByOneDNN, nn.Linear):
+def by_onednn(layer: nn.Linear | nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+    """Linear map of the last axis, ``(..., in) -> (..., out)``."""
+    bias = None if layer.bias is None else layer.bias.to_mkldnn()
+    return F.linear(x.to_mkldnn(), layer.weight.flatten(1).to_mkldnn(), bias).to_dense()
+
+
+class Linear(nn.Linear):
     """``torch.nn.Linear``."""
 
+    def __call__(self, x: torch.Tensor) -> Any:
+        """Transform ``x``."""
+        return by_onednn(self, x) if gains(self, x) else super().__call__(x)
 
-class MergedLinear(_ByOneDNN, blocks.MergedLinear):
+
+class MergedLinear(blocks.MergedLinear):
     """:class:`sa2_monai.networks.blocks.MergedLinear`."""
 
+    def __call__(self, x: torch.Tensor) -> Any:
+        """Transform ``x``."""
+        return by_onednn(self, x) if gains(self, x) else super().__call__(x)
 
-class PointwiseConv(_ByOneDNN, blocks.PointwiseConv):
+
+class PointwiseConv(blocks.PointwiseConv):
     """:class:`sa2_monai.networks.blocks.PointwiseConv`."""
+
+    def __call__(self, x: torch.Tensor) -> Any:
+        """Mix the channels of ``x``."""
+        return by_onednn(self, x) if gains(self, x) else super().__call__(x)

@@ -26,7 +26,8 @@ class DilatedUnit(ConvUnit):
         """Convolve, normalise, rectify."""
         if torch.jit.is_tracing() or torch.compiler.is_compiling():
             return super().__call__(x)
-        (d, _), weight, pad_y, pad_x = self.conv.dilation, self.conv.weight, *self.conv.padding
+        weight, d = self.conv.weight, self.conv.dilation[0]
+        pad_y = pad_x = d
         if x.shape[2] <= d:
             weight, pad_y = weight[:, :, 1:2], 0
         if x.shape[3] <= d:
