@@ -29,8 +29,7 @@ def gains(layer: nn.Linear | nn.Conv2d, x: torch.Tensor) -> bool:
 
 def by_onednn(layer: nn.Linear | nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     """Linear map of the last axis, ``(..., in) -> (..., out)``."""
-    bias = None if layer.bias is None else layer.bias.to_mkldnn()
-    return F.linear(x.to_mkldnn(), layer.weight.flatten(1).to_mkldnn(), bias).to_dense()
+    return F.linear(x.to_mkldnn(), layer.weight.flatten(1), layer.bias).to_dense()
 
 
 class Linear(nn.Linear):
