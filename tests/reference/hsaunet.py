@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HSA-UNet in the order of operations of its published code: the yardstick of the benchmark.
+"""HSA-UNet in the order of operations of its published code: the yardstick of tests and benchmark.
 
 Written after the project's own description of the network, not after the published source. It has the parameters of
 :class:`sa2_monai.networks.HSAUNet` and the same numbers (a test compares them), but does as the published forward does:
