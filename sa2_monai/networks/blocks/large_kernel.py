@@ -6,6 +6,8 @@ Guo et al.: "Visual Attention Network", Computational Visual Media 2023, https:/
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -20,7 +22,8 @@ class DilatedDepthwiseConv(nn.Conv2d):
     """Depthwise convolution with dilation that keeps the size.
 
     Pixels that lie ``dilation`` apart never meet the others: they are gathered to ``dilation**2`` small maps, on which
-    the convolution has no dilation. Kernels with dilation are slow, on CPUs by an order of magnitude.
+    the convolution has no dilation. CPUs have no fast kernel with dilation. Traced and exported graphs, which are for
+    all sizes, and GPUs have the one convolution.
 
     Shape:
         ``(B, H, W, C)`` -> the same.
@@ -37,6 +40,12 @@ class DilatedDepthwiseConv(nn.Conv2d):
         )
         self.step = dilation
         self.size = kernel_size
+
+    def __call__(self, x: torch.Tensor) -> Any:
+        """Filter ``x``."""
+        if x.is_cpu and not torch.jit.is_tracing() and not torch.compiler.is_compiling():
+            return super().__call__(x)
+        return self._conv_forward(x.permute(0, 3, 1, 2), self.weight, self.bias).permute(0, 2, 3, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter ``x``."""

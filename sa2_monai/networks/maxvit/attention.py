@@ -77,7 +77,9 @@ class Attention(nn.Module):
         packed = self.qkv(x).reshape(windows, tokens, self.heads, 3 * channels // self.heads).transpose(1, 2)
         q, k, v = packed.chunk(3, dim=-1)  # (windows, heads, T, head_dim)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-        return self.proj(y.transpose(1, 2).reshape(windows, tokens, channels))
+        # A copy, as the product may lie in memory in another order where an exported graph runs.
+        y = y.transpose(1, 2).clone(memory_format=torch.contiguous_format)
+        return self.proj(y.reshape(windows, tokens, channels))
 
 
 class MLP(nn.Module):

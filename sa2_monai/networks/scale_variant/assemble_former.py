@@ -80,7 +80,11 @@ class SeparableAttention(nn.Module):
         mean = weighted_sum(z, a)  # (B, groups, d)
         context = F.linear(mean, weight[1 : d + 1].flatten(1), bias[1 : d + 1]).transpose(1, 2).reshape(b, d, p, p)
         value = F.relu(F.conv2d(z, weight[d + 1 :], bias[d + 1 :]), inplace=True)  # (B, d, H, W)
-        value = value.view(b, d, h // p, p, w // p, p) * context[:, :, None, :, None]
+        if not torch.jit.is_scripting() and torch.compiler.is_compiling():
+            # Splitting axes of unknown size makes export slow.
+            value = value * context.index_select(2, row).index_select(3, column)
+        else:
+            value = value.view(b, d, h // p, p, w // p, p) * context[:, :, None, :, None]
         return self.project(value.view(b, d, h, w))
 
 
