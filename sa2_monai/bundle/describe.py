@@ -13,6 +13,7 @@ from typing import Any
 from sa2_monai.bundle.locate import config_file, dataset_overlays, find_bundle, load, open_bundle
 from sa2_monai.bundle.sidecar import MODEL_SETTINGS
 from sa2_monai.io.digest import sha256_of
+from sa2_monai.networks.catalogue import CATALOGUE
 
 __all__ = ["describe_path"]
 
@@ -112,7 +113,7 @@ def _describe_weights(path: Path) -> dict[str, Any]:
     for name, converter in CONVERTERS.items():
         if told := converter.describe(tensors):
             facts = {"network": name, **told}
-            if getattr(converter, "GREY_AS_COLOUR", False) and told.get("in_channels") == 3:
+            if CATALOGUE[name].grey_as_colour and told.get("in_channels") == 3:
                 facts["in_channels"] = "1 or 3"  # one channel is repeated
             break
         if converter.describe_published(tensors):

@@ -18,6 +18,7 @@ from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
+from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.weights import sha256_of
 
 __all__ = ["BundleModel"]
@@ -89,7 +90,7 @@ class BundleModel:
         """The network with its weights, on the device, in evaluation mode; built once."""
         weights = self._trained_weights()
         if self._network is None or self._network[0] != sha256_of(weights):
-            network = build_network(self._inference_config(), weights).to(self.device)
+            network = accelerate(build_network(self._inference_config(), weights).to(self.device))
             self._network = (sha256_of(weights), network)
         return self._network[1]
 

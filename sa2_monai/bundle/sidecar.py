@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.verbatim import verbatim
+from sa2_monai.networks.catalogue import CATALOGUE
 
 __all__ = ["MODEL_SETTINGS", "Sidecar", "apply_settings", "known_network", "read_settings", "read_sidecar"]
 
@@ -17,8 +18,7 @@ __all__ = ["MODEL_SETTINGS", "Sidecar", "apply_settings", "known_network", "read
 MODEL_SETTINGS = (
     *("in_channels", "out_channels", "class_names", "view", "roi_size", "overlap", "intensity", "channel_order"),
     *("kind", "resize", "slice_axis", "intensity_range", "normalize", "pixdim"),
-    *("base_channels", "deep_level", "img_size", "embed_dims", "channel_heads", "window_size"),
-    *("encoder", "stem_channels", "encoder_channels", "encoder_depths", "channel_attention_heads"),
+    *dict.fromkeys(option for network in CATALOGUE.values() for option in network.options),
     *("largest_component", "fill_holes", "min_volume"),
 )
 # Of the clean-up null means "none" in a training, and "as the weights were validated" when they are used.
@@ -54,7 +54,6 @@ def read_sidecar(weights: str | os.PathLike[str], bundle: str) -> Sidecar:
             values that would run code, or that no switch can have.
     """
     from sa2_monai.weights import read_info
-    from sa2_monai.weights.compare import CONVERTERS
 
     sidecar = Path(weights).with_suffix(".json")
     if not sidecar.is_file():
@@ -62,7 +61,7 @@ def read_sidecar(weights: str | os.PathLike[str], bundle: str) -> Sidecar:
     info = read_info(weights)
     network = known_network(info.get("network"), sidecar) or bundle
     # A folder of another name is a packaged bundle: there the names of the tensors decide.
-    if bundle in CONVERTERS and network != bundle:
+    if bundle in CATALOGUE and network != bundle:
         raise ValueError(
             f"{weights} holds weights of the network {network!r}, but the bundle is {bundle!r}. "
             "Choose the bundle of that network with --bundle."
@@ -106,11 +105,9 @@ def known_network(name: Any, source: str | os.PathLike[str]) -> str | None:
     Raises:
         ValueError: it is no name of a network.
     """
-    from sa2_monai.weights.compare import CONVERTERS
-
-    if name is not None and name not in list(CONVERTERS):
+    if name is not None and name not in list(CATALOGUE):
         raise ValueError(
-            f"{os.fspath(source)}: 'network' is {name!r}, expected one of {', '.join(CONVERTERS)}. Correct the file."
+            f"{os.fspath(source)}: 'network' is {name!r}, expected one of {', '.join(CATALOGUE)}. Correct the file."
         )
     return None if name is None else str(name)
 

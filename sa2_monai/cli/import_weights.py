@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sa2_monai.cli.common import read_class_names
-from sa2_monai.cli.info import NETWORKS
+from sa2_monai.networks.catalogue import CATALOGUE
 
 __all__ = ["add_arguments", "run"]
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``sa2-monai import-weights``."""
     parser.add_argument("published", metavar="PUBLISHED", help="the published checkpoint (.pth, .pt, .pth.tar)")
     parser.add_argument("output", metavar="OUT.pt", help="file for the converted weights")
-    parser.add_argument("--network", required=True, choices=[network.name for network in NETWORKS], help="its network")
+    parser.add_argument("--network", required=True, choices=list(CATALOGUE), help="its network")
     parser.add_argument(
         "--classes", metavar="NAMES", help="names in the order of the values, background first, e.g. background,nucleus"
     )
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="channels of the pictures (default: as the tensors say); 1 for grey pictures where the network repeats "
-        "the channel and has the tensors of 3: daeformer, hsaunet, msa2net",
+        f"the channel and has the tensors of 3: {', '.join(n.name for n in CATALOGUE.values() if n.grey_as_colour)}",
     )
     parser.add_argument(
         "--roi-size",
@@ -107,7 +107,7 @@ def _table(names: Sequence[str], indent: str) -> str:
 
 def _roi_size(args: argparse.Namespace) -> list[int]:
     """Height and width to which training resized the pictures."""
-    facts = next(network for network in NETWORKS if network.name == args.network)
+    facts = CATALOGUE[args.network]
     if args.roi_size is None:
         return list(facts.published_size)
     height, width = args.roi_size

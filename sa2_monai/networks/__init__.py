@@ -1,11 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The published networks, each equal to its published code and returning logits."""
+"""The published networks, each equal to its published code and returning logits.
 
-from sa2_monai.networks.daeformer import DAEFormer
-from sa2_monai.networks.factory import NETWORKS, create_network
-from sa2_monai.networks.hsaunet import HSAUNet
-from sa2_monai.networks.msa2net import MSA2Net
-from sa2_monai.networks.sa2net import SA2Net
-from sa2_monai.networks.svanet import SvANet
+Importing this package does not import torch; asking for a network does.
+"""
 
-__all__ = ["NETWORKS", "DAEFormer", "HSAUNet", "MSA2Net", "SA2Net", "SvANet", "create_network"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from sa2_monai.networks.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from sa2_monai.networks.daeformer import DAEFormer
+    from sa2_monai.networks.factory import create_network
+    from sa2_monai.networks.hsaunet import HSAUNet
+    from sa2_monai.networks.msa2net import MSA2Net
+    from sa2_monai.networks.sa2net import SA2Net
+    from sa2_monai.networks.svanet import SvANet
+
+__all__ = ["CATALOGUE", "DAEFormer", "HSAUNet", "MSA2Net", "SA2Net", "SvANet", "create_network"]
+
+_MODULES = {record.class_name: record.name for record in CATALOGUE.values()} | {"create_network": "factory"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -62,8 +62,17 @@ def check_divides(name: str, argument: str, value: int, width: int, what: str = 
         raise ValueError(f"{name}: {argument} must divide {what} {width}, got {value}.")
 
 
-def check_input(x: torch.Tensor, name: str, in_channels: int, divisor: int, grey_too: bool = False) -> None:
-    """Refuse an input that a network cannot take; TorchScript compiles it, so that exported networks refuse it, too.
+def check_input(
+    x: torch.Tensor,
+    name: str,
+    in_channels: int,
+    divisor: int,
+    grey_too: bool = False,
+    only_size: tuple[int, int] = (0, 0),
+) -> None:
+    """Refuse an input that a network cannot take.
+
+    TorchScript compiles it, so that scripted networks refuse it, too; traced ones cannot.
 
     Args:
         x: what shall be ``(B, in_channels, H, W)``, H and W positive multiples of ``divisor``.
@@ -71,10 +80,13 @@ def check_input(x: torch.Tensor, name: str, in_channels: int, divisor: int, grey
         in_channels: channels of the network.
         divisor: of height and width.
         grey_too: a network for three channels takes one as well.
+        only_size: height and width that the network is bound to; (0, 0) for none.
 
     Raises:
         ValueError: naming the shape, what is expected and the cure.
     """
+    if torch.jit.is_tracing():  # a trace holds no conditions
+        return
     shape = list(x.shape)
     if len(shape) != 4 or (shape[1] != in_channels and not (grey_too and shape[1] == 1 and in_channels == 3)):
         raise ValueError(f"{name} expects an input of shape (B, {in_channels}, H, W), got {shape}.")
@@ -82,4 +94,9 @@ def check_input(x: torch.Tensor, name: str, in_channels: int, divisor: int, grey
         raise ValueError(
             f"{name}: height and width must be positive multiples of {divisor}, got {shape[2]} x {shape[3]}; "
             "resize or pad the image, or use a sliding window of a legal size."
+        )
+    if only_size[0] > 0 and (shape[2] != only_size[0] or shape[3] != only_size[1]):
+        raise ValueError(
+            f"{name}: height and width must be {only_size[0]} x {only_size[1]} (img_size), got {shape[2]} x "
+            f"{shape[3]}; resize the image, use a sliding window of that size, or build with img_size=None."
         )

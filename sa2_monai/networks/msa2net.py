@@ -13,17 +13,17 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
-from sa2_monai.networks.blocks.batching import in_parts
-from sa2_monai.networks.blocks.dual_attention import DualAttentionBlock
-from sa2_monai.networks.blocks.efficient_attention import EfficientAttention
-from sa2_monai.networks.blocks.init import init_xavier
-from sa2_monai.networks.blocks.large_kernel import LargeKernelBlock
-from sa2_monai.networks.blocks.linear import Linear
-from sa2_monai.networks.blocks.mix_ffn import MixFFN
-from sa2_monai.networks.blocks.patch_expand import PatchExpand, PatchExpandHead
-from sa2_monai.networks.blocks.spatial_gate import SpatialAttentionGate
+from sa2_monai.networks.blocks import (
+    DualAttentionBlock,
+    EfficientAttention,
+    LargeKernelBlock,
+    MixFFN,
+    PatchExpand,
+    PatchExpandHead,
+    SpatialAttentionGate,
+    init_xavier,
+)
 from sa2_monai.networks.checks import check_constructor, check_input
 from sa2_monai.networks.maxvit import MaxViT
 
@@ -54,7 +54,6 @@ class DecoderLevel(nn.Module):
         blocks: transformer blocks on ``(B, H, W, C)`` by name.
         restore: undo the scrambled layout behind the blocks; the published network does not with dual blocks.
         expand: expansion of ``(B, H, W, C)``.
-        use_checkpoint: recompute the expansion in the backward pass.
 
     Shape:
         decoder's and encoder's map ``(B, H, W, C)`` -> as ``expand`` gives.
@@ -67,16 +66,14 @@ class DecoderLevel(nn.Module):
         blocks: Mapping[str, nn.Module],
         restore: bool,
         expand: nn.Module,
-        use_checkpoint: bool,
     ) -> None:
         super().__init__()
-        self.project = Linear(channels, channels)
+        self.project = nn.Linear(channels, channels)
         self.gate = gate
         self.norm = nn.LayerNorm(channels)
         self.blocks = nn.Sequential(OrderedDict(blocks))
         self.restore = restore
         self.expand = expand
-        self.use_checkpoint = use_checkpoint
 
     def forward(self, deep: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         """Fuse, refine and expand."""
@@ -86,9 +83,6 @@ class DecoderLevel(nn.Module):
         x = self.blocks(self.norm(x + g))
         if self.restore:
             x = unscramble(x)
-        if not torch.jit.is_scripting():  # noqa: SIM102 - TorchScript leaves out what stands behind this alone
-            if self.use_checkpoint and self.training:
-                return checkpoint(self.expand, x, use_reentrant=False)
         return self.expand(x)
 
 
@@ -185,8 +179,6 @@ class MSA2Net(nn.Module):
         self.size = _legal_size(img_size)
         dual = deep_level == "dual"
         c0, c1, c2, c3 = encoder_channels
-        # Values of the widest maps per pixel of the image, at 1/4 and at 1/16.
-        self.widths = (max(1, expand_ratio * c0 // 16), max(1, expand_ratio * c2 // 256))
 
         def large_kernel(channels: int) -> dict[str, nn.Module]:
             arguments = (channels, expand_ratio, layer_scale, dropout, use_checkpoint)
@@ -230,42 +222,22 @@ class MSA2Net(nn.Module):
             dual_attention() if dual else large_kernel(c2),
             not dual,
             PatchExpand(c2, c1),
-            False,
         )
-        self.level1 = DecoderLevel(c1, SpatialAttentionGate(c1), large_kernel(c1), True, PatchExpand(c1, c0), False)
-        head = PatchExpandHead(c0, out_channels, dropout=dropout)
-        self.level0 = DecoderLevel(c0, SpatialAttentionGate(c0), large_kernel(c0), True, head, use_checkpoint)
+        self.level1 = DecoderLevel(c1, SpatialAttentionGate(c1), large_kernel(c1), True, PatchExpand(c1, c0))
+        head = PatchExpandHead(c0, out_channels, dropout=dropout, use_checkpoint=use_checkpoint)
+        self.level0 = DecoderLevel(c0, SpatialAttentionGate(c0), large_kernel(c0), True, head)
         for level in (self.level3, self.level2, self.level1, self.level0):
             init_xavier(level)
-        # The memory format in which the kernels are read; else they would be copied at each call.
+        # The memory format in which the maps lie; else the kernels would be copied at each call.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the image ``x``; see the class for shapes."""
-        if not torch.jit.is_tracing():
-            check_input(x, "MSA2Net", self.in_channels, 32)
-            if self.size[0] > 0 and (x.shape[2] != self.size[0] or x.shape[3] != self.size[1]):
-                raise ValueError(
-                    f"MSA2Net: height and width must be {self.size[0]} x {self.size[1]} (img_size), got {x.shape[2]} x "
-                    f"{x.shape[3]}; resize the image, use a sliding window of that size, or build with img_size=None."
-                )
-        if x.device.type == "cpu":
-            x = x.contiguous(memory_format=torch.channels_last)  # oneDNN is faster so
-        if torch.jit.is_scripting():
-            e0, e1 = self.encoder.fine(x)
-            return self._decode(self._deepest(e1), e1, e0)
-        pixels = x.shape[2] * x.shape[3]
-        e0, e1 = in_parts(self, self.encoder.fine, x, widest=pixels * self.widths[0])
-        d1 = in_parts(self, self._deepest, e1, widest=pixels * self.widths[1])
-        logits: torch.Tensor = in_parts(self, self._decode, d1, e1, e0, widest=pixels * self.widths[0])
-        return logits
-
-    def _deepest(self, e1: torch.Tensor) -> torch.Tensor:
-        e2, e3 = self.encoder.deep(e1)  # (B, H/16, W/16, 4C), (B, H/32, W/32, 8C)
-        return self.level2(self.level3(e3), e2)  # (B, H/8, W/8, 2C)
-
-    def _decode(self, d1: torch.Tensor, e1: torch.Tensor, e0: torch.Tensor) -> torch.Tensor:
-        return self.level0(self.level1(d1, e1), e0)  # (B, out_channels, H, W)
+        check_input(x, "MSA2Net", self.in_channels, 32, only_size=self.size)
+        e0, e1, e2, e3 = self.encoder(x)  # (B, H/s, W/s, C), C to 8C channels at s = 4, 8, 16, 32
+        d2 = self.level2(self.level3(e3), e2)  # (B, H/8, W/8, 2C)
+        d1 = self.level1(d2, e1)  # (B, H/4, W/4, C)
+        return self.level0(d1, e0)  # (B, out_channels, H, W)
 
 
 def _check_widths(

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sa2_monai.networks.blocks import ChannelLayerNorm, ConvNormReLU, double_conv, in_parts
+from sa2_monai.networks.blocks import ChannelLayerNorm, ConvNormReLU, double_conv
 from sa2_monai.networks.checks import check_constructor, check_input
 
 __all__ = ["SA2Net"]
@@ -211,7 +211,6 @@ class SA2Net(nn.Module):
             raise ValueError(f"SA2Net: gate_kernel must be odd, got {gate_kernel}.")
         c = base_channels
         self.in_channels = in_channels
-        self.base_channels = base_channels
         self.deep_supervision = deep_supervision
 
         self.stage1 = ConvNormReLU(in_channels, c)
@@ -236,18 +235,8 @@ class SA2Net(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Logits of the image ``x``; see the class for shapes."""
-        if not torch.jit.is_tracing():
-            check_input(x, "SA2Net", self.in_channels, 16)
-        if torch.jit.is_scripting():
-            return self._forward(x)
-        found: torch.Tensor | list[torch.Tensor] = in_parts(
-            self, self._forward, x, widest=self.base_channels * x.shape[2] * x.shape[3]
-        )
-        return found
-
-    def _forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
-        if x.device.type == "cpu":
-            x = x.contiguous(memory_format=torch.channels_last)  # oneDNN is faster so, and layer norm needs no copy
+        check_input(x, "SA2Net", self.in_channels, 16)
+        x = x.contiguous(memory_format=torch.channels_last)  # oneDNN is faster so, and layer norm needs no copy
         x1 = self.stage1(x)  # (B, C, H, W)
         x2 = self.stage2(F.max_pool2d(x1, 2))  # (B, 2C, H/2, W/2)
         x3 = self.stage3(F.max_pool2d(x2, 2))  # (B, 4C, H/4, W/4)
@@ -259,11 +248,10 @@ class SA2Net(nn.Module):
         d2 = self.up2(d3, s2)  # (B, C, H/2, W/2)
         d1 = self.up1(d2, s1)  # (B, C, H, W)
         logits = self.head1(self.dropout(d1))  # (B, out_channels, H, W)
-        if torch.jit.is_scripting():
-            return logits  # an exported network is for inference
         if not (self.training and self.deep_supervision):
             return logits
         # A 1x1 convolution commutes with bilinear interpolation: resize 1..C maps instead of 64..256.
-        deep = [self.head2(self.dropout(d2)), self.head3(self.dropout(d3)), self.head4(self.dropout(d4))]
-        size = logits.shape[-2:]
-        return [logits, *[F.interpolate(y, size=size, mode="bilinear", align_corners=False) for y in deep]]
+        outputs = [logits]
+        for y in (self.head2(self.dropout(d2)), self.head3(self.dropout(d3)), self.head4(self.dropout(d4))):
+            outputs.append(F.interpolate(y, size=logits.shape[-2:], mode="bilinear", align_corners=False))
+        return outputs

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ignite.engine import Engine, Events
+from monai.engines import Evaluator
 from torch import nn
 
+from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.weights import load_encoder, load_pretrained, load_weights
 from sa2_monai.weights.compare import check_validated
+from sa2_monai.weights.state import unwrap
 
 __all__ = ["LoadEncoder", "LoadWeights"]
 
@@ -22,8 +25,8 @@ logger = logging.getLogger(__name__)
 class LoadWeights:
     """Load weights when the engine starts: all tensors or none, with one clear reason.
 
-    For inference and evaluation, and for a training that starts from weights (list it first then; a resumed
-    training keeps its own).
+    For inference and evaluation, for which the network is accelerated as well (:mod:`sa2_monai.networks.accelerate`),
+    and for a training that starts from weights (list it first then; a resumed training keeps its own).
 
     Args:
         path: weight file.
@@ -61,6 +64,8 @@ class LoadWeights:
             return
         for text in check_validated(info, self.expected or {}):
             logger.warning("%s: %s: other results than those that are known.", self.path, text)
+        if isinstance(engine, Evaluator):
+            accelerate(unwrap(self.network))
         epoch, metric = info.get("epoch"), info.get("metric")
         known = (
             f" (epoch {epoch}, {info.get('metric_name', 'metric')} {metric:.4f})" if None not in (epoch, metric) else ""

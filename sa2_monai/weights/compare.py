@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -11,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from sa2_monai.networks.catalogue import CATALOGUE
 from sa2_monai.weights.encoder_names import encoder_owner
-from sa2_monai.weights.published import daeformer, hsaunet, msa2net, sa2net, svanet
 from sa2_monai.weights.state import plain, unwrap
 
 __all__ = [
@@ -27,16 +28,12 @@ __all__ = [
 ]
 
 CONVERTERS: dict[str, ModuleType] = {
-    "daeformer": daeformer,
-    "hsaunet": hsaunet,
-    "msa2net": msa2net,
-    "sa2net": sa2net,
-    "svanet": svanet,
+    name: importlib.import_module(f"sa2_monai.weights.published.{name}") for name in CATALOGUE
 }
 """One module per network, all with the same functions and ``EVIDENCE``.
 
-Some have in addition ``GREY_AS_COLOUR`` (a network for one channel has the tensors of one for three), ``dead_names``
-(which published tensors are dead depends on the others) and ``MISTAKEN_FOR`` (notes about other networks' files).
+Some have in addition ``dead_names`` (which published tensors are dead depends on the others) and ``MISTAKEN_FOR``
+(notes about other networks' files).
 """
 
 SETTINGS = (

@@ -6,13 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["encoder_owner"]
+from sa2_monai.networks.catalogue import CATALOGUE
 
-# A tensor that only one of the encoders has, with what saves of wrapped modules put before it.
-_EVIDENCE = {
-    "msa2net": r"stages\.0\.blocks\.0\.attn_block\.attn\.qkv\.weight",
-    "svanet": r"layer1\.0\.downsample\.0\.weight",
-}
+__all__ = ["encoder_owner"]
 
 
 def encoder_owner(names: Iterable[object]) -> str | None:
@@ -22,10 +18,12 @@ def encoder_owner(names: Iterable[object]) -> str | None:
         names: of the tensors; a whole network of ours has them with a prefix, and is not meant.
 
     Returns:
-        ``"msa2net"``, ``"svanet"``, or ``None`` for anything else.
+        Its name in the catalogue, or ``None`` for anything else.
     """
     texts = [str(name) for name in names]
-    for owner, pattern in _EVIDENCE.items():
-        if any(re.fullmatch(rf"(module\.|_orig_mod\.)*{pattern}", text) for text in texts):
-            return owner
+    for network in CATALOGUE.values():
+        for pattern in {encoder.evidence for encoder in network.encoders}:
+            # with what saves of wrapped modules put before the name
+            if any(re.fullmatch(rf"(module\.|_orig_mod\.)*{pattern}", text) for text in texts):
+                return network.name
     return None

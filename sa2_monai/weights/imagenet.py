@@ -11,60 +11,29 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from monai.utils import optional_import
 from torch import nn
 
 from sa2_monai.io.digest import sha256_of
-from sa2_monai.networks import MSA2Net, SvANet
+from sa2_monai.networks.catalogue import CATALOGUE, Encoder
+from sa2_monai.networks.factory import record_of
 from sa2_monai.weights.compare import check_finite
 from sa2_monai.weights.encoder_names import encoder_owner
 from sa2_monai.weights.load import load_weights
 from sa2_monai.weights.read import read_safely, tensors_in
 from sa2_monai.weights.state import unwrap
 
-__all__ = ["Source", "load_encoder", "load_pretrained", "source_of"]
+__all__ = ["load_encoder", "load_pretrained", "source_of"]
 
 _CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model")  # of timm's training, the averaged weights first
 _COUNTER = "num_batches_tracked"
 _LISTED = 40  # names of each kind in a message
 
 
-class Source(NamedTuple):
-    """Where the weights of an encoder are published.
-
-    Attributes:
-        title: publisher and model.
-        files: exact file names with their addresses.
-        stem: name of the first convolution's weight.
-        classifier: names that belong to the classification of ImageNet alone.
-    """
-
-    title: str
-    files: str
-    stem: str
-    classifier: tuple[str, ...]
-
-
-_MAXVIT = Source(
-    title="timm's maxvit_rmlp_small_rw_224.sw_in1k",
-    files="maxvit_rmlp_small_rw_224_sw-6ef0ae4f.pth from https://github.com/rwightman/pytorch-image-models/releases/"
-    "download/v0.1-weights-maxx/maxvit_rmlp_small_rw_224_sw-6ef0ae4f.pth, or model.safetensors from "
-    "https://huggingface.co/timm/maxvit_rmlp_small_rw_224.sw_in1k",
-    stem="stem.conv1.weight",
-    classifier=("head.fc.weight", "head.fc.bias"),
-)
-# Blocks of layers 2 and 3, in which torchvision's ResNets with bottlenecks differ: name and file.
-_RESNETS = {
-    (4, 6): ("ResNet-50", "resnet50-11ad3fa6.pth"),
-    (4, 23): ("ResNet-101", "resnet101-cd907fc2.pth"),
-    (8, 36): ("ResNet-152", "resnet152-f82ba261.pth"),
-}
-
-
-def source_of(network: nn.Module) -> Source:
+def source_of(network: nn.Module) -> Encoder:
     """Where ImageNet weights for the encoder of a network are published.
 
     Args:
@@ -74,21 +43,15 @@ def source_of(network: nn.Module) -> Source:
         ValueError: for a network without such an encoder.
     """
     network = unwrap(network)
-    if isinstance(network, MSA2Net):
-        return _MAXVIT
-    if isinstance(network, SvANet):
-        depth = (len(network.encoder.layer2), len(network.encoder.layer3))
-        model, file = _RESNETS.get(depth, _RESNETS[4, 6])
-        return Source(
-            title=f"torchvision's {model}",
-            files=f"{file} from https://download.pytorch.org/models/{file}",
-            stem="conv1.weight",
-            classifier=("fc.weight", "fc.bias"),
+    record = record_of(network)
+    if record is None or not record.encoders:
+        owners = " and ".join(other.class_name for other in CATALOGUE.values() if other.encoders)
+        raise ValueError(
+            f"{type(network).__name__} has no encoder with ImageNet weights: it is trained from scratch (pretrained: "
+            f"null) or from its own weights. {owners} have one."
         )
-    raise ValueError(
-        f"{type(network).__name__} has no encoder with ImageNet weights: it is trained from scratch (pretrained: null) "
-        "or from its own weights. MSA2Net and SvANet have one."
-    )
+    built = getattr(network.get_submodule("encoder"), "name", None)
+    return next((encoder for encoder in record.encoders if encoder.option == built), record.encoders[0])
 
 
 def load_encoder(network: nn.Module, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -138,7 +101,8 @@ def load_pretrained(
         FileNotFoundError, OSError, ValueError, ImportError: as those.
     """
     path = Path(path)
-    if isinstance(unwrap(network), (MSA2Net, SvANet)):
+    record = record_of(unwrap(network))
+    if record is not None and record.encoders:
         if not path.is_file():
             raise _missing(source_of(network), path, "pretrained")
         content = _inner(_content(path))
@@ -147,7 +111,7 @@ def load_pretrained(
     return load_weights(network, path, expected)
 
 
-def _missing(source: Source, path: Path, switch: str) -> FileNotFoundError:
+def _missing(source: Encoder, path: Path, switch: str) -> FileNotFoundError:
     own = " For weights of your own give the path of a model.pt." if switch == "pretrained" else ""
     return FileNotFoundError(
         f"{path} does not exist. For ImageNet weights ({source.title}) get {source.files}; put the file there, or set "

@@ -20,6 +20,7 @@ import pytest
 import torch
 
 from sa2_monai.networks import create_network
+from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.weights import convert_published
 from tests.goldens import fill
 
@@ -285,39 +286,20 @@ class BaseNetworkTester:
         sum(y.float().mean() for y in outputs).backward()
         assert all(torch.isfinite(p.grad).all() for p in network.parameters())
 
-    def test_batch_in_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """In evaluation on a CPU a batch goes part by part, and nobody can tell from the numbers."""
-        network, x = self.small().eval(), self.small_input(3)
-        batches: list[int] = []
-        handles = [
-            module.register_forward_pre_hook(lambda _, args: batches.append(len(args[0])))
-            for module in network.modules()
-            if isinstance(module, torch.nn.Conv2d)
-        ]
-        with torch.no_grad():
-            monkeypatch.setattr("sa2_monai.networks.blocks.batching.VALUES", 10**12)
-            expected = network(x)
-            whole = batches.copy()
-            batches.clear()
-            monkeypatch.setattr("sa2_monai.networks.blocks.batching.VALUES", 1)
-            found = network(x)
-            parts = batches.copy()
-        batches.clear()
-        network(x)
-        assert len(whole) > 0
-        assert parts.count(1) > len(parts) // 2
-        assert batches == whole, "gradients want the batch as it is"
-        for handle in handles:
-            handle.remove()
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
-
-    def test_matrix_products_of_either_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        network, x = self.small().eval(), self.small_input()
-        with torch.no_grad():
-            found = network(x)
-            monkeypatch.setattr("sa2_monai.networks.blocks.linear._ONEDNN", False)
-            expected = network(x)
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+    def test_accelerated(self) -> None:
+        """An accelerated network calculates the same, has the same tensors, and trains as if nothing had happened."""
+        network, plain, x = self.small(), self.small(), self.small_input()
+        assert accelerate(network) is network
+        assert network.state_dict().keys() == plain.state_dict().keys()
+        for _ in range(2):  # the second time after a step of training
+            with torch.no_grad():
+                expected, found = plain.eval()(x), network.eval()(x)
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+            for net in (network, plain):
+                torch.manual_seed(3)
+                sum(y.square().mean() for y in self.outputs(net.train()(x))).backward()
+            for (name, a), b in zip(network.named_parameters(), plain.parameters(), strict=True):
+                assert torch.equal(a.grad, b.grad), name
 
     # ------------------------------------------------------------------ files and exports
 
@@ -331,7 +313,7 @@ class BaseNetworkTester:
         with torch.no_grad():
             assert torch.equal(network(self.small_input()), other(self.small_input()))
 
-    def test_script(self, untraced: None, one_library: None) -> None:
+    def test_script(self, untraced: None) -> None:
         network, x, other = self.small().eval(), self.small_input(), self.other_input(1)
         buffer = io.BytesIO()
         torch.jit.save(torch.jit.script(network), buffer)
@@ -343,14 +325,14 @@ class BaseNetworkTester:
         with pytest.raises(torch.jit.Error, match=r"multiples of|must be"):
             scripted(x[:, :, :17])
 
-    def test_trace(self, untraced: None, one_library: None) -> None:
+    def test_trace(self, untraced: None) -> None:
         network, x = self.small().eval(), self.small_input()
         with torch.no_grad():
             traced = torch.jit.trace(network, x)
             other = self.other_input(1)
             torch.testing.assert_close(traced(other), network(other), rtol=1e-5, atol=1e-6)
 
-    def test_torch_export_and_onnx_with_dynamic_shapes(self, tmp_path: Path, untraced: None, one_library: None) -> None:
+    def test_torch_export_and_onnx_with_dynamic_shapes(self, tmp_path: Path, untraced: None) -> None:
         onnxruntime = pytest.importorskip("onnxruntime", reason="extra `onnx` is not installed")
         network, x = self.small().eval(), self.small_input()
         other = self.other_input(3)
@@ -366,7 +348,7 @@ class BaseNetworkTester:
         assert np.abs(found - expected.numpy()).max() <= 1e-4
         assert ((found > 0) == (expected.numpy() > 0)).mean() >= 0.999
 
-    def test_compile(self, untraced: None, one_library: None) -> None:
+    def test_compile(self, untraced: None) -> None:
         network, x = self.small().eval(), self.small_input()
         compiled = torch.compile(network, fullgraph=True, backend=self.COMPILE_BACKEND)
         with torch.no_grad():

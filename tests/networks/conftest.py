@@ -15,9 +15,3 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(argument, cases, ids=[str(case).replace("'", "") for case in cases])
     if "golden_map" in metafunc.fixturenames:
         metafunc.parametrize("golden_map", sorted(metafunc.cls.GOLDEN_MAPS))
-
-
-@pytest.fixture
-def one_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Matrix products by PyTorch's own choice, as in exported programs, so that both round alike."""
-    monkeypatch.setattr("sa2_monai.networks.blocks.linear._ONEDNN", False)

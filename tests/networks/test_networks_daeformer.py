@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from sa2_monai.networks import DAEFormer
 from tests.networks.base_tester import BaseNetworkTester, assert_same_with_gradients
+from tests.reference.daeformer import PublishedDAEFormer
 
 
 def as_map(y: torch.Tensor) -> torch.Tensor:
@@ -76,10 +74,7 @@ class TestDAEFormer(BaseNetworkTester):
         assert sum(p.numel() for p in network.parameters()) == parameters
 
     @pytest.mark.parametrize("heads", [1, 2])
-    def test_equal_to_the_published_order_of_operations(self, repository: Path, heads: int) -> None:
-        sys.path.insert(0, str(repository / "tools" / "lib"))
-        from published_daeformer import PublishedDAEFormer
-
+    def test_equal_to_the_published_order_of_operations(self, heads: int) -> None:
         network = self.small(cross_heads=heads, spatial_heads=heads).double()
         x = self.small_input().double()
         assert_same_with_gradients(network, network(x), PublishedDAEFormer(network)(x))

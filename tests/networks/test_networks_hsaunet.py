@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from sa2_monai.networks import HSAUNet
-from sa2_monai.networks.blocks import PatchReduce, linear
 from sa2_monai.networks.hsaunet import HybridScaleAttention
 from tests.networks.base_tester import BaseNetworkTester, assert_same_with_gradients
+from tests.reference.hsaunet import PublishedHSAUNet
 
 WINDOWS = {"window_size": 7, "sr_ratios": (8, 4, 2), "decoder_sr_ratios": (4, 4)}  # the published ones
 
@@ -101,27 +98,10 @@ class TestHSAUNet(BaseNetworkTester):
                 network(torch.rand(shape))
 
     @pytest.mark.parametrize("changes", [{}, {**WINDOWS, "cross_heads": 1}], ids=["pixels", "windows"])
-    def test_equal_to_the_published_order_of_operations(self, repository: Path, changes: dict) -> None:
-        sys.path.insert(0, str(repository / "tools" / "lib"))
-        from published_hsaunet import PublishedHSAUNet
-
+    def test_equal_to_the_published_order_of_operations(self, changes: dict) -> None:
         network = self.small(**changes).double()
         x = torch.rand(1, 1, 112, 224).double() if changes else self.small_input().double()
         assert_same_with_gradients(network, network(x), PublishedHSAUNet(network)(x))
-
-    @pytest.mark.parametrize("size", [(12, 8), (15, 11)], ids=["whole patches", "rows and columns left over"])
-    def test_reduction_by_products_and_by_convolution(
-        self, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(linear, "_SMALL", 1)
-        torch.manual_seed(0)
-        reduce, x = PatchReduce(6, 4), torch.randn(2, *size, 6)
-        by_convolution = reduce(x).detach()
-        with torch.no_grad():
-            assert linear.onednn_gains(x, reduce.weight, 6) == linear._ONEDNN
-            by_product = reduce(x)
-        assert by_product.shape == (2, size[0] // 4, size[1] // 4, 6)
-        torch.testing.assert_close(by_product, by_convolution)
 
     def test_script_and_trace_with_windows(self) -> None:
         """Traced at 112, where rows are left over, and run at 224, where none are."""

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +11,11 @@ import torch
 import torch.nn.functional as F
 
 from sa2_monai.networks import SvANet, create_network
-from sa2_monai.networks.blocks import ConvUnit, fast_conv, pooling_matrix
-from sa2_monai.networks.svanet import ASPP, DilatedUnit, MonteCarloGate, ScaleVariantAttention
+from sa2_monai.networks.scale_variant import ASPP, MonteCarloGate, ScaleVariantAttention
+from sa2_monai.networks.scale_variant.pooling import pooling_matrix
 from tests.goldens import fill
 from tests.networks.base_tester import BaseNetworkTester, assert_same_with_gradients, golden
+from tests.reference.svanet import PublishedSvANet
 
 SMALL = {
     "encoder": "resnet14",
@@ -113,10 +112,7 @@ class TestSvANet(BaseNetworkTester):
             difference = np.abs(eval(f"value.numpy(){text}", {"value": value}) - arrays[key]).max()
             assert difference <= 1e-6 * np.abs(arrays[key]).max(), key
 
-    def test_equal_to_the_published_order_of_operations(self, repository: Path) -> None:
-        sys.path.insert(0, str(repository / "tools" / "lib"))
-        from published_svanet import PublishedSvANet
-
+    def test_equal_to_the_published_order_of_operations(self) -> None:
         network = self.small(former_depth=2, aspp_rates=(12, 24, 36)).double().eval()
         with torch.no_grad():
             for module in network.modules():  # statistics unlike 0 and 1, so that they are seen
@@ -129,10 +125,7 @@ class TestSvANet(BaseNetworkTester):
         with torch.no_grad():  # takes other ways through some layers
             torch.testing.assert_close(network(x), expected, rtol=1e-9, atol=1e-10)
 
-    def test_batch_statistics_equal_to_the_published_order_of_operations(self, repository: Path) -> None:
-        sys.path.insert(0, str(repository / "tools" / "lib"))
-        from published_svanet import PublishedSvANet
-
+    def test_batch_statistics_equal_to_the_published_order_of_operations(self) -> None:
         network = self.small(aspp_dropout=0.0, guidance_drop_path=0.0).double().train()
         for module in network.modules():
             if isinstance(module, (MonteCarloGate, ScaleVariantAttention)):
@@ -173,14 +166,6 @@ class TestSvANet(BaseNetworkTester):
     def test_a_single_image_in_training_is_refused(self) -> None:
         with pytest.raises(ValueError, match="batch must be of 2 images at least"):
             self.small().train()(self.small_input(1))
-
-    def test_folded_normalisation_follows_training(self) -> None:
-        """The fold is made at each call: statistics that change in training must reach the next evaluation."""
-        network, x = self.small(), self.small_input()
-        with torch.no_grad():
-            before = network.eval()(x)
-            network.train()(x)
-            assert not torch.equal(before, network.eval()(x))
 
 
 def force_draws(network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
@@ -249,66 +234,6 @@ def test_pooling_matrix_is_adaptive_average_pooling(cells: int, size: int) -> No
     torch.testing.assert_close(found, F.adaptive_avg_pool1d(x, cells))
 
 
-@pytest.mark.parametrize("size", [(2, 9), (9, 2), (3, 3), (4, 4)])
-def test_taps_in_the_padding_are_left_out(size: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    unit = DilatedUnit(3, 4, 3, dilation=3).eval()
-    x = torch.rand(1, 3, *size)
-    with torch.no_grad():
-        torch.testing.assert_close(unit(x), F.relu(unit.norm(unit.conv(x))))
-
-
 def test_context_of_one_image_in_evaluation() -> None:
     with torch.no_grad():
         assert ASPP(4, 3, (1, 2), 0.1, 1e-3).eval()(torch.rand(1, 4, 1, 1)).shape == (1, 3, 1, 1)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(
-    ("method", "channels", "filters", "size", "stride"),
-    [
-        ("product", 512, 1024, (3, 5), 1),
-        ("product", 512, 1024, (6, 4), 2),
-        ("winograd", 256, 264, (24, 26), 1),
-        ("direct", 256, 264, (24, 27), 1),
-        ("direct", 8, 8, (24, 26), 1),
-        ("direct", 8, 8, (4, 4), 1),
-    ],
-)
-def test_wide_3x3_convolution(
-    method: str,
-    channels: int,
-    filters: int,
-    size: tuple[int, int],
-    stride: int,
-    dtype: torch.dtype,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Each way of calculating it, in parts, too, against the plain convolution and normalisation."""
-    torch.manual_seed(0)
-    unit = ConvUnit(channels, filters, 3, stride=stride, activation="none").to(dtype).eval()
-    x = torch.randn(2, channels, *size, dtype=dtype)
-    with torch.no_grad():
-        unit.norm.running_mean.uniform_(-0.2, 0.2)
-        unit.norm.running_var.uniform_(0.5, 1.5)
-        assert fast_conv._method(x, unit.conv.weight, stride) == method
-        assert fast_conv.conv3x3_gains(x, unit.conv.weight, stride) == (method != "direct")
-        expected = unit.norm(unit.conv(x))
-        tolerance = 1e-12 if dtype == torch.float64 else 3e-6
-        torch.testing.assert_close(unit(x), expected, rtol=tolerance, atol=tolerance)
-        monkeypatch.setattr(fast_conv, "_PIECE", 16 * 8 * channels * 2 * size[1])  # bands of rows, groups of filters
-        torch.testing.assert_close(unit(x), expected, rtol=tolerance, atol=tolerance)
-        monkeypatch.setattr(fast_conv, "_KEPT", 0)
-        monkeypatch.setattr(fast_conv, "_WEIGHTS", 16 * 8 * channels * 100)
-        torch.testing.assert_close(unit(x), expected, rtol=tolerance, atol=tolerance)
-
-
-def test_plain_convolution_wherever_the_fast_one_does_not_belong() -> None:
-    x, weight = torch.randn(1, 256, 24, 24), torch.randn(256, 256, 3, 3)
-    assert not fast_conv.conv3x3_gains(x, weight), "gradients"
-    with torch.no_grad():
-        assert fast_conv.conv3x3_gains(x, weight)
-        assert not fast_conv.conv3x3_gains(x, torch.randn(256, 256, 1, 1))
-        assert not fast_conv.conv3x3_gains(x.bfloat16(), weight.bfloat16())
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert not fast_conv.conv3x3_gains(x, weight)

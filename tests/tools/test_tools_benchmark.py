@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from sa2_monai.networks import create_network
+from sa2_monai.networks.catalogue import CATALOGUE
 from tests.support.programs import run_untraced
 
+CONTESTANTS = ("published", "published, channels_last", "sa2_monai", "sa2_monai, accelerated")
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "lib" / "benchmark.py"
 
 
@@ -38,11 +40,11 @@ def test_report(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "b.json").read_text())
     rows = {(row["work"], row["contestant"]): row for row in report["rows"]}
-    assert set(rows) == {("training", name) for name in ("published", "published, channels_last", "sa2_monai")}
+    assert set(rows) == {("training", name) for name in CONTESTANTS}
     assert all(row["seconds"] > 0 and row["batch"] == 2 and row["size"] == 32 for row in rows.values())
     assert all(row["peak_mb"] > 0 for row in rows.values())
     assert rows["training", "published"]["ratio"] == 1.0
-    assert result.stdout.count("| sa2net | 32 | training |") == 3
+    assert result.stdout.count("| sa2net | 32 | training |") == 4
 
 
 SMALL = {
@@ -54,16 +56,14 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(SMALL))
-def test_the_published_side_does_without_our_layers(name: str, repository: Path) -> None:
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_published_side_does_without_our_layers(name: str) -> None:
     """It would share what makes ours fast."""
-    sys.path.insert(0, str(repository / "tools" / "lib"))
-    import benchmark
-
-    module, form, _, in_channels, out_channels = benchmark.NETWORKS[name]
+    in_channels, out_channels = CATALOGUE[name].published_channels
     arguments, size = SMALL[name]
     network = create_network(name, in_channels=in_channels, out_channels=out_channels, **arguments)
-    published = getattr(importlib.import_module(module), form)(network).eval()
+    form = getattr(importlib.import_module(f"reference.{name}"), f"Published{CATALOGUE[name].class_name}")
+    published = form(network).eval()
     used = set()
     for layer in network.modules():
         if type(layer).__module__.startswith("sa2_monai"):

@@ -19,6 +19,7 @@ from torch import nn
 from training_setup import Run, Stop, items, same, tiny_network
 
 from sa2_monai.networks import create_network
+from sa2_monai.networks.accelerate import linear
 from sa2_monai.training import EarlyStop, LoadEncoder, LoadWeights, RunRecord
 from sa2_monai.weights import load_weights, save_weights, sha256_of
 
@@ -98,6 +99,21 @@ def test_evaluator_uses_the_weights_of_the_file(tmp_path: Path, caplog: pytest.L
         evaluator(target, [LoadWeights(path, target, {"view": "windows"})]).run()
     with pytest.raises(FileNotFoundError, match="Train first"):
         evaluator(target, [LoadWeights(tmp_path / "no.pt", target)]).run()
+
+
+def test_networks_are_accelerated_for_evaluation_and_not_for_training(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    tested, trained = (nn.Sequential(nn.Flatten(), nn.Linear(4, 4)) for _ in range(2))
+    save_weights(tested.state_dict(), path, {"view": "whole"})
+    loader = DataLoader([], batch_size=1)
+    for network, engine in (
+        (tested, SupervisedEvaluator("cpu", loader, tested, epoch_length=0)),
+        (trained, Engine(lambda *_: None)),
+    ):
+        LoadWeights(path, network)(engine)
+    assert type(tested[1]) is linear.Linear
+    assert type(trained[1]) is nn.Linear
+    assert same(tested, trained)
 
 
 def test_another_clean_up_than_in_the_validation_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from sa2_monai.cli import main
-from sa2_monai.cli.info import NETWORKS as FACTS
 from sa2_monai.networks import create_network
-from sa2_monai.networks.factory import NETWORKS
+from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.factory import network_class
 from sa2_monai.weights import load_weights, read_info, sha256_of
 from tests.support.published_states import GOLDENS, published_from, tensor_list
 
@@ -44,7 +44,11 @@ each_golden = pytest.mark.parametrize("name", GOLDENS)
 def make_narrow(name: str, monkeypatch: pytest.MonkeyPatch) -> torch.nn.Module:
     """Make the class's defaults narrow; an instance with random weights and statistics."""
     network_name = GOLDENS[name][0]
-    monkeypatch.setitem(NETWORKS, network_name, functools.partial(NETWORKS[network_name], **NARROW[name]))
+    narrow = functools.partial(network_class(network_name), **NARROW[name])
+    monkeypatch.setattr(
+        "sa2_monai.networks.factory.network_class",
+        lambda asked: narrow if asked == network_name else network_class(asked),
+    )
     torch.manual_seed(0)
     network = create_network(network_name, **ARGUMENTS[name]).eval()
     with torch.no_grad():
@@ -139,4 +143,4 @@ def test_options_that_do_not_fit(
 
 
 def test_every_network_can_be_imported() -> None:
-    assert {entry.name for entry in FACTS} == set(NETWORKS) == {network for network, _ in GOLDENS.values()}
+    assert set(CATALOGUE) == {network for network, _ in GOLDENS.values()}

@@ -28,17 +28,12 @@ import torch
 from torch import nn
 
 from sa2_monai.networks import create_network
+from sa2_monai.networks.accelerate import accelerate
+from sa2_monai.networks.catalogue import CATALOGUE
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))  # the published order of operations
 
 WORK = ("inference", "training")
-# Network: module and class of its published order of operations, published size of the image, channels, classes.
-NETWORKS = {
-    "daeformer": ("published_daeformer", "PublishedDAEFormer", 224, 1, 9),
-    "hsaunet": ("published_hsaunet", "PublishedHSAUNet", 224, 3, 2),
-    "msa2net": ("published_msa2net", "PublishedMSA2Net", 224, 1, 9),
-    "sa2net": ("published_sa2net", "PublishedSA2Net", 224, 3, 1),
-    "svanet": ("published_svanet", "PublishedSvANet", 512, 3, 2),
-}
-SMALLEST_BATCH = {("svanet", "training"): 2}  # its pooled branch has one value per image, which is no statistic
 
 
 def main() -> int:
@@ -52,7 +47,9 @@ def main() -> int:
     print(json.dumps(report["machine"]))
     print(f"\n| network | size | work | batch | contestant | median | published / this | peak memory |\n|{'---|' * 8}")
     for name, work, batch in itertools.product(args.network, args.work, args.batch):
-        for row in compare(name, work, max(batch, SMALLEST_BATCH.get((name, work), 1)), args):
+        for row in compare(
+            name, work, batch if work == "inference" else max(batch, CATALOGUE[name].smallest_batch), args
+        ):
             report["rows"].append(row)
             memory = f"{row['peak_mb']:.0f} MB" if row["peak_mb"] is not None else ""
             print(
@@ -69,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools/benchmark", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, help="threads of torch; default: all cores")
-    parser.add_argument("--network", nargs="+", choices=list(NETWORKS), default=list(NETWORKS), help="default: all")
+    parser.add_argument("--network", nargs="+", choices=list(CATALOGUE), default=list(CATALOGUE), help="default: all")
     parser.add_argument("--size", type=int, help="height and width of the image; default: the published one")
     parser.add_argument("--batch", type=int, nargs="+", default=[1], help="batch sizes")
     parser.add_argument("--work", nargs="+", choices=WORK, default=list(WORK))
@@ -113,14 +110,15 @@ class ChannelsLast(nn.Module):
 
 def contestants(name: str, args: argparse.Namespace) -> dict[str, Callable[[torch.Tensor], Any]]:
     """Published and ours on the same parameters; the first one is what the others are compared with."""
-    module, class_name, _, in_channels, out_channels = NETWORKS[name]
+    record = CATALOGUE[name]
+    in_channels, out_channels = record.published_channels
     torch.manual_seed(0)
     network = create_network(name, in_channels=in_channels, out_channels=out_channels).to(args.device)
     for norm in network.modules():  # statistics as after training: ours and theirs have to treat them alike
         if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
             norm.running_mean.uniform_(-0.1, 0.1)
             norm.running_var.uniform_(0.5, 1.5)
-    form = getattr(importlib.import_module(module), class_name)
+    form = getattr(importlib.import_module(f"reference.{name}"), f"Published{record.class_name}")
     # Ours keep the kernels in channels_last memory; the published networks do not, unless somebody asks for it.
     published = form(copy.deepcopy(network).to(memory_format=torch.contiguous_format))
     found: dict[str, Callable[[torch.Tensor], Any]] = {
@@ -128,6 +126,8 @@ def contestants(name: str, args: argparse.Namespace) -> dict[str, Callable[[torc
         "published, channels_last": ChannelsLast(form(copy.deepcopy(network))),
         "sa2_monai": network,
     }
+    if args.device == "cpu":
+        found["sa2_monai, accelerated"] = accelerate(copy.deepcopy(network))
     if args.device == "cuda":
         found["sa2_monai, channels_last"] = ChannelsLast(copy.deepcopy(network))
     if args.more:
@@ -168,8 +168,9 @@ def synchronise(x: torch.Tensor) -> None:
 
 
 def image(name: str, batch: int, args: argparse.Namespace) -> torch.Tensor:
-    size = args.size or NETWORKS[name][2]
-    return torch.rand(batch, NETWORKS[name][3], size, size, device=args.device)
+    record = CATALOGUE[name]
+    height, width = (args.size, args.size) if args.size else record.published_size
+    return torch.rand(batch, record.published_channels[0], height, width, device=args.device)
 
 
 def compare(name: str, work: str, batch: int, args: argparse.Namespace) -> list[dict[str, Any]]:

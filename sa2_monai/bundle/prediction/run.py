@@ -24,6 +24,7 @@ from sa2_monai.io.folders import check_writable
 from sa2_monai.io.names import file_name
 from sa2_monai.io.problems import FailedCasesError
 from sa2_monai.io.text import printable
+from sa2_monai.networks.catalogue import CATALOGUE
 
 __all__ = ["TrainedModel", "bundle_name_of", "device_of", "list_batch", "open_model", "run_batch"]
 
@@ -77,10 +78,9 @@ def bundle_name_of(weights: str | os.PathLike[str] | None) -> str:
     """
     if weights is not None and Path(weights).with_suffix(".json").is_file():
         from sa2_monai.weights import read_info
-        from sa2_monai.weights.compare import CONVERTERS
 
         named = read_info(weights).get("network")
-        if named in list(CONVERTERS):
+        if named in list(CATALOGUE):
             return str(named)
     return "sa2net"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sa2_monai.cli.info import NETWORKS
+from sa2_monai.networks.catalogue import CATALOGUE
 
 __all__ = ["check_window"]
 
@@ -36,7 +36,7 @@ def check_window(config: Mapping[str, Any], settings: Mapping[str, Any], network
     merged = {**config, **settings}
     parser = ConfigParser(merged)
     divisors = [parser.get_parsed_content(f"{name}::divisor") for name in _components(merged)]
-    for divisor in divisors or [entry.size_divisor for entry in NETWORKS if entry.name == network] or [1]:
+    for divisor in divisors or [entry.size_divisor for entry in CATALOGUE.values() if entry.name == network] or [1]:
         check_roi_size(settings["roi_size"], divisor)
 
 

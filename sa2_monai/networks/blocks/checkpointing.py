@@ -1,35 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Activation checkpointing that leaves no trace in the normalisations."""
+"""Activation checkpointing that leaves no trace in the normalisations, and no question in a forward function."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["checkpointed"]
+__all__ = ["Checkpointed"]
 
 
-def checkpointed(module: nn.Module, *inputs: torch.Tensor) -> torch.Tensor:
-    """Call a module without keeping its inner maps; the backward pass makes them again.
+class Checkpointed(nn.Module):
+    """Base of modules that can do without their inner maps in training: the backward pass calculates them again.
 
     Random draws repeat in the second pass, and running statistics are updated by the first pass alone, so that
-    training is the same with and without.
+    training is the same with and without. It works around ``forward``, which says nothing of it and is all that
+    TorchScript compiles.
 
-    Args:
-        module: called with ``inputs``.
-        inputs: its arguments.
+    Attributes:
+        use_checkpoint: whether to do so; subclasses set it.
     """
 
-    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _statistics_kept(module)
+    use_checkpoint = False
 
-    result: torch.Tensor = checkpoint(module, *inputs, use_reentrant=False, context_fn=contexts)
-    return result
+    def __call__(self, *inputs: torch.Tensor) -> Any:
+        """Call ``forward``, in training with ``use_checkpoint`` without keeping what it calculates on the way."""
+        if not (self.use_checkpoint and self.training):
+            return super().__call__(*inputs)
+
+        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+            return nullcontext(), _statistics_kept(self)
+
+        return checkpoint(super().__call__, *inputs, use_reentrant=False, context_fn=contexts)
 
 
 @contextmanager

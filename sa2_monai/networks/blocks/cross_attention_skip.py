@@ -6,8 +6,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sa2_monai.networks.blocks.linear import Linear, linear_of_each
-from sa2_monai.networks.blocks.mix_ffn import MixFFN
+from sa2_monai.networks.blocks.feed_forward import MixFFN
 
 __all__ = ["CrossAttentionSkip"]
 
@@ -31,7 +30,7 @@ class CrossAttentionSkip(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm1 = nn.LayerNorm(channels)
-        self.project = Linear(channels, 2 * channels)
+        self.project = nn.Linear(channels, 2 * channels)
         self.project_norm = nn.LayerNorm(2 * channels)
         self.norm2 = nn.LayerNorm(2 * channels)
         self.ffn = MixFFN(2 * channels, hidden_channels)
@@ -47,6 +46,6 @@ class CrossAttentionSkip(nn.Module):
         # Context and projection are both linear maps of a token's channels: multiply the small ones first.
         wo = self.project.weight.reshape(2 * c, h, d).permute(1, 2, 0)  # (h, d, 2C)
         context = ((keys @ values) @ wo).reshape(b, c, 2 * c)
-        attended = linear_of_each(queries, context.transpose(1, 2), self.project.bias)
+        attended = queries @ context + self.project.bias
         x = self.project_norm(attended).reshape(b, height, width, 2 * c) + torch.cat((low, skip), dim=-1)
         return x + self.ffn(self.norm2(x))

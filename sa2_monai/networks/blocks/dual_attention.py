@@ -7,16 +7,15 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from sa2_monai.networks.blocks.channel_attention import ChannelAttention
+from sa2_monai.networks.blocks.checkpointing import Checkpointed
 from sa2_monai.networks.blocks.cross_attention_skip import CrossAttentionSkip
-from sa2_monai.networks.blocks.linear import Linear
 
 __all__ = ["DualAttentionBlock", "DualAttentionDecoderStage", "DualAttentionStage"]
 
 
-class DualAttentionBlock(nn.Module):
+class DualAttentionBlock(Checkpointed):
     """Transformer block that attends twice, over positions and over channels; pre-norm.
 
     Source: Azad et al., "DAE-Former", 2022, section 2.2.
@@ -53,20 +52,13 @@ class DualAttentionBlock(nn.Module):
         self.norm4 = nn.LayerNorm(channels)
         self.ffn2 = feed_forward()
 
-    def _attend(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend twice and transform ``x``."""
         # Not in place: under autocast the sum keeps the precision of x.
         x = x + self.spatial(self.norm1(x))
         x = x + self.ffn1(self.norm2(x))
         x = x + self.channel(self.norm3(x))
         return x + self.ffn2(self.norm4(x))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Transform ``x``."""
-        if torch.jit.is_scripting():
-            return self._attend(x)
-        if self.use_checkpoint and self.training:
-            return checkpoint(self._attend, x, use_reentrant=False)
-        return self._attend(x)
 
 
 class DualAttentionStage(nn.Module):
@@ -83,7 +75,6 @@ class DualAttentionStage(nn.Module):
 
     def __init__(self, embed: nn.Module, blocks: list[nn.Module], channels: int) -> None:
         super().__init__()
-        self.width = channels
         self.embed = embed
         self.blocks = nn.Sequential(*blocks)
         self.norm = nn.LayerNorm(channels)
@@ -108,9 +99,9 @@ class DualAttentionDecoderStage(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, fusion: CrossAttentionSkip, blocks: list[nn.Module]) -> None:
         super().__init__()
-        self.project = Linear(in_channels, channels)
+        self.project = nn.Linear(in_channels, channels)
         self.fusion = fusion
-        self.reduce = Linear(2 * channels, channels)
+        self.reduce = nn.Linear(2 * channels, channels)
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, low: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:

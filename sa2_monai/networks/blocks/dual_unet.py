@@ -6,7 +6,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sa2_monai.networks.blocks.batching import in_parts
 from sa2_monai.networks.blocks.dual_attention import DualAttentionDecoderStage, DualAttentionStage
 from sa2_monai.networks.blocks.patch_expand import PatchExpand, PatchExpandHead
 from sa2_monai.networks.checks import check_input
@@ -58,9 +57,8 @@ class DualAttentionUNet(nn.Module):
         super().__init__()
         self.name = type(self).__name__
         self.in_channels = in_channels
+        self.stem_channels = 3 if in_channels == 1 else in_channels
         self.divisor = divisor
-        # Values of the widest maps per pixel of the image, at 1/4 and at 1/16: four times the width of the stage.
-        self.widths = (max(1, stage1.width // 4), max(1, stage3.width // 64))
         self.stage1 = stage1
         self.stage2 = stage2
         self.stage3 = stage3
@@ -74,29 +72,12 @@ class DualAttentionUNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the image ``x``; see the class for shapes."""
-        if not torch.jit.is_tracing():
-            check_input(x, self.name, self.in_channels, self.divisor, grey_too=True)
-        if self.in_channels == 1 or self.in_channels == 3:
-            x = x.expand(-1, 3, -1, -1)
+        check_input(x, self.name, self.in_channels, self.divisor, grey_too=True)
+        x = x.expand(-1, self.stem_channels, -1, -1)  # one channel is repeated
         x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)  # (B, H, W, channels)
-        if torch.jit.is_scripting():
-            e1, e2 = self._encode(x)
-            return self._decode(self._deepest(e2), e2, e1)
-        pixels = x.shape[1] * x.shape[2]
-        e1, e2 = in_parts(self, self._encode, x, widest=pixels * self.widths[0])
-        d3 = in_parts(self, self._deepest, e2, widest=pixels * self.widths[1])
-        logits: torch.Tensor = in_parts(self, self._decode, d3, e2, e1, widest=pixels * self.widths[0])
-        return logits
-
-    def _encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         e1 = self.stage1(x)  # (B, H/4, W/4, C1)
-        return e1, self.stage2(e1)  # (B, H/8, W/8, C2)
-
-    def _deepest(self, e2: torch.Tensor) -> torch.Tensor:
+        e2 = self.stage2(e1)  # (B, H/8, W/8, C2)
         e3 = self.stage3(e2)  # (B, H/16, W/16, C3)
-        return self.expand3(e3)  # (B, H/8, W/8, C3/2)
-
-    def _decode(self, d3: torch.Tensor, e2: torch.Tensor, e1: torch.Tensor) -> torch.Tensor:
-        d2 = self.expand2(self.decoder2(d3, e2))  # (B, H/4, W/4, C2/2)
-        d1 = self.decoder1(d2, e1)  # (B, H/4, W/4, C1)
+        d2 = self.decoder2(self.expand3(e3), e2)  # (B, H/8, W/8, C2)
+        d1 = self.decoder1(self.expand2(d2), e1)  # (B, H/4, W/4, C1)
         return self.head(d1)  # (B, out_channels, H, W)

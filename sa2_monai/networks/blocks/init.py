@@ -8,7 +8,7 @@ import math
 import torch
 from torch import nn
 
-from sa2_monai.networks.blocks.linear import MergedLinear
+from sa2_monai.networks.blocks.merged_linear import MergedLinear
 
 __all__ = ["init_he_fan_out", "init_xavier"]
 

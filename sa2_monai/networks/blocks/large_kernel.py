@@ -6,13 +6,14 @@ Guo et al.: "Visual Attention Network", Computational Visual Media 2023, https:/
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
-from sa2_monai.networks.blocks.folding import PointwiseConv
-from sa2_monai.networks.blocks.recording import records_graph
+from sa2_monai.networks.blocks.channels_last import ChannelsLastConv, PointwiseConv
+from sa2_monai.networks.blocks.checkpointing import Checkpointed
 
 __all__ = ["DilatedDepthwiseConv", "LargeKernelBlock"]
 
@@ -20,8 +21,9 @@ __all__ = ["DilatedDepthwiseConv", "LargeKernelBlock"]
 class DilatedDepthwiseConv(nn.Conv2d):
     """Depthwise convolution with dilation that keeps the size.
 
-    Pixels that lie ``dilation`` apart never meet the others. On a CPU, where no fast kernel with dilation exists, they
-    are gathered to ``dilation**2`` small maps, on which the convolution has no dilation.
+    Pixels that lie ``dilation`` apart never meet the others: they are gathered to ``dilation**2`` small maps, on which
+    the convolution has no dilation. CPUs have no fast kernel with dilation. Traced and exported graphs, which are for
+    all sizes, and GPUs have the one convolution.
 
     Shape:
         ``(B, H, W, C)`` -> the same.
@@ -39,14 +41,16 @@ class DilatedDepthwiseConv(nn.Conv2d):
         self.step = dilation
         self.size = kernel_size
 
+    def __call__(self, x: torch.Tensor) -> Any:
+        """Filter ``x``."""
+        if x.is_cpu and not torch.jit.is_tracing() and not torch.compiler.is_compiling():
+            return super().__call__(x)
+        return self._conv_forward(x.permute(0, 3, 1, 2), self.weight, self.bias).permute(0, 2, 3, 1)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter ``x``."""
         d, pad = self.step, self.size // 2
         b, h, w, c = x.shape
-        if x.device.type != "cpu" or records_graph():  # a graph shall show one convolution where there is one
-            x = x.permute(0, 3, 1, 2)
-            x = F.conv2d(x, self.weight, self.bias, padding=d * pad, dilation=d, groups=c)
-            return x.permute(0, 2, 3, 1)
         rows, columns = (h + d - 1) // d, (w + d - 1) // d
         x = F.pad(x, [0, 0, 0, columns * d - w, 0, rows * d - h])
         x = x.reshape(b, rows, d, columns, d, c).permute(0, 2, 4, 1, 3, 5).reshape(b * d * d, rows, columns, c)
@@ -55,7 +59,7 @@ class DilatedDepthwiseConv(nn.Conv2d):
         return x[:, :h, :w]
 
 
-class LargeKernelBlock(nn.Module):
+class LargeKernelBlock(Checkpointed):
     """Transformer block with large-kernel attention and a convolutional MLP.
 
     The attention's own residual adds the *normalised* map, as published.
@@ -84,30 +88,24 @@ class LargeKernelBlock(nn.Module):
         hidden = mlp_ratio * channels
         self.norm1 = nn.LayerNorm(channels)
         self.project_in = PointwiseConv(channels, channels)
-        self.depthwise = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.depthwise = ChannelsLastConv(channels, channels, 5, padding=2, groups=channels)
         self.dilated = DilatedDepthwiseConv(channels, 7, dilation=3)
         self.mix = PointwiseConv(channels, channels)
         self.project_out = PointwiseConv(channels, channels)
         self.scale1 = nn.Parameter(torch.full((channels,), layer_scale))
         self.norm2 = nn.LayerNorm(channels)
         self.expand = PointwiseConv(channels, hidden)
-        self.mlp_depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.mlp_depthwise = ChannelsLastConv(hidden, hidden, 3, padding=1, groups=hidden)
         self.reduce = PointwiseConv(hidden, channels)
         self.scale2 = nn.Parameter(torch.full((channels,), layer_scale))
         self.dropout = nn.Dropout(dropout)
 
-    def _attend(self, x: torch.Tensor) -> torch.Tensor:
-        n = self.norm1(x)
-        u = F.gelu(self.project_in(n))
-        v = self.dilated(self.depthwise(u.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
-        x = torch.addcmul(x, self.scale1, self.project_out(u * self.mix(v)) + n)
-        y = self.expand(self.norm2(x))
-        y = self.dropout(F.gelu(self.mlp_depthwise(y.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)))
-        return torch.addcmul(x, self.scale2, self.dropout(self.reduce(y)))
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Attend and transform ``x``."""
-        if not torch.jit.is_scripting():  # noqa: SIM102 - TorchScript leaves out what stands behind this alone
-            if self.use_checkpoint and self.training:
-                return checkpoint(self._attend, x, use_reentrant=False)
-        return self._attend(x)
+        n = self.norm1(x)
+        u = F.gelu(self.project_in(n))
+        v = self.dilated(self.depthwise(u))
+        x = torch.addcmul(x, self.scale1, self.project_out(u * self.mix(v)) + n)
+        y = self.expand(self.norm2(x))
+        y = self.dropout(F.gelu(self.mlp_depthwise(y)))
+        return torch.addcmul(x, self.scale2, self.dropout(self.reduce(y)))

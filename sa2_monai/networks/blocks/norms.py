@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["ChannelLayerNorm", "norm_affine"]
+__all__ = ["ChannelLayerNorm"]
 
 
 class ChannelLayerNorm(nn.Module):
@@ -32,24 +32,3 @@ class ChannelLayerNorm(nn.Module):
         """Normalise ``x`` over its channels."""
         y = F.layer_norm(x.permute(0, 2, 3, 1), [self.channels], self.weight, self.bias, self.eps)
         return y.permute(0, 3, 1, 2)
-
-
-def norm_affine(
-    weight: torch.Tensor, bias: torch.Tensor, mean: torch.Tensor | None, var: torch.Tensor | None, eps: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a batch normalisation does in evaluation mode: ``scale * x + shift`` per channel.
-
-    Args:
-        weight: learned factor, ``(C,)``.
-        bias: learned offset, ``(C,)``.
-        mean: running mean, ``(C,)``.
-        var: running variance, ``(C,)``.
-        eps: added to the variance.
-
-    Returns:
-        scale and shift, ``(C,)`` each.
-    """
-    assert mean is not None  # all our normalisations track statistics
-    assert var is not None
-    scale = weight * torch.rsqrt(var + eps)
-    return scale, bias - mean * scale

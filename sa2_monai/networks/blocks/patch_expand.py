@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from sa2_monai.networks.blocks.linear import Linear, linear
+from sa2_monai.networks.blocks.checkpointing import Checkpointed
 
 __all__ = ["PatchExpand", "PatchExpandHead"]
 
@@ -30,7 +31,7 @@ class PatchExpand(nn.Module):
         super().__init__()
         self.out_channels = out_channels
         self.scale = scale
-        self.expand = Linear(in_channels, scale * scale * out_channels, bias=False)
+        self.expand = nn.Linear(in_channels, scale * scale * out_channels, bias=False)
         self.norm = nn.LayerNorm(out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -41,7 +42,7 @@ class PatchExpand(nn.Module):
         return y.transpose(2, 3).reshape(b, s * h, s * w, c)
 
 
-class PatchExpandHead(nn.Module):
+class PatchExpandHead(Checkpointed):
     """Patch expansion to the resolution of the image and the linear classifier of its pixels.
 
     Normalisation and classifier act per pixel, so they come before the rearrangement, and only the logits are moved.
@@ -51,19 +52,28 @@ class PatchExpandHead(nn.Module):
         out_channels: channels of the logits.
         scale: factor by which height and width grow.
         dropout: probability with which a channel in front of the classifier is dropped in training mode.
+        use_checkpoint: keep only the input in training and calculate the rest again in the backward pass.
 
     Shape:
         ``(B, H, W, in_channels)`` -> ``(B, out_channels, scale * H, scale * W)``.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, scale: int = 4, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        scale: int = 4,
+        dropout: float = 0.0,
+        use_checkpoint: bool = False,
+    ) -> None:
         super().__init__()
+        self.use_checkpoint = use_checkpoint
         self.in_channels = in_channels
         self.scale = scale
-        self.expand = Linear(in_channels, scale * scale * in_channels, bias=False)
+        self.expand = nn.Linear(in_channels, scale * scale * in_channels, bias=False)
         self.norm = nn.LayerNorm(in_channels)
         self.dropout = nn.Dropout(dropout)
-        self.classify = Linear(in_channels, out_channels)
+        self.classify = nn.Linear(in_channels, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the tokens ``x``."""
@@ -79,11 +89,11 @@ class PatchExpandHead(nn.Module):
             weight = self.expand.weight.reshape(n, c, c)
             weight = weight - weight.mean(1, keepdim=True)
             length = torch.linalg.vector_norm(
-                linear(x, weight.flatten(0, 1)).reshape(b, h, w, n, c), dim=-1, keepdim=True, dtype=_at_least_float(x)
+                F.linear(x, weight.flatten(0, 1)).reshape(b, h, w, n, c), dim=-1, keepdim=True, dtype=_at_least_float(x)
             )
             head = (self.classify.weight * self.norm.weight) @ weight  # (s * s, out_channels, C)
-            logits = linear(x, head.flatten(0, 1)).reshape(b, h, w, n, -1)
-            bias = linear(self.norm.bias, self.classify.weight, self.classify.bias)
+            logits = F.linear(x, head.flatten(0, 1)).reshape(b, h, w, n, -1)
+            bias = F.linear(self.norm.bias, self.classify.weight, self.classify.bias)
             logits = logits * torch.rsqrt(length.square() / c + self.norm.eps).to(logits.dtype) + bias
         return logits.reshape(b, h, w, s, s, -1).permute(0, 5, 1, 3, 2, 4).reshape(b, -1, s * h, s * w)
 

@@ -51,6 +51,7 @@ class ResNetEncoder(ResNet):
             feed_forward=False,
             bias_downsample=False,
         )
+        self.name = name
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = norm_eps  # MONAI would hand an epsilon to the stem only

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sa2_monai.networks.blocks.folding import ConvNorm, PointwiseConv
-from sa2_monai.networks.blocks.norms import norm_affine
+from sa2_monai.networks.blocks.channels_last import ConvNorm, PointwiseConv
 
 __all__ = ["SpatialAttentionGate"]
 
@@ -39,29 +38,12 @@ class SpatialAttentionGate(nn.Module):
         self.out = ConvNorm(channels, channels)
 
     def _preference(self, x: torch.Tensor, pooled: torch.Tensor) -> torch.Tensor:
-        """First selection logit minus the second, ``(B, H, W, 1)``: two-way softmax needs no more.
-
-        Between the last rectifier and the logits everything is affine: in evaluation mode it becomes one product with
-        C weights per pixel instead of C * C.
-        """
-        norm1 = self.local_norm
-        norm2 = self.sum_norm
-        bias = self.select.bias
-        local_bias = self.local.bias
-        assert bias is not None
-        assert local_bias is not None
+        """First selection logit minus the second, ``(B, H, W, 1)``: two-way softmax needs no more."""
+        x = self.local_norm(self.local(x).permute(0, 3, 1, 2)) + pooled.permute(0, 3, 1, 2)
         select = self.select.weight[0, :, 0, 0] - self.select.weight[1, :, 0, 0]  # (C,)
-        constant = bias[0] - bias[1]
-        if norm1.training or norm2.training:
-            x = norm1(self.local(x).permute(0, 3, 1, 2)) + pooled.permute(0, 3, 1, 2)
-            return F.linear(norm2(x).permute(0, 2, 3, 1), select[None]) + constant
-        scale1, shift1 = norm_affine(norm1.weight, norm1.bias, norm1.running_mean, norm1.running_var, norm1.eps)
-        scale2, shift2 = norm_affine(norm2.weight, norm2.bias, norm2.running_mean, norm2.running_var, norm2.eps)
-        of_sum = select * scale2
-        of_local = of_sum * scale1
-        constant = constant + (select * shift2 + of_sum * shift1 + of_local * local_bias).sum()
-        weight = torch.mv(self.local.weight.flatten(1).t(), of_local)
-        return F.linear(x, weight[None]) + of_sum.sum() * pooled + constant
+        bias = self.select.bias
+        assert bias is not None
+        return F.linear(self.sum_norm(x).permute(0, 2, 3, 1), select[None]) + (bias[0] - bias[1])
 
     def forward(self, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         """Gate ``x`` by ``g``."""

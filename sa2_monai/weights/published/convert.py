@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from sa2_monai.networks import create_network
+from sa2_monai.networks.catalogue import CATALOGUE
 from sa2_monai.weights.compare import CONVERTERS
 from sa2_monai.weights.encoder_names import encoder_owner
 
@@ -121,7 +122,7 @@ def skipped_names(name: str, state_dict: Mapping[str, torch.Tensor]) -> list[str
 def _check_options(name: str, found: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Refuse options that contradict the tensors."""
     told = dict(found)
-    if getattr(_converter(name), "GREY_AS_COLOUR", False) and options.get("in_channels") == 1:
+    if CATALOGUE[name].grey_as_colour and options.get("in_channels") == 1:
         told.pop("in_channels", None)
     if other := [f"{k}={options[k]}, the tensors say {v}" for k, v in told.items() if options.get(k, v) != v]:
         raise ValueError(f"not the {name} checkpoint that was asked for: {'; '.join(other)}.")

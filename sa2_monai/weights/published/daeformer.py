@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sa2_monai.weights.published.dual import MIX_FFN, DualNames, shared_modules
 
-__all__ = ["EVIDENCE", "GREY_AS_COLOUR", "describe", "describe_published", "is_dead"]
+__all__ = ["EVIDENCE", "describe", "describe_published", "is_dead"]
 __all__ += ["ours_to_published", "published_to_ours"]
 
 _DUAL = {
@@ -53,9 +53,6 @@ EVIDENCE = {
     "out_channels": ("head.classify.weight", 0, "output channels"),
 }
 """The tensor of ours and its axis that tell an argument of the constructor."""
-
-GREY_AS_COLOUR = True
-"""A network for one channel has the tensors of that for three: the channel is repeated."""
 
 published_to_ours = _NAMES.published_to_ours
 ours_to_published = _NAMES.ours_to_published

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sa2_monai.weights.published.dual import MIX_FFN, DualNames, shared_modules
 
-__all__ = ["EVIDENCE", "GREY_AS_COLOUR", "MISTAKEN_FOR", "describe", "describe_published", "is_dead"]
+__all__ = ["EVIDENCE", "MISTAKEN_FOR", "describe", "describe_published", "is_dead"]
 __all__ += ["ours_to_published", "published_to_ours"]
 
 _ATTENTION = {
@@ -66,9 +66,6 @@ EVIDENCE = {
     "out_channels": ("head.classify.weight", 0, "output channels"),
 }
 """The tensor of ours and its axis that tell an argument of the constructor."""
-
-GREY_AS_COLOUR = True
-"""A network for one channel has the tensors of that for three: the channel is repeated."""
 
 MISTAKEN_FOR = {"daeformer": " The link of HSA-UNet's authors is known to lead to the file of DAE-Former."}
 """Networks whose files people hold for files of this one, with what to say then."""

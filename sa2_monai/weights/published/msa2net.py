@@ -14,7 +14,6 @@ import torch
 
 __all__ = [
     "EVIDENCE",
-    "GREY_AS_COLOUR",
     "dead_names",
     "describe",
     "describe_published",
@@ -127,9 +126,6 @@ EVIDENCE = {
     "out_channels": ("level0.expand.classify.weight", 0, "output channels"),
 }
 """The tensor of ours and its axis that tell an argument of the constructor."""
-
-GREY_AS_COLOUR = True
-"""A network for grey images has the tensors of one for colour images: the image feeds all three channels."""
 
 
 def published_to_ours(name: str) -> str | None:

@@ -11,13 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sa2_monai.networks.blocks.norms import norm_affine
-from sa2_monai.networks.blocks.pooling import weighted_sum
-from sa2_monai.networks.blocks.units import ConvUnit
+from sa2_monai.networks.blocks.conv_units import ConvUnit
+from sa2_monai.networks.scale_variant.pooling import weighted_sum
 
 __all__ = ["AssembleFormer", "NormConv", "SeparableAttention"]
-
-_FOLDABLE = 256 * 512
 
 
 class NormConv(nn.Module):
@@ -35,25 +32,10 @@ class NormConv(nn.Module):
         super().__init__()
         self.norm = nn.BatchNorm2d(in_channels)
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=1)
-        self.foldable = in_channels * out_channels <= _FOLDABLE
-
-    def prepare(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Map, weight and bias whose convolution is the output: the normalisation is in the one or in the others."""
-        weight, bias = self.conv.weight, self.conv.bias
-        norm = self.norm
-        assert bias is not None
-        fold = self.foldable and not norm.training
-        if not torch.jit.is_scripting():
-            fold = fold and not torch.compiler.is_compiling()  # compilers fold for themselves
-        if not fold:
-            return norm(x), weight, bias
-        scale, shift = norm_affine(norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps)
-        return x, weight * scale[:, None, None], bias + weight.flatten(1).mv(shift)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise and convolve."""
-        x, weight, bias = self.prepare(x)
-        return F.conv2d(x, weight, bias)
+        return self.conv(self.norm(x))
 
 
 class SeparableAttention(nn.Module):
@@ -81,7 +63,9 @@ class SeparableAttention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Attend."""
         d, p = self.channels, self.patch
-        z, weight, bias = self.qkv.prepare(x)
+        weight, bias = self.qkv.conv.weight, self.qkv.conv.bias
+        assert bias is not None
+        z = self.qkv.norm(x)
         b, h, w = z.shape[0], z.shape[2], z.shape[3]
         row, column = torch.arange(h, device=z.device) % p, torch.arange(w, device=z.device) % p
 
@@ -125,8 +109,7 @@ class FormerBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Transform ``x``."""
         x = self.attention(x).add_(x)
-        y = F.silu(self.expand(x), inplace=not self.training)
-        return self.reduce(y).add_(x)
+        return self.reduce(F.silu(self.expand(x))).add_(x)
 
 
 class AssembleFormer(nn.Module):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HSA-UNet in the order of operations of its published code: the yardstick of the benchmark.
+"""HSA-UNet in the order of operations of its published code: the yardstick of tests and benchmark.
 
 Written after the project's own description of the network, not after the published source. It has the parameters of
 :class:`sa2_monai.networks.HSAUNet` and the same numbers (a test compares them), but does as the published forward does:
@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from published_daeformer import Size, channel_attention, conv, linear, to_map, to_tokens, u_shape
 from torch import nn
 
 from sa2_monai.networks.blocks import MLP, DualAttentionBlock
 from sa2_monai.networks.hsaunet import ConvPatchEmbed, HSAUNet, HybridScaleAttention
+from tests.reference.daeformer import Size, channel_attention, conv, linear, to_map, to_tokens, u_shape
 
 __all__ = ["PublishedHSAUNet"]
 

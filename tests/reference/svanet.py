@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SvANet in the order of operations of its published code: the yardstick of the benchmark.
+"""SvANet in the order of operations of its published code: the yardstick of tests and benchmark.
 
 Written after the project's own description of the network, not after the published source. It has the parameters of
 :class:`sa2_monai.networks.SvANet` and the same numbers (a test compares them), but does as the published forward does:
@@ -14,18 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sa2_monai.networks.blocks.assemble_former import AssembleFormer, FormerBlock
-from sa2_monai.networks.blocks.units import ConvUnit
-from sa2_monai.networks.svanet import ASPP, DecoderLevel, GuidancePath, MonteCarloBottleneck, SvANet
+from sa2_monai.networks.blocks import ConvUnit
+from sa2_monai.networks.scale_variant import ASPP, GuidancePath, MonteCarloBottleneck
+from sa2_monai.networks.scale_variant.assemble_former import AssembleFormer, FormerBlock
+from sa2_monai.networks.svanet import DecoderLevel, SvANet
 
 __all__ = ["PublishedSvANet"]
 
 
 def _unit(unit: ConvUnit, x: torch.Tensor) -> torch.Tensor:
-    x = unit.norm(F.conv2d(x, unit.conv.weight, None, unit.stride, unit.padding, unit.dilation))
-    if unit.activation == "relu":
-        return F.relu(x, inplace=True)
-    return F.silu(x) if unit.activation == "silu" else x
+    return unit.activation(unit.norm(unit.conv(x)))
 
 
 def _bottleneck(block: MonteCarloBottleneck, x: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SA2-Net in the order of operations of its published code: the yardstick of the benchmark.
+"""SA2-Net in the order of operations of its published code: the yardstick of tests and benchmark.
 
 Written after the project's own description of the network, not after the published source. It has the parameters of
 :class:`sa2_monai.networks.SA2Net` and the same numbers (a test compares them), but does as the published forward does:

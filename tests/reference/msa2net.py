@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MSA2-Net in the order of operations of its published code: the yardstick of the benchmark.
+"""MSA2-Net in the order of operations of its published code: the yardstick of tests and benchmark.
 
 Written after the project's own description of the network, not after the published source. It has the parameters of
 :class:`sa2_monai.networks.MSA2Net` and the same numbers (a test compares them), but does as the published forward does:
@@ -14,7 +14,15 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from published_daeformer import (
+from torch import nn
+
+from sa2_monai.networks.blocks import DualAttentionBlock, LargeKernelBlock, SpatialAttentionGate
+from sa2_monai.networks.blocks.channels_last import ConvNorm
+from sa2_monai.networks.maxvit import MaxViT
+from sa2_monai.networks.maxvit.attention import Attention, AttentionBlock, position_offsets
+from sa2_monai.networks.maxvit.mbconv import MBConv
+from sa2_monai.networks.msa2net import DecoderLevel, MSA2Net
+from tests.reference.daeformer import (
     channel_attention,
     conv,
     efficient_attention,
@@ -24,12 +32,6 @@ from published_daeformer import (
     to_map,
     to_tokens,
 )
-from torch import nn
-
-from sa2_monai.networks.blocks import DualAttentionBlock, LargeKernelBlock, SpatialAttentionGate
-from sa2_monai.networks.blocks.folding import ConvNorm
-from sa2_monai.networks.maxvit import Attention, AttentionBlock, MaxViT, MBConv, position_offsets
-from sa2_monai.networks.msa2net import DecoderLevel, MSA2Net
 
 __all__ = ["PublishedMSA2Net"]
 

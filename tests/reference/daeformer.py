@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DAE-Former in the order of operations of its published code: the yardstick of the benchmark.
+"""DAE-Former in the order of operations of its published code: the yardstick of tests and benchmark.
 
 Written after the project's own description of the network, not after the published source. It has the parameters of
 :class:`sa2_monai.networks.DAEFormer` and the same numbers (a test compares them), but does as the published forward
@@ -144,7 +144,7 @@ def head(block: PatchExpandHead, x: torch.Tensor, size: Size) -> torch.Tensor:
 
 def embed(block: OverlapPatchEmbed, x: torch.Tensor) -> tuple[torch.Tensor, Size]:
     """Map to tokens, and the size of their map."""
-    y = block.conv(x)
+    y = conv(block.conv, x)
     return block.norm(to_tokens(y)), (y.shape[2], y.shape[3])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feed-forward part of a transformer block that mixes neighbouring tokens with a depthwise convolution."""
+"""Feed-forward parts of transformer blocks: plain, and with a depthwise convolution that mixes neighbouring tokens."""
 
 from __future__ import annotations
 
@@ -7,9 +7,28 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sa2_monai.networks.blocks.linear import Linear
+__all__ = ["MLP", "MixFFN"]
 
-__all__ = ["MixFFN"]
+
+class MLP(nn.Module):
+    """Linear, GELU, linear.
+
+    Args:
+        channels: width of input and output.
+        hidden_channels: width between the two linear maps.
+
+    Shape:
+        ``(..., channels)`` -> the same.
+    """
+
+    def __init__(self, channels: int, hidden_channels: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(channels, hidden_channels)
+        self.reduce = nn.Linear(hidden_channels, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Transform ``x``."""
+        return self.reduce(F.gelu(self.expand(x)))
 
 
 class MixFFN(nn.Module):
@@ -31,10 +50,10 @@ class MixFFN(nn.Module):
     def __init__(self, channels: int, hidden_channels: int, skip: bool = True) -> None:
         super().__init__()
         self.skip = skip
-        self.expand = Linear(channels, hidden_channels)
+        self.expand = nn.Linear(channels, hidden_channels)
         self.depthwise = nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1, groups=hidden_channels)
         self.norm = nn.LayerNorm(hidden_channels) if skip else nn.Identity()
-        self.reduce = Linear(hidden_channels, channels)
+        self.reduce = nn.Linear(hidden_channels, channels)
         identity = torch.zeros(1, 1, 3, 3)
         identity[:, :, 1, 1] = 1.0
         self.register_buffer("identity", identity, persistent=False)
