@@ -62,7 +62,7 @@ def test_the_published_side_does_without_our_layers(name: str) -> None:
     in_channels, out_channels = CATALOGUE[name].published_channels
     arguments, size = SMALL[name]
     network = create_network(name, in_channels=in_channels, out_channels=out_channels, **arguments)
-    form = getattr(importlib.import_module(f"reference.{name}"), f"Published{CATALOGUE[name].class_name}")
+    form = getattr(importlib.import_module(f"tests.reference.{name}"), f"Published{CATALOGUE[name].class_name}")
     published = form(network).eval()
     used = set()
     for layer in network.modules():

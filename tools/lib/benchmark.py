@@ -31,7 +31,7 @@ from sa2_monai.networks import create_network
 from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.networks.catalogue import CATALOGUE
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))  # the published order of operations
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the published order of operations
 
 WORK = ("inference", "training")
 
@@ -118,7 +118,7 @@ def contestants(name: str, args: argparse.Namespace) -> dict[str, Callable[[torc
         if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
             norm.running_mean.uniform_(-0.1, 0.1)
             norm.running_var.uniform_(0.5, 1.5)
-    form = getattr(importlib.import_module(f"reference.{name}"), f"Published{record.class_name}")
+    form = getattr(importlib.import_module(f"tests.reference.{name}"), f"Published{record.class_name}")
     # Ours keep the kernels in channels_last memory; the published networks do not, unless somebody asks for it.
     published = form(copy.deepcopy(network).to(memory_format=torch.contiguous_format))
     found: dict[str, Callable[[torch.Tensor], Any]] = {
