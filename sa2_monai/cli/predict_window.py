@@ -29,7 +29,7 @@ def check_window(config: Mapping[str, Any], carried: Mapping[str, Any], network:
     """
     from monai.bundle import ConfigParser
 
-    from sa2_monai.inference import check_roi_size
+    from sa2_monai.slices import check_roi_size
 
     if carried.get("roi_size") is None:
         return

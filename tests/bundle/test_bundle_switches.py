@@ -28,11 +28,11 @@ from sa2_monai.bundle.switches.running import _refuse_dropped
 from sa2_monai.bundle.switches.schema import networks, switch_names
 from sa2_monai.cli import main
 from sa2_monai.data import SECTIONS
-from sa2_monai.inference.slice_views import RESIZES
-from sa2_monai.inference.volume_checks import ORIENTATIONS, VIEWS
+from sa2_monai.inference.slice_inferer_checks import ORIENTATIONS, VIEWS
 from sa2_monai.io.readers import KINDS
 from sa2_monai.networks.blocks.resnet import RESNET_DEPTHS
-from sa2_monai.transforms.slice_orientation import SLICE_AXES
+from sa2_monai.slices.orientation import SLICE_AXES
+from sa2_monai.slices.views import RESIZES
 
 BUNDLES = sorted(networks())
 SCHEMA = yaml.safe_load(Path(sys.modules[check_values.__module__].__file__ or "").with_name("schema.yaml").read_text())

@@ -15,14 +15,8 @@ from monai.transforms import Compose, RandFlipd
 from PIL import Image
 
 from sa2_monai.networks import SvANet
-from sa2_monai.transforms import (
-    BicubicResized,
-    RandBlurd,
-    RandPadCropd,
-    RandPhotometricd,
-    RandRotateFilld,
-    RandShortSideResized,
-)
+from sa2_monai.slices import BicubicResized
+from sa2_monai.transforms import RandBlurd, RandPadCropd, RandPhotometricd, RandRotateFilld, RandShortSideResized
 
 # MONAI announces each list of files that it is given as a warning.
 pytestmark = pytest.mark.filterwarnings("ignore:parsing (config|meta)_file:UserWarning")

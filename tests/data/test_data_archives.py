@@ -15,7 +15,7 @@ import pytest
 
 from sa2_monai.data import SYNAPSE_TABLES, ArchiveReader, calibrate, orient, read_archive
 from sa2_monai.io.preprocessed import archive_shapes, archive_stem
-from sa2_monai.transforms import StrictLoadImaged
+from sa2_monai.slices import StrictLoadImaged
 
 
 def npz(path: Path, **arrays: Any) -> Path:

@@ -22,7 +22,7 @@ from monai.transforms import Compose, Lambdad, MapTransform, RandFlipd, Randomiz
 
 from sa2_monai.data import Draw, SliceDataset, SliceSampler, VolumeReader, slice_counter
 from sa2_monai.data.slice_store import Stack
-from sa2_monai.transforms import SliceOrientationd, StrictLoadImaged
+from sa2_monai.slices import SliceOrientationd, StrictLoadImaged
 
 DEPTHS = (5, 1, 9, 3)
 

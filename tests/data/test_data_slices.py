@@ -21,7 +21,7 @@ from sa2_monai.data.dataset import Job, ListOptions
 from sa2_monai.data.datasets.kits23 import chosen_slices
 from sa2_monai.data.prepare import prepare_dataset
 from sa2_monai.data.slice_jobs import default_sections, write_slices
-from sa2_monai.transforms import SliceOrientationd
+from sa2_monai.slices import SliceOrientationd
 
 PARTS = ("training", "validation", "test")
 

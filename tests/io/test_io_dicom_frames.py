@@ -17,7 +17,7 @@ from sa2_monai.data import VolumeReader, read_volume, volume_header
 from sa2_monai.data.volumelist import list_volumes
 from sa2_monai.inference import write_dicom_seg
 from sa2_monai.io.volumes.geometry import corner_distance
-from sa2_monai.transforms import StrictLoadImaged
+from sa2_monai.slices import StrictLoadImaged
 
 TEST_CASE_READ: dict[str, dict[str, Any]] = {
     "ct": {},

@@ -21,7 +21,7 @@ from sa2_monai.io.readers.volumes import VolumeReader
 from sa2_monai.io.volumes.geometry import corner_distance
 from sa2_monai.io.volumes.nifti import nifti_header
 from sa2_monai.io.volumes.nifti_writer import header_like, nifti_writer
-from sa2_monai.transforms import StrictLoadImaged
+from sa2_monai.slices import StrictLoadImaged
 
 Q = {"qform_code": 1, "sform_code": 0}
 ZERO = [1, 0.9, 0.8, 0, 0, 0, 0, 0]
