@@ -18,7 +18,7 @@ __all__ = ["ServedLabelsd"]
 class ServedLabelsd(MapTransform):
     """Class numbers as MONAI Label and MONAI Deploy take them, ``uint8``.
 
-    MONAI Label wants the map of a 2D image as (W, H), and its writer reads the item ``result_extension``: without one it
+    MONAI Label wants the map of a 2D image as (W, H). Its writer reads the item ``result_extension``: without one it
     takes that of the image, and JPEG changes class numbers. What a viewer has asked for stays. MONAI Deploy wants
     volumes as (1, x, y, z).
 

@@ -26,7 +26,7 @@ class LoadWeights:
     training keeps its own).
 
     Args:
-        path: weight file.
+        path: weight file; ``None``: there is nothing to load.
         network: takes the weights.
         expected: settings that the sidecar of the weights must agree with, see
             :func:`sa2_monai.weights.load_weights`, which also tells the errors.
@@ -36,7 +36,7 @@ class LoadWeights:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None,
         network: nn.Module,
         expected: Mapping[str, Any] | None = None,
         imagenet: bool = False,
@@ -52,7 +52,7 @@ class LoadWeights:
 
     def __call__(self, engine: Engine) -> None:
         """Load."""
-        if _continues(engine, self.path):
+        if self.path is None or _continues(engine, self.path):
             return
         load = load_pretrained if self.imagenet else load_weights
         info = load(self.network, self.path, self.expected)
@@ -74,12 +74,12 @@ class LoadEncoder:
     List it before the handlers that save and resume; a resumed training keeps its own weights.
 
     Args:
-        path: file as timm or torchvision publish it, see :func:`sa2_monai.weights.load_encoder`, which also tells the
+        path: file as timm or torchvision publish it, ``None``: there is nothing to load; see :func:`sa2_monai.weights.load_encoder`, which also tells the
             errors.
         network: takes the weights.
     """
 
-    def __init__(self, path: str | os.PathLike[str], network: nn.Module) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None, network: nn.Module) -> None:
         self.path = path
         self.network = network
 
@@ -89,7 +89,7 @@ class LoadEncoder:
 
     def __call__(self, engine: Engine) -> None:
         """Load."""
-        if not _continues(engine, self.path):
+        if self.path is not None and not _continues(engine, self.path):
             _tell_encoder(self.path, load_encoder(self.network, self.path))
 
 
