@@ -301,7 +301,11 @@ def _list_options(setup: Setup) -> dict[str, Any]:
     from sa2_monai.data import DATASETS
     from sa2_monai.data.registry import check_kind, unknown_dataset
 
-    found = _resolved(setup, "train", "train#dataset#data")
+    listed = _overridden(setup, "train")["train"]["dataset"]["data"]
+    # A call of what the configuration calls load_datalist, or, in bundles of earlier versions, the component itself.
+    found: Any = listed
+    if isinstance(listed, Mapping) or (isinstance(listed, str) and listed.startswith("$@load_datalist(")):
+        found = _resolved(setup, "train", "train#dataset#data" if isinstance(listed, Mapping) else "load_datalist")
     if not isinstance(found, Mapping) or "dataset" not in found:
         raise ValueError(
             f"train#dataset#data is {found!r}, which cannot be folded; expected sa2_monai.data.load_datalist"

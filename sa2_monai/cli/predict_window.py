@@ -10,7 +10,8 @@ from sa2_monai.cli.info import NETWORKS
 
 __all__ = ["check_window"]
 
-_CHECK = "sa2_monai.inference.check_roi_size"
+# What checks a size; the first one in bundles of earlier versions.
+_CHECKS = ("sa2_monai.inference.check_roi_size", "sa2_monai.slices.SliceView")
 
 
 def check_window(config: Mapping[str, Any], carried: Mapping[str, Any], network: str) -> None:
@@ -43,7 +44,7 @@ def check_window(config: Mapping[str, Any], carried: Mapping[str, Any], network:
 def _components(config: Any, where: str = "") -> Iterator[str]:
     """Ids of the checks in a configuration."""
     if isinstance(config, Mapping):
-        if config.get("_target_") == _CHECK and "divisor" in config:
+        if config.get("_target_") in _CHECKS and "divisor" in config:
             yield where
         for key, value in config.items():
             yield from _components(value, f"{where}::{key}" if where else str(key))

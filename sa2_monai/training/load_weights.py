@@ -74,8 +74,8 @@ class LoadEncoder:
     List it before the handlers that save and resume; a resumed training keeps its own weights.
 
     Args:
-        path: file as timm or torchvision publish it, ``None``: there is nothing to load; see :func:`sa2_monai.weights.load_encoder`, which also tells the
-            errors.
+        path: file as timm or torchvision publish it, see :func:`sa2_monai.weights.load_encoder`, which also tells the
+            errors; ``None``: there is nothing to load.
         network: takes the weights.
     """
 
