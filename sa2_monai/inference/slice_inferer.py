@@ -258,7 +258,7 @@ def inferer_for(
         output,
         view.resize,
         sigmoid,
-        view.stretch,
+        view.stretched,
     )
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-import torch
 from monai.transforms import (
-    AsDiscreted,
     Compose,
-    EnsureTyped,
     Identityd,
     NormalizeIntensityd,
     RandSpatialCropd,
@@ -43,7 +40,7 @@ class SliceView:
         divisor: the network halves its input until this divides it.
         resize: of ``whole`` and ``paper``, a name of :data:`~sa2_monai.slices.views.RESIZES`.
         label_resize: of labels, where ``resize`` is ``"bilinear"``: ``"nearest-exact"``, ``"nearest"``, or
-            ``"bilinear"``, after which any remainder of more than a half counts as class 1.
+            ``"bilinear"``, which blends values: the labels are class numbers again after a threshold.
         pixdim: of ``windows``, size of a pixel in mm; ``None`` keeps it.
         normalize: mean and divisor, ``(x - mean) / divisor``, behind the resize; ``None`` leaves intensities alone.
         stretch: bring each slice from its lowest and highest value to [0, 1] behind the resize, before ``normalize``.
@@ -76,7 +73,7 @@ class SliceView:
         self.label_resize = label_resize
         self.pixdim = pixdim
         self.normalize = None if normalize is None else (float(normalize[0]), float(normalize[1]))
-        self.stretch = stretch
+        self.stretched = stretch
         self.image = image
         self.label = label
 
@@ -89,6 +86,8 @@ class SliceView:
     def enter(self, now: bool = True) -> Transform:
         """Of a slice (C, H, W): the size of the network, by resizing, or by a random window, padded with 0.
 
+        A resize is no random step: what stands before the first random one is kept for 2D images.
+
         Args:
             now: ``False`` for nothing, where the network's published order has this step in another place.
         """
@@ -97,33 +96,24 @@ class SliceView:
         if self.view == "windows":
             pad = SpatialPadd(self._keys, self.roi_size)
             return Compose([pad, RandSpatialCropd(self._keys, self.roi_size, random_size=False)])
-        steps = self._resize()
-        if self.stretch:
-            steps.insert(1, ScaleIntensityd(self.image, 0.0, 1.0))
-        return steps[0] if len(steps) == 1 else Compose(steps)
+        if self.resize == "spline":
+            border = "constant" if self.view == "paper" else "mirror"
+            return SplineResized(self._keys, self.roi_size, mode=["spline", "nearest"], border=border)
+        if self.resize == "antialiased":
+            return AntialiasedResized(self._keys, self.roi_size, mode=["bilinear", "nearest"])
+        if self.resize == "bicubic":
+            return AntialiasedResized(self._keys, self.roi_size, mode=["bicubic", "nearest"])
+        aligned = [False, False if self.label_resize == "bilinear" else None]
+        return Resized(self._keys, self.roi_size, mode=["bilinear", self.label_resize], align_corners=aligned)
+
+    def stretch(self) -> Transform:
+        """Of a slice that has entered: from its lowest and highest value to [0, 1], where that was asked for."""
+        return ScaleIntensityd(self.image, 0.0, 1.0) if self.stretched else Identityd(self.image)
 
     def normalise(self) -> Transform:
-        """Of a slice that has entered: ``normalize``, and ``float32`` without metadata, as a batch needs it."""
-        plain = EnsureTyped(self._keys, dtype=torch.float32, track_meta=False)
-        if self.normalize is None:
-            return plain
-        mean, divisor = self.normalize
-        return Compose([NormalizeIntensityd(self.image, mean, divisor), plain])
+        """Of a slice that has entered: ``(x - mean) / divisor``."""
+        return Identityd(self.image) if self.normalize is None else NormalizeIntensityd(self.image, *self.normalize)
 
     @property
     def _keys(self) -> list[Hashable]:
         return [self.image, self.label]
-
-    def _resize(self) -> list[Transform]:
-        size = self.roi_size
-        if self.resize == "spline":
-            border = "constant" if self.view == "paper" else "mirror"
-            return [SplineResized(self._keys, size, mode=["spline", "nearest"], border=border)]
-        if self.resize == "antialiased":
-            return [AntialiasedResized(self._keys, size, mode=["bilinear", "nearest"])]
-        if self.resize == "bicubic":
-            return [AntialiasedResized(self._keys, size, mode=["bicubic", "nearest"])]
-        blended = self.label_resize == "bilinear"
-        aligned = [False, False if blended else None]
-        resize = Resized(self._keys, size, mode=["bilinear", self.label_resize], align_corners=aligned)
-        return [resize, AsDiscreted(self.label, threshold=0.5)] if blended else [resize]
