@@ -200,7 +200,7 @@ def describe_transforms(chain: Any, config: Mapping[str, Any]) -> dict[str, Any]
             )
         elif name == "RandFlipd" and transform.flipper.spatial_axis == (0 if config["kind"] == "volumes" else 1):
             operators.append(f"flip left and right, p {number(transform.prob)}")
-        elif name in OPERATORS or isinstance(transform, OneOf):
+        elif name != "Identityd" and (name in OPERATORS or isinstance(transform, OneOf)):  # steps with nothing to do
             operators.append(describe_operator(transform))
     return told
 
