@@ -38,4 +38,4 @@ __all__ = [
     "write_dicom_seg",
 ]
 
-__getattr__ = moved_names(__name__, {"check_roi_size": "sa2_monai.slices.windows:check_roi_size"})
+__getattr__ = moved_names(__name__, {"check_roi_size": "sa2_monai.slices:check_roi_size"})

@@ -16,6 +16,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.transforms import Identityd
 from programs import run_program
 from small_models import GLANDS, save_model
 
@@ -28,10 +29,12 @@ from sa2_monai.bundle.switches.running import _refuse_dropped
 from sa2_monai.bundle.switches.schema import networks, switch_names
 from sa2_monai.cli import main
 from sa2_monai.data import SECTIONS
-from sa2_monai.inference.slice_inferer_checks import ORIENTATIONS, VIEWS
+from sa2_monai.inference.slice_inferer_checks import ORIENTATIONS
 from sa2_monai.io.readers import KINDS
 from sa2_monai.networks.blocks.resnet import RESNET_DEPTHS
 from sa2_monai.slices.orientation import SLICE_AXES
+from sa2_monai.slices.slice_view import VIEWS
+from sa2_monai.slices.steps import INTENSITIES
 from sa2_monai.slices.views import RESIZES
 
 BUNDLES = sorted(networks())
@@ -206,14 +209,18 @@ def test_the_choices_are_those_of_the_code() -> None:
     assert set(of["svanet"]["encoder"]["enum"]) == set(RESNET_DEPTHS)
     for name in ("daeformer", "hsaunet", "msa2net"):
         assert set(of[name]["resize"]["enum"]) <= set(RESIZES)
-    for name in BUNDLES:
-        text = "".join(
-            (find_bundle(name) / "configs" / f"{stem}.yaml").read_text(encoding="utf-8")
-            for stem in ("train", "inference")
-        )
-        used = set(re.findall(r"@intensity != '(\w+)'", text))
-        choices = set(of[name].get("intensity", of_all["intensity"])["enum"])
-        assert used == choices - {"none", "range"}, f"{name}: a choice that does nothing, or a step without a choice"
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_every_choice_of_intensity_does_something(bundle: str) -> None:
+    of_network = SCHEMA["definitions"]["networks"][bundle]["properties"]
+    choices = of_network.get("intensity", SCHEMA["properties"]["intensity"])["enum"]
+    assert set(choices) <= set(INTENSITIES)
+    for choice in choices:
+        parser = ConfigParser(config(bundle, "train", kind="pictures", intensity=choice))
+        scale, view = (parser.get_parsed_content(name) for name in ("scale_intensity", "slice_view"))
+        works = view.stretched or not isinstance(scale, Identityd)
+        assert works == (choice not in ("none", "range")), choice
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
