@@ -63,12 +63,12 @@ def maps(folder: Path) -> dict[str, str]:
     return found
 
 
-def tables(folder: Path, root: Path) -> dict[str, str]:
-    """Digests of the table of the cases and of the summary without versions and without the folder of the run."""
-    rows, summary = (
-        (folder / name).read_text(encoding="utf-8").replace(str(root), "")
-        for name in ("metrics_per_case.csv", "metrics_summary.json")
-    )
+def tables(folder: Path, *places: Path) -> dict[str, str]:
+    """Digests of the table of the cases and of the summary, without versions and the places where files lay."""
+    names = ("metrics_per_case.csv", "metrics_summary.json")
+    rows, summary = ((folder / name).read_text(encoding="utf-8") for name in names)
+    for place in places:
+        rows, summary = rows.replace(str(place), ""), summary.replace(str(place), "")
     content = json.loads(summary)
     content.pop("software", None)
     return {"metrics_per_case.csv": digest(rows), "metrics_summary.json": digest(content)}

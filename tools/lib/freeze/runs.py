@@ -63,7 +63,7 @@ def freeze(case: Case, root: Path, data: Path, work: Path) -> dict[str, Any]:
         output = work / item.replace(" ", "_")
         run("train", *names, *ending, **places, output_dir=str(output), **further)
         found[f"{item}: label maps"] = digests.maps(output / "predictions")
-        found[f"{item}: tables"] = digests.tables(output, work)
+        found[f"{item}: tables"] = digests.tables(output, work, data)
         scores[item] = json.loads((output / "metrics_summary.json").read_text("utf-8"))["overall"]
     if source := predicted_files(case.data, data):
         output = work / "inference"
