@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from sa2_monai.data.slice_sampler import Draw
 from sa2_monai.data.slice_store import StoredCase
-from sa2_monai.transforms.rand_slices import SLICE_KEY
+from sa2_monai.slices.draw import SLICE_KEY
 
 __all__ = ["SliceDataset"]
 

@@ -14,9 +14,9 @@ from monai.utils import ensure_tuple
 
 from sa2_monai.io.readers import check_kind
 from sa2_monai.io.volumes.read import volume_header
-from sa2_monai.transforms.labels import source_name
-from sa2_monai.transforms.rand_slices import SLICE_KEY, kept_meta, slice_tensor, slices_of_classes
-from sa2_monai.transforms.slice_orientation import SliceOrientationd
+from sa2_monai.slices.draw import SLICE_KEY, kept_meta, slice_tensor, slices_of_classes
+from sa2_monai.slices.labels import source_name
+from sa2_monai.slices.orientation import SliceOrientationd
 
 __all__ = ["Stack", "StoredCase", "slice_counter"]
 
@@ -173,7 +173,7 @@ def slice_counter(kind: str, slice_axis: str = "axial", key: str = "image") -> C
 
     Args:
         kind: of the files: ``"volumes"``; ``"pictures"`` and ``"archives"`` hold one slice each.
-        slice_axis: see :class:`~sa2_monai.transforms.SliceOrientationd`.
+        slice_axis: see :class:`~sa2_monai.slices.SliceOrientationd`.
         key: entry with the file name of the image, or the list of them.
 
     Returns:

@@ -29,7 +29,7 @@ class LoadWeights:
     and for a training that starts from weights (list it first then; a resumed training keeps its own).
 
     Args:
-        path: weight file.
+        path: weight file; ``None``: there is nothing to load.
         network: takes the weights.
         expected: settings that the sidecar of the weights must agree with, see
             :func:`sa2_monai.weights.load_weights`, which also tells the errors.
@@ -39,7 +39,7 @@ class LoadWeights:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None,
         network: nn.Module,
         expected: Mapping[str, Any] | None = None,
         imagenet: bool = False,
@@ -55,7 +55,7 @@ class LoadWeights:
 
     def __call__(self, engine: Engine) -> None:
         """Load."""
-        if _continues(engine, self.path):
+        if self.path is None or _continues(engine, self.path):
             return
         load = load_pretrained if self.imagenet else load_weights
         info = load(self.network, self.path, self.expected)
@@ -80,11 +80,11 @@ class LoadEncoder:
 
     Args:
         path: file as timm or torchvision publish it, see :func:`sa2_monai.weights.load_encoder`, which also tells the
-            errors.
+            errors; ``None``: there is nothing to load.
         network: takes the weights.
     """
 
-    def __init__(self, path: str | os.PathLike[str], network: nn.Module) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None, network: nn.Module) -> None:
         self.path = path
         self.network = network
 
@@ -94,7 +94,7 @@ class LoadEncoder:
 
     def __call__(self, engine: Engine) -> None:
         """Load."""
-        if not _continues(engine, self.path):
+        if self.path is not None and not _continues(engine, self.path):
             _tell_encoder(self.path, load_encoder(self.network, self.path))
 
 

@@ -1,26 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MONAI dictionary transforms for what MONAI itself lacks."""
+"""MONAI dictionary transforms for what MONAI itself lacks: augmentation, and the clean-up of label maps.
 
-from sa2_monai.transforms.bicubic_resize import AntialiasedResized, BicubicResized, resize_bicubic
+The steps between a file and a network (loading, orientation, intensity, size) are in :mod:`sa2_monai.slices`.
+"""
+
+from sa2_monai.aliases import moved_names
 from sa2_monai.transforms.clean_labels import CleanLabelsd
 from sa2_monai.transforms.default_items import DefaultItemsd
-from sa2_monai.transforms.labels import CheckSameSized, MapLabelsd
-from sa2_monai.transforms.loading import StrictLoadImaged
 from sa2_monai.transforms.rand_photometric import RandBlurd, RandPhotometricd
 from sa2_monai.transforms.rand_scale_crop import RandPadCropd, RandShortSideResized
-from sa2_monai.transforms.rand_slices import RandSliced
 from sa2_monai.transforms.rand_warp import RandPiecewiseAffined, RandRotateFilld, RandShiftd, RandTwoShearsd
-from sa2_monai.transforms.slice_intensity import ScaleSliceMaximumd
-from sa2_monai.transforms.slice_orientation import SliceOrientationd
-from sa2_monai.transforms.spline_resize import SplineResize, SplineResized, spline_matrix
 
 __all__ = [
-    "AntialiasedResized",
-    "BicubicResized",
-    "CheckSameSized",
     "CleanLabelsd",
     "DefaultItemsd",
-    "MapLabelsd",
     "RandBlurd",
     "RandPadCropd",
     "RandPhotometricd",
@@ -28,13 +21,23 @@ __all__ = [
     "RandRotateFilld",
     "RandShiftd",
     "RandShortSideResized",
-    "RandSliced",
     "RandTwoShearsd",
-    "ScaleSliceMaximumd",
-    "SliceOrientationd",
-    "SplineResize",
-    "SplineResized",
-    "StrictLoadImaged",
-    "resize_bicubic",
-    "spline_matrix",
 ]
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "AntialiasedResized": "sa2_monai.slices:AntialiasedResized",
+        "BicubicResized": "sa2_monai.slices:BicubicResized",
+        "CheckSameSized": "sa2_monai.slices:CheckSameSized",
+        "MapLabelsd": "sa2_monai.slices:MapLabelsd",
+        "RandSliced": "sa2_monai.slices:RandSliced",
+        "ScaleSliceMaximumd": "sa2_monai.slices:ScaleSliceMaximumd",
+        "SliceOrientationd": "sa2_monai.slices:SliceOrientationd",
+        "SplineResize": "sa2_monai.slices:SplineResize",
+        "SplineResized": "sa2_monai.slices:SplineResized",
+        "StrictLoadImaged": "sa2_monai.slices:StrictLoadImaged",
+        "resize_bicubic": "sa2_monai.slices:resize_bicubic",
+        "spline_matrix": "sa2_monai.slices:spline_matrix",
+    },
+)

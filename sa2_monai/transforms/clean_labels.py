@@ -16,7 +16,7 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
 from scipy import ndimage
 
-from sa2_monai.transforms.labels import source_name
+from sa2_monai.slices.labels import source_name
 
 __all__ = ["CleanLabelsd", "Removed"]
 

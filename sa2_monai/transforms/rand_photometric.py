@@ -16,7 +16,7 @@ from monai.networks.layers import gaussian_1d, separable_filtering
 from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 
-from sa2_monai.transforms.bicubic_resize import picture_size
+from sa2_monai.slices.bicubic_resize import picture_size
 
 __all__ = ["RandBlurd", "RandPhotometricd", "shift_hue"]
 

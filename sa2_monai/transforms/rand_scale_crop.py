@@ -11,7 +11,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
 from monai.utils import convert_to_dst_type, convert_to_tensor, ensure_tuple_rep
 
-from sa2_monai.transforms.bicubic_resize import check_modes, common_size, resize_picture
+from sa2_monai.slices.bicubic_resize import check_modes, common_size, resize_picture
 
 __all__ = ["RandPadCropd", "RandShortSideResized"]
 

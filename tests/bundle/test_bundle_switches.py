@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import sys
@@ -16,7 +15,8 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monai.bundle import ConfigExpression, ConfigParser, ConfigWorkflow, ReferenceResolver
+from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.transforms import Identityd
 
 from sa2_monai import load_bundle
 from sa2_monai.bundle import SwitchError, check_switches, find_bundle, package_bundle
@@ -27,12 +27,13 @@ from sa2_monai.bundle.switches.running import _refuse_dropped
 from sa2_monai.bundle.switches.schema import networks, switch_names
 from sa2_monai.cli import main
 from sa2_monai.data import SECTIONS
-from sa2_monai.inference.slice_views import RESIZES
-from sa2_monai.inference.volume_checks import ORIENTATIONS, VIEWS
+from sa2_monai.inference.slice_inferer_checks import ORIENTATIONS
 from sa2_monai.io.readers import KINDS
 from sa2_monai.networks.blocks.resnet import RESNET_DEPTHS
-from sa2_monai.transforms.slice_orientation import SLICE_AXES
-from tests.bundles.bundle_tools import leaves
+from sa2_monai.slices.orientation import SLICE_AXES
+from sa2_monai.slices.slice_view import VIEWS
+from sa2_monai.slices.steps import INTENSITIES
+from sa2_monai.slices.views import RESIZES
 from tests.support.programs import run_program
 from tests.support.small_models import GLANDS, save_model
 
@@ -195,20 +196,6 @@ def test_values_of_python_pass() -> None:
     check_config(config("sa2net", "train", network=torch.nn.Linear(1, 1), device=torch.device("cpu")), unknown=True)
 
 
-def compared_with(switch: str, condition: str) -> set[str]:
-    """The values with which an expression of a configuration compares a switch."""
-    names = dict.fromkeys(ReferenceResolver.match_refs_pattern(condition))
-    tree = ast.parse(ReferenceResolver.update_refs_pattern(condition, names).removeprefix("$"), mode="eval")
-    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
-    return {
-        value.value
-        for node in compared
-        if isinstance(node.left, ast.Subscript) and ast.literal_eval(node.left.slice) == switch
-        for value in node.comparators
-        if isinstance(value, ast.Constant)
-    }
-
-
 def test_the_choices_are_those_of_the_code() -> None:
     of_all, of = (
         SCHEMA["properties"],
@@ -222,16 +209,18 @@ def test_the_choices_are_those_of_the_code() -> None:
     assert set(of["svanet"]["encoder"]["enum"]) == set(RESNET_DEPTHS)
     for name in ("daeformer", "hsaunet", "msa2net"):
         assert set(of[name]["resize"]["enum"]) <= set(RESIZES)
-    for name in BUNDLES:
-        conditions = [
-            condition
-            for stem in ("train", "inference")
-            for key, condition in leaves(load_one(find_bundle(name) / "configs" / f"{stem}.yaml"))
-            if key.endswith("_disabled_") and ConfigExpression.is_expression(condition)
-        ]
-        used = {word for condition in conditions for word in compared_with("intensity", condition)}
-        choices = set(of[name].get("intensity", of_all["intensity"])["enum"])
-        assert used == choices - {"none", "range"}, f"{name}: a choice that does nothing, or a step without a choice"
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_every_choice_of_intensity_does_something(bundle: str) -> None:
+    of_network = SCHEMA["definitions"]["networks"][bundle]["properties"]
+    choices = of_network.get("intensity", SCHEMA["properties"]["intensity"])["enum"]
+    assert set(choices) <= set(INTENSITIES)
+    for choice in choices:
+        parser = ConfigParser(config(bundle, "train", kind="pictures", intensity=choice))
+        scale, view = (parser.get_parsed_content(name) for name in ("scale_intensity", "slice_view"))
+        works = view.stretched or not isinstance(scale, Identityd)
+        assert works == (choice not in ("none", "range")), choice
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)

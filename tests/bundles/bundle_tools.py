@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,15 +16,9 @@ install()
 
 ROOT = Path(__file__).resolve().parents[2] / "bundles"
 BUNDLES = sorted(folder.name for folder in ROOT.iterdir() if (folder / "configs" / "train.yaml").is_file())
-# By the kind of files that a bundle takes without an overlay; with one, every bundle takes the others, too.
-DEFAULT_KIND = {
-    b: re.search(r"^kind: (\w+)", (ROOT / b / "configs" / "train.yaml").read_text("utf-8"), re.M) for b in BUNDLES
-}
-VOLUME_BUNDLES = [bundle for bundle, kind in DEFAULT_KIND.items() if kind and kind[1] == "volumes"]
-# Those that treat a picture as a volume of one slice.
-SLICE_BUNDLES = [
-    b for b in BUNDLES if "SlidingWindowInferer" not in (ROOT / b / "configs" / "train.yaml").read_text("utf-8")
-]
+#: The kind of files that a bundle takes without an overlay; with one, every bundle takes the others, too.
+DEFAULT_KIND = {b: ConfigParser.load_config_file(ROOT / b / "configs" / "train.yaml")["kind"] for b in BUNDLES}
+VOLUME_BUNDLES = [bundle for bundle, kind in DEFAULT_KIND.items() if kind == "volumes"]
 
 # Overlays that are no data sets. EDITORS may reach into train# and validate#, and never follow inference.yaml.
 EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train", "multi_gpu_evaluate", "disk_cache")

@@ -64,7 +64,7 @@ def check_expression(text: str) -> None:
 
 
 def check_components(config: Mapping[str, Any]) -> int:
-    """Every ``_target_`` exists in an allowed package and takes its arguments.
+    """Every ``_target_`` exists in an allowed package and takes its arguments; a partial gets the others when called.
 
     Returns:
         How many there are.
@@ -82,7 +82,8 @@ def check_components(config: Mapping[str, Any]) -> int:
             for name, p in parameters.items()
             if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in given
         ]
-        assert not missing, f"{where}: {component['_target_']} needs {missing}"
+        partial = component.get("_mode_") == "callable"
+        assert partial or not missing, f"{where}: {component['_target_']} needs {missing}"
         found += 1
     return found
 
@@ -98,7 +99,8 @@ def check_expressions(config: Mapping[str, Any]) -> None:
             except SyntaxError as error:
                 raise AssertionError(f"{where}: {value}: {error}") from error
         elif isinstance(value, str):
-            assert not value.startswith("%"), f"{where}: macros copy text and look up files in the current folder"
+            if value.startswith("%"):
+                assert re.fullmatch(r"%[\w#:]+", value), f"{where}: {value} looks up a file in the current folder"
             assert "@" not in value or re.fullmatch(r"@[\w#:]+", value), f"{where}: {value} stays text"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bundle_tools import BUNDLES, SLICE_BUNDLES, run
+from bundle_tools import run
 from monai.utils import set_determinism
 
 from sa2_monai.data import make_sample
@@ -22,10 +22,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", params=[bundle for bundle in BUNDLES if bundle not in SLICE_BUNDLES])
-def bundle(request: pytest.FixtureRequest) -> str:
-    """Name of a bundle with a chain of its own for pictures; every test that asks for it runs for all of them."""
-    return request.param
+@pytest.fixture(scope="session")
+def bundle() -> str:
+    """Name of the bundle that stands for all on pictures: their texts are held equal (test_bundles_same_text.py)."""
+    return "sa2net"
 
 
 @pytest.fixture(scope="session")

@@ -140,8 +140,10 @@ def test_the_actions(bundle: str) -> None:
         assert len(actions) == runs
     # MONAI Label overrides nothing but this one.
     assert train["train"]["trainer"]["max_epochs"] == "@max_epochs"
-    for part in ("train", "validate"):
-        assert "_target_" in train[part]["dataset"]["data"], "a list that raises must be inline"
+    # A list that raises must be inline, where MONAI Label replaces it; what it calls raises nothing before.
+    assert train["load_datalist"]["_mode_"] == "callable"
+    for part, section in (("train", "training"), ("validate", "validation")):
+        assert train[part]["dataset"]["data"] == f"$@load_datalist(section='{section}')"
         assert all("_target_" in handler for handler in train[part]["handlers"])
 
 
@@ -157,11 +159,6 @@ def test_yaml_reads_as_it_looks(bundle: str) -> None:
 
 @EVERY_BUNDLE
 def test_no_personal_paths(bundle: str) -> None:
-    for path in sorted(configs(bundle).iterdir()):
-        text = path.read_text(encoding="utf-8")
-        assert not re.search(r"(^|[\s'\"=\[:])(/home|/root|/Users|/tmp|/mnt|/data|/work|/opt|~/|[A-Z]:\\)\b", text), (
-            path
-        )
     for name in ("train", "inference", *overlays(bundle)):
         check_paths(raw(*config_files(bundle, name)))
 
@@ -210,14 +207,17 @@ def test_overlays_set_nothing_that_is_not_there(bundle: str, name: str) -> None:
             else:
                 assert key in bases | own | ENTRY_POINTS, f"{name}: nothing uses {key}"
             continue
-        assert name in EDITORS, f"{name}: {key} does not exist in all of train, evaluate and inference"
-        parent: Any = raw(*config_files(bundle, "train"))
+        assert name in (*EDITORS, "ensemble"), f"{name}: {key} does not exist in all of train, evaluate and inference"
+        before = ("evaluate", "inference") if name == "ensemble" else ("train",)
         *path, leaf = key.split("#")
-        for part in path:
-            assert part in parent, f"{name}: {key} leads nowhere"
-            parent = parent[part]
-        # A new leaf is an argument of a component (its signature is tested above) or something that is referred to.
-        assert leaf in parent or "_target_" in parent or key.replace("#", "::") in own, f"{name}: nothing uses {key}"
+        for file in config_files(bundle, *before):
+            parent: Any = raw(file)
+            for part in path:
+                assert part in parent, f"{name}: {key} leads nowhere in {file}"
+                parent = parent[part]
+            # A new leaf is an argument of a component (its signature is tested above) or something referred to.
+            known = leaf in parent or "_target_" in parent or key.replace("#", "::") in own
+            assert known, f"{name}: nothing uses {key}"
 
 
 @EVERY_BUNDLE
@@ -232,8 +232,8 @@ def test_every_switch_does_something(bundle: str) -> None:
 @EVERY_BUNDLE
 def test_the_schedule_of_an_overlay_resolves_in_inference_too(bundle: str) -> None:
     for name in datasets(bundle):
-        text = Path(*config_files(bundle, name)).read_text(encoding="utf-8")
-        assert "@train#" not in text, f"{name}: inference.yaml has no 'train'"
+        used = {one.split("::")[0] for one in references(raw(*config_files(bundle, name)))}
+        assert "train" not in used, f"{name}: inference.yaml has no 'train'"
 
 
 @EVERY_BUNDLE

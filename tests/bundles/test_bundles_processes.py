@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from bundle_tools import BUNDLES, configs, make_workflow, read_json, run
+from bundle_tools import BUNDLES, make_workflow, read_json, run
 
 from sa2_monai.data import make_sample
 
@@ -155,10 +155,7 @@ def test_only_the_first_process_writes(folder: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_switches(bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Statistics over all processes by a switch; and the same text in all bundles."""
-    for overlay in OVERLAYS:
-        same = [(configs(name) / f"{overlay}.yaml").read_text(encoding="utf-8") for name in (bundle, BUNDLES[0])]
-        assert same[0] == same[1]
+    """Statistics over all processes by a switch."""
     monkeypatch.setattr("torch.nn.parallel.DistributedDataParallel", lambda module, device_ids: module)
     for switch in (False, True):
         parser = make_workflow(bundle, "train", "multi_gpu_train", sync_batchnorm=switch).parser

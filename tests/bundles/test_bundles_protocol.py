@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configurations against the published protocols, as docs/protocol.yaml of each bundle states them.
+"""The configurations against the published protocols, as docs/protocols/ states them.
 
 Each data set of a paper: the merged configuration is resolved, and what it says (tools/lib/protocol_facts.py) is either
 what was published, or a deviation that a row of the card names with its reason.
@@ -31,7 +31,7 @@ def tool(name: str) -> ModuleType:
 
 
 protocol, protocol_facts = tool("protocol"), tool("protocol_facts")
-TABLES = {path.parents[1].name: protocol.read(path) for path in protocol.tables()}
+TABLES = {path.stem: protocol.read(path) for path in protocol.tables()}
 # Overlays that belong to no paper of the network, or to no paper at all.
 OTHERS = {"folder", "nifti_folder", "sample", "sample_volumes"}
 NOT_PUBLISHED = {("daeformer", "acdc"), ("hsaunet", "acdc"), ("msa2net", "acdc"), ("hsaunet", "synapse_archive")}
@@ -123,10 +123,11 @@ def test_the_card_is_up_to_date(bundle: str) -> None:
 
 
 def test_the_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "x" / "docs"
-    folder.mkdir(parents=True)
+    folder, tables = tmp_path / "bundles" / "x" / "docs", tmp_path / "docs" / "protocols"
+    for one in (folder, tables):
+        one.mkdir(parents=True)
     (folder / "README.md").write_text("# X\n\n## Protocol\n\nold\n\n## Data\n\nkept\n", encoding="utf-8")
-    (folder / "protocol.yaml").write_text(
+    (tables / "x.yaml").write_text(
         "intro: Words.\nsections:\n- {title: A, rows: [{what: loss, published: CE}, "
         "{what: batch, published: 4, here: 8, why: speed, facts: {batch: 4}, ours: {batch: 8}}]}\n",
         encoding="utf-8",

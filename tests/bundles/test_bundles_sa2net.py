@@ -102,9 +102,16 @@ def test_four_channels_share_one_range_after_the_resize(segpc: Path) -> None:
     small = F.interpolate(torch.from_numpy(stack).permute(2, 0, 1)[None], size=(32, 48), mode="bilinear")[0]
     expected = (small - small.min()) / (small.max() - small.min())
     assert expected.shape == (4, 32, 48)
-    for base, name in (("train", "validate#preprocessing"), ("inference", "preprocessing")):
-        config = {**Merge("sa2net", (base, "segpc")).load(), "roi_size": [32, 48]}
-        image = resolved(config, name)[0](dict(case))["image"]
+    seen = []
+    for base, *names in (
+        ("train", "validate#preprocessing", "validate#inferer"),
+        ("inference", "preprocessing", "inferer"),
+    ):
+        preprocessing, inferer = resolved({**Merge("sa2net", (base, "segpc")).load(), "roi_size": [32, 48]}, *names)
+        inferer(preprocessing(dict(case))["image"][None], lambda x: seen.append(x[0]) or x[:, :2])
+    (chain,) = resolved({**Merge("sa2net", ("train", "segpc")).load(), "roi_size": [32, 48]}, "train#preprocessing")
+    seen.append(chain(dict(case))["image"])
+    for image in seen:
         torch.testing.assert_close(torch.as_tensor(image), expected, rtol=0, atol=1e-5)
 
 

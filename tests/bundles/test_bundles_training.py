@@ -263,7 +263,7 @@ def test_switches_reach_where_they_belong(bundle: str) -> None:
     with torch.no_grad():
         assert network.eval()(torch.zeros(1, 1, 64, 32)).shape == (1, 4, 64, 32)
     assert tuple(inferer.roi_size) == (64, 32)
-    assert inferer.sw_batch_size == 3
+    assert inferer.slice_batch_size == 3
     assert (info["in_channels"], info["out_channels"], info["roi_size"]) == (1, 4, [64, 32])
 
 

@@ -39,7 +39,7 @@ network: "$@network_def.to(@device)"
 preprocessing:
   _target_: Compose
   transforms:
-    - _target_: sa2_monai.transforms.StrictLoadImaged
+    - _target_: sa2_monai.slices.StrictLoadImaged
       keys: image
       reader: {_target_: sa2_monai.data.PictureReader, channels: "@in_channels", channel_order: "@channel_order"}
       ensure_channel_first: true

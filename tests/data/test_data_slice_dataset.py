@@ -19,7 +19,7 @@ from monai.data import DataLoader, MetaTensor
 from monai.transforms import Compose, Lambdad, MapTransform, RandFlipd, Randomizable, SomeOf
 
 from sa2_monai.data import Draw, SliceDataset, SliceSampler, VolumeReader, slice_counter
-from sa2_monai.transforms import SliceOrientationd, StrictLoadImaged
+from sa2_monai.slices import SliceOrientationd, StrictLoadImaged
 
 DEPTHS = (5, 1, 9, 3)
 

@@ -18,7 +18,7 @@ from monai.transforms import Compose, Flipd, Invertd, Orientationd, SaveImaged
 from sa2_monai.data import VolumeReader, read_volume
 from sa2_monai.inference import VolumeProbabilitySaveImaged, VolumeSaveImaged
 from sa2_monai.io.volumes.nifti import raw_nifti_header
-from sa2_monai.transforms import StrictLoadImaged
+from sa2_monai.slices import StrictLoadImaged
 
 RNG = np.random.default_rng(8)
 SHAPE = (9, 8, 7)

@@ -15,7 +15,7 @@ from PIL import Image
 from sa2_monai.data import label_table, load_datalist
 from sa2_monai.data.examine import examine_dataset
 from sa2_monai.evaluation import evaluate
-from sa2_monai.transforms import MapLabelsd
+from sa2_monai.slices import MapLabelsd
 
 TWO, THREE = ("background", "a"), ("background", "a", "b")
 BOTH = {0: 0, 1: 1, 255: 1}

@@ -24,12 +24,11 @@ DRAWS = 1200
 @pytest.fixture
 def tail(repository: Path) -> Compose:
     """The training transforms of the bundle from the random ones on."""
-    config = ConfigParser.load_config_file(repository / "bundles" / "sa2net" / "configs" / "train.yaml")
-    transforms = config["train"]["random_transforms"]
-    (start,) = [i for i, transform in enumerate(transforms) if transform["_target_"] == "OneOf"]
-    switches = {name: config[name] for name in ("augment", "kind", "roi_size", "view")}
-    parser = ConfigParser({**switches, "tail": {"_target_": "Compose", "transforms": transforms[start:]}})
-    return parser.get_parsed_content("tail")
+    parser = ConfigParser()
+    parser.read_config(str(repository / "bundles" / "sa2net" / "configs" / "train.yaml"))
+    transforms = parser.get_parsed_content("train#random_transforms")
+    (start,) = [i for i, transform in enumerate(transforms) if isinstance(transform, OneOf)]
+    return Compose(transforms[start:])
 
 
 @pytest.fixture

@@ -12,18 +12,9 @@ import torch
 from monai.data import MetaTensor
 from PIL import Image, ImageEnhance, ImageFilter
 
-from sa2_monai.transforms import (
-    AntialiasedResized,
-    BicubicResized,
-    RandBlurd,
-    RandPadCropd,
-    RandPhotometricd,
-    RandRotateFilld,
-    RandShortSideResized,
-    ScaleSliceMaximumd,
-    resize_bicubic,
-)
-from sa2_monai.transforms.bicubic_resize import MODES
+from sa2_monai.slices import AntialiasedResized, BicubicResized, ScaleSliceMaximumd, resize_bicubic
+from sa2_monai.slices.bicubic_resize import MODES
+from sa2_monai.transforms import RandBlurd, RandPadCropd, RandPhotometricd, RandRotateFilld, RandShortSideResized
 from sa2_monai.transforms.rand_photometric import shift_hue
 
 KEYS = ("image", "label")

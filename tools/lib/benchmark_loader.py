@@ -30,7 +30,7 @@ from monai.data import CacheDataset, DataLoader
 from monai.transforms import Compose
 
 from sa2_monai.data import SliceDataset, SliceSampler
-from sa2_monai.transforms import RandSliced
+from sa2_monai.slices import RandSliced
 
 CONFIG = Path(__file__).resolve().parents[2] / "bundles" / "daeformer" / "configs" / "train.yaml"
 CONTESTANTS = ("RandSliced", "SliceDataset")

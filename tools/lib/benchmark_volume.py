@@ -32,7 +32,7 @@ from sa2_monai.data import VolumeReader
 from sa2_monai.evaluation import evaluate
 from sa2_monai.inference import VolumeInferer, VolumeSaveImaged
 from sa2_monai.networks import create_network
-from sa2_monai.transforms import SliceOrientationd, StrictLoadImaged
+from sa2_monai.slices import SliceOrientationd, StrictLoadImaged
 
 medpy_binary, has_medpy = optional_import("medpy.metric.binary")
 

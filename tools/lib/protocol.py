@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the section "Protocol" of the bundles' cards from their tables, docs/protocol.yaml.
+"""Write the section "Protocol" of the bundles' cards from their tables, docs/protocols/<name>.yaml.
 
 tests/bundles/test_bundles_protocol.py resolves the configurations and compares them with the same tables.
 """
@@ -16,14 +16,14 @@ import yaml
 
 __all__ = ["Row", "expected", "main", "read", "rendered", "rows_of", "with_section"]
 
-ROOT = Path(__file__).resolve().parents[2] / "bundles"
+ROOT = Path(__file__).resolve().parents[2]
 Row = Mapping[str, Any]
 SAME = "the same"
 HEADING = "## Protocol\n"
 
 
 def tables() -> list[Path]:
-    return sorted(ROOT.glob("*/docs/protocol.yaml"))
+    return sorted(ROOT.glob("docs/protocols/*.yaml"))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def main() -> int:
     arguments = parser.parse_args()
     changed = 0
     for path in tables():
-        card = path.with_name("README.md")
+        card = ROOT / "bundles" / path.stem / "docs" / "README.md"
         text = card.read_text(encoding="utf-8")
         new = with_section(text, rendered(read(path)))
         if new != text:

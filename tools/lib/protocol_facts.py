@@ -200,10 +200,8 @@ def describe_transforms(chain: Any, config: Mapping[str, Any]) -> dict[str, Any]
             )
         elif name == "RandFlipd" and transform.flipper.spatial_axis == (0 if config["kind"] == "volumes" else 1):
             operators.append(f"flip left and right, p {number(transform.prob)}")
-        elif name in OPERATORS or isinstance(transform, OneOf):
+        elif name != "Identityd" and (name in OPERATORS or isinstance(transform, OneOf)):  # steps with nothing to do
             operators.append(describe_operator(transform))
-    if told["resize"] is None:  # SvANet's training crops; what is predicted is resized
-        told["resize"] = f"{config['validate']['inferer']['resize']} / nearest"
     return told
 
 
@@ -262,5 +260,5 @@ OPERATORS: dict[str, Callable[[Any], str]] = {
 RESIZES: dict[str, Callable[[Any], str]] = {
     "SplineResized": lambda t: f"{t.mode[0]} / {t.mode[1]}, border {t.resize.border}",
     "Resized": lambda t: f"{t.mode[0]} / {t.mode[1]}",
-    "AntialiasedResized": lambda t: f"antialiased {t.mode[0]} / {t.mode[1]}",
+    "AntialiasedResized": lambda t: f"{'' if t.mode[0] == 'bicubic' else 'antialiased '}{t.mode[0]} / {t.mode[1]}",
 }

@@ -19,7 +19,7 @@ from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of, resolve
 from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
-from sa2_monai.inference import check_roi_size
+from sa2_monai.slices import check_roi_size
 
 __all__ = ["FORMATS", "Exported", "export_network"]
 

@@ -10,7 +10,8 @@ from sa2_monai.networks.catalogue import CATALOGUE
 
 __all__ = ["check_window"]
 
-_CHECK = "sa2_monai.inference.check_roi_size"
+# What checks a size; the first one in bundles of earlier versions.
+_CHECKS = ("sa2_monai.inference.check_roi_size", "sa2_monai.slices.SliceView")
 
 
 def check_window(config: Mapping[str, Any], settings: Mapping[str, Any], network: str) -> None:
@@ -29,7 +30,7 @@ def check_window(config: Mapping[str, Any], settings: Mapping[str, Any], network
     """
     from monai.bundle import ConfigParser
 
-    from sa2_monai.inference import check_roi_size
+    from sa2_monai.slices import check_roi_size
 
     if settings.get("roi_size") is None:
         return
@@ -43,7 +44,7 @@ def check_window(config: Mapping[str, Any], settings: Mapping[str, Any], network
 def _components(config: Any, where: str = "") -> Iterator[str]:
     """Ids of the checks in a configuration."""
     if isinstance(config, Mapping):
-        if config.get("_target_") == _CHECK and "divisor" in config:
+        if config.get("_target_") in _CHECKS and "divisor" in config:
             yield where
         for key, value in config.items():
             yield from _components(value, f"{where}::{key}" if where else str(key))

@@ -27,7 +27,7 @@ _LIBRARIES = (
     *("monai", "torch", "numpy", "scipy", "nibabel", "SimpleITK", "itk", "pydicom", "highdicom", "tifffile"),
     *("imagecodecs", "Pillow", "scikit-image", "h5py", "pynrrd"),
 )
-_OWN = ("io", "transforms", "data")
+_OWN = ("io", "slices", "transforms", "data")
 # Where MONAI keeps what the expressions of a configuration refer to, by their ids.
 _REFERENCES = "__local_refs"
 # Generators are of random transforms, which come later; those that are told apart here do not use them.

@@ -20,7 +20,7 @@ from sa2_monai.data.datasets.kits23 import chosen_slices
 from sa2_monai.data.preparation.axial import GREY, axial_slices, number_of_slices
 from sa2_monai.data.preparation.slices import default_sections, write_slices
 from sa2_monai.data.prepare import prepare_dataset
-from sa2_monai.transforms import SliceOrientationd
+from sa2_monai.slices import SliceOrientationd
 from tests.support.miniatures import MINI
 from tests.support.miniatures.cells_and_slices import KITS_AFFINE, KITS_NUMBERS
 

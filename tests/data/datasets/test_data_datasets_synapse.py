@@ -15,7 +15,7 @@ import pytest
 from sa2_monai.data import SYNAPSE_CLASSES, SYNAPSE_TABLES, dataset_classes, load_datalist, load_parts
 from sa2_monai.data.datasets.synapse import SLICES, TEST_CASES
 from sa2_monai.data.preparation.synapse_labels import numbering
-from sa2_monai.transforms import MapLabelsd
+from sa2_monai.slices import MapLabelsd
 
 NUMBERS = [*range(1, 11), *range(21, 41)]
 # Printed lists of the papers' code.

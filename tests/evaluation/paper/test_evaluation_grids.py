@@ -18,7 +18,7 @@ from sa2_monai import metrics
 from sa2_monai.cli import main
 from sa2_monai.evaluation import evaluate, write_report
 from sa2_monai.evaluation.paper.grids import RULES_BACK, nearest_samples, resize_labels
-from sa2_monai.transforms.spline_resize import nearest_index
+from sa2_monai.slices.spline_resize import nearest_index
 
 GOLDENS = Path(__file__).parents[2] / "goldens"
 SET = json.loads((GOLDENS / "metrics.json").read_text())["image_sets"][0]

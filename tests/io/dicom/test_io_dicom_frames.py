@@ -15,7 +15,7 @@ import pytest
 from sa2_monai.data import VolumeReader, list_volumes, read_volume, volume_header
 from sa2_monai.inference import write_dicom_seg
 from sa2_monai.io.volumes.geometry import corner_distance
-from sa2_monai.transforms import StrictLoadImaged
+from sa2_monai.slices import StrictLoadImaged
 from tests.support.dicom_files import AXIAL, ROOT, SHAPE, edit, group, rotation, write_multiframe, write_series
 
 TEST_CASE_READ: dict[str, dict[str, Any]] = {

@@ -19,7 +19,7 @@ from sa2_monai.data import VolumeReader, read_volume
 from sa2_monai.inference import VolumeSaveImaged, read_dicom_seg, write_dicom_seg
 from sa2_monai.io.dicom.seg import segment_names
 from sa2_monai.io.dicom.segment_codes import _CODES, FALLBACK, segment_code
-from sa2_monai.transforms import StrictLoadImaged
+from sa2_monai.slices import StrictLoadImaged
 
 highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")
 import pydicom  # noqa: E402

@@ -11,7 +11,7 @@ import pytest
 from sa2_monai.data import load_datalist, picture_size, read_image, read_label
 from sa2_monai.data.examine import examine_dataset
 from sa2_monai.evaluation import evaluate
-from sa2_monai.transforms import MapLabelsd
+from sa2_monai.slices import MapLabelsd
 
 pytestmark = pytest.mark.realdata
 

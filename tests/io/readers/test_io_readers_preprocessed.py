@@ -12,7 +12,7 @@ import pytest
 
 from sa2_monai.data import ArchiveReader, read_archive
 from sa2_monai.io.preprocessed import archive_shapes, archive_stem
-from sa2_monai.transforms import StrictLoadImaged
+from sa2_monai.slices import StrictLoadImaged
 from tests.support.preprocessed_files import hdf5, npz
 
 RNG = np.random.RandomState(0)

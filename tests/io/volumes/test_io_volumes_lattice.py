@@ -19,7 +19,7 @@ from sa2_monai.data import VolumeReader
 from sa2_monai.data.checks.volumes import check_volumes
 from sa2_monai.evaluation import evaluate
 from sa2_monai.io.volumes.lattice import fit_grid, relative_turn, voxel_distance
-from sa2_monai.transforms import CheckSameSized, SliceOrientationd, StrictLoadImaged
+from sa2_monai.slices import CheckSameSized, SliceOrientationd, StrictLoadImaged
 
 ORDERS = [
     np.array([*zip(order, flips, strict=True)])

@@ -20,7 +20,7 @@ from sa2_monai.io.readers.volumes import VolumeReader
 from sa2_monai.io.volumes.geometry import corner_distance
 from sa2_monai.io.volumes.nifti import nifti_header
 from sa2_monai.io.volumes.nifti_writer import header_like, nifti_writer
-from sa2_monai.transforms import StrictLoadImaged
+from sa2_monai.slices import StrictLoadImaged
 from tests.support.volume_files import AFFINE, ARRAY, patched, write_volume
 
 Q = {"qform_code": 1, "sform_code": 0}

@@ -19,7 +19,7 @@ from monai.data import NibabelReader
 from sa2_monai.data import VolumeReader, list_volumes, read_volume, volume_header
 from sa2_monai.io.volumes.geometry import corner_distance
 from sa2_monai.io.volumes.memory_order import c_ordered
-from sa2_monai.transforms import StrictLoadImaged
+from sa2_monai.slices import StrictLoadImaged
 
 RNG = np.random.default_rng(3)
 ARRAY = RNG.integers(-1000, 1000, (9, 8, 7)).astype(np.int16)

@@ -14,7 +14,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, MultiSampleTrait, Randomizable
 from monai.utils import ImageMetaKey, MetaKeys, convert_to_tensor
 
-from sa2_monai.transforms.labels import source_name
+from sa2_monai.slices.labels import source_name
 
 __all__ = ["SLICE_KEY", "RandSliced", "slices_of_classes"]
 

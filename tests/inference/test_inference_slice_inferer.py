@@ -26,7 +26,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sa2_monai.inference import VolumeInferer
-from sa2_monai.transforms import AntialiasedResized
+from sa2_monai.slices import AntialiasedResized
 
 
 def make_network(in_channels: int = 1, out_channels: int = 4) -> nn.Module:

@@ -11,7 +11,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 
-from sa2_monai.transforms.labels import source_name
+from sa2_monai.slices.labels import source_name
 
 __all__ = ["ScaleSliceMaximumd"]
 

@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from monai.transforms import Flipd
 from PIL import Image
 
-from sa2_monai.transforms import CheckSameSized, MapLabelsd
+from sa2_monai.slices import CheckSameSized, MapLabelsd
 
 
 def label_of(values: list[float], name: str = "/data/labels/a.png") -> MetaTensor:

@@ -11,13 +11,13 @@ import torch
 from monai.data import MetaTensor
 from monai.utils import ImageMetaKey
 
-from sa2_monai.inference.slice_views import RESIZES
+from sa2_monai.slices.slice_view import VIEWS
+from sa2_monai.slices.views import RESIZES
 
 __all__ = ["check_options", "check_volume", "pixel_spacing", "volume_name"]
 
-VIEWS = ("whole", "windows", "paper")
 ORIENTATIONS = ("slices", "all")
-OUTPUTS = ("labels", "probabilities")
+OUTPUTS = ("labels", "probabilities", "grid")
 
 
 def check_options(
@@ -62,7 +62,9 @@ def check_options(
             "stretch (intensity: minmax_resized) is for slices that are resized as a whole, but view is 'windows'. "
             "Choose view: whole, or intensity: minmax."
         )
-    if view == "paper" and output != "labels":
+    if view == "windows" and output == "grid":
+        raise ValueError("output 'grid' is for slices that are resized as a whole, but view is 'windows'.")
+    if view == "paper" and output == "probabilities":
         raise ValueError("the view 'paper' has label maps only: its probabilities never leave the network's grid.")
 
 

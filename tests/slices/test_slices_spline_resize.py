@@ -9,8 +9,8 @@ import torch
 from monai.data import MetaTensor
 from scipy.ndimage import zoom
 
-from sa2_monai.transforms import SplineResize, SplineResized, spline_matrix
-from sa2_monai.transforms.spline_resize import nearest_index
+from sa2_monai.slices import SplineResize, SplineResized, spline_matrix
+from sa2_monai.slices.spline_resize import nearest_index
 
 # Size of the slice, size of the result. The pairs 28 -> 14, 30 -> 8, 8 -> 26 and 512 -> 224 have the border defect.
 SIZES = [

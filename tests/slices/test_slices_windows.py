@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from monai.inferers import SlidingWindowInferer
 from monai.utils import set_determinism
 
-from sa2_monai.inference import check_roi_size
+from sa2_monai.slices import check_roi_size
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from monai.transforms.spatial.functional import orientation
 from monai.utils import SpaceKeys, TraceKeys
 
 from sa2_monai.io.volumes.lattice import relative_turn
-from sa2_monai.transforms.labels import source_name
+from sa2_monai.slices.labels import source_name
 
 __all__ = ["AXCODES", "SLICE_AXES", "SliceOrientationd"]
 

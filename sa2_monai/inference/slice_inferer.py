@@ -13,12 +13,13 @@ from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type
 from torch import nn
 
+from sa2_monai.inference.slice_inferer_checks import check_options, check_volume, pixel_spacing, volume_name
 from sa2_monai.inference.slice_network import SliceNetwork
-from sa2_monai.inference.slice_views import PaperView, SliceView, WholeView, WindowsView, first_maximum
-from sa2_monai.inference.volume_checks import check_options, check_volume, pixel_spacing, volume_name
-from sa2_monai.inference.windows import check_roi_size
+from sa2_monai.slices.slice_view import SliceView
+from sa2_monai.slices.views import PaperView, PlainView, WholeView, WindowsView, first_maximum
+from sa2_monai.slices.windows import check_roi_size
 
-__all__ = ["VolumeInferer"]
+__all__ = ["VolumeInferer", "inferer_for"]
 
 
 class VolumeInferer(Inferer):
@@ -56,7 +57,9 @@ class VolumeInferer(Inferer):
             slices stays. ``None`` keeps the pixels. Only for ``windows``.
         orientations: ``"slices"``, or ``"all"`` to average the probabilities of the slices along all three axes with
             equal weights. Only for ``windows``.
-        output: ``"labels"`` or ``"probabilities"``; the latter not for ``paper``, which has none.
+        output: ``"labels"`` or ``"probabilities"``; the latter not for ``paper``, which has none. ``"grid"``: labels of
+            ``roi_size`` that are not brought back to the volume's own, where published scores are measured; for
+            ``whole`` and ``paper``.
         resize: ``"spline"`` (cubic, corner pixels in place), ``"bilinear"`` (edges in place, no smoothing),
             ``"antialiased"`` (bilinear, edges in place, smoothed where the slice shrinks, as Pillow does) or
             ``"bicubic"`` (the same, cubic), as in training; for ``whole`` and ``paper``.
@@ -123,8 +126,9 @@ class VolumeInferer(Inferer):
             kwargs: further named arguments of the network.
 
         Returns:
-            labels (1, 1, X, Y, Z), ``uint8`` (``int16`` above 256 classes), or probabilities (1, K, X, Y, Z),
-            ``float32``; with the metadata of the input if that is a ``MetaTensor``.
+            labels (1, 1, X, Y, Z), or (1, 1, h, w, Z) on the ``grid`` of the network, ``uint8`` (``int16`` above 256
+            classes), or probabilities (1, K, X, Y, Z), ``float32``; with the metadata of the input if that is a
+            ``MetaTensor``.
         """
         check_volume(inputs)
         volume = inputs.as_tensor()[0] if isinstance(inputs, MetaTensor) else inputs[0]
@@ -142,20 +146,22 @@ class VolumeInferer(Inferer):
                     out = self._add_probabilities(job, axis, out, weight=1 / 3)
                 if self.output == "labels":
                     out = self._labels_of(out)
-            elif self.output == "labels":
+            elif self.output != "probabilities":
                 out = self._labels(job)
             else:
                 out = self._add_probabilities(job, 2, torch.zeros(0))
         return convert_to_dst_type(out[None], inputs, dtype=out.dtype, device=job.target)[0]
 
     def _labels(self, job: _Job) -> torch.Tensor:
-        """Class indices (1, X, Y, Z); nothing but them outlives a batch of slices."""
+        """Class indices (1, X, Y, Z) or (1, h, w, Z); nothing but them outlives a batch of slices."""
         out = torch.zeros(0)
         view = self._view(job, 2)
+        found = PlainView(self.roi_size) if self.output == "grid" else view
         for start, scores in self._scores(job, 2, view):
-            labels = view.labels(scores)
+            labels = found.labels(scores)
             if start == 0:
-                out = torch.zeros((1, *job.volume.shape[1:]), dtype=labels.dtype, device=job.target)
+                size = (*found.size, job.volume.shape[-1])
+                out = torch.zeros((1, *size), dtype=labels.dtype, device=job.target)
             out[..., start : start + len(labels)] = labels.permute(1, 2, 3, 0)
         return out
 
@@ -180,7 +186,7 @@ class VolumeInferer(Inferer):
                 slabs.append(first_maximum(slab.split(1), len(slab)))
         return torch.cat(slabs, dim=1)
 
-    def _scores(self, job: _Job, axis: int, view: SliceView) -> Iterator[tuple[int, torch.Tensor]]:
+    def _scores(self, job: _Job, axis: int, view: PlainView) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield the first slice of each batch and its probabilities (B, K, h, w) on the grid of the network."""
         slices = job.volume.movedim(axis + 1, 0)  # (Z, C, H, W)
         for start in range(0, len(slices), self.slice_batch_size):
@@ -212,12 +218,48 @@ class VolumeInferer(Inferer):
             cval=-mean / std,  # what the intensity 0 has become: in training, slices are padded before they are scaled
         )
 
-    def _view(self, job: _Job, axis: int) -> SliceView:
+    def _view(self, job: _Job, axis: int) -> PlainView:
         rows, columns = (other for other in (0, 1, 2) if other != axis)
         size = (job.volume.shape[rows + 1], job.volume.shape[columns + 1])
         if self.view == "windows":
             return WindowsView(size, (job.spacing[rows], job.spacing[columns]), self.pixdim)
         return (PaperView if self.view == "paper" else WholeView)(size, self.roi_size, self.resize)
+
+
+def inferer_for(
+    view: SliceView,
+    batch_size: int = 8,
+    overlap: float = 0.25,
+    orientations: str = "slices",
+    output: str = "labels",
+    sigmoid: bool = False,
+) -> VolumeInferer:
+    """Inferer that sees slices as a training with the same view did, and brings their labels back.
+
+    Args:
+        view: how the model sees a slice.
+        batch_size: slices, or windows, that go through the network together; changes no result.
+        overlap: see :class:`VolumeInferer`, as all that follows.
+        orientations: slices of one axis, or of all.
+        output: labels or probabilities.
+        sigmoid: the network has one output channel.
+
+    Raises:
+        ValueError: for options that the view does not have.
+    """
+    return VolumeInferer(
+        view.roi_size,
+        view.view,
+        batch_size,
+        view.normalize,
+        overlap,
+        view.pixdim,
+        orientations,
+        output,
+        view.resize,
+        sigmoid,
+        view.stretched,
+    )
 
 
 @dataclass(frozen=True)

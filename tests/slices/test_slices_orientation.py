@@ -15,9 +15,9 @@ from monai.data import CacheDataset, DataLoader, Dataset, MetaTensor, NibabelRea
 from monai.transforms import Compose, Invertd, Spacingd
 from scipy.spatial.transform import Rotation
 
-from sa2_monai.transforms import RandSliced, SliceOrientationd, StrictLoadImaged, rand_slices
-from sa2_monai.transforms.rand_slices import slices_of_classes
-from sa2_monai.transforms.slice_orientation import AXCODES
+from sa2_monai.slices import RandSliced, SliceOrientationd, StrictLoadImaged
+from sa2_monai.slices.draw import slices_of_classes
+from sa2_monai.slices.orientation import AXCODES
 
 SIDES = {"L": (-1, 0, 0), "P": (0, -1, 0), "S": (0, 0, 1)}
 WITH_META = {"track_meta": True, "weights_only": False}  # else MONAI's cache on disk forgets names and affines
@@ -322,7 +322,7 @@ def test_slices_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         looked.append(label.shape)
         return slices_of_classes(label)
 
-    monkeypatch.setattr(rand_slices, "slices_of_classes", counted)
+    monkeypatch.setattr("sa2_monai.slices.draw.slices_of_classes", counted)
     file = nib.Nifti1Image(labelled()["label"][0].numpy(), np.diag([2.0, 2, 5, 1]))
     nib.save(file, tmp_path / "l.nii.gz")
     items = [{"image": str(tmp_path / "l.nii.gz"), "label": str(tmp_path / "l.nii.gz")}]

@@ -12,7 +12,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor, ensure_tuple_rep
 
-from sa2_monai.transforms.labels import source_name
+from sa2_monai.slices.labels import source_name
 
 __all__ = [
     "AntialiasedResized",

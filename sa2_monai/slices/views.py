@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a slice reaches a network and how its scores come back: the three views of a volume.
 
-A view stands between slices of one size and the network: :meth:`SliceView.enter` brings slices onto the network's grid,
-:meth:`SliceView.leave` brings a plane of scores back. All of it works on batches, on the device of the slices.
+A view stands between slices of one size and the network: :meth:`PlainView.enter` brings slices onto the network's grid,
+:meth:`PlainView.leave` brings a plane of scores back. All of it works on batches, on the device of the slices.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sa2_monai.transforms.bicubic_resize import resize_bicubic, resize_bilinear
-from sa2_monai.transforms.spline_resize import resize_nearest, resize_spline
+from sa2_monai.slices.bicubic_resize import resize_bicubic, resize_bilinear
+from sa2_monai.slices.spline_resize import resize_nearest, resize_spline
 
-__all__ = ["RESIZES", "PaperView", "SliceView", "WholeView", "WindowsView", "first_maximum", "linear_matrix"]
+__all__ = ["RESIZES", "PaperView", "PlainView", "WholeView", "WindowsView", "first_maximum", "linear_matrix"]
 
 
 def first_maximum(planes: Iterable[torch.Tensor], num_classes: int) -> torch.Tensor:
@@ -85,7 +85,7 @@ RESIZES: dict[str, Callable[[torch.Tensor, Sequence[int]], torch.Tensor]] = {
 }
 
 
-class SliceView:
+class PlainView:
     """Slices as they are, and scores as they are; what the other views have in common.
 
     Args:
@@ -111,7 +111,7 @@ class SliceView:
         return first_maximum(planes, scores.shape[1])
 
 
-class WholeView(SliceView):
+class WholeView(PlainView):
     """The whole slice at the size of training, probabilities back with the same corners, then the class.
 
     Args:
@@ -126,7 +126,7 @@ class WholeView(SliceView):
         self.resize = resize
 
     def enter(self, slices: torch.Tensor) -> torch.Tensor:
-        """Resize, the spline with a proper border; see :meth:`SliceView.enter`."""
+        """Resize, the spline with a proper border; see :meth:`PlainView.enter`."""
         return RESIZES[self.resize](super().enter(slices), self.roi_size)
 
     def leave(self, plane: torch.Tensor) -> torch.Tensor:
@@ -144,7 +144,7 @@ class PaperView(WholeView):
     """
 
     def enter(self, slices: torch.Tensor) -> torch.Tensor:
-        """Resize, the spline with SciPy's cubic zoom; see :meth:`SliceView.enter`."""
+        """Resize, the spline with SciPy's cubic zoom; see :meth:`PlainView.enter`."""
         if self.resize != "spline":
             return super().enter(slices)
         # SciPy calculates in double precision and rounds at the end; a device without it comes close.
@@ -152,14 +152,14 @@ class PaperView(WholeView):
         return resize_spline(slices.to(exact), self.roi_size, border="constant").to(torch.float32)
 
     def labels(self, scores: torch.Tensor) -> torch.Tensor:
-        """Class at the network's size, then the nearest sample; see :meth:`SliceView.labels`."""
-        labels = SliceView(self.size).labels(scores)
+        """Class at the network's size, then the nearest sample; see :meth:`PlainView.labels`."""
+        labels = PlainView(self.size).labels(scores)
         if self.resize == "spline":
             return resize_nearest(labels, self.size, border="constant")
         return F.interpolate(labels.float(), size=self.size, mode="nearest-exact").to(labels.dtype)
 
 
-class WindowsView(SliceView):
+class WindowsView(PlainView):
     """Slices at a chosen pixel size, for networks that look through windows; linear there and back.
 
     The grid is that of MONAI's ``Spacing``: the first pixel stays where it is.
@@ -184,7 +184,7 @@ class WindowsView(SliceView):
             )
 
     def enter(self, slices: torch.Tensor) -> torch.Tensor:
-        """Resample to ``pixdim``; see :meth:`SliceView.enter`."""
+        """Resample to ``pixdim``; see :meth:`PlainView.enter`."""
         return self._resample(super().enter(slices), self.inner, self.steps)
 
     def leave(self, plane: torch.Tensor) -> torch.Tensor:

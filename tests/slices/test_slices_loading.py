@@ -12,7 +12,7 @@ from monai.data import ImageReader, PILReader
 from monai.transforms import LoadImaged
 from PIL import Image
 
-from sa2_monai.transforms import StrictLoadImaged
+from sa2_monai.slices import StrictLoadImaged
 
 
 class Refusing(PILReader):

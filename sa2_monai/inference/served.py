@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Label maps as the servers want them that write predictions themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+from monai.config import KeysCollection
+from monai.transforms import CastToType, MapTransform
+
+from sa2_monai.io.readers import check_kind
+
+__all__ = ["ServedLabelsd"]
+
+
+class ServedLabelsd(MapTransform):
+    """Class numbers as MONAI Label and MONAI Deploy take them, ``uint8``.
+
+    MONAI Label wants the map of a 2D image as (W, H). Its writer reads the item ``result_extension``: without one it
+    takes that of the image, and JPEG changes class numbers. What a viewer has asked for stays. MONAI Deploy wants
+    volumes as (1, x, y, z).
+
+    Args:
+        keys: class numbers (1, H, W, 1) of 2D images, or (1, x, y, z).
+        kind: of files, ``"pictures"``, ``"volumes"`` or ``"archives"``.
+
+    Raises:
+        ValueError: another kind.
+    """
+
+    def __init__(self, keys: KeysCollection, kind: str) -> None:
+        super().__init__(keys)
+        check_kind(kind)
+        self.pictures = kind == "pictures"
+        self.cast = CastToType(np.uint8)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return the dictionary with the maps of ``keys`` in that form."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = self.cast(d[key][0, :, :, 0].T if self.pictures else d[key])
+        if self.pictures and d.get("result_extension") is None:
+            d["result_extension"] = ".png"
+        return d
