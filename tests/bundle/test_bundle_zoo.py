@@ -157,7 +157,7 @@ def test_the_ids(folder: Path) -> None:
 
 
 def test_packaged_configurations_follow_the_rules(packaged: dict[str, Path]) -> None:
-    """As tests/bundles/test_bundles_configs.py does for YAML, with the longest merges: every file is in one."""
+    """As tests/bundles/configs/test_bundles_configs.py does for YAML, with the longest merges: every file is in one."""
     merges = (
         ("train", "disk_cache", "multi_gpu_train"),
         ("train", "evaluate", "multi_gpu_evaluate"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the section "Protocol" of the bundles' cards from their tables, docs/protocols/<name>.yaml.
 
-tests/bundles/test_bundles_protocol.py resolves the configurations and compares them with the same tables.
+tests/bundles/configs/test_bundles_protocol.py resolves the configurations and compares them with the same tables.
 """
 
 from __future__ import annotations
