@@ -38,7 +38,7 @@ def test_an_invented_network_lacks_everything(
         *("sa2_monai/networks/catalogue.py", "sa2_monai/networks/unetx.py", "tests/networks/test_networks_unetx.py"),
         *("tests/goldens/unetx.npz", "tests/reference/unetx.py", "sa2_monai/weights/published/unetx.py"),
         *("bundles/unetx/configs/train.yaml", "bundles/unetx/configs/inference.yaml"),
-        *("bundles/unetx/configs/metadata.json", "bundles/unetx/docs/README.md", "bundles/unetx/docs/protocol.yaml"),
+        *("bundles/unetx/configs/metadata.json", "bundles/unetx/docs/README.md", "docs/protocols/unetx.yaml"),
     ):
         assert file in files
 

@@ -49,9 +49,10 @@ def _missing(name: str, root: Path) -> Iterator[str]:
         ("LICENSE", "licence of the bundle"),
         ("docs/README.md", "model card"),
         ("docs/data_license.txt", "terms of the data"),
-        ("docs/protocol.yaml", "the published protocol, what the configurations do, and why they differ"),
     ):
         yield from _file(root, f"bundles/{name}/{file}", None, what)
+    protocol = "the published protocol, what the configurations do, and why they differ"
+    yield from _file(root, f"docs/protocols/{name}.yaml", None, protocol)
     overlays = [
         path for path in bundle.glob("configs/*_meta.json") if path.with_name(path.name[:-10] + ".yaml").is_file()
     ]
