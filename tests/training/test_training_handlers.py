@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -129,6 +130,19 @@ def test_another_clean_up_than_in_the_validation_is_told(tmp_path: Path, caplog:
         warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
         assert len(warnings) == len(told)
         assert all(words in warning for words, warning in zip(told, warnings, strict=True))
+
+
+@pytest.mark.parametrize("handler", [LoadWeights, LoadEncoder])
+def test_nothing_to_load(handler: type, caplog: pytest.LogCaptureFixture) -> None:
+    """A switch that is null: the network starts with what it has, and nothing is told."""
+    network = tiny_network()
+    before = copy.deepcopy(network)
+    with caplog.at_level(logging.INFO):
+        engine = Engine(lambda engine, batch: None)
+        handler(None, network).attach(engine)
+        engine.run([0])
+    assert same(network, before)
+    assert not [record for record in caplog.records if record.name.startswith("sa2_monai")]
 
 
 def test_resumed_training_keeps_its_own_weights(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
