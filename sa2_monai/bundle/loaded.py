@@ -56,7 +56,7 @@ def load_bundle(
     Example::
 
         bundle = sa2_monai.load_bundle("sa2net", weights="model.pt")
-        labels = bundle.predict(picture)  # (H, W, 3) -> (H, W)
+        labels = bundle.predict(image)  # (H, W, 3) -> (H, W)
     """
     return LoadedBundle(path_or_name, weights, device)
 
@@ -76,7 +76,7 @@ class LoadedBundle(BundleModel):
         """Label maps of images, on the images' own grids.
 
         Args:
-            images: an array or tensor - a picture (H, W) or (H, W, C) of 8 or 16 bit or floating point in [0, 1], a
+            images: an array or tensor - an image (H, W) or (H, W, C) of 8 or 16 bit or floating point in [0, 1], a
                 volume (X, Y, Z) -; a file; a folder of files, or one with a DICOM series; or a list of arrays or files.
             output_dir: write files ``<case>.png`` or ``<case>.nii.gz`` (with the geometry of the image) to this folder.
             affine: of volumes that are given as arrays, voxels to mm, (4, 4); 1 mm along the axes when ``None``.

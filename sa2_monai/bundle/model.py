@@ -83,7 +83,7 @@ class BundleModel:
 
     @property
     def sees_volumes(self) -> bool:
-        """Whether images are volumes, not pictures."""
+        """Whether images are volumes, not images."""
         return sees_volumes(self._inference_config(), self._sidecar.settings)
 
     def network(self) -> nn.Module:

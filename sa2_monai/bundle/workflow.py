@@ -167,8 +167,8 @@ def sees_volumes(config: Mapping[str, Any], settings: Mapping[str, Any]) -> bool
         config: content of the bundle's inference configuration.
         settings: those of the weights.
     """
-    default = "volumes" if "slice_axis" in config else "pictures"  # bundles of earlier versions have no `kind`
-    return bool(settings.get("kind", config.get("kind", default)) != "pictures")
+    default = "volumes" if "slice_axis" in config else "images"  # bundles of earlier versions have no `kind`
+    return bool(settings.get("kind", config.get("kind", default)) != "images")
 
 
 def choose_device(wanted: str | None) -> str:

@@ -2,7 +2,7 @@
 """Compare predictions with reference masks and print the table.
 
 Cases are paired by file name without extension; a folder of nnU-Net works as it is. With --output the table per case
-(CSV), the summary (JSON), a report to look at (HTML), the printed table, overlay pictures of the worst, median and best
+(CSV), the summary (JSON), a report to look at (HTML), the printed table, overlay images of the worst, median and best
 cases and a record of the run are written. The exit code is 1 when a case failed or a limit (--fail-under, --fail-over)
 was not kept; the files are written all the same.
 """
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"\nPer case:  {paths['csv']}\nSummary:   {paths['json']}\nTable:     {paths['table']}")
         print(f"Report:    {paths['html']}\nRecord:    {paths['manifest']}")
         if paths["overlays"]:
-            print(f"Pictures:  {len(paths['overlays'])} in {paths['overlays'][0].parent}")
+            print(f"Images:  {len(paths['overlays'])} in {paths['overlays'][0].parent}")
     return 0 if result.passed and (second is None or second.passed) else 1
 
 

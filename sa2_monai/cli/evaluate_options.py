@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="names in the order of the values, background first, e.g. background,nucleus, or with them, as 1=nucleus "
         "(default: those of a dataset.json beside the predictions or references, else background,foreground)",
     )
-    parser.add_argument("--output", "-o", metavar="DIR", help="folder for CSV, JSON, table and overlay pictures")
-    parser.add_argument("--images", metavar="DIR", help="folder of the images, for the overlay pictures")
+    parser.add_argument("--output", "-o", metavar="DIR", help="folder for CSV, JSON, table and overlay images")
+    parser.add_argument("--images", metavar="DIR", help="folder of the images, for the overlay images")
     parser.add_argument(
         "--compare", metavar="DIR", help="predictions of a second model: paired differences with interval and test"
     )
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=float,
         metavar="PERCENT",
-        help="pictures: also the means of those whose largest object is below 0.5, 1, 2, 3, 5, 10, 100 %% of the "
+        help="images: also the means of those whose largest object is below 0.5, 1, 2, 3, 5, 10, 100 %% of the "
         "image, or below given percents",
     )
     parser.add_argument(
@@ -115,7 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--unit", choices=("mm", "px"), help="unit that the references are expected to have")
     parser.add_argument(
-        "--spacing", type=_numbers, metavar="MM", help="millimetres per pixel of pictures: rows,columns or one number"
+        "--spacing", type=_numbers, metavar="MM", help="millimetres per pixel of images: rows,columns or one number"
     )
     parser.add_argument(
         "--tolerance", type=_tolerance, default=2.0, metavar="T", help="of the NSD: 2 or nucleus=2,gland=3 (default: 2)"
@@ -135,7 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bring predictions of another grid onto that of the reference (nearest neighbour)",
     )
     parser.add_argument("--strict", action="store_true", help="fail when a case has no prediction")
-    parser.add_argument("--overlays", type=int, default=3, metavar="N", help="pictures of each kind (default: 3)")
+    parser.add_argument("--overlays", type=int, default=3, metavar="N", help="images of each kind (default: 3)")
 
 
 def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 
 Reads checkpoints as their authors' code writes them: a bare state dict, or a dict with the tensors under 'state_dict'.
 Every tensor must be known; those that the network carries but never uses are left out. Beside the weights a .json file
-is written that says what they are: channels, how the network sees a picture, and the SHA-256 of both files.
+is written that says what they are: channels, how the network sees an image, and the SHA-256 of both files.
 
 Example:
   sa2-monai import-weights --network daeformer published.pth bundles/daeformer/models/model.pt
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--in-channels",
         type=int,
         metavar="N",
-        help="channels of the pictures (default: as the tensors say); 1 for grey pictures where the network repeats "
+        help="channels of the images (default: as the tensors say); 1 for grey images where the network repeats "
         f"the channel and has the tensors of 3: {', '.join(n.name for n in CATALOGUE.values() if n.grey_as_colour)}",
     )
     parser.add_argument(
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs=2,
         metavar=("H", "W"),
-        help="size to which pictures were resized in training (default: 512 512 for svanet, 224 224 for the others)",
+        help="size to which images were resized in training (default: 512 512 for svanet, 224 224 for the others)",
     )
     parser.add_argument(
         "--channel-order",
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if checkpoint.skipped:
         print(_table(checkpoint.skipped, indent=" " * 13))
     print(f"  network    {options}; all tensors loaded into it")
-    print(f"  seen as    whole picture, resized to {height} x {width}; {order or 'grey'}")
+    print(f"  seen as    whole image, resized to {height} x {width}; {order or 'grey'}")
     print(f"{output}: sha256 {record['sha256']}, {record['bytes']:,} bytes")
     return 0
 
@@ -106,7 +106,7 @@ def _table(names: Sequence[str], indent: str) -> str:
 
 
 def _roi_size(args: argparse.Namespace) -> list[int]:
-    """Height and width to which training resized the pictures."""
+    """Height and width to which training resized the images."""
     facts = CATALOGUE[args.network]
     if args.roi_size is None:
         return list(facts.published_size)
@@ -116,7 +116,7 @@ def _roi_size(args: argparse.Namespace) -> list[int]:
             f"--roi-size is {height} x {width}, but {args.network} takes positive multiples of {facts.size_divisor}."
         )
     if args.network == "svanet" and height != width:
-        raise ValueError(f"--roi-size is {height} x {width}, but svanet was published for square pictures alone.")
+        raise ValueError(f"--roi-size is {height} x {width}, but svanet was published for square images alone.")
     return [height, width]
 
 

@@ -41,9 +41,9 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("info", "list the networks and the installed versions", "sa2_monai.cli.info"),
-    Command("sample", "make a small data set, pictures or volumes", "sa2_monai.cli.sample"),
+    Command("sample", "make a small data set, images or volumes", "sa2_monai.cli.sample"),
     Command("datasets", "list the data sets, check a download, prepare it", "sa2_monai.cli.datasets"),
-    Command("predict", "segment pictures with a trained network", "sa2_monai.cli.predict"),
+    Command("predict", "segment images with a trained network", "sa2_monai.cli.predict"),
     Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
     Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),
     Command("import-weights", "convert a published checkpoint", "sa2_monai.cli.import_weights"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segment pictures or volumes with a trained network and write one label map per case, on the grid of its image.
+"""Segment images or volumes with a trained network and write one label map per case, on the grid of its image.
 
 The work is done by the ``configs/inference.yaml`` of the network's bundle. The model metadata beside the weights
 (``model.json``: channels, classes, how the network sees an image) override the bundle's defaults. A case that fails
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")
-    parser.add_argument("--overlays", action="store_true", help="draw the classes into the pictures (DIR/overlays)")
+    parser.add_argument("--overlays", action="store_true", help="draw the classes into the images (DIR/overlays)")
     volumes = parser.add_argument_group("volumes")
     volumes.add_argument(
         "--series",
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--again", action="store_true", help="also the cases that an earlier run has finished")
     many.add_argument("--status", action="store_true", help="predict nothing: tell what is finished, failed, missing")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda when there is a GPU, else cpu, by default")
-    parser.add_argument("--batch-size", type=_positive, metavar="N", help="pictures, slices or windows at once")
+    parser.add_argument("--batch-size", type=_positive, metavar="N", help="images, slices or windows at once")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -113,9 +113,9 @@ def _options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
     given = {key: value for key, value in options.items() if value is not None}
     if given and not volumes:
         words = ", ".join(f"--{key.replace('_', '-')}" for key in given).replace("--orientations", "--all-axes")
-        raise UsageError(f"{words}: for volumes only, and this model was trained on pictures")
+        raise UsageError(f"{words}: for volumes only, and this model was trained on images")
     if volumes and args.overlays:
-        raise UsageError("--overlays: for pictures only; 'sa2-monai evaluate --images' draws slices of volumes")
+        raise UsageError("--overlays: for images only; 'sa2-monai evaluate --images' draws slices of volumes")
     return {**given, **({"save_probabilities": True} if args.probabilities else {})}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["add_arguments", "run"]
 
 # Cases by part.
-_PICTURES = {"training": 48, "validation": 8, "test": 16}
+_IMAGES = {"training": 48, "validation": 8, "test": 16}
 _VOLUMES = {"training": 12, "validation": 3, "test": 6}
 
 
@@ -20,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: parser of the command.
     """
-    parser.add_argument(
-        "output", metavar="OUT", help="folder for images/, labels/, dataset.json (pictures: instances/)"
-    )
+    parser.add_argument("output", metavar="OUT", help="folder for images/, labels/, dataset.json (images: instances/)")
     parser.add_argument(
         "--volumes", action="store_true", help="abdominal CT volumes with four organs (NIfTI) instead of nuclei (PNG)"
     )
@@ -32,15 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="N",
-        help="pictures: side in pixels, or H W (default: 256); with --volumes: least voxels along left, back and head "
+        help="images: side in pixels, or H W (default: 256); with --volumes: least voxels along left, back and head "
         "(default: 96 96 24)",
     )
-    for part in _PICTURES:
+    for part in _IMAGES:
         parser.add_argument(
             f"--{part}",
             type=int,
             metavar="N",
-            help=f"{part} cases (default: {_PICTURES[part]}; with --volumes {_VOLUMES[part]})",
+            help=f"{part} cases (default: {_IMAGES[part]}; with --volumes {_VOLUMES[part]})",
         )
     parser.add_argument("--force", action="store_true", help="write into a folder that holds other files")
 
@@ -61,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai import data
     from sa2_monai.cli.main import UsageError
 
-    usual = _VOLUMES if args.volumes else _PICTURES
+    usual = _VOLUMES if args.volumes else _IMAGES
     counts = {part: number if getattr(args, part) is None else getattr(args, part) for part, number in usual.items()}
     make: Callable[..., Any]
     is_current: Callable[..., bool]

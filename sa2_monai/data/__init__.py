@@ -35,8 +35,8 @@ from sa2_monai.data.preparation.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_T
 from sa2_monai.data.preparation.transunet_calibration import calibrate, orient
 from sa2_monai.data.prepare import prepare_dataset
 from sa2_monai.data.splits import check_disjoint, kfold, split_test, write_splits
-from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image, read_label
-from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
+from sa2_monai.io.images.read import IMAGE_SUFFIXES, image_size, read_image, read_label
+from sa2_monai.io.preprocessed import PREPROCESSED_SUFFIXES, read_preprocessed
 from sa2_monai.io.readers import case_reader
 from sa2_monai.io.volumes.read import Volume, read_volume, volume_header
 
@@ -46,23 +46,23 @@ if TYPE_CHECKING:
     from sa2_monai.data.slice_dataset import SliceDataset
     from sa2_monai.data.slice_sampler import Draw, SliceSampler
     from sa2_monai.data.slice_store import slice_counter
-    from sa2_monai.io.readers.images import PictureReader
-    from sa2_monai.io.readers.preprocessed import ArchiveReader
+    from sa2_monai.io.readers.images import Image2DReader
+    from sa2_monai.io.readers.preprocessed import PreprocessedReader
     from sa2_monai.io.readers.volumes import VolumeReader
 
 __all__ = [
     "ACDC_CLASSES",
     "ACDC_SPLITS",
-    "ARCHIVE_SUFFIXES",
     "DATASETS",
     "DOWNLOADS",
-    "PICTURE_SUFFIXES",
+    "IMAGE_SUFFIXES",
+    "PREPROCESSED_SUFFIXES",
     "SECTIONS",
     "SYNAPSE_CLASSES",
     "SYNAPSE_TABLES",
-    "ArchiveReader",
     "Draw",
-    "PictureReader",
+    "Image2DReader",
+    "PreprocessedReader",
     "SliceDataset",
     "SliceSampler",
     "Volume",
@@ -73,6 +73,7 @@ __all__ = [
     "dataset_classes",
     "download",
     "examine_dataset",
+    "image_size",
     "input_kind",
     "kfold",
     "label_table",
@@ -84,12 +85,11 @@ __all__ = [
     "make_sample",
     "make_sample_volumes",
     "orient",
-    "picture_size",
     "prepare_dataset",
     "prepared_parts_of",
-    "read_archive",
     "read_image",
     "read_label",
+    "read_preprocessed",
     "read_volume",
     "sample_is_current",
     "sample_volumes_are_current",
@@ -102,9 +102,9 @@ __all__ = [
 
 # Names whose modules import torch and MONAI, or SciPy.
 _LAZY = {
-    "ArchiveReader": "sa2_monai.io.readers.preprocessed",
+    "PreprocessedReader": "sa2_monai.io.readers.preprocessed",
     "Draw": "sa2_monai.data.slice_sampler",
-    "PictureReader": "sa2_monai.io.readers.images",
+    "Image2DReader": "sa2_monai.io.readers.images",
     "SliceDataset": "sa2_monai.data.slice_dataset",
     "SliceSampler": "sa2_monai.data.slice_sampler",
     "VolumeReader": "sa2_monai.io.readers.volumes",

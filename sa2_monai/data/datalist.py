@@ -55,7 +55,7 @@ def load_datalist(
     Args:
         dataset_dir: folder of the data set (or a ``dataset.json``).
         section: ``"training"``, ``"validation"`` or ``"test"``.
-        dataset: a name of :data:`DATASETS` (``sa2-monai datasets list``): ``"folder"`` and ``"decathlon"`` are pictures
+        dataset: a name of :data:`DATASETS` (``sa2-monai datasets list``): ``"folder"`` and ``"decathlon"`` are images
             of your own, ``"volumes"`` any folder of NIfTI, NRRD or MetaImage files, decathlon and nnU-Net included; the
             others are public data sets as downloaded, or in the preprocessed forms of the literature.
         fold: fold of the K-fold split, 0 to ``num_folds - 1``; ``None`` uses the validation part of the data set.
@@ -67,18 +67,18 @@ def load_datalist(
             and, for data sets that have a table by themselves, :func:`dataset_classes`.
         in_channels: channels that the images will be read with, checked; ``None`` does not check.
         test_fraction: share held out as test part where the data set lists none, in [0, 1).
-        check: look at every image and label of the section and report all problems at once. Pictures are read; of
-            volumes the headers, of archives the shapes.
+        check: look at every image and label of the section and report all problems at once. Images are read; of
+            volumes the headers, of preprocessed files the shapes.
         cache_dir: where files are kept that must be converted (MoNuSeg's polygons, masks of grey values); ``None`` is
             ``<dataset_dir>/.sa2_monai``.
         patient_pattern: see :func:`load_parts`.
         split: see :func:`load_parts`.
-        check_labels: with ``check``, also read the labels of volumes and archives and check their values.
-        kind: kind of files that the configuration reads, ``"pictures"``, ``"volumes"`` or ``"archives"``; an error if
+        check_labels: with ``check``, also read the labels of volumes and preprocessed files and check their values.
+        kind: kind of files that the configuration reads, ``"images"``, ``"volumes"`` or ``"preprocessed"``; an error if
             those of the data set are of another kind. ``None`` does not check.
         ignore_value: value in the labels of pixels without a label, such as 255 or -1; ``None`` for the data set's own,
             where it has one.
-        validation: ``"auto"``: the validation part of :func:`load_parts`; ``"none"``: nothing is carved out, all
+        validation: ``"auto"``: the validation part of :func:`load_parts`; ``"none"``: nothing is held out, all
             training cases train, and the validation part is empty.
 
     Returns:
@@ -87,7 +87,7 @@ def load_datalist(
 
     Raises:
         FileNotFoundError: the folder is missing.
-        ValueError: unknown names, no cases, or problems of the files, each with what was found and the cure.
+        ValueError: unknown names, no cases, or problems of the files, each with what was found and the hint.
     """
     if section not in SECTIONS:
         raise ValueError(f"section is {section!r}, expected one of {', '.join(SECTIONS)}")
@@ -229,17 +229,17 @@ def _fold(
 ) -> tuple[list[Case], list[Case]]:
     units = sorted(set(_groups(training) or [str(case["case"]) for case in training]))
     if fold is None and 2 <= len(units) < num_folds:
-        # One validation part can be carved out of few cases, too; a fold by number is one of a cross-validation.
+        # One validation part can be split off from few cases, too; a fold by number is one of a cross-validation.
         logger.warning(
             "%s: %d training cases (%d independent) are too few for %d folds; one of %d folds validates",
             *(where, len(training), len(units), num_folds, len(units)),
         )
         num_folds = len(units)
     if len(units) < num_folds:
-        cure = "add images, or list a validation part" if len(units) < 2 else "add images, or lower num_folds"
+        hint = "add images, or list a validation part" if len(units) < 2 else "add images, or lower num_folds"
         raise ValueError(
             f"{where}: {len(training)} training cases ({len(units)} independent) are too few for {num_folds} folds; "
-            f"{cure}"
+            f"{hint}"
         )
     held_out = {units[i] for i in kfold(len(units), num_folds, seed)[fold or 0][1]}
     key = "case" if len(units) == len(training) else "group"
@@ -264,12 +264,12 @@ def _keep_if_everywhere(parts: Parts, key: str) -> None:
 
 def _no_cases(directory: Path, dataset: str, section: str, parts: Parts) -> str:
     counts = ", ".join(f"{len(cases)} {part}" for part, cases in parts.items())
-    cure = {
+    hint = {
         "training": "add images and labels, or list them under 'training' in dataset.json",
         "validation": "list a validation part, or give the training part enough cases to be folded",
         "test": "list a test part, or set test_fraction above 0",
     }[section]
     if not DATASETS[dataset].described:
-        cure = f"unpack the {section} part of {dataset!r}, too"
-        cure += f", or choose another split ({', '.join(DATASETS[dataset].splits)})" if DATASETS[dataset].splits else ""
-    return f"{directory}: no {section} cases ({counts}); {cure}"
+        hint = f"unpack the {section} part of {dataset!r}, too"
+        hint += f", or choose another split ({', '.join(DATASETS[dataset].splits)})" if DATASETS[dataset].splits else ""
+    return f"{directory}: no {section} cases ({counts}); {hint}"

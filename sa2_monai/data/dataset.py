@@ -16,7 +16,7 @@ from sa2_monai.data.checks.images import check_cases
 from sa2_monai.data.checks.label_counts import KindCheck
 from sa2_monai.data.checks.label_tables import without_ignored
 from sa2_monai.data.checks.opened_files import OpenedFiles
-from sa2_monai.data.checks.preprocessed import check_archives
+from sa2_monai.data.checks.preprocessed import check_preprocessed
 from sa2_monai.data.checks.volumes import check_volumes
 from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.io.label_values import THRESHOLD, LabelTable
@@ -67,7 +67,7 @@ class Preparation:
 
     Args:
         description: what it makes, in one line.
-        files: ``"pictures"``, ``"volumes"`` or ``"archives"``.
+        files: ``"images"``, ``"volumes"`` or ``"preprocessed"``.
         jobs: function of (directory, options) that lists what is to be done.
         split: published split that the form has by default; ``None`` is that of the data set.
     """
@@ -84,7 +84,7 @@ class DataSet:
 
     Args:
         parts: function of (directory, options) that lists the cases by part.
-        files: ``"pictures"``, ``"volumes"`` or ``"archives"``: how the files are read and checked.
+        files: ``"images"``, ``"volumes"`` or ``"preprocessed"``: how the files are read and checked.
         title: name and content in one line.
         homepage: where it is published.
         licence: terms of use, as stated there.
@@ -102,7 +102,7 @@ class DataSet:
     """
 
     parts: Callable[[Path, ListOptions], Parts]
-    files: str = "pictures"
+    files: str = "images"
     title: str = ""
     homepage: str = ""
     licence: str = ""
@@ -134,7 +134,7 @@ class DataSet:
             cases: data list.
             table: see :func:`sa2_monai.data.label_table`.
             in_channels: channels of the images; ``None`` does not check.
-            read_labels: whether the values of label volumes are read; pictures are always read.
+            read_labels: whether the values of label volumes are read; images are always read.
             ignore_value: value in the labels that belongs to no class; ``None`` for the data set's own.
             opened: the files, where others ask for them as well.
 
@@ -146,7 +146,7 @@ class DataSet:
         ):
             ignore_value = self.ignore_value  # unless the user's table says otherwise
         table = without_ignored(table, ignore_value)
-        if self.files == "pictures":
+        if self.files == "images":
             check_cases(where, cases, table, in_channels, ignore_value, opened)
             return
         if ignore_value is not None and not isinstance(table, str):
@@ -154,7 +154,7 @@ class DataSet:
         if self.files == "volumes":
             check_volumes(where, cases, table, in_channels, read_labels, self.kind_check, opened)
         else:
-            check_archives(where, cases, table, read_labels, self.kind_check, opened)
+            check_preprocessed(where, cases, table, read_labels, self.kind_check, opened)
 
 
 def report_counts(directory: Path, parts: Parts, expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -107,7 +107,7 @@ def examine_dataset(
                 entry.check(str(directory), labelled, table, None, True, ignore_value, opened)
             except (OSError, ValueError) as error:
                 report["problems"].append(str(error))
-        if entry.files != "pictures":  # what the check of 2D images warns of is found below as well
+        if entry.files != "images":  # what the check of 2D images warns of is found below as well
             report["remarks"] += [record.getMessage() for record in messages if record.levelno >= logging.WARNING]
         problems, remarks = look_into_images(str(directory), opened, cases, report["problems"])
         report["problems"] += problems

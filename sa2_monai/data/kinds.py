@@ -27,7 +27,7 @@ def list_cases(source: Source, kind: str = "volumes", in_channels: int | None = 
     Args:
         source: file, folder or list, see :func:`~sa2_monai.data.list_images`, :func:`~sa2_monai.data.list_volumes` and
             :func:`~sa2_monai.data.layouts.input_preprocessed.list_preprocessed`.
-        kind: of the files that the model was trained on: ``"pictures"``, ``"volumes"``, or ``"archives"``
+        kind: of the files that the model was trained on: ``"images"``, ``"volumes"``, or ``"preprocessed"``
             (preprocessed slices and volumes), which is used on such files and on volumes.
         in_channels: of the network: images of several files are found by their names, as the functions say.
 
@@ -49,10 +49,10 @@ def list_images(source: Source, in_channels: int | None = None) -> list[dict[str
     """Data list for inference on 2D images.
 
     Args:
-        source: a picture; a folder of pictures and of folders with pictures, whose label folders are left out; a
-            ``.txt`` file with one path per line, relative to its own folder; a list of pictures; or a data list, which
+        source: an image; a folder of images and of folders with images, whose label folders are left out; a
+            ``.txt`` file with one path per line, relative to its own folder; a list of images; or a data list, which
             is returned as it is.
-        in_channels: channels of the network. With another number than 1 or 3, which no picture holds, the files
+        in_channels: channels of the network. With another number than 1 or 3, which no image holds, the files
             ``<case>_0000.png``, ``<case>_0001.png`` and so on (nnU-Net's names) are one image, their channels in the
             order of the numbers, and ``image`` is the list of them.
 
@@ -63,10 +63,10 @@ def list_images(source: Source, in_channels: int | None = None) -> list[dict[str
 
     Raises:
         FileNotFoundError: the source or a listed file is missing.
-        ValueError: no images, a file that is no picture, two images of one name in one folder, or numbered files of
+        ValueError: no images, a file that is no image, two images of one name in one folder, or numbered files of
             which some are missing.
     """
-    return _listed(source, "pictures", in_channels)[0]
+    return _listed(source, "images", in_channels)[0]
 
 
 def list_volumes(source: Source, in_channels: int | None = None) -> list[dict[str, Any]]:
@@ -110,7 +110,7 @@ def input_kind(source: Source, kind: str) -> str:
         ValueError: another kind.
     """
     check_kind(kind)
-    return "volumes" if kind == "archives" and not only_preprocessed(source) else kind
+    return "volumes" if kind == "preprocessed" and not only_preprocessed(source) else kind
 
 
 def find_cases(
@@ -130,7 +130,7 @@ def find_cases(
         FileNotFoundError, ValueError: as :func:`list_cases`.
     """
     left_out = LeftOut()
-    if input_kind(sources, kind) == "archives":
+    if input_kind(sources, kind) == "preprocessed":
         cases = list_preprocessed(sources)
         for where in map(existing_path, sources):
             if where.is_dir():
@@ -140,11 +140,11 @@ def find_cases(
     for source in sources:
         where = existing_path(source)
         if where.is_dir():
-            paths += images_in(where, left_out) if kind == "pictures" else volumes_below(where, left_out)
+            paths += images_in(where, left_out) if kind == "images" else volumes_below(where, left_out)
         else:
             paths += read_paths(where) if where.suffix.lower() == ".txt" else [where]
     name = str(sources[0]) if len(sources) == 1 else "inputs"
-    if kind == "pictures":
+    if kind == "images":
         return name_images(paths, in_channels, name), left_out
     one_folder = len(sources) == 1 and existing_path(sources[0]).is_dir()
     return name_volumes(paths, in_channels, name, folder=one_folder), left_out
@@ -157,8 +157,8 @@ def _listed(source: Source, kind: str, in_channels: int | None) -> tuple[list[di
     known, paths = of_list(source)
     if known:
         return known, LeftOut()
-    if input_kind(source, kind) == "archives":
+    if input_kind(source, kind) == "preprocessed":
         return list_preprocessed(paths), LeftOut()
-    if kind == "pictures":
+    if kind == "images":
         return name_images(paths, in_channels, "list of images"), LeftOut()
     return name_volumes(paths, in_channels, "list of volumes"), LeftOut()

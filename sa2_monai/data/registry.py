@@ -71,7 +71,7 @@ def check_kind(dataset: str, kind: str | None) -> None:
 
     Args:
         dataset: a name of :data:`DATASETS`.
-        kind: ``"pictures"``, ``"volumes"`` or ``"archives"``; ``None`` does not check.
+        kind: ``"images"``, ``"volumes"`` or ``"preprocessed"``; ``None`` does not check.
 
     Raises:
         ValueError: the data set has files of another kind.

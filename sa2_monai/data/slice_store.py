@@ -172,7 +172,7 @@ def slice_counter(kind: str, slice_axis: str = "axial", key: str = "image") -> C
     """Function that counts the slices of a case without reading its voxels.
 
     Args:
-        kind: of the files: ``"volumes"``; ``"pictures"`` and ``"archives"`` hold one slice each.
+        kind: of the files: ``"volumes"``; ``"images"`` and ``"preprocessed"`` hold one slice each.
         slice_axis: see :class:`~sa2_monai.slices.SliceOrientationd`.
         key: entry with the file name of the image, or the list of them.
 

@@ -10,7 +10,7 @@
 * ``case_metric``: the clinical values inside a MONAI engine.
 * ``cases``: found, paired, read, checked. ``scores``: from maps to rows and summaries. ``report``: what is written.
 
-What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`, :class:`ValidationPicture`) is
+What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`, :class:`ValidationImage`) is
 imported when it is asked for.
 """
 
@@ -29,7 +29,7 @@ from sa2_monai.evaluation.scores.rows import COLUMNS
 if TYPE_CHECKING:
     from sa2_monai.evaluation.case_metric import CaseMetric
     from sa2_monai.evaluation.report.handler import ReportHandler
-    from sa2_monai.evaluation.report.validation_image import ValidationPicture
+    from sa2_monai.evaluation.report.validation_image import ValidationImage
 
 __all__ = [
     "COLUMNS",
@@ -39,7 +39,7 @@ __all__ = [
     "EvaluationResult",
     "PaperOptions",
     "ReportHandler",
-    "ValidationPicture",
+    "ValidationImage",
     "compare",
     "draw_overlay",
     "draw_prediction",
@@ -59,8 +59,8 @@ def __getattr__(name: str) -> Any:
         from sa2_monai.evaluation.report.handler import ReportHandler
 
         return ReportHandler
-    if name == "ValidationPicture":
-        from sa2_monai.evaluation.report.validation_image import ValidationPicture
+    if name == "ValidationImage":
+        from sa2_monai.evaluation.report.validation_image import ValidationImage
 
-        return ValidationPicture
+        return ValidationImage
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

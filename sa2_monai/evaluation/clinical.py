@@ -147,7 +147,7 @@ def _check_unit(units: Mapping[str, str], expected: str | None) -> None:
     """Check the units of the cases so far, each with the first case that has it."""
     if len(units) > 1:
         found = ", ".join(f"{unit} ({case})" for unit, case in units.items())
-        raise ValueError(f"the references have different units: {found}; evaluate pictures and volumes apart")
+        raise ValueError(f"the references have different units: {found}; evaluate images and volumes apart")
     found, case = next(iter(units.items()))
     if expected is not None and found != expected:
         fix = "give their spacing" if expected == "mm" else "leave unit out to measure in millimetres"

@@ -33,7 +33,7 @@ class EvaluationResult:
             value; undefined values are ``NaN``.
         summary: the content of ``metrics_summary.json``; undefined values are ``None``.
         load_case: function that reads a case again, as class values on the grid that was measured; the overlay
-            pictures use it.
+            images use it.
         images: case -> path or array of the image, as given.
         groups: case -> group of the bootstrap, or ``None``.
         objects: detection of single objects per case, where it was asked for.

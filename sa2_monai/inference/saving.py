@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writers of predictions: one picture file per case, never half a file.
+"""Writers of predictions: one image file per case, never half a file.
 
 MONAI's ``SaveImaged`` names its output after the input file, so that ``a/cell.png`` and ``b/cell.png`` overwrite each
 other, and writes in place, so that a stopped run leaves broken files. The writers here take the name from the case,
@@ -38,8 +38,8 @@ class CaseSaveImaged(SaveImaged):
     scikit-image, imageio, ITK, torchvision) need ``palette=False``, which writes plain grey.
 
     Args:
-        keys: class-index maps (1, W, H) or (W, H) in the axis order of MONAI's readers, or (1, W, H, 1) of a picture
-            that was read as a volume; whole numbers 0 .. 255 of any dtype, at the size of the picture (after
+        keys: class-index maps (1, W, H) or (W, H) in the axis order of MONAI's readers, or (1, W, H, 1) of an image
+            that was read as a volume; whole numbers 0 .. 255 of any dtype, at the size of the image (after
             ``Invertd``).
         output_dir: folder, made when the first file is written.
         output_postfix: added to the name with an underscore, when not empty.
@@ -121,10 +121,10 @@ class CaseSaveImaged(SaveImaged):
 
     def _png(self, plane: np.ndarray, palette: bool = False) -> Callable[[BinaryIO], None]:
         # Pillow wants rows first. It takes its mode from the dtype: uint8 -> L, uint16 -> I;16.
-        picture = Image.fromarray(np.ascontiguousarray(plane.T if self.reverse_indexing else plane))
+        image = Image.fromarray(np.ascontiguousarray(plane.T if self.reverse_indexing else plane))
         if palette:
-            picture.putpalette(mask_palette())
-        return lambda file: picture.save(file, format="PNG")
+            image.putpalette(mask_palette())
+        return lambda file: image.save(file, format="PNG")
 
     def _name(self, case: Any, source: str) -> Path:
         name = str(case) if case else Path(source).stem
@@ -139,14 +139,14 @@ class CaseSaveImaged(SaveImaged):
 class ProbabilitySaveImaged(CaseSaveImaged):
     """Write probability maps beside the predictions, as ``<output_dir>/<case>_prob.png`` or ``.npy``.
 
-    One channel becomes a grey picture in which white (``scale``) is probability 1; several channels become a NumPy file
+    One channel becomes a grey image in which white (``scale``) is probability 1; several channels become a NumPy file
     of half precision with the shape (C, H, W), that is with rows first.
 
     Args:
         keys: probabilities (C, W, H), or (C, W, H, 1), in [0, 1], floating point, in the axis order of MONAI's readers.
         output_dir: folder, made when the first file is written.
         output_postfix: added to the name with an underscore, when not empty.
-        scale: 255 (8 bit) or 65535 (16 bit) for the grey picture. In both, half the scale or more is where the
+        scale: 255 (8 bit) or 65535 (16 bit) for the grey image. In both, half the scale or more is where the
             probability is at least 0.5, up to rounding.
         case_key: see :class:`CaseSaveImaged`.
         reverse_indexing: see :class:`CaseSaveImaged`.

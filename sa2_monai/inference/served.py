@@ -24,7 +24,7 @@ class ServedLabelsd(MapTransform):
 
     Args:
         keys: class numbers (1, H, W, 1) of 2D images, or (1, x, y, z).
-        kind: of files, ``"pictures"``, ``"volumes"`` or ``"archives"``.
+        kind: of files, ``"images"``, ``"volumes"`` or ``"preprocessed"``.
 
     Raises:
         ValueError: another kind.
@@ -33,14 +33,14 @@ class ServedLabelsd(MapTransform):
     def __init__(self, keys: KeysCollection, kind: str) -> None:
         super().__init__(keys)
         check_kind(kind)
-        self.pictures = kind == "pictures"
+        self.images = kind == "images"
         self.cast = CastToType(np.uint8)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the dictionary with the maps of ``keys`` in that form."""
         d = dict(data)
         for key in self.key_iterator(d):
-            d[key] = self.cast(d[key][0, :, :, 0].T if self.pictures else d[key])
-        if self.pictures and d.get("result_extension") is None:
+            d[key] = self.cast(d[key][0, :, :, 0].T if self.images else d[key])
+        if self.images and d.get("result_extension") is None:
             d["result_extension"] = ".png"
         return d

@@ -36,7 +36,7 @@ class VolumeInferer(Inferer):
     - ``"paper"``: resize, class, nearest sample back: the label maps of the published loop, its border defect
       included (specification of the evaluation, sections 7.1 and 8).
 
-    A picture is a volume of one slice.
+    An image is a volume of one slice.
 
     Memory is flat in the number of slices and classes: beside the volume there is its label map and what one batch of
     slices needs. Probabilities, where asked for, take ``4 * K`` bytes per voxel, and so does the average over three

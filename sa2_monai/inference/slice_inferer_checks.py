@@ -88,7 +88,7 @@ def check_volume(inputs: Any) -> None:
     start = f"{volume_name(inputs)}: expected a volume (1, C, X, Y, Z), got the shape {shape}"
     if inputs.ndim == 4:
         raise ValueError(
-            f"{start}: a 2D image, or a volume without batch axis. Use a window inferer for pictures; add the missing "
+            f"{start}: a 2D image, or a volume without batch axis. Use a window inferer for images; add the missing "
             "axis to a volume (volume[None])."
         )
     if inputs.ndim == 6:

@@ -26,7 +26,7 @@ def case_writer(
     """Writer of label maps, the twin of :func:`~sa2_monai.data.case_reader`.
 
     Args:
-        kind: of files, ``"pictures"``, ``"volumes"`` or ``"archives"``.
+        kind: of files, ``"images"``, ``"volumes"`` or ``"preprocessed"``.
         output_dir: folder, made when the first file is written.
         class_names: names of the classes, background first.
         output_postfix: added to the name of a case with an underscore, when not empty.
@@ -37,7 +37,7 @@ def case_writer(
         ValueError: another kind.
     """
     check_kind(kind)
-    if kind == "pictures":
+    if kind == "images":
         return CaseSaveImaged(keys, output_dir, output_postfix, reverse_indexing=False)
     return VolumeSaveImaged(keys, output_dir, output_postfix, dicom_seg, class_names)
 
@@ -57,6 +57,6 @@ def probability_writer(
         ValueError: another kind.
     """
     check_kind(kind)
-    if kind == "pictures":
+    if kind == "images":
         return ProbabilitySaveImaged(keys, output_dir, reverse_indexing=False)
     return VolumeProbabilitySaveImaged(keys, output_dir, class_names=class_names)

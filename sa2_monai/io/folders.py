@@ -25,7 +25,7 @@ def check_writable(directory: str | os.PathLike[str]) -> Path:
 
     Raises:
         OSError: if the folder cannot be made or written to (the subclass that the system gave, ``PermissionError`` for
-            instance); the message names the folder and the cure.
+            instance); the message names the folder and the hint.
         ValueError: MONAI's command line has changed the name of the folder.
     """
     check_output_path(directory)

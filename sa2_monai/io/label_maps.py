@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.images.formats import PICTURE_SUFFIXES
+from sa2_monai.io.images.formats import IMAGE_SUFFIXES
 from sa2_monai.io.images.read import read_label
 from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
 from sa2_monai.io.npy_arrays import map_npy
-from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
+from sa2_monai.io.preprocessed import PREPROCESSED_SUFFIXES, read_preprocessed
 from sa2_monai.io.volumes.geometry import is_sheared
 from sa2_monai.io.volumes.read import load_volume
 from sa2_monai.io.whole_numbers import whole_numbers
@@ -22,11 +22,11 @@ from sa2_monai.io.whole_numbers import whole_numbers
 __all__ = ["LabelMap", "case_name", "is_supported", "read_label_map", "resample_to"]
 
 ARRAYS = (".npy",)
-PICTURES = tuple(suffix for suffix in PICTURE_SUFFIXES if suffix not in (*ARRAYS, ".dcm", ".dicom"))
+IMAGES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (*ARRAYS, ".dcm", ".dicom"))
 # Of the literature: image and label in one file, without geometry.
-ARCHIVES: tuple[str, ...] = (".npy.h5", *ARCHIVE_SUFFIXES)
+PREPROCESSED: tuple[str, ...] = (".npy.h5", *PREPROCESSED_SUFFIXES)
 DICOM = (".dcm",)
-SUFFIXES = (*VOLUME_SUFFIXES, *PICTURES, *ARRAYS, *ARCHIVES, *DICOM)
+SUFFIXES = (*VOLUME_SUFFIXES, *IMAGES, *ARRAYS, *PREPROCESSED, *DICOM)
 
 
 def _suffix(path: Path) -> str:
@@ -35,8 +35,8 @@ def _suffix(path: Path) -> str:
 
 
 def is_supported(path: Path) -> bool:
-    """Whether the file name ends like a label map's; archives hold probabilities where they lie beside such maps."""
-    return _suffix(path) not in ("", *ARCHIVES)
+    """Whether the file name ends like a label map's; preprocessed files beside such maps hold probabilities."""
+    return _suffix(path) not in ("", *PREPROCESSED)
 
 
 def case_name(path: Path) -> str:
@@ -50,10 +50,10 @@ class LabelMap:
     """A label map and where it lies.
 
     Attributes:
-        array: integers, ``(H, W)`` for pictures, ``(x, y, z)`` for volumes.
+        array: integers, ``(H, W)`` for images, ``(x, y, z)`` for volumes.
         spacing: distance of pixel centres per axis, in ``unit``.
         unit: ``"mm"`` where the file holds a physical size, else ``"px"``.
-        affine: 4x4 from index to millimetres, or ``None`` for pictures and arrays.
+        affine: 4x4 from index to millimetres, or ``None`` for images and arrays.
         source: the path as given, or an empty text for an array.
         remarks: what is doubtful in the file but not wrong, one sentence each.
     """
@@ -78,12 +78,12 @@ def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ..
         volume = load_volume(path, label=True, flat=True)
         flat = volume.header.axes == 2
         return (volume.array[:, :, 0] if flat else volume.array), volume.header.affine, volume.header.remarks
-    if suffix in PICTURES:
+    if suffix in IMAGES:
         return read_label(path), None, ()
     if suffix in ARRAYS:
         return _read_array(path), None, ()
-    if suffix in ARCHIVES:
-        return read_archive(path, "label"), None, ()
+    if suffix in PREPROCESSED:
+        return read_preprocessed(path, "label"), None, ()
     if suffix in DICOM:
         return *_read_dicom(path), ()
     raise ValueError(f"{path}: unknown kind of file, expected one of {', '.join(SUFFIXES)}")
@@ -112,9 +112,9 @@ def read_label_map(source: Any, name: str, spacing: Any = None) -> LabelMap:
     """Read one label map.
 
     Args:
-        source: a path (picture, NIfTI, NRRD, MHA/MHD, NPY, DICOM SEG, NPZ or HDF5 of the literature) or an array.
+        source: a path (image, NIfTI, NRRD, MHA/MHD, NPY, DICOM SEG, NPZ or HDF5 of the literature) or an array.
         name: what it is, for messages about arrays, e.g. ``"reference of case 7"``.
-        spacing: millimetres per axis for arrays and pictures, which hold none; ``None`` counts pixels.
+        spacing: millimetres per axis for arrays and images, which hold none; ``None`` counts pixels.
 
     Raises:
         FileNotFoundError: when the file does not exist.

@@ -92,7 +92,7 @@ def unexplained(
     unknown = [value for value in present if value not in table]  # 1.0 finds the key 1; 0.5 finds nothing
     if unknown:
         kind = f"label values outside the table {_table(table)}"
-        return Unexplained(kind, _listed(unknown), _cure(unknown, table, lossy))
+        return Unexplained(kind, _listed(unknown), _hint(unknown, table, lossy))
     if isinstance(table, BinaryTable):
         foreground = [value for value in present if table[int(value)]]
         if len(foreground) > 1:
@@ -133,7 +133,7 @@ def from_lossy_file(source: str) -> bool:
         return False
 
 
-def _cure(unknown: list[float], table: Mapping[int, int], lossy: Callable[[], bool]) -> str:
+def _hint(unknown: list[float], table: Mapping[int, int], lossy: Callable[[], bool]) -> str:
     if set(unknown) <= set(_VOIDS):
         return _void(unknown) + ", or give it a class in label_values"
     if set(table.values()) == {0, 1} and lossy():

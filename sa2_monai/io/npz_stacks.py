@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Large stacks of pictures in a NumPy archive (.npz), read one picture at a time: they exceed the memory as a whole."""
+"""Large stacks of images in a NumPy archive (.npz), read one image at a time: they exceed the memory as a whole."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def npz_stack_shape(path: Path, key: str) -> tuple[int, ...]:
         key: name of the array.
 
     Raises:
-        ValueError: not a readable archive, or no such array of numbers.
+        ValueError: not a readable file, or no such array of numbers.
     """
     with _member(path, key) as (_, shape, _):
         return shape
@@ -46,7 +46,7 @@ def npz_stack(path: Path, key: str, start: int = 0, stop: int | None = None) -> 
         Arrays of the shape ``shape[1:]``.
 
     Raises:
-        ValueError: not a readable archive, no such array of numbers, or a damaged one.
+        ValueError: not a readable file, no such array of numbers, or a damaged one.
     """
     with _member(path, key) as (file, shape, dtype):
         size = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize

@@ -21,31 +21,31 @@ import numpy as np
 from sa2_monai.io.npy_arrays import npy_header, npz_member
 from sa2_monai.io.whole_numbers import whole_numbers
 
-__all__ = ["ARCHIVE_SUFFIXES", "archive_shapes", "archive_stem", "read_archive"]
+__all__ = ["PREPROCESSED_SUFFIXES", "preprocessed_shapes", "preprocessed_stem", "read_preprocessed"]
 
 logger = logging.getLogger(__name__)
 
-#: Suffixes of the archives; TransUNet's ``.npy.h5`` is plain HDF5.
-ARCHIVE_SUFFIXES = (".npz", ".h5", ".hdf5")
+#: Suffixes of the files; TransUNet's ``.npy.h5`` is plain HDF5.
+PREPROCESSED_SUFFIXES = (".npz", ".h5", ".hdf5")
 #: Names of the arrays: MT-UNet's ACDC archive calls its images ``img``.
 KEYS = {"image": ("image", "img"), "label": ("label",)}
 _LARGEST_RATIO = 1032  # deflate makes at most so many bytes of one
 
 
-def archive_stem(path: str | os.PathLike[str]) -> str:
+def preprocessed_stem(path: str | os.PathLike[str]) -> str:
     """Name of the case in a file name: ``case0008`` for ``case0008.npy.h5``.
 
     Args:
         path: the file.
     """
     name = Path(path).name
-    for suffix in (".npy.h5", *ARCHIVE_SUFFIXES):
+    for suffix in (".npy.h5", *PREPROCESSED_SUFFIXES):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name
 
 
-def archive_shapes(path: str | os.PathLike[str]) -> dict[str, tuple[int, ...]]:
+def preprocessed_shapes(path: str | os.PathLike[str]) -> dict[str, tuple[int, ...]]:
     """Shapes of image and label as stored, from the headers alone.
 
     Args:
@@ -57,7 +57,7 @@ def archive_shapes(path: str | os.PathLike[str]) -> dict[str, tuple[int, ...]]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a readable archive, or an array that is no slice and no volume.
+        ValueError: not a readable file, or an array that is no slice and no volume.
         ImportError: h5py is missing.
     """
     with _open(path) as arrays:
@@ -68,8 +68,8 @@ def archive_shapes(path: str | os.PathLike[str]) -> dict[str, tuple[int, ...]]:
         }
 
 
-def read_archive(path: str | os.PathLike[str], key: str = "image") -> np.ndarray:
-    """Image or label of an archive, slices along the last axis.
+def read_preprocessed(path: str | os.PathLike[str], key: str = "image") -> np.ndarray:
+    """Image or label of a preprocessed file, slices along the last axis.
 
     Args:
         path: the file.
@@ -77,12 +77,12 @@ def read_archive(path: str | os.PathLike[str], key: str = "image") -> np.ndarray
 
     Returns:
         Array (H, W) of a slice, (H, W, D) of a volume that is stored (D, H, W). Images are float32; labels, which the
-        archives store as floats, have the smallest of uint8, int16 and int32 that holds their values (within 1e-3 of
+        files store as floats, have the smallest of uint8, int16 and int32 that holds their values (within 1e-3 of
         whole numbers, with a warning).
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a readable archive, no such array, no slice and no volume, NaN or infinity in an image, labels
+        ValueError: not a readable file, no such array, no slice and no volume, NaN or infinity in an image, labels
             that are no whole numbers, a header that promises more than is stored.
         ImportError: h5py is missing.
         MemoryError: there is not enough memory.
@@ -132,8 +132,8 @@ def _open(path: str | os.PathLike[str]) -> Iterator[_Arrays]:
     name = Path(path)
     if not name.is_file():
         raise FileNotFoundError(f"{path}: no such file; check the path, or unpack the archive again")
-    if not name.name.lower().endswith(ARCHIVE_SUFFIXES):
-        raise ValueError(f"{path}: is not an archive by its suffix, expected {', '.join(ARCHIVE_SUFFIXES)}")
+    if not name.name.lower().endswith(PREPROCESSED_SUFFIXES):
+        raise ValueError(f"{path}: is no preprocessed file by its suffix, expected {', '.join(PREPROCESSED_SUFFIXES)}")
     reader = _npz if name.suffix.lower() == ".npz" else _hdf5
     try:
         with reader(name) as arrays:

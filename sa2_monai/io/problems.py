@@ -56,15 +56,15 @@ class Problems:
         self._where = where
         self._found: dict[tuple[str, str], list[str]] = {}
 
-    def add(self, kind: str, case: str, cure: str) -> None:
+    def add(self, kind: str, case: str, hint: str) -> None:
         """Note one problem.
 
         Args:
             kind: what is wrong, said once for all cases of the kind.
             case: the file, and what was found in it.
-            cure: what the user can do.
+            hint: what the user can do.
         """
-        self._found.setdefault((kind, cure), []).append(case)
+        self._found.setdefault((kind, hint), []).append(case)
 
     def raise_if_any(self) -> None:
         """Raise one ``ValueError`` that names all kinds; return if there are none."""
@@ -74,8 +74,8 @@ class Problems:
     def texts(self) -> list[str]:
         """The message that names all kinds, or nothing if there are none."""
         lines = [
-            f"{kind} ({len(cases)}):\n    " + listing(cases, separator="\n    ") + f"\n  -> {cure}"
-            for (kind, cure), cases in self._found.items()
+            f"{kind} ({len(cases)}):\n    " + listing(cases, separator="\n    ") + f"\n  -> {hint}"
+            for (kind, hint), cases in self._found.items()
         ]
         return [f"{self._where}: the data cannot be used as they are\n  " + "\n  ".join(lines)] if lines else []
 

@@ -83,7 +83,7 @@ def check_input(
         only_size: height and width that the network is bound to; (0, 0) for none.
 
     Raises:
-        ValueError: naming the shape, what is expected and the cure.
+        ValueError: naming the shape, what is expected and the hint.
     """
     if torch.jit.is_tracing():  # a trace holds no conditions
         return

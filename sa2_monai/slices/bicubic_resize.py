@@ -19,8 +19,8 @@ __all__ = [
     "BicubicResized",
     "resize_bicubic",
     "resize_bilinear",
+    "resize_image",
     "resize_nearest_exact",
-    "resize_picture",
 ]
 
 
@@ -94,13 +94,13 @@ MODES: dict[str, Callable[[torch.Tensor, Sequence[int]], torch.Tensor]] = {
 }
 
 
-def resize_picture(picture: Any, spatial_size: Sequence[int], mode: str) -> Any:
+def resize_image(image: Any, spatial_size: Sequence[int], mode: str) -> Any:
     """Resize an array, tensor or ``MetaTensor`` (C, H, W) in one of :data:`MODES`; metadata stay as they are."""
-    tensor = convert_to_tensor(picture, track_meta=False)
+    tensor = convert_to_tensor(image, track_meta=False)
     if tuple(tensor.shape[-2:]) == tuple(spatial_size):
-        return picture
+        return image
     resized = MODES[mode](tensor, spatial_size)
-    return convert_to_dst_type(resized, dst=picture, dtype=resized.dtype)[0]
+    return convert_to_dst_type(resized, dst=image, dtype=resized.dtype)[0]
 
 
 def check_modes(mode: str | Sequence[str], number: int) -> tuple[str, ...]:
@@ -116,28 +116,28 @@ def check_modes(mode: str | Sequence[str], number: int) -> tuple[str, ...]:
     return modes
 
 
-def picture_size(picture: Any, key: Hashable) -> tuple[int, int]:
-    """Rows and columns of a picture (C, H, W).
+def image_size(image: Any, key: Hashable) -> tuple[int, int]:
+    """Rows and columns of an image (C, H, W).
 
     Raises:
         ValueError: for an array of another number of axes, or an empty one.
     """
-    if len(picture.shape) != 3 or 0 in picture.shape:
+    if len(image.shape) != 3 or 0 in image.shape:
         raise ValueError(
-            f"{key} {source_name(picture, key)} has the shape {tuple(picture.shape)}, expected a picture (C, H, W)."
+            f"{key} {source_name(image, key)} has the shape {tuple(image.shape)}, expected an image (C, H, W)."
         )
-    return int(picture.shape[1]), int(picture.shape[2])
+    return int(image.shape[1]), int(image.shape[2])
 
 
 def common_size(data: Mapping[Hashable, Any], keys: Sequence[Hashable]) -> tuple[int, int]:
-    """Rows and columns that the pictures ``keys`` of a case have in common.
+    """Rows and columns that the images ``keys`` of a case have in common.
 
     Raises:
-        ValueError: when they differ, or are no pictures.
+        ValueError: when they differ, or are no images.
     """
     size: tuple[int, int] | None = None
     for key in keys:
-        found = picture_size(data[key], key)
+        found = image_size(data[key], key)
         if size is not None and found != size:
             raise ValueError(f"{key} {source_name(data[key], key)} is {found}, expected {size} as {keys[0]}.")
         size = found
@@ -145,20 +145,20 @@ def common_size(data: Mapping[Hashable, Any], keys: Sequence[Hashable]) -> tuple
 
 
 class AntialiasedResized(MapTransform):
-    """Resize pictures without regard to their proportions as Pillow does: bicubic or bilinear, labels nearest.
+    """Resize images without regard to their proportions as Pillow does: bicubic or bilinear, labels nearest.
 
     Bicubic is meant for images in [0, 1], over which its overshoots are clipped.
 
     Meant for training: it cannot be undone, and the affine of a ``MetaTensor`` stays.
 
     Args:
-        keys: pictures (C, H, W).
+        keys: images (C, H, W).
         spatial_size: rows and columns of the result.
         mode: ``"bicubic"``, ``"bilinear"`` or ``"nearest"``, for each key or for all.
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
-        ValueError: for another mode; when called, for an array that is no picture.
+        ValueError: for another mode; when called, for an array that is no image.
     """
 
     def __init__(
@@ -173,11 +173,11 @@ class AntialiasedResized(MapTransform):
         self.spatial_size = (int(spatial_size[0]), int(spatial_size[1]))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return the dictionary with the pictures of ``keys`` resized."""
+        """Return the dictionary with the images of ``keys`` resized."""
         d = dict(data)
         for key, mode in self.key_iterator(d, self.mode):
-            picture_size(d[key], key)
-            d[key] = resize_picture(d[key], self.spatial_size, mode)
+            image_size(d[key], key)
+            d[key] = resize_image(d[key], self.spatial_size, mode)
         return d
 
 

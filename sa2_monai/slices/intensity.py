@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intensities of each slice for itself, as slices that were saved as pictures have them."""
+"""Intensities of each slice for itself, as slices that were saved as images have them."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class MapLabelsd(MapTransform):
     Raises:
         ValueError: at once when the table names a class that does not exist, or gives a class to ``ignore_value``; when
             called, if a label has values that the table does not explain, or that can be read in two ways. The message
-            names the file, the values, the table and the cure.
+            names the file, the values, the table and the hint.
     """
 
     def __init__(

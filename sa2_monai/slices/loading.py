@@ -22,7 +22,7 @@ __all__ = ["StrictLoadImaged"]
 class StrictLoadImaged(LoadImaged):
     """``LoadImaged`` that uses the given reader and no other.
 
-    MONAI's own class goes on with every reader it knows when the wanted one raises. A picture that the reader refuses
+    MONAI's own class goes on with every reader it knows when the wanted one raises. An image that the reader refuses
     for a reason (another scale of values, a broken file that Pillow half reads) would then come in unscaled and without
     a word, or the reason would drown in the tracebacks of the others. Here the reader's own exception arrives, and an
     exception of a library that does not name the file comes as a ``ValueError`` that does.
@@ -52,7 +52,7 @@ class StrictLoadImaged(LoadImaged):
         self.reader = reader
 
     def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
-        """Return the dictionary with the pictures in place of the file names; ``reader`` overrules the own one once."""
+        """Return the dictionary with the images in place of the file names; ``reader`` overrules the own one once."""
         try:
             return super().__call__(data, reader or self.reader)
         except Exception as error:

@@ -144,7 +144,7 @@ def _ras_affine(volume: Any, key: Hashable) -> np.ndarray:
     if volume.ndim != 4:
         raise ValueError(
             f"{key} {name} has the shape {tuple(volume.shape)}, expected a volume (C, x, y, z); "
-            "a single picture belongs to a bundle for pictures, a time series must be cut into its volumes."
+            "a single image belongs to a bundle for images, a time series must be cut into its volumes."
         )
     affine = volume.affine.numpy().astype(float)
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:

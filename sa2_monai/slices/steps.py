@@ -53,7 +53,7 @@ def load_image(
     """Load an image file.
 
     Args:
-        kind: of files, ``"pictures"``, ``"volumes"`` or ``"archives"``.
+        kind: of files, ``"images"``, ``"volumes"`` or ``"preprocessed"``.
         channels: of the image, see :func:`~sa2_monai.data.case_reader`.
         channel_order: of 2D images, ``"RGB"`` or ``"BGR"``.
         as_volume: a 2D image becomes a volume of one slice.
@@ -159,7 +159,7 @@ def scale_intensity(
     check_kind(kind)
     if intensity not in INTENSITIES:
         raise ValueError(f"intensity must be one of {', '.join(map(repr, INTENSITIES))}, got {intensity!r}.")
-    if kind == "archives":
+    if kind == "preprocessed":
         return Identityd(key)
     if intensity == "window":
         return ScaleIntensityRanged(key, intensity_range[0], intensity_range[1], 0.0, 1.0, clip=True)

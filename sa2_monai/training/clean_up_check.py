@@ -64,7 +64,7 @@ class CleanUpCheck:
         name = f" ({self.class_names[value]})" if value < len(self.class_names) else ""
         logger.warning(
             "min_volume has removed every piece of class %d%s from %s that had it: it is %g, the largest had %g "
-            "(mm³; of pictures pixels). Lower min_volume, or set it to false, if such structures are real.",
+            "(mm³; of images pixels). Lower min_volume, or set it to false, if such structures are real.",
             value,
             name,
             "the label map" if note.maps == 1 else f"all {note.maps} label maps",

@@ -22,7 +22,7 @@ __all__ = ["DivergedError", "DivergenceCheck", "refuse_not_finite"]
 
 # 36 halvings below the scale that PyTorch starts with; trainings that work stay above 1.
 _LEAST_SCALE = 1e-6
-_CURE = (
+_HINT = (
     "Nothing of it is saved: the last state and the best weights from before are kept. Look at these cases "
     "('sa2-monai datasets check' finds images with values that are not finite), lower the learning rate, and go on "
     "with resume."
@@ -93,7 +93,7 @@ class DivergenceCheck:
         step = (state.iteration - 1) % length + 1
         return (
             f"the training diverged in epoch {state.epoch}, iteration {step} of {length} ({state.iteration} in all): "
-            f"{' and '.join(what)}. Cases of its batch: {', '.join(cases) or 'not named by the data list'}. {_CURE}"
+            f"{' and '.join(what)}. Cases of its batch: {', '.join(cases) or 'not named by the data list'}. {_HINT}"
         )
 
     @staticmethod

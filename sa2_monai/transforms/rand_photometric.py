@@ -16,7 +16,7 @@ from monai.networks.layers import gaussian_1d, separable_filtering
 from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 
-from sa2_monai.slices.bicubic_resize import picture_size
+from sa2_monai.slices.bicubic_resize import image_size
 
 __all__ = ["RandBlurd", "RandPhotometricd", "shift_hue"]
 
@@ -25,18 +25,18 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 class RandBlurd(RandomizableTransform, MapTransform):
-    """Blur pictures with a Gaussian of random width, the same along both sides; outside is the border pixel.
+    """Blur images with a Gaussian of random width, the same along both sides; outside is the border pixel.
 
     MONAI's ``RandGaussianSmoothd`` draws a width for each side and has 0 outside.
 
     Args:
-        keys: pictures (C, H, W).
+        keys: images (C, H, W).
         prob: probability of a blur.
         sigma: least and largest standard deviation, in pixels.
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
-        ValueError: for widths that are none; when called, for an array that is no picture.
+        ValueError: for widths that are none; when called, for an array that is no image.
     """
 
     def __init__(
@@ -53,32 +53,32 @@ class RandBlurd(RandomizableTransform, MapTransform):
         self.sigma = (float(sigma[0]), float(sigma[1]))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return the dictionary with blurred pictures, ``float32``."""
+        """Return the dictionary with blurred images, ``float32``."""
         d = dict(data)
         self.randomize(None)
         sigma = float(self.R.uniform(*self.sigma))  # drawn in any case: the stream does not depend on what happens
         if not self._do_transform:
             return d
         for key in self.key_iterator(d):
-            picture_size(d[key], key)
-            picture = convert_to_tensor(d[key], track_meta=False, dtype=torch.float32)
+            image_size(d[key], key)
+            image = convert_to_tensor(d[key], track_meta=False, dtype=torch.float32)
             kernel = gaussian_1d(torch.tensor(max(sigma, 1e-3)), truncated=4.0, approx="erf", normalize=True)
-            blurred = separable_filtering(picture[None], [kernel, kernel], mode="replicate")[0]
+            blurred = separable_filtering(image[None], [kernel, kernel], mode="replicate")[0]
             d[key] = convert_to_dst_type(blurred, dst=d[key], dtype=torch.float32)[0]
         return d
 
 
 class RandPhotometricd(RandomizableTransform, MapTransform):
-    """Change brightness, contrast and colours of pictures at random; each step comes with a probability of its own.
+    """Change brightness, contrast and colours of images at random; each step comes with a probability of its own.
 
     The order is: brightness, contrast in half of the cases, saturation, hue, contrast in the other half, permutation
-    of the channels. Brightness multiplies; contrast and saturation mix with the mean grey and with the grey picture.
-    Pictures with other than three channels have no colours: for them saturation, hue and permutation are left out,
-    which for a grey picture is what happens to it as RGB; the grey of several channels is their mean. After each step
+    of the channels. Brightness multiplies; contrast and saturation mix with the mean grey and with the grey image.
+    Images with other than three channels have no colours: for them saturation, hue and permutation are left out,
+    which for a grey image is what happens to it as RGB; the grey of several channels is their mean. After each step
     values are clipped to [0, 1].
 
     Args:
-        keys: pictures (C, H, W), values in [0, 1]; all get the same change.
+        keys: images (C, H, W), values in [0, 1]; all get the same change.
         prob: probability of each step.
         brightness: least and largest factor.
         contrast: least and largest factor.
@@ -87,7 +87,7 @@ class RandPhotometricd(RandomizableTransform, MapTransform):
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
-        ValueError: for ranges that are none; when called, for an array that is no picture.
+        ValueError: for ranges that are none; when called, for an array that is no image.
     """
 
     def __init__(
@@ -124,56 +124,56 @@ class RandPhotometricd(RandomizableTransform, MapTransform):
         self.steps = [(name, drawn[name]) for name, does in zip(order, happens, strict=True) if does]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return the dictionary with changed pictures, ``float32``."""
+        """Return the dictionary with changed images, ``float32``."""
         d = dict(data)
         self.randomize(None)
         for key in self.key_iterator(d):
-            picture_size(d[key], key)
-            picture = convert_to_tensor(d[key], track_meta=False, dtype=torch.float32)
+            image_size(d[key], key)
+            image = convert_to_tensor(d[key], track_meta=False, dtype=torch.float32)
             for name, value in self.steps:
-                picture = _apply(picture, name, value)
-            d[key] = convert_to_dst_type(picture, dst=d[key], dtype=torch.float32)[0]
+                image = _apply(image, name, value)
+            d[key] = convert_to_dst_type(image, dst=d[key], dtype=torch.float32)[0]
         return d
 
 
-def shift_hue(picture: torch.Tensor, shift: float) -> torch.Tensor:
-    """Turn the colour circle of an RGB picture; saturation and value of the HSV model stay.
+def shift_hue(image: torch.Tensor, shift: float) -> torch.Tensor:
+    """Turn the colour circle of an RGB image; saturation and value of the HSV model stay.
 
     Args:
-        picture: (3, H, W), values in [0, 1].
+        image: (3, H, W), values in [0, 1].
         shift: in turns.
 
     Returns:
         (3, H, W), values in [0, 1].
     """
-    value, lowest = picture.amax(dim=0), picture.amin(dim=0)
+    value, lowest = image.amax(dim=0), image.amin(dim=0)
     chroma = value - lowest
-    red, green, blue = (picture - lowest) / chroma.clamp(min=torch.finfo(picture.dtype).tiny)
+    red, green, blue = (image - lowest) / chroma.clamp(min=torch.finfo(image.dtype).tiny)
     hue = torch.where(  # in sixths of a turn
         red == 1, green - blue, torch.where(green == 1, 2 + blue - red, 4 + red - green)
     )
     # Each channel is the value less a piecewise linear part of the chroma, the same one at three places of the circle.
-    places = torch.tensor([5.0, 3.0, 1.0], dtype=picture.dtype, device=picture.device)[:, None, None]
+    places = torch.tensor([5.0, 3.0, 1.0], dtype=image.dtype, device=image.device)[:, None, None]
     k = (places + hue + 6 * shift) % 6
     return value - chroma * torch.minimum(k, 4 - k).clamp(0, 1)
 
 
-def _apply(picture: torch.Tensor, name: str, value: Any) -> torch.Tensor:
+def _apply(image: torch.Tensor, name: str, value: Any) -> torch.Tensor:
     if name == "brightness":
-        return (picture * value).clamp(0, 1)
+        return (image * value).clamp(0, 1)
     if name == "contrast":
-        return _mix(picture, _grey(picture).mean(), value)
-    if picture.shape[0] != 3:
-        return picture
+        return _mix(image, _grey(image).mean(), value)
+    if image.shape[0] != 3:
+        return image
     if name == "saturation":
-        return _mix(picture, _grey(picture), value)
-    return shift_hue(picture, value) if name == "hue" else picture[value]
+        return _mix(image, _grey(image), value)
+    return shift_hue(image, value) if name == "hue" else image[value]
 
 
-def _mix(picture: torch.Tensor, other: torch.Tensor, factor: float) -> torch.Tensor:
-    return (picture * factor + other * (1 - factor)).clamp(0, 1)
+def _mix(image: torch.Tensor, other: torch.Tensor, factor: float) -> torch.Tensor:
+    return (image * factor + other * (1 - factor)).clamp(0, 1)
 
 
-def _grey(picture: torch.Tensor) -> torch.Tensor:
-    weights: Sequence[float] = LUMA if picture.shape[0] == 3 else [1 / picture.shape[0]] * picture.shape[0]
-    return sum(weight * channel for weight, channel in zip(weights, picture, strict=True))[None]  # type: ignore[index]
+def _grey(image: torch.Tensor) -> torch.Tensor:
+    weights: Sequence[float] = LUMA if image.shape[0] == 3 else [1 / image.shape[0]] * image.shape[0]
+    return sum(weight * channel for weight, channel in zip(weights, image, strict=True))[None]  # type: ignore[index]

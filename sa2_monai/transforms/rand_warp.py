@@ -18,14 +18,14 @@ __all__ = ["RandPiecewiseAffined", "RandRotateFilld", "RandShiftd", "RandTwoShea
 
 
 class _RandWarpd(RandomizableTransform, MapTransform):
-    """Sample several pictures at the same moved points. Not invertible: meant for training.
+    """Sample several images at the same moved points. Not invertible: meant for training.
 
     Args:
-        keys: pictures (C, H, W) of one size.
+        keys: images (C, H, W) of one size.
         prob: probability of a warp.
         mode: ``"bilinear"`` or ``"nearest"``, for each key or for all. Labels need ``"nearest"``.
         allow_missing_keys: do not complain about absent keys.
-        fill: value outside of the picture, for each key or for all.
+        fill: value outside of the image, for each key or for all.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class _RandWarpd(RandomizableTransform, MapTransform):
 
         Returns:
             (2, r, c) with r, c >= 2: rows and columns, -1 .. 1 from the first to the last pixel, at the points of a
-            grid that spans the picture and is interpolated linearly.
+            grid that spans the image and is interpolated linearly.
         """
         raise NotImplementedError
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return the dictionary with the warped pictures; float32, or the dtype that came in where it is integer."""
+        """Return the dictionary with the warped images; float32, or the dtype that came in where it is integer."""
         d = dict(data)
         self.randomize(None)
         if not self._do_transform:
             return d
         size: tuple[int, int] | None = None
         for key, mode, fill in self.key_iterator(d, self.mode, self.fill):
-            picture = convert_to_tensor(d[key], track_meta=False)
+            image = convert_to_tensor(d[key], track_meta=False)
             if size is None:
                 size = _size(d[key], key)
                 points = torch.as_tensor(self.draw_points(size), dtype=torch.float32)[None]
@@ -73,32 +73,32 @@ class _RandWarpd(RandomizableTransform, MapTransform):
             elif _size(d[key], key) != size:
                 raise ValueError(f"{key} {source_name(d[key], key)} is {_size(d[key], key)}, expected {size}.")
             # torch knows 0 outside: the fill is made 0 and put back.
-            above = picture[None].float() - fill
+            above = image[None].float() - fill
             warped = torch.nn.functional.grid_sample(
-                above, grid.to(picture.device), mode=mode, padding_mode="zeros", align_corners=True
+                above, grid.to(image.device), mode=mode, padding_mode="zeros", align_corners=True
             )[0]
             warped += fill
-            warped = warped if picture.is_floating_point() else warped.to(picture.dtype)
+            warped = warped if image.is_floating_point() else warped.to(image.dtype)
             d[key] = convert_to_dst_type(warped, dst=d[key], dtype=warped.dtype)[0]
         return d
 
 
 class RandPiecewiseAffined(_RandWarpd):
-    """Move the points of a coarse grid at random; between them the picture is stretched linearly.
+    """Move the points of a coarse grid at random; between them the image is stretched linearly.
 
     As imgaug's ``PiecewiseAffine``, whose cells are triangles: each point is moved by a normal draw whose standard
     deviation is a random share of the side, never beyond the border.
 
     Args:
-        keys: pictures (C, H, W) of one size.
+        keys: images (C, H, W) of one size.
         prob: probability of a warp.
-        scale: least and largest share of the side, drawn once for a picture.
+        scale: least and largest share of the side, drawn once for an image.
         points: least and largest number of grid points along a side, at least 2; drawn for each side.
         mode: ``"bilinear"`` or ``"nearest"``, for each key or for all.
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
-        ValueError: arguments out of range; when called, pictures of different sizes.
+        ValueError: arguments out of range; when called, images of different sizes.
     """
 
     def __init__(
@@ -127,17 +127,17 @@ class RandPiecewiseAffined(_RandWarpd):
 
 
 class RandShiftd(_RandWarpd):
-    """Shift pictures by a random share of their sides.
+    """Shift images by a random share of their sides.
 
     Args:
-        keys: pictures (C, H, W) of one size.
+        keys: images (C, H, W) of one size.
         prob: probability of a shift.
         fraction: largest share of each side, up or down and left or right, in [0, 1]; drawn for each side.
         mode: ``"bilinear"`` or ``"nearest"``, for each key or for all.
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
-        ValueError: arguments out of range; when called, pictures of different sizes.
+        ValueError: arguments out of range; when called, images of different sizes.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class RandShiftd(_RandWarpd):
         self.fraction = fraction
 
     def draw_points(self, size: tuple[int, int]) -> np.ndarray:
-        """Corners of the picture, shifted."""
+        """Corners of the image, shifted."""
         shift = self.R.uniform(-self.fraction, self.fraction, 2)
         steps = [2 * part * length / max(length - 1, 1) for part, length in zip(shift, size, strict=True)]
         corners = np.stack(np.meshgrid([-1.0, 1.0], [-1.0, 1.0], indexing="ij"))
@@ -162,20 +162,20 @@ class RandShiftd(_RandWarpd):
 
 
 class RandRotateFilld(_RandWarpd):
-    """Rotate pictures about their centre by a random angle; their size stays.
+    """Rotate images about their centre by a random angle; their size stays.
 
-    MONAI's ``RandRotated`` has 0 outside of the picture, which for a label is a class.
+    MONAI's ``RandRotated`` has 0 outside of the image, which for a label is a class.
 
     Args:
-        keys: pictures (C, H, W) of one size.
+        keys: images (C, H, W) of one size.
         prob: probability of a rotation.
         degrees: largest angle, either way, in [0, 180].
         mode: ``"bilinear"`` or ``"nearest"``, for each key or for all.
-        fill: value outside of the picture, for each key or for all; 255 in a label that the loss shall leave out there.
+        fill: value outside of the image, for each key or for all; 255 in a label that the loss shall leave out there.
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
-        ValueError: arguments out of range; when called, pictures of different sizes.
+        ValueError: arguments out of range; when called, images of different sizes.
     """
 
     def __init__(
@@ -193,28 +193,28 @@ class RandRotateFilld(_RandWarpd):
         self.degrees = degrees
 
     def draw_points(self, size: tuple[int, int]) -> np.ndarray:
-        """Corners of the picture, rotated."""
+        """Corners of the image, rotated."""
         angle = np.deg2rad(self.R.uniform(-self.degrees, self.degrees))
         c, s = np.cos(angle), np.sin(angle)
         return _linear_points(size, np.array([[c, -s], [s, c]]))
 
 
 class RandTwoShearsd(_RandWarpd):
-    """Shear pictures along both axes by one random angle, as imgaug 0.4.0's ``Affine(shear=(-16, 16))`` does.
+    """Shear images along both axes by one random angle, as imgaug 0.4.0's ``Affine(shear=(-16, 16))`` does.
 
     It puts two transforms of scikit-image together that turn one axis by the angle and keep its length, the second
     along the columns, the first along the rows. The result is nearly a rotation: by 16.3 degrees for 16, with lengths
     of 92 to 100 %.
 
     Args:
-        keys: pictures (C, H, W) of one size.
+        keys: images (C, H, W) of one size.
         prob: probability of a shear.
         degrees: largest angle, either way, in [0, 45].
         mode: ``"bilinear"`` or ``"nearest"``, for each key or for all.
         allow_missing_keys: do not complain about absent keys.
 
     Raises:
-        ValueError: arguments out of range; when called, pictures of different sizes.
+        ValueError: arguments out of range; when called, images of different sizes.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class RandTwoShearsd(_RandWarpd):
         self.degrees = degrees
 
     def draw_points(self, size: tuple[int, int]) -> np.ndarray:
-        """Corners of the picture, where they come from."""
+        """Corners of the image, where they come from."""
         angle = np.deg2rad(self.R.uniform(-self.degrees, self.degrees))
         c, s = np.cos(angle), np.sin(angle)
         along_rows = np.array([[1, s], [0, c]])  # of (row, column)
@@ -240,15 +240,15 @@ class RandTwoShearsd(_RandWarpd):
 
 
 def _linear_points(size: tuple[int, int], matrix: np.ndarray) -> np.ndarray:
-    """Where the corners of a picture are looked up: a linear map of (row, column), in pixels from its centre."""
+    """Where the corners of an image are looked up: a linear map of (row, column), in pixels from its centre."""
     reach = np.maximum(np.array(size) - 1, 1)[:, None, None] / 2  # of the outer pixels' centres, in pixels
     corners = reach * np.stack(np.meshgrid([-1.0, 1.0], [-1.0, 1.0], indexing="ij"))
     return np.einsum("ab,bij->aij", matrix, corners) / reach
 
 
-def _size(picture: Any, key: Hashable) -> tuple[int, int]:
-    if len(picture.shape) != 3:
+def _size(image: Any, key: Hashable) -> tuple[int, int]:
+    if len(image.shape) != 3:
         raise ValueError(
-            f"{key} {source_name(picture, key)} has the shape {tuple(picture.shape)}, expected a picture (C, H, W)."
+            f"{key} {source_name(image, key)} has the shape {tuple(image.shape)}, expected an image (C, H, W)."
         )
-    return int(picture.shape[1]), int(picture.shape[2])
+    return int(image.shape[1]), int(image.shape[2])

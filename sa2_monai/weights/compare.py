@@ -49,7 +49,7 @@ VALIDATED = ("overlap", "largest_component", "fill_holes", "min_volume")
 # Two arithmetics of one view: the published numbers are to be had from any weights that see the whole slice. Archives
 # hold slices of volumes.
 _NULL_IS_A_VALUE = ("pixdim",)
-_SAME = {"view": {"paper": "whole"}, "kind": {"archives": "volumes"}}
+_SAME = {"view": {"paper": "whole"}, "kind": {"preprocessed": "volumes"}}
 
 
 def check_state_dict(network: nn.Module, state_dict: Mapping[str, torch.Tensor], source: str) -> None:
@@ -61,7 +61,7 @@ def check_state_dict(network: nn.Module, state_dict: Mapping[str, torch.Tensor],
         source: where they come from, for the message.
 
     Raises:
-        ValueError: one message that says what the tensors tell about the network they were made for, and the cure.
+        ValueError: one message that says what the tensors tell about the network they were made for, and the hint.
     """
     expected = unwrap(network).state_dict()
     name = type(unwrap(network)).__name__
@@ -116,8 +116,8 @@ def _wrong_names(
             facts = "; ".join(
                 f"the checkpoint was made with {k}={theirs[k]}, this {name} with {ours[k]}" for k in options
             )
-            cure = ", ".join(f"{k}={theirs[k]}" for k in options)
-            return f"{source} does not fit: {facts}. Build the network with {cure}, or use another checkpoint."
+            hint = ", ".join(f"{k}={theirs[k]}" for k in options)
+            return f"{source} does not fit: {facts}. Build the network with {hint}, or use another checkpoint."
     if owner := encoder_owner(state_dict):
         here = "" if name.lower() == owner else f" This is {name}, which has another encoder."
         return (
@@ -140,7 +140,7 @@ def _wrong_shapes(
     expected: Mapping[str, torch.Tensor],
     source: str,
 ) -> str:
-    facts, cures = [], []
+    facts, hints = [], []
     for converter in CONVERTERS.values():
         theirs, ours = converter.describe(state_dict), converter.describe(expected)
         for key in theirs:
@@ -150,13 +150,13 @@ def _wrong_shapes(
                     f"{tensor} has {state_dict[tensor].shape[axis]} {what}, this network has "
                     f"{expected[tensor].shape[axis]}: the checkpoint was made with {key}={theirs[key]}"
                 )
-                cures.append(f"{key}={theirs[key]}")
+                hints.append(f"{key}={theirs[key]}")
     if not facts:
         first = wrong[0]
         shape, wanted = list(state_dict[first].shape), list(expected[first].shape)
         facts.append(f"{len(wrong)} tensors differ in shape, e.g. {first} is {shape}, this {name} has {wanted}")
-    cure = f"Build the network with {', '.join(cures)}" if cures else "Build the network with the checkpoint's options"
-    return f"{source} does not fit: {'; '.join(facts)}. {cure}, or use another checkpoint."
+    hint = f"Build the network with {', '.join(hints)}" if hints else "Build the network with the checkpoint's options"
+    return f"{source} does not fit: {'; '.join(facts)}. {hint}, or use another checkpoint."
 
 
 def _first(names: Sequence[str], limit: int = 6) -> str:
@@ -166,7 +166,7 @@ def _first(names: Sequence[str], limit: int = 6) -> str:
 
 
 def check_info(
-    info: Mapping[str, Any], expected: Mapping[str, Any], source: str | os.PathLike[str], cure: str | None = None
+    info: Mapping[str, Any], expected: Mapping[str, Any], source: str | os.PathLike[str], hint: str | None = None
 ) -> None:
     """Refuse weights that were trained with other settings than those of the configuration.
 
@@ -177,7 +177,7 @@ def check_info(
         info: sidecar of the weights.
         expected: settings of the configuration.
         source: the weights, for the message.
-        cure: what to do; by default, to take over the settings of the weights.
+        hint: what to do; by default, to take over the settings of the weights.
 
     Raises:
         ValueError: naming each differing setting with both values.
@@ -194,8 +194,8 @@ def check_info(
     if wrong:
         facts = "; ".join(f"{key} is {theirs!r}, the configuration says {ours!r}" for key, theirs, ours in wrong)
         values = ", ".join(f"{key}={theirs!r}" for key, theirs, _ in wrong)
-        cure = cure or f"Set {values} in the configuration, or use weights that were trained with its settings."
-        raise ValueError(f"{source} was trained with other settings: {facts}. {cure}")
+        hint = hint or f"Set {values} in the configuration, or use weights that were trained with its settings."
+        raise ValueError(f"{source} was trained with other settings: {facts}. {hint}")
 
 
 def check_validated(info: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:

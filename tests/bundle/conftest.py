@@ -13,7 +13,7 @@ from tests.support.small_models import GLANDS, HEART, save_model, script_in_proc
 
 @pytest.fixture(scope="session")
 def glands(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a narrow SA2-Net for pictures."""
+    """Weights of a narrow SA2-Net for images."""
     return save_model(tmp_path_factory.mktemp("glands") / "model.pt", GLANDS)
 
 

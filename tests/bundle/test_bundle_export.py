@@ -20,7 +20,7 @@ from sa2_monai.bundle.exporting.parity import check_parity, smooth_images
 from sa2_monai.weights import save_weights
 
 CONFIG = {
-    "kind": "pictures",
+    "kind": "images",
     "class_names": ["background", "a", "b"],
     "in_channels": 3,
     "out_channels": 3,
@@ -65,7 +65,7 @@ def test_every_format(form: str, half: bool, dynamic: bool, labels: bool, colour
     assert parity.classes == 3
     assert parity.shapes[0] == [1, 3, 24, 32]
     assert (len(parity.shapes) == 2) is (dynamic or form == "torchscript")
-    # Not by the function that compared them: the strongest colour of a picture of another size.
+    # Not by the function that compared them: the strongest colour of an image of another size.
     image = np.random.default_rng(0).random((2 if dynamic else 1, 3, *((16, 40) if dynamic else (24, 32)))).astype("f4")
     found = run(path, form, image.astype(np.float16) if half else image)
     assert found.dtype == (np.uint8 if labels else np.float16 if half else np.float32)

@@ -26,7 +26,7 @@ from tests.support.small_models import GLANDS, save_model
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     """Smooth colours, 40 x 56 (H x W)."""
     coarse = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(2))
     smooth = torch.nn.functional.interpolate(coarse, size=(40, 56), mode="bicubic").clamp(0, 1)
@@ -40,8 +40,8 @@ def volume() -> np.ndarray:
     return torch.nn.functional.interpolate(coarse, size=(24, 28, 5), mode="trilinear")[0, 0].numpy() * 1000
 
 
-def test_arrays_and_files_of_pictures_give_what_the_command_gives(
-    glands: Path, picture: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_arrays_and_files_of_images_give_what_the_command_gives(
+    glands: Path, image: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = load_bundle("sa2net", weights=glands, device="cpu")
     assert (bundle.name, bundle.class_names, bundle.sees_volumes) == ("sa2net", ["background", "gland"], False)
@@ -49,19 +49,19 @@ def test_arrays_and_files_of_pictures_give_what_the_command_gives(
     assert bundle.metadata["name"].startswith("SA2-Net")
     assert "sa2net" in repr(bundle)
     for name in ("a", "b"):
-        Image.fromarray(picture[: 40 if name == "a" else 30]).save(tmp_path / f"{name}.png")
+        Image.fromarray(image[: 40 if name == "a" else 30]).save(tmp_path / f"{name}.png")
     arguments = [str(tmp_path / "a.png"), str(tmp_path / "b.png"), "--weights", str(glands), "--device", "cpu"]
     assert main(["predict", *arguments, "--output", str(tmp_path / "command")]) == 0
     expected = [read_label(tmp_path / "command" / "predictions" / f"{name}.png") for name in ("a", "b")]
     assert set(np.unique(expected[0])) == {0, 1}
     assert expected[0].shape == (40, 56)
 
-    one = bundle.predict(picture)
+    one = bundle.predict(image)
     assert isinstance(one, np.ndarray)
     assert one.dtype == np.uint8
     np.testing.assert_array_equal(one, expected[0])
     network = bundle.network()
-    as_tensor, as_float, shorter = bundle.predict([torch.tensor(picture), picture / 255, picture[:30]])
+    as_tensor, as_float, shorter = bundle.predict([torch.tensor(image), image / 255, image[:30]])
     np.testing.assert_array_equal(as_tensor, expected[0])
     assert (as_float == expected[0]).mean() > 0.99
     np.testing.assert_array_equal(shorter, expected[1])
@@ -99,10 +99,10 @@ def test_volumes_keep_their_values_as_files(dtype: str, tmp_path: Path) -> None:
     assert np.asarray(nib.load(write_array(big, tmp_path / "y", volume=True)).dataobj)[0, 0, 0] == 2.0**40
 
 
-def test_a_packaged_zip_file(glands_bundle: tuple[Path, Path], picture: np.ndarray, tmp_path: Path) -> None:
+def test_a_packaged_zip_file(glands_bundle: tuple[Path, Path], image: np.ndarray, tmp_path: Path) -> None:
     folder, archive = glands_bundle
     zipped = load_bundle(archive, device="cpu")
-    np.testing.assert_array_equal(zipped.predict(picture), load_bundle(folder, device="cpu").predict(picture))
+    np.testing.assert_array_equal(zipped.predict(image), load_bundle(folder, device="cpu").predict(image))
     assert "GlaS" in zipped.metadata["data_source"]
     with pytest.raises(ValueError, match=r"comes from a zip file.*output_dir"):
         zipped.train(tmp_path)
@@ -138,7 +138,7 @@ def test_training_and_evaluation(glands: Path, tmp_path: Path) -> None:
     assert result.headline == pytest.approx(again.headline)
 
 
-def test_bad_use(glands: Path, picture: np.ndarray, tmp_path: Path) -> None:
+def test_bad_use(glands: Path, image: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no\.pt: no such weights"):
         load_bundle("sa2net", weights=tmp_path / "no.pt")
     with pytest.raises(ValueError, match="weights of the network 'sa2net', but the bundle is 'hsaunet'"):
@@ -148,14 +148,14 @@ def test_bad_use(glands: Path, picture: np.ndarray, tmp_path: Path) -> None:
             load_bundle("sa2net", device="cuda:0")
     untrained = load_bundle("svanet", device="cpu")
     with pytest.raises(FileNotFoundError, match=r"has no models/model\.pt\. Train the bundle first, or give a file"):
-        untrained.predict(picture)
+        untrained.predict(image)
     bundle = load_bundle("sa2net", weights=glands, device="cpu")
     with pytest.raises(ValueError, match="has no bach_size"):
-        bundle.predict(picture, bach_size=2)
+        bundle.predict(image, bach_size=2)
     with pytest.raises(ValueError, match=r"an array \(5,\) of float64; expected numbers \(H, W\)"):
         bundle.predict(np.zeros(5))
     with pytest.raises(ValueError, match="cannot predict a dict"):
-        bundle.predict({"image": picture})
+        bundle.predict({"image": image})
     with pytest.raises(ValueError, match=r"no overlay for a data set 'monusag'; it has .*monuseg"):
         bundle.evaluate(tmp_path, dataset="monusag")
     with pytest.raises(ValueError, match="no such overlay file"):

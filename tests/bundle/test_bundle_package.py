@@ -204,16 +204,16 @@ def test_inference_in_the_folder_of_the_bundle(
     shutil.copytree(glands_bundle[0], folder)
     coarse = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(1))
     smooth = torch.nn.functional.interpolate(coarse, size=(40, 30), mode="bicubic").clamp(0, 1)
-    picture = (smooth[0].permute(1, 2, 0) * 255).to(torch.uint8).numpy()
+    drawn = (smooth[0].permute(1, 2, 0) * 255).to(torch.uint8).numpy()
     (tmp_path / "images").mkdir()
-    Image.fromarray(picture).save(tmp_path / "images" / "a.png")
+    Image.fromarray(drawn).save(tmp_path / "images" / "a.png")
     monkeypatch.chdir(folder)
     monai.bundle.run(
         config_file="configs/inference.json", dataset_dir="../images", device="cpu", num_workers=0, logging_file=False
     )
     mask = read_label(folder / "eval" / "predictions" / "a.png")
     assert set(np.unique(mask)) == {0, 1}
-    np.testing.assert_array_equal(mask, load_bundle(folder, device="cpu").predict(picture))
+    np.testing.assert_array_equal(mask, load_bundle(folder, device="cpu").predict(drawn))
 
 
 def test_the_same_input_gives_the_same_bytes(
@@ -247,7 +247,7 @@ def test_torchscript_has_the_same_bytes_in_every_process(tmp_path: Path, monkeyp
 
 
 def test_results_and_own_data(tmp_path: Path, scripted: None) -> None:
-    """Weights for own pictures carry their classes; the numbers of the card are those of the evaluation."""
+    """Weights for own images carry their classes; the numbers of the card are those of the evaluation."""
     info = {**GLANDS, "class_names": ["background", "islet"], "intensity": "percentiles", "view": "windows"}
     weights = save_model(tmp_path / "w" / "best.pt", info)
     nested = tmp_path / "nested.pt"
@@ -274,7 +274,7 @@ def test_results_and_own_data(tmp_path: Path, scripted: None) -> None:
     metadata = read(folder / "configs" / "metadata.json")
     assert metadata["eval_metrics"]["mean_dice"] == round(24 / 28, 4)
     assert metadata["name"] == "SA2-Net segmentation of islet"
-    assert metadata["task"] == "Segmentation of islet in pictures"
+    assert metadata["task"] == "Segmentation of islet in images"
     assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"]["1"] == "islet"
     card = (folder / "docs" / "README.md").read_text(encoding="utf-8")
     assert "| islet | 0.8571 (0.8571 to 0.8571) | 0.7500 |" in card

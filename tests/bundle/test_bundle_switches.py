@@ -48,7 +48,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("svanet", "intensity", "Window", "(did you mean window?)"),
     ("sa2net", "intensity", None, "intensity is null"),
     ("sa2net", "view", "window", "(did you mean windows?)"),
-    ("svanet", "kind", "picture", "(did you mean pictures?)"),
+    ("svanet", "kind", "image", "(did you mean images?)"),
     ("msa2net", "resize", "bicubic", "expected one of spline, bilinear"),
     ("msa2net", "slice_axis", "sagital", "(did you mean sagittal?)"),
     ("sa2net", "channel_order", "rgb", "(did you mean RGB?)"),
@@ -217,7 +217,7 @@ def test_every_choice_of_intensity_does_something(bundle: str) -> None:
     choices = of_network.get("intensity", SCHEMA["properties"]["intensity"])["enum"]
     assert set(choices) <= set(INTENSITIES)
     for choice in choices:
-        parser = ConfigParser(config(bundle, "train", kind="pictures", intensity=choice))
+        parser = ConfigParser(config(bundle, "train", kind="images", intensity=choice))
         scale, view = (parser.get_parsed_content(name) for name in ("scale_intensity", "slice_view"))
         works = view.stretched or not isinstance(scale, Identityd)
         assert works == (choice not in ("none", "range")), choice
@@ -352,7 +352,7 @@ def test_the_check_belongs_into_a_configuration() -> None:
 SIDECARS = [
     ({"intensity": "percentile"}, "intensity is 'percentile', expected one of .*did you mean percentiles"),
     ({"view": "hole"}, "did you mean whole"),
-    ({"kind": "picture"}, "did you mean pictures"),
+    ({"kind": "image"}, "did you mean images"),
     ({"roi_size": [32, 32, 32]}, "roi_size is .* expected two whole numbers"),
     ({"overlap": 1.0}, "overlap is 1.0"),
     ({"in_channels": "3"}, "in_channels is '3'"),

@@ -187,7 +187,7 @@ def test_texts_are_those_of_the_data_set(packaged: dict[str, Path]) -> None:
     assert any("Beyond the Cranial Vault" in entry for entry in organs["references"])
     assert lesion["data_type"] == "png, jpeg, tiff, bmp"
     assert lesion["image_classes"] == (
-        "dermoscopy, RGB picture, values from lowest to highest scaled to [0, 1] after the resize"
+        "dermoscopy, RGB image, values from lowest to highest scaled to [0, 1] after the resize"
     )
     assert lesion["network_data_format"]["inputs"]["image"]["channel_def"] == {"0": "red", "1": "green", "2": "blue"}
     assert lesion["network_data_format"]["inputs"]["image"]["value_range"] == [-1.0, 1.0]

@@ -27,7 +27,7 @@ SHARED = ("ensemble", "paper")
 PREDICTORS = ("inference_trt",)
 BASES = ("train", "inference")
 
-# A bundle on a small picture set and a slow machine.
+# A bundle on a small image set and a slow machine.
 TINY: dict[str, Any] = {"roi_size": [32, 32], "batch_size": 2, "num_workers": 0, "device": "cpu", "amp": False}
 # Smallest legal width of each network.
 WIDTH: dict[str, dict[str, Any]] = {

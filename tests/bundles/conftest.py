@@ -15,8 +15,8 @@ from sa2_monai.data import make_sample
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A generated data set of 4 training, 2 validation and 2 test pictures, 48 x 40 (H x W)."""
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generated data set of 4 training, 2 validation and 2 test images, 48 x 40 (H x W)."""
     folder = tmp_path_factory.mktemp("bundle_data") / "nuclei"
     make_sample(folder, seed=0, num_training=4, num_validation=2, num_test=2, size=(48, 40))
     return folder
@@ -24,13 +24,13 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle() -> str:
-    """Name of the bundle that stands for all on pictures: their texts are held equal (test_bundles_same_text.py)."""
+    """Name of the bundle that stands for all on images: their texts are held equal (test_bundles_same_text.py)."""
     return "sa2net"
 
 
 @pytest.fixture(scope="session")
-def trained(bundle: str, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Function that trains a bundle on ``pictures`` once per view and returns its root, with models/ and eval/.
+def trained(bundle: str, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Function that trains a bundle on ``images`` once per view and returns its root, with models/ and eval/.
 
     Long enough that predictions hold both classes: equal masks of nothing would prove nothing.
     """
@@ -42,7 +42,7 @@ def trained(bundle: str, pictures: Path, tmp_path_factory: pytest.TempPathFactor
             run(
                 *(bundle, "train", "sample"),
                 bundle_root=str(roots[view]),
-                dataset_dir=str(pictures),
+                dataset_dir=str(images),
                 view=view,
                 max_epochs=16,
                 learning_rate=2.0e-2,

@@ -22,9 +22,9 @@ from sa2_monai.weights import save_weights
 
 
 @pytest.fixture
-def data(pictures: Path, tmp_path: Path) -> Path:
-    """A copy of the pictures that a test may spoil."""
-    return Path(shutil.copytree(pictures, tmp_path / "data"))
+def data(images: Path, tmp_path: Path) -> Path:
+    """A copy of the images that a test may spoil."""
+    return Path(shutil.copytree(images, tmp_path / "data"))
 
 
 @pytest.fixture
@@ -147,8 +147,8 @@ def test_an_output_folder_that_cannot_be_written(name: str, refused: Callable[..
 
 
 def test_an_alpha_channel(refused: Callable[..., str], data: Path) -> None:
-    picture = np.full((48, 40, 4), 128, dtype=np.uint8)
-    Image.fromarray(picture).save(data / "images" / f"{CASE}.png")
+    image = np.full((48, 40, 4), 128, dtype=np.uint8)
+    Image.fromarray(image).save(data / "images" / f"{CASE}.png")
     message = refused()
     assert f"{data / 'images' / CASE}.png: has an alpha channel with transparent pixels" in message
 

@@ -33,14 +33,14 @@ def monai_bundle(bundle: str, *words: object, launcher: tuple[str, ...] = (), fr
     return printed
 
 
-def test_training_with_overrides(bundle: str, pictures: Path, tmp_path: Path) -> None:
+def test_training_with_overrides(bundle: str, images: Path, tmp_path: Path) -> None:
     before = sorted((ROOT / bundle).rglob("*"))
     printed = monai_bundle(
         *(bundle, "run", "training"),
         *("--meta_file", "['configs/metadata.json','configs/sample_meta.json']"),
         *("--config_file", "['configs/train.yaml','configs/sample.yaml']"),
         *("--logging_file", "configs/logging.conf"),
-        *("--dataset_dir", pictures, "--bundle_root", tmp_path),
+        *("--dataset_dir", images, "--bundle_root", tmp_path),
         *(
             "--train#trainer#max_epochs",
             1,
@@ -59,8 +59,8 @@ def test_training_with_overrides(bundle: str, pictures: Path, tmp_path: Path) ->
     assert sorted((ROOT / bundle).rglob("*")) == before, "nothing is written into the checkout"
 
 
-def test_the_default_action_then_evaluation(bundle: str, pictures: Path, tmp_path: Path) -> None:
-    common = ("--dataset_dir", pictures, "--bundle_root", tmp_path)
+def test_the_default_action_then_evaluation(bundle: str, images: Path, tmp_path: Path) -> None:
+    common = ("--dataset_dir", images, "--bundle_root", tmp_path)
     monai_bundle(
         bundle, "run", "--config_file", "['configs/train.yaml','configs/sample.yaml']", *common, "--max_epochs", 1
     )
@@ -74,21 +74,21 @@ def test_the_default_action_then_evaluation(bundle: str, pictures: Path, tmp_pat
     assert {"metrics_per_case.csv", "metrics_summary.json", "table.txt", "overlays", "predictions"} <= names
 
 
-def test_inference_of_a_folder(bundle: str, trained: Trained, pictures: Path, tmp_path: Path) -> None:
+def test_inference_of_a_folder(bundle: str, trained: Trained, images: Path, tmp_path: Path) -> None:
     monai_bundle(
         *(bundle, "run", "--config_file", "['configs/inference.yaml','configs/sample.yaml']"),
-        *("--dataset_dir", pictures / "images", "--ckpt_dir", trained("windows") / "models"),
+        *("--dataset_dir", images / "images", "--ckpt_dir", trained("windows") / "models"),
         *("--output_dir", tmp_path, "--save_probabilities", "True"),
     )
     assert len(list((tmp_path / "predictions").glob("*_prob.png"))) == 8
     assert read_label(tmp_path / "predictions" / "he_train_000.png").shape == (48, 40)
 
 
-def test_two_processes(bundle: str, pictures: Path, tmp_path: Path) -> None:
+def test_two_processes(bundle: str, images: Path, tmp_path: Path) -> None:
     printed = monai_bundle(
         *(bundle, "run", "training"),
         *("--config_file", "['configs/train.yaml','configs/sample.yaml','configs/multi_gpu_train.yaml']"),
-        *("--dataset_dir", pictures, "--bundle_root", tmp_path, "--max_epochs", 1),
+        *("--dataset_dir", images, "--bundle_root", tmp_path, "--max_epochs", 1),
         launcher=(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"),
     )
     assert printed.count("saved the weights of epoch 1") == 1

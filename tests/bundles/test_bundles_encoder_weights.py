@@ -48,13 +48,13 @@ def test_the_bundles_that_have_an_encoder_have_the_switch() -> None:
 
 
 @EVERY
-def test_a_training_starts_from_the_file(bundle: str, pictures: Path, tmp_path: Path) -> None:
+def test_a_training_starts_from_the_file(bundle: str, images: Path, tmp_path: Path) -> None:
     path = tmp_path / FILES[bundle]
     start = published_file(bundle, path)
     run(
         *(bundle, "train", "folder"),
         bundle_root=str(tmp_path),
-        dataset_dir=str(pictures),
+        dataset_dir=str(images),
         encoder_weights=str(path),
         max_epochs=1,
         learning_rate=0.0,
@@ -68,7 +68,7 @@ def test_a_training_starts_from_the_file(bundle: str, pictures: Path, tmp_path: 
 
 
 @EVERY
-def test_what_cannot_be_the_start_is_named(bundle: str, pictures: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_the_start_is_named(bundle: str, images: Path, tmp_path: Path) -> None:
     path, missing = tmp_path / FILES[bundle], tmp_path / "none.pth"
     published_file(bundle, path)
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_the_start_is_named(bundle: str, pictures: Path, tmp_path
         return failure(
             *(bundle, "train", "folder"),
             bundle_root=str(tmp_path),
-            dataset_dir=str(pictures),
+            dataset_dir=str(images),
             max_epochs=1,
             **{name: str(value) for name, value in switches.items()},
         )

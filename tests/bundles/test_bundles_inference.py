@@ -25,12 +25,12 @@ Trained = Callable[[str], Path]
 
 
 @pytest.fixture
-def mixed(pictures: Path, tmp_path: Path) -> Path:
-    """Pictures of several sizes, depths and file types."""
+def mixed(images: Path, tmp_path: Path) -> Path:
+    """Images of several sizes, depths and file types."""
     folder = tmp_path / "mixed"
     folder.mkdir()
-    rgb = read_image(pictures / "images" / "he_train_000.png")
-    grey = read_image(pictures / "images" / "fluo_train_001.png")[:, :, 0]
+    rgb = read_image(images / "images" / "he_train_000.png")
+    grey = read_image(images / "images" / "fluo_train_001.png")[:, :, 0]
     Image.fromarray(rgb).save(folder / "native.png")
     Image.fromarray(rgb).resize((31, 75)).save(folder / "tall.tif")
     Image.fromarray(rgb).resize((67, 20)).save(folder / "wide.bmp")
@@ -61,8 +61,8 @@ def test_a_folder_of_all_kinds(bundle: str, view: str, trained: Trained, mixed: 
     assert set(masks) == set(SIZES)
     seen = set()
     for name, path in masks.items():
-        with Image.open(path) as picture:
-            assert picture.mode == "P"
+        with Image.open(path) as drawn:
+            assert drawn.mode == "P"
         mask = read_label(path)
         probability = read_label(path.with_name(f"{name}_prob.png")) / 65535
         assert mask.shape == probability.shape == SIZES[name]
@@ -71,7 +71,7 @@ def test_a_folder_of_all_kinds(bundle: str, view: str, trained: Trained, mixed: 
         assert probability[mask == 0].max(initial=0) <= 0.5 + 1e-5
         seen |= set(np.unique(mask).tolist())
     assert seen == {0, 1}
-    # The same picture with 8 and 16 bits gives the same mask.
+    # The same image with 8 and 16 bits gives the same mask.
     assert np.array_equal(read_label(masks["grey"]), read_label(masks["deep"]))
 
 
@@ -120,10 +120,10 @@ def test_the_numbers_of_the_whole_view(bundle: str, trained: Trained, mixed: Pat
         assert (read_label(predictions / f"{name}.png") == (expected >= 0.5)).mean() > 0.999
 
 
-def test_the_numbers_of_the_windows_view(bundle: str, trained: Trained, pictures: Path, tmp_path: Path) -> None:
-    """A picture of exactly one window needs no blending: the network alone gives its probabilities."""
+def test_the_numbers_of_the_windows_view(bundle: str, trained: Trained, images: Path, tmp_path: Path) -> None:
+    """An image of exactly one window needs no blending: the network alone gives its probabilities."""
     root = trained("windows")
-    Image.fromarray(read_image(pictures / "images" / "he_train_000.png")[:32, :32]).save(tmp_path / "one.png")
+    Image.fromarray(read_image(images / "images" / "he_train_000.png")[:32, :32]).save(tmp_path / "one.png")
     predictions = predict(bundle, root, tmp_path / "one.png", tmp_path / "out", save_probabilities=True)
     with torch.no_grad():
         expected = torch.sigmoid(network_of(bundle, root)(prepared(tmp_path / "one.png")))[0, 0].numpy()
@@ -132,31 +132,31 @@ def test_the_numbers_of_the_windows_view(bundle: str, trained: Trained, pictures
     assert expected.std() > 0.01
 
 
-def test_evaluation_and_inference_give_one_mask(bundle: str, trained: Trained, pictures: Path, tmp_path: Path) -> None:
+def test_evaluation_and_inference_give_one_mask(bundle: str, trained: Trained, images: Path, tmp_path: Path) -> None:
     root = trained("windows")
     run(
         *(bundle, "train", "sample", "evaluate"),
-        dataset_dir=str(pictures),
+        dataset_dir=str(images),
         ckpt_dir=str(root / "models"),
         output_dir=str(tmp_path / "evaluation"),
     )
-    predictions = predict(bundle, root, pictures / "images", tmp_path / "inference")
+    predictions = predict(bundle, root, images / "images", tmp_path / "inference")
     compared = sorted((tmp_path / "evaluation" / "predictions").glob("*.png"))
     assert len(compared) == 2
     assert all(np.array_equal(read_label(path), read_label(predictions / path.name)) for path in compared)
     assert any(read_label(path).any() for path in compared)
 
 
-def test_batches_change_nothing(bundle: str, trained: Trained, pictures: Path, tmp_path: Path) -> None:
+def test_batches_change_nothing(bundle: str, trained: Trained, images: Path, tmp_path: Path) -> None:
     for view in ("whole", "windows"):
-        one = predict(bundle, trained(view), pictures / "images", tmp_path / view / "1", view=view, batch_size=1)
-        many = predict(bundle, trained(view), pictures / "images", tmp_path / view / "5", view=view, batch_size=5)
+        one = predict(bundle, trained(view), images / "images", tmp_path / view / "1", view=view, batch_size=1)
+        many = predict(bundle, trained(view), images / "images", tmp_path / view / "5", view=view, batch_size=5)
         names = [path.name for path in one.iterdir()]
         assert len(names) == 8
         assert all((read_label(one / name) == read_label(many / name)).mean() > 0.999 for name in names)
 
 
-def test_one_picture_and_a_list(bundle: str, trained: Trained, mixed: Path, tmp_path: Path) -> None:
+def test_one_image_and_a_list(bundle: str, trained: Trained, mixed: Path, tmp_path: Path) -> None:
     root = trained("windows")
     alone = predict(bundle, root, mixed / "native.png", tmp_path / "one")
     assert [path.name for path in alone.iterdir()] == ["native.png"]
@@ -168,7 +168,7 @@ def test_one_picture_and_a_list(bundle: str, trained: Trained, mixed: Path, tmp_
 
 @pytest.mark.parametrize("run_id", ["run", ""])
 def test_predicts_once(
-    bundle: str, run_id: str, trained: Trained, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: str, run_id: str, trained: Trained, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
     original = SupervisedEvaluator.run
@@ -176,7 +176,7 @@ def test_predicts_once(
     workflow = make_workflow(
         *(bundle, "inference", "sample"),
         ckpt_dir=str(trained("windows") / "models"),
-        dataset_dir=str(pictures / "images"),
+        dataset_dir=str(images / "images"),
         output_dir=str(tmp_path),
     )
     workflow.run_id = run_id
@@ -186,14 +186,14 @@ def test_predicts_once(
     assert len(list((tmp_path / "predictions").iterdir())) == 8
 
 
-def test_what_monai_label_runs(bundle: str, trained: Trained, pictures: Path) -> None:
+def test_what_monai_label_runs(bundle: str, trained: Trained, images: Path) -> None:
     """It takes preprocessing, inferer and postprocessing without the writers, and wants a map (H, W) of integers."""
     root = trained("windows")
     workflow = make_workflow(bundle, "inference", "sample", ckpt_dir=str(root / "models"), bundle_root=str(root))
     workflow.initialize()
     parser = workflow.parser
     network = network_of(bundle, root)
-    case = parser.get_parsed_content("preprocessing")({"image": str(pictures / "images" / "he_train_000.png")})
+    case = parser.get_parsed_content("preprocessing")({"image": str(images / "images" / "he_train_000.png")})
     with torch.no_grad():
         case["pred"] = parser.get_parsed_content("inferer")(case["image"][None], network)[0]
     for transform in parser.get_parsed_content("postprocessing").transforms:
@@ -203,12 +203,12 @@ def test_what_monai_label_runs(bundle: str, trained: Trained, pictures: Path) ->
     assert case["pred"].dtype == torch.uint8
 
 
-def test_an_ensemble_of_equals_is_each_of_them(bundle: str, trained: Trained, pictures: Path, tmp_path: Path) -> None:
+def test_an_ensemble_of_equals_is_each_of_them(bundle: str, trained: Trained, images: Path, tmp_path: Path) -> None:
     root = trained("windows")
     for fold in range(5):
         shutil.copytree(root / "models", tmp_path / "models" / f"fold{fold}")
-    one = predict(bundle, root, pictures / "images", tmp_path / "one", save_probabilities=True)
-    five = predict(bundle, tmp_path, pictures / "images", tmp_path / "five", "ensemble", save_probabilities=True)
+    one = predict(bundle, root, images / "images", tmp_path / "one", save_probabilities=True)
+    five = predict(bundle, tmp_path, images / "images", tmp_path / "five", "ensemble", save_probabilities=True)
     names = sorted(path.name for path in one.glob("*_prob.png"))
     assert len(names) == 8
     for name in names:
@@ -216,8 +216,8 @@ def test_an_ensemble_of_equals_is_each_of_them(bundle: str, trained: Trained, pi
         assert np.abs(a - b).max() <= 1
 
 
-def test_an_ensemble_averages_probabilities(bundle: str, trained: Trained, pictures: Path, tmp_path: Path) -> None:
-    """A picture of one window: with more, blending and averaging do not commute exactly."""
+def test_an_ensemble_averages_probabilities(bundle: str, trained: Trained, images: Path, tmp_path: Path) -> None:
+    """An image of one window: with more, blending and averaging do not commute exactly."""
     root = trained("windows")
     other = create_network(bundle, in_channels=3, out_channels=1, **WIDTH[bundle])
     torch.manual_seed(1)
@@ -225,7 +225,7 @@ def test_an_ensemble_averages_probabilities(bundle: str, trained: Trained, pictu
         torch.nn.init.normal_(parameter, std=0.3)
     save_weights(other.state_dict(), tmp_path / "other" / "models" / "model.pt", {})
     source = tmp_path / "one.png"
-    Image.fromarray(read_image(pictures / "images" / "he_train_000.png")[:32, :32]).save(source)
+    Image.fromarray(read_image(images / "images" / "he_train_000.png")[:32, :32]).save(source)
     maps = []
     for name, folder in (("a", root), ("b", tmp_path / "other")):
         predictions = predict(bundle, folder, source, tmp_path / name, save_probabilities=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``sa2-monai predict`` with our own bundles: volumes of several channels, narrow windows, bad pictures in a batch."""
+"""``sa2-monai predict`` with our own bundles: volumes of several channels, narrow windows, bad images in a batch."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def test_channels_of_volumes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         list_volumes([folder / "p1_0000.nii.gz", folder / "p1_0001.nii.gz", folder / "p1_0000.nii.gz"], 2)
 
 
-def test_a_bad_picture_in_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_image_in_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The others of its batch are predicted as if it were not there; nothing of it is left."""
-    weights = make_weights("sa2net", tmp_path, in_channels=3, out_channels=1, kind="pictures", roi_size=[32, 32])
+    weights = make_weights("sa2net", tmp_path, in_channels=3, out_channels=1, kind="images", roi_size=[32, 32])
     rng = np.random.default_rng(0)
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     for name in "abcd":
         Image.fromarray(rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)).save(folder / f"{name}.png")

@@ -27,7 +27,7 @@ VOLUMES: dict[str, Any] = {
     "foreground": 0.0,
     "max_epochs": 2,
 }
-PICTURES: dict[str, Any] = {"max_epochs": 4, "batch_size": 1, "learning_rate": 5e-2}  # enough for both classes
+IMAGES: dict[str, Any] = {"max_epochs": 4, "batch_size": 1, "learning_rate": 5e-2}  # enough for both classes
 OVERLAYS = ("multi_gpu_train", "multi_gpu_evaluate")
 
 
@@ -54,16 +54,16 @@ def volumes_run(folder: Path, out: str, *names: str, **more: Any) -> None:
     )
 
 
-def pictures_run(folder: Path, out: str, *names: str, **more: Any) -> None:
+def images_run(folder: Path, out: str, *names: str, **more: Any) -> None:
     run(
         *("sa2net", "train", "sample", *names),
-        **{"bundle_root": str(folder / out), "dataset_dir": str(folder / "pictures"), **PICTURES, **more},
+        **{"bundle_root": str(folder / out), "dataset_dir": str(folder / "images"), **IMAGES, **more},
     )
 
 
 def evaluations(folder: Path, out: str, *names: str, **more: Any) -> None:
     """Both of them on the weights that two processes have trained."""
-    for evaluate, kind in ((volumes_run, "volumes"), (pictures_run, "pictures")):
+    for evaluate, kind in ((volumes_run, "volumes"), (images_run, "images")):
         files = {"ckpt_path": str(folder / f"two_{kind}" / "models" / "model.pt")}
         evaluate(folder, f"{out}_{kind}", "evaluate", *names, **files, **more)
 
@@ -75,9 +75,9 @@ def work(rank: int, folder: Path) -> None:
     together: dict[str, Any] = {"finalize": []}  # the processes stay together until the last run
     try:
         volumes_run(folder, "two_volumes", "multi_gpu_train", batch_size=SLICES, **together)
-        pictures_run(folder, "two_pictures", "multi_gpu_train", **{**together, "max_epochs": 1})
-        pictures_run(folder, "two_pictures", "multi_gpu_train", resume=True, **together)
-        pictures_run(folder, "straight", "multi_gpu_train", **together)
+        images_run(folder, "two_images", "multi_gpu_train", **{**together, "max_epochs": 1})
+        images_run(folder, "two_images", "multi_gpu_train", resume=True, **together)
+        images_run(folder, "straight", "multi_gpu_train", **together)
         evaluations(folder, "two", "multi_gpu_evaluate", **together)
     finally:
         dist.destroy_process_group()
@@ -87,7 +87,7 @@ def work(rank: int, folder: Path) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes have written, and one process beside it."""
     root = tmp_path_factory.mktemp("processes")
-    make_sample(root / "pictures", seed=0, num_training=3, num_validation=3, num_test=1, size=(40, 48))
+    make_sample(root / "images", seed=0, num_training=3, num_validation=3, num_test=1, size=(40, 48))
     make_volumes(root / "volumes")
     mp.spawn(work, (root,), nprocs=2)
     volumes_run(root, "one_volumes", batch_size=2 * SLICES)
@@ -114,9 +114,9 @@ def test_training(folder: Path) -> None:
 
 @pytest.mark.integration
 def test_resume(folder: Path) -> None:
-    """3 pictures in 2 processes: one is left out of an epoch, the order is that of the epoch; batch norm in both."""
+    """3 images in 2 processes: one is left out of an epoch, the order is that of the epoch; batch norm in both."""
     states = [
-        torch.load(folder / n / "models" / "last_state.pt", weights_only=True) for n in ("two_pictures", "straight")
+        torch.load(folder / n / "models" / "last_state.pt", weights_only=True) for n in ("two_images", "straight")
     ]
     assert [state["engine"]["iteration"] for state in states] == [4, 4]
     assert all(torch.equal(states[0]["model"][name], tensor) for name, tensor in states[1]["model"].items())
@@ -124,7 +124,7 @@ def test_resume(folder: Path) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(("kind", "cases"), [("volumes", 3), ("pictures", 1)])
+@pytest.mark.parametrize(("kind", "cases"), [("volumes", 3), ("images", 1)])
 def test_report(folder: Path, kind: str, cases: int) -> None:
     """Unequal numbers of cases, and fewer cases than processes."""
     one, two = (folder / f"{name}_{kind}" / "eval" for name in ("one", "two"))
@@ -142,7 +142,7 @@ def test_report(folder: Path, kind: str, cases: int) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("kind", ["volumes", "pictures"])
+@pytest.mark.parametrize("kind", ["volumes", "images"])
 def test_only_the_first_process_writes(folder: Path, kind: str) -> None:
     root = folder / f"two_{kind}"
     assert sorted(path.name for path in (root / "models").iterdir() if path.is_file()) == [

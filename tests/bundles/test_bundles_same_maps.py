@@ -36,10 +36,10 @@ SEEN: dict[str, Any] = {
 # No default of any bundle: what does not travel shows.
 VALIDATED: dict[str, Any] = {"overlap": 0.6, "largest_component": [1], "fill_holes": True, "min_volume": {2: 40.0}}
 OF_KIND: dict[str, dict[str, Any]] = {
-    "pictures": {"kind": "pictures", "layout": "folder", "in_channels": 3},
+    "images": {"kind": "images", "layout": "folder", "in_channels": 3},
     "volumes": {"kind": "volumes", "layout": "volumes", "in_channels": 1, "pixdim": 0.9, "slice_axis": "coronal"},
 }
-OVERLAY = {"pictures": "folder", "volumes": "nifti_folder"}
+OVERLAY = {"images": "folder", "volumes": "nifti_folder"}
 
 
 def make_case(kind: str, folder: Path) -> Path:
@@ -49,7 +49,7 @@ def make_case(kind: str, folder: Path) -> Path:
         (folder / name).mkdir(parents=True)
     coarse = torch.from_numpy(rng.random((1, 3, 9, 9)))
     smooth = nn.functional.interpolate(coarse, (52, 44), mode="bicubic")[0].clamp(0, 1).numpy()
-    if kind == "pictures":
+    if kind == "images":
         image, label = folder / "images" / "c0.png", folder / "labels" / "c0.png"
         Image.fromarray((smooth * 255).astype(np.uint8).transpose(1, 2, 0)).save(image)
         Image.fromarray((smooth[0] * 2.99).astype(np.uint8)).save(label)
@@ -90,7 +90,7 @@ def test_every_road_gives_one_label_map(
 
     def read(folder: Path) -> np.ndarray:
         file = folder / f"c0{suffix}"
-        return np.asarray(read_label(file)) if kind == "pictures" else nib.load(file).get_fdata()
+        return np.asarray(read_label(file)) if kind == "images" else nib.load(file).get_fdata()
 
     common = {**seen, "ckpt_path": str(weights), "bundle_root": str(tmp_path / "root")}
     # The configuration of a training says them; what the weights were validated with need not be said again.

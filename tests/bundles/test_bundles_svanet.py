@@ -81,7 +81,7 @@ def test_left_and_right_of_a_volume_are_its_first_axis() -> None:
 
 @pytest.fixture
 def cells(tmp_path: Path) -> Path:
-    """Pictures in the folders of the published code; a band of each mask has no label."""
+    """Images in the folders of the published code; a band of each mask has no label."""
     folder = tmp_path / "cells"
     for part, count in (("train", 7), ("val", 2), ("test", 2)):
         (folder / part).mkdir(parents=True)
@@ -90,9 +90,9 @@ def cells(tmp_path: Path) -> Path:
             label = np.zeros((40, 36), dtype=np.uint8)
             label[6 + number : 20, 4:14] = 1
             label[14:30, 20 : 30 - number] = 2
-            picture = np.stack([label * 90 + 30] * 3, axis=-1).astype(np.uint8)
+            image = np.stack([label * 90 + 30] * 3, axis=-1).astype(np.uint8)
             label[:, 32:] = 255
-            Image.fromarray(picture).save(folder / part / f"{part}{number}.png")
+            Image.fromarray(image).save(folder / part / f"{part}{number}.png")
             Image.fromarray(label).save(folder / "mask" / f"{part}{number}.png")
     return folder
 
@@ -120,7 +120,7 @@ def test_an_encoder_from_imagenet_is_frozen_at_first(cells: Path, tmp_path: Path
     assert learned
     assert all("running" in name for name in learned)
     last = torch.load(tmp_path / "run" / "models" / "last_state.pt", weights_only=True)
-    assert last["engine"]["iteration"] == 3  # 7 pictures in batches of 2, without the last one
+    assert last["engine"]["iteration"] == 3  # 7 images in batches of 2, without the last one
     assert last["optimizer"]["param_groups"][0]["weight_decay"] == 0.03
 
     run("svanet", "train", "spermhealth", bundle_root=str(tmp_path / "run"), resume=True, **common)

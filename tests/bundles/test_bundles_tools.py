@@ -78,7 +78,7 @@ def test_the_exported_file_gives_the_same_masks(bundle: str, trained: Trained, t
     load_weights(network, root / "models" / "model.pt")
     generator = torch.Generator().manual_seed(0)
     for size in ((224, 224), (256, 192), (512, 512), (32, 48)):
-        # Smooth, as pictures are, so that the network has something to find.
+        # Smooth, as images are, so that the network has something to find.
         coarse = torch.rand(2, 3, 8, 8, generator=generator)
         image = torch.nn.functional.interpolate(coarse, size=size, mode="bicubic").clamp(0, 1)
         with torch.no_grad():
@@ -107,7 +107,7 @@ def packaged(bundle: str, trained: Trained, tmp_path: Path) -> Path:
 
 
 def test_a_packaged_copy_loads_from_another_folder(
-    bundle: str, packaged: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: str, packaged: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not promised for the YAML sources: MONAI looks for JSON."""
     monkeypatch.chdir(tmp_path)
@@ -122,7 +122,7 @@ def test_a_packaged_copy_loads_from_another_folder(
         config_file=str(packaged / "configs" / "inference.json"),
         workflow_type="infer",
         bundle_root=str(packaged),
-        dataset_dir=str(pictures / "images"),
+        dataset_dir=str(images / "images"),
         output_dir=str(tmp_path / "out"),
         device="cpu",
         logging_file=False,

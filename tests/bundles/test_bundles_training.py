@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles train, resume and are evaluated: in this process, on very small pictures."""
+"""Bundles train, resume and are evaluated: in this process, on very small images."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def write_dataset(folder: Path, classes: int, count: int = 5, channels: int = 3)
     return folder
 
 
-def test_properties(bundle: str, pictures: Path, tmp_path: Path) -> None:
-    common = {"bundle_root": str(tmp_path), "dataset_dir": str(pictures)}
+def test_properties(bundle: str, images: Path, tmp_path: Path) -> None:
+    common = {"bundle_root": str(tmp_path), "dataset_dir": str(images)}
     for names in (("train", "sample"), ("train", "sample", "evaluate"), ("inference", "sample")):
-        extra = {"image_source": str(pictures / "images")} if names[0] == "inference" else {}
+        extra = {"image_source": str(images / "images")} if names[0] == "inference" else {}
         workflow = make_workflow(bundle, *names, **common, **extra)
         workflow.initialize()
         assert workflow.check_properties() == [], names
@@ -60,7 +60,7 @@ def test_properties(bundle: str, pictures: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.pt")), "looking at properties must not train"
 
 
-def test_what_a_training_leaves(bundle: str, trained: Trained, pictures: Path) -> None:
+def test_what_a_training_leaves(bundle: str, trained: Trained, images: Path) -> None:
     root = trained("windows")
     state = weights(root / "models" / "model.pt")
     assert all(isinstance(value, torch.Tensor) for value in state.values())
@@ -86,7 +86,7 @@ def test_what_a_training_leaves(bundle: str, trained: Trained, pictures: Path) -
 
 
 @pytest.mark.parametrize("run_id", ["run", "training", ""])
-def test_trains_once(bundle: str, run_id: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trains_once(bundle: str, run_id: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """3D Slicer sends an empty run id, which evaluates the whole configuration."""
     calls = []
     original = SupervisedTrainer.run
@@ -94,7 +94,7 @@ def test_trains_once(bundle: str, run_id: str, pictures: Path, tmp_path: Path, m
     workflow = make_workflow(
         *(bundle, "train", "sample"),
         bundle_root=str(tmp_path),
-        dataset_dir=str(pictures),
+        dataset_dir=str(images),
         **{"train#trainer#max_epochs": 1},
     )
     workflow.run_id = run_id
@@ -108,9 +108,9 @@ def test_trains_once(bundle: str, run_id: str, pictures: Path, tmp_path: Path, m
     "overlays", [("train", "sample"), ("train", "folder"), ("train", "folder", "paper")], ids="-".join
 )
 def test_resume_equals_an_uninterrupted_training(
-    bundle: str, overlays: tuple[str, ...], pictures: Path, tmp_path: Path
+    bundle: str, overlays: tuple[str, ...], images: Path, tmp_path: Path
 ) -> None:
-    common = {"dataset_dir": str(pictures), "learning_rate": 1.0e-2}
+    common = {"dataset_dir": str(images), "learning_rate": 1.0e-2}
     run(bundle, *overlays, bundle_root=str(tmp_path / "straight"), max_epochs=2, **common)
     run(bundle, *overlays, bundle_root=str(tmp_path / "resumed"), max_epochs=1, **common)
     first = weights(tmp_path / "resumed" / "models" / "last_state.pt")["model"]
@@ -123,12 +123,12 @@ def test_resume_equals_an_uninterrupted_training(
     assert same(*(weights(tmp_path / name / "models" / "model.pt") for name in ("straight", "resumed")))
 
 
-def test_the_seed_decides(bundle: str, pictures: Path, tmp_path: Path) -> None:
+def test_the_seed_decides(bundle: str, images: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run(
             *(bundle, "train", "sample"),
             bundle_root=str(tmp_path / name),
-            dataset_dir=str(pictures),
+            dataset_dir=str(images),
             max_epochs=1,
             seed=seed,
         )
@@ -137,11 +137,11 @@ def test_the_seed_decides(bundle: str, pictures: Path, tmp_path: Path) -> None:
     assert not same(a, c)
 
 
-def test_the_schedule_follows_the_number_of_epochs(bundle: str, pictures: Path) -> None:
+def test_the_schedule_follows_the_number_of_epochs(bundle: str, images: Path) -> None:
     """MONAI Label overrides nothing but ``train#trainer#max_epochs``."""
     courses = []
     for overrides in ({"train#trainer#max_epochs": 7}, {"max_epochs": 7}, {"max_epochs": 9}):
-        workflow = make_workflow(bundle, "train", "sample", dataset_dir=str(pictures), **overrides)
+        workflow = make_workflow(bundle, "train", "sample", dataset_dir=str(images), **overrides)
         scheduler, optimizer = (workflow.parser.get_parsed_content(name) for name in ("lr_scheduler", "optimizer"))
         rates = []
         for _ in range(7):
@@ -153,12 +153,12 @@ def test_the_schedule_follows_the_number_of_epochs(bundle: str, pictures: Path) 
     assert courses[0] == sorted(courses[0], reverse=True)  # the small data sets: one period, no restarts
 
 
-def test_pretrained_weights_are_the_start(bundle: str, trained: Trained, pictures: Path, tmp_path: Path) -> None:
+def test_pretrained_weights_are_the_start(bundle: str, trained: Trained, images: Path, tmp_path: Path) -> None:
     source = trained("windows") / "models" / "model.pt"
     run(
         *(bundle, "train", "sample"),
         bundle_root=str(tmp_path),
-        dataset_dir=str(pictures),
+        dataset_dir=str(images),
         pretrained=str(source),
         max_epochs=1,
         learning_rate=0.0,
@@ -171,11 +171,11 @@ def test_pretrained_weights_are_the_start(bundle: str, trained: Trained, picture
     assert all(torch.equal(before[name], after[name]) for name in learned)
 
 
-def test_folds_train_on_different_cases(bundle: str, pictures: Path, tmp_path: Path) -> None:
+def test_folds_train_on_different_cases(bundle: str, images: Path, tmp_path: Path) -> None:
     seen = []
     for fold in range(2):
         workflow = make_workflow(
-            *(bundle, "train", "sample"), dataset_dir=str(pictures), bundle_root=str(tmp_path), fold=fold, num_folds=2
+            *(bundle, "train", "sample"), dataset_dir=str(images), bundle_root=str(tmp_path), fold=fold, num_folds=2
         )
         parts = [workflow.parser.get_parsed_content(f"{part}#dataset#data") for part in ("train", "validate")]
         seen.append([{case["case"] for case in part} for part in parts])
@@ -184,11 +184,11 @@ def test_folds_train_on_different_cases(bundle: str, pictures: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("view", ["windows", "whole"])
-def test_evaluation(bundle: str, view: str, trained: Trained, pictures: Path, tmp_path: Path) -> None:
+def test_evaluation(bundle: str, view: str, trained: Trained, images: Path, tmp_path: Path) -> None:
     root = trained(view)
-    common = {"dataset_dir": str(pictures), "ckpt_dir": str(root / "models"), "view": view}
+    common = {"dataset_dir": str(images), "ckpt_dir": str(root / "models"), "view": view}
     run(bundle, "train", "sample", "evaluate", output_dir=str(tmp_path), **common)
-    cases = [case["case"] for case in load_datalist(pictures, "test", class_names=["background", "nucleus"])]
+    cases = [case["case"] for case in load_datalist(images, "test", class_names=["background", "nucleus"])]
     assert sorted(path.stem for path in (tmp_path / "predictions").iterdir()) == cases
     assert len(list((tmp_path / "overlays").glob("*.png"))) >= 2
     assert "nucleus" in (tmp_path / "table.txt").read_text()
@@ -199,7 +199,7 @@ def test_evaluation(bundle: str, view: str, trained: Trained, pictures: Path, tm
     dice = []
     for case in cases:
         prediction = read_label(tmp_path / "predictions" / f"{case}.png") == 1
-        reference = read_label(pictures / "labels" / f"{case}.png") == 255
+        reference = read_label(images / "labels" / f"{case}.png") == 255
         assert prediction.shape == (48, 40)
         dice.append(2 * (prediction & reference).sum() / (prediction.sum() + reference.sum()))
         assert float(rows[case]["dice"]) == pytest.approx(dice[-1], abs=1e-6)
@@ -214,8 +214,8 @@ def test_evaluation(bundle: str, view: str, trained: Trained, pictures: Path, tm
     assert summary["overall"]["dice"]["mean_of_class_means"] == pytest.approx(selected, abs=1e-6)
 
 
-def test_evaluation_of_other_weights_is_refused(bundle: str, trained: Trained, pictures: Path, tmp_path: Path) -> None:
-    common = {"dataset_dir": str(pictures), "output_dir": str(tmp_path)}
+def test_evaluation_of_other_weights_is_refused(bundle: str, trained: Trained, images: Path, tmp_path: Path) -> None:
+    common = {"dataset_dir": str(images), "output_dir": str(tmp_path)}
     models = str(trained("windows") / "models")
     message = failure(bundle, "train", "sample", "evaluate", ckpt_dir=models, view="whole", **common)
     assert "was trained with other settings: view is 'windows', the configuration says 'whole'" in message
@@ -246,7 +246,7 @@ def test_three_classes(bundle: str, tmp_path: Path) -> None:
     assert (mask == probabilities.argmax(axis=0)).mean() > 0.99
 
 
-def test_grey_pictures(bundle: str, tmp_path: Path) -> None:
+def test_grey_images(bundle: str, tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data", classes=2, channels=1)
     common = {"bundle_root": str(tmp_path), "dataset_dir": str(folder), "in_channels": 1}
     run(bundle, "train", "folder", max_epochs=1, num_folds=2, **common)
@@ -269,7 +269,7 @@ def test_switches_reach_where_they_belong(bundle: str) -> None:
 
 @pytest.mark.parametrize("any_bundle", ["sa2net", "daeformer", "svanet"])
 def test_all_cases_may_train(any_bundle: str, tmp_path: Path) -> None:
-    """validation: none: nothing is carved out, nothing validates, and the last epoch makes model.pt."""
+    """validation: none: nothing is held out, nothing validates, and the last epoch makes model.pt."""
     folder = write_dataset(tmp_path / "data", classes=2, count=6)
     parts = load_parts(folder)
     assert parts["validation"]

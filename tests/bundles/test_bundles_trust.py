@@ -38,8 +38,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @EACH
-def test_a_diverged_training_ends_and_goes_on(bundle: str, pictures: Path, tmp_path: Path) -> None:
-    common = {"bundle_root": str(tmp_path), "dataset_dir": str(pictures), "val_interval": 1, "class_names": NAMES}
+def test_a_diverged_training_ends_and_goes_on(bundle: str, images: Path, tmp_path: Path) -> None:
+    common = {"bundle_root": str(tmp_path), "dataset_dir": str(images), "val_interval": 1, "class_names": NAMES}
     run(bundle, "train", "folder", max_epochs=1, **common)
     kept = contents(tmp_path / "models")
     message = failure(bundle, "train", "folder", max_epochs=3, learning_rate=1.0e36, resume=True, **common)
@@ -55,9 +55,9 @@ def test_a_diverged_training_ends_and_goes_on(bundle: str, pictures: Path, tmp_p
 
 
 @pytest.mark.integration
-def test_the_command_fails(pictures: Path, tmp_path: Path) -> None:
+def test_the_command_fails(images: Path, tmp_path: Path) -> None:
     words = ["run", "training", "--config_file", "['configs/train.yaml','configs/sample.yaml']", "--max_epochs", "2"]
-    words += ["--dataset_dir", str(pictures), "--bundle_root", str(tmp_path), "--learning_rate", "1.0e36"]
+    words += ["--dataset_dir", str(images), "--bundle_root", str(tmp_path), "--learning_rate", "1.0e36"]
     command = [sys.executable, "-m", "monai.bundle", *words, *SMALL, *narrow("sa2net")]
     done = run_program(command, ROOT / "sa2net", OMP_NUM_THREADS="1")
     assert done.returncode == 1
@@ -93,10 +93,10 @@ def samples(data: Any) -> list[dict[str, Any]]:
 
 
 @EACH
-@pytest.mark.parametrize("kind", ["pictures", "volumes"])
-def test_cases_from_the_disk_are_those_from_memory(bundle: str, kind: str, pictures: Path, tmp_path: Path) -> None:
-    source = pictures if kind == "pictures" else make_volumes(tmp_path / "data")
-    overlay = "folder" if kind == "pictures" else "nifti_folder"
+@pytest.mark.parametrize("kind", ["images", "volumes"])
+def test_cases_from_the_disk_are_those_from_memory(bundle: str, kind: str, images: Path, tmp_path: Path) -> None:
+    source = images if kind == "images" else make_volumes(tmp_path / "data")
+    overlay = "folder" if kind == "images" else "nifti_folder"
     common = {"dataset_dir": str(source), "bundle_root": str(tmp_path), "class_names": NAMES}
     memory = samples(dataset(bundle, overlay, **common))
     for _ in range(2):  # made, then read
@@ -109,8 +109,8 @@ def test_cases_from_the_disk_are_those_from_memory(bundle: str, kind: str, pictu
     assert len(list((tmp_path / "cache").iterdir())) == len({sample["case"] for sample in memory})
 
 
-def test_a_training_from_the_disk_sees_changed_files(pictures: Path, tmp_path: Path) -> None:
-    shutil.copytree(pictures, tmp_path / "data")
+def test_a_training_from_the_disk_sees_changed_files(images: Path, tmp_path: Path) -> None:
+    shutil.copytree(images, tmp_path / "data")
     common = {"dataset_dir": str(tmp_path / "data"), "bundle_root": str(tmp_path)}
     before = samples(dataset("sa2net", "folder", "disk_cache", **common))
     for path in sorted((tmp_path / "data" / "images").glob("*.png")):

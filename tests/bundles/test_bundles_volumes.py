@@ -299,7 +299,7 @@ def test_export(bundle: str, trained_volumes: Trained, tmp_path: Path) -> None:
         torch.testing.assert_close(torch.jit.load(tmp_path / "model.ts")(x), network(x), rtol=1e-4, atol=1e-4)
 
 
-def write_archive(folder: Path) -> None:
+def write_preprocessed(folder: Path) -> None:
     """A miniature of the TransUNet archive: slices of 3 training cases, one test volume."""
     h5py = pytest.importorskip("h5py", reason="extra `archives` is not installed")
     (folder / "train_npz").mkdir(parents=True)
@@ -325,7 +325,7 @@ def write_archive(folder: Path) -> None:
 
 @FIRST
 def test_the_slices_of_the_literature(bundle: str, tmp_path: Path) -> None:
-    write_archive(tmp_path / "data")
+    write_preprocessed(tmp_path / "data")
     common = {"bundle_root": str(tmp_path), "dataset_dir": str(tmp_path / "data"), "num_folds": 3}
     run(bundle, "train", "synapse_archive", max_epochs=1, val_interval=1, **common)
     names = list(metadata(bundle)["network_data_format"]["outputs"]["pred"]["channel_def"].values())

@@ -41,7 +41,7 @@ preprocessing:
   transforms:
     - _target_: sa2_monai.slices.StrictLoadImaged
       keys: image
-      reader: {_target_: sa2_monai.data.PictureReader, channels: "@in_channels", channel_order: "@channel_order"}
+      reader: {_target_: sa2_monai.data.Image2DReader, channels: "@in_channels", channel_order: "@channel_order"}
       ensure_channel_first: true
     - {_target_: Resized, keys: image, spatial_size: "@roi_size", mode: nearest}
 dataset:

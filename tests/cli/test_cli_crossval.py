@@ -198,8 +198,8 @@ def test_the_published_protocol(tmp_path: Path, runs: Runs) -> None:
     assert state["ensemble"]["dice"] == summary["paper"]["dice"] > 0.2
     # The images are blue-green-red, as published, and the weights say so.
     assert read(out / "models" / "fold0" / "model.json")["channel_order"] == "BGR"
-    with Image.open(out / "ensemble" / "predictions" / "0Test.png") as picture:
-        assert picture.size == (32, 32)
+    with Image.open(out / "ensemble" / "predictions" / "0Test.png") as drawn:
+        assert drawn.size == (32, 32)
 
 
 class Recorded:
@@ -276,7 +276,7 @@ def test_switches_of_volume_bundles(
     for wrong, message in (
         ("split=other", "split is 'other', expected one of mtunet, ssl4mis, official"),
         ("layout=none", "layout is 'none', expected one of"),
-        ("kind=pictures", "kind is 'pictures', but 'acdc' consists of volumes"),
+        ("kind=images", "kind is 'images', but 'acdc' consists of volumes"),
         ("train#dataset#data=[]", "train#dataset#data is [], which cannot be folded"),
     ):
         assert main([*arguments, "--output", str(tmp_path / "wrong"), wrong]) == 1

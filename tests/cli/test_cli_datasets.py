@@ -28,9 +28,9 @@ def datasets(*arguments: object) -> int:
 
 
 def copy(job: Job, folder: Path) -> list[Case]:
-    """One picture as image and label."""
-    with Image.open(job.sources[0]) as picture:
-        picture.save(folder / f"{job.name}.png")
+    """One image as image and label."""
+    with Image.open(job.sources[0]) as drawn:
+        drawn.save(folder / f"{job.name}.png")
     return [{"section": "training", "image": f"{job.name}.png", "label": f"{job.name}.png", "case": job.name}]
 
 
@@ -80,7 +80,7 @@ def test_list_of_chosen_ones(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_published_set_states_its_terms() -> None:
     for name, entry in DATASETS.items():
-        own = entry.title.startswith(("pictures", "volumes")) or not entry.classes
+        own = entry.title.startswith(("images", "volumes")) or not entry.classes
         assert entry.title, name
         assert own or (entry.licence and entry.homepage.startswith("https://") and entry.citation), name
 
@@ -128,8 +128,8 @@ def test_check_of_data_in_order(sample_dir: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Six pictures of three patients with the label values 0 and 3."""
+def images(tmp_path: Path) -> Path:
+    """Six images of three patients with the label values 0 and 3."""
     for kind in ("images", "labels"):
         (tmp_path / "data" / kind).mkdir(parents=True)
         for number in range(6):
@@ -152,22 +152,22 @@ def test_check_names_what_is_left_out(sample_dir: Path, tmp_path: Path, capsys: 
     assert capsys.readouterr().out.endswith("left out: 2 .svs, 1 .png\nin order\n")
 
 
-def test_check_of_data_that_are_not(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert datasets("check", "folder", pictures) == 1
+def test_check_of_data_that_are_not(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert datasets("check", "folder", images) == 1
     printed = capsys.readouterr().out
     assert "  sizes:       4 x 5..10 (height x width)\n  values:      0 (75.00%), 3 (25.00%)\n" in printed
     assert "problem: " in printed
-    assert f"{pictures / 'labels' / 'patient0_0.png'}: 3" in printed
+    assert f"{images / 'labels' / 'patient0_0.png'}: 3" in printed
     assert printed.endswith("NOT in order\n")
     named = ("--class-names", "background, cell", "--label-values")
-    assert datasets("check", "folder", pictures, *named, '{"0": 0, "3": 1}') == 0
+    assert datasets("check", "folder", images, *named, '{"0": 0, "3": 1}') == 0
     assert "  classes:     background, cell\n" in capsys.readouterr().out
-    assert datasets("check", "folder", pictures, *named, "nonzero") == 0
+    assert datasets("check", "folder", images, *named, "nonzero") == 0
     capsys.readouterr()
-    (pictures / "labels" / "patient1_2.png").unlink()
-    assert datasets("check", "folder", pictures, *named, "nonzero", "--json") == 1
+    (images / "labels" / "patient1_2.png").unlink()
+    assert datasets("check", "folder", images, *named, "nonzero", "--json") == 1
     assert "patient1_2.png" in json.loads(capsys.readouterr().out)["problems"][0]
-    assert datasets("check", "folder", pictures / "nowhere") == 1
+    assert datasets("check", "folder", images / "nowhere") == 1
     assert "nowhere: no such folder" in capsys.readouterr().err
 
 
@@ -191,7 +191,7 @@ def test_check_says_what_is_missing_of_a_published_set(tmp_path: Path, capsys: p
 
 
 def test_check_of_what_is_to_be_prepared(
-    pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def parts(directory: Path, options: ListOptions) -> Parts:
         if (directory / "images").is_dir():
@@ -199,14 +199,14 @@ def test_check_of_what_is_to_be_prepared(
         report_counts(directory, {"training": []}, {"training": (4, 6)})
         return {"training": []}
 
-    entry = DataSet(parts, preparations={"all": Preparation("", "pictures", partial(jobs, 6))})
+    entry = DataSet(parts, preparations={"all": Preparation("", "images", partial(jobs, 6))})
     monkeypatch.setitem(DATASETS, "copies", entry)
-    assert datasets("check", "copies", pictures) == 0
+    assert datasets("check", "copies", images) == 0
     assert capsys.readouterr().out == (
-        f"copies in {pictures}\n  as downloaded: 6 files; to be prepared in 6 jobs\n"
-        f"  next: sa2-monai datasets prepare copies {pictures} OUT\n  classes:     background, foreground\nin order\n"
+        f"copies in {images}\n  as downloaded: 6 files; to be prepared in 6 jobs\n"
+        f"  next: sa2-monai datasets prepare copies {images} OUT\n  classes:     background, foreground\nin order\n"
     )
-    assert datasets("check", "copies", pictures / "labels") == 1
+    assert datasets("check", "copies", images / "labels") == 1
     printed = capsys.readouterr().out
     assert "  training:    0 cases\n  published:   4 or 6 training cases, found 0\n" in printed
     assert "differs: 0 training images, the published data set has 4 or 6\nproblem: " in printed
@@ -241,22 +241,22 @@ def test_wrong_use(arguments: list[str], message: str, capsys: pytest.CaptureFix
 
 
 def test_prepare(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    preparations = {name: Preparation("copies", "pictures", partial(jobs, n)) for name, n in (("all", 6), ("two", 2))}
+    preparations = {name: Preparation("copies", "images", partial(jobs, n)) for name, n in (("all", 6), ("two", 2))}
     entry = DataSet(lambda directory, options: {}, title="copies", preparations=preparations)
     monkeypatch.setitem(DATASETS, "copies", entry)
     out = tmp_path / "out"
-    assert datasets("prepare", "copies", pictures, out) == 0
+    assert datasets("prepare", "copies", images, out) == 0
     captured = capsys.readouterr()
     assert captured.out == (
         f"{out}: 6 jobs done, 0 were finished already\n6 training, 0 validation, 0 test cases of the form 'all'\n"
     )
     assert "copies: all: 100%" in captured.err
     (out / "patient0_1.png").unlink()
-    assert datasets("prepare", "copies", pictures, out, "--form", "all", "--workers", "0") == 0
+    assert datasets("prepare", "copies", images, out, "--form", "all", "--workers", "0") == 0
     assert "1 jobs done, 5 were finished already" in capsys.readouterr().out
-    assert datasets("prepare", "copies", pictures, out, "--form", "two") == 1
+    assert datasets("prepare", "copies", images, out, "--form", "two") == 1
     assert "holds another preparation (dataset 'copies', form 'all'), expected" in capsys.readouterr().err
     assert datasets("list", "copies") == 0
     assert "  prepare:   all: copies; two: copies" in capsys.readouterr().out
@@ -265,17 +265,17 @@ def test_prepare(
 # ---- split
 
 
-def test_split(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_split(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     options = ("--patient-pattern", r"patient\d", "--num-folds", 2, "--test-fraction", 0.34, "--seed", 3)
     folds = []
     for fold in range(2):
-        assert datasets("split", "folder", pictures, out / str(fold), *options, "--fold", fold) == 0
+        assert datasets("split", "folder", images, out / str(fold), *options, "--fold", fold) == 0
         parts = {
             name: (out / str(fold) / f"{name}.txt").read_text().split() for name in ("training", "validation", "test")
         }
         assert sorted(case for cases in parts.values() for case in cases) == sorted(
-            path.stem for path in (pictures / "images").iterdir()
+            path.stem for path in (images / "images").iterdir()
         )
         # Each part is one patient, as there are three.
         assert [len({case.split("_")[0] for case in cases}) for cases in parts.values()] == [1, 1, 1]
@@ -285,9 +285,9 @@ def test_split(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr().out.splitlines()
     assert printed[1] == f"{out / '0' / 'validation.txt'}: 2 cases of 1 patients or groups"
 
-    assert datasets("split", "folder", pictures, out, *options, "--fold", 2) == 1
+    assert datasets("split", "folder", images, out, *options, "--fold", 2) == 1
     assert "fold is 2, expected 0 to 1" in capsys.readouterr().err
-    assert datasets("split", "folder", pictures, out / "0", "--num-folds", 2, "--test-fraction", 0) == 0
+    assert datasets("split", "folder", images, out / "0", "--num-folds", 2, "--test-fraction", 0) == 0
     assert "test.txt: 0 cases" in capsys.readouterr().out
 
 

@@ -73,7 +73,7 @@ def test_folders_of_nnunet_work_as_they_are(nnunet: Path, capsys: pytest.Capture
     assert summary["per_class"]["liver"]["hd95"]["mean"] == 1.5
     printed = capsys.readouterr().out
     assert f"Report:    {out / 'report.html'}" in printed
-    assert "Pictures:  3 in" in printed
+    assert "Images:  3 in" in printed
     assert "data:image/jpeg" in (out / "report.html").read_text()
     record = read(out / "run_evaluate.json")
     assert record["status"] == "completed"

@@ -55,7 +55,7 @@ def test_command_prints_the_table_and_writes_the_report(data: Path, capsys: pyte
     assert command.run(parse(*folders(data), *options)) == 0
     printed = capsys.readouterr().out
     assert (data / "o" / "table.txt").read_text().strip() in printed
-    assert "Pictures:  9 in" in printed
+    assert "Images:  9 in" in printed
     summary = json.loads((data / "o" / "metrics_summary.json").read_text())
     assert f"Dice, mean of class means: {summary['overall']['dice']['mean_of_class_means']:.4f}" in printed
 

@@ -260,7 +260,7 @@ class Refusing(PILReader):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_reader_that_was_asked_for_has_the_word(workers: int, tmp_path: Path) -> None:
     """MONAI's own loader asks all readers and prints what each of them said."""
-    (tmp_path / "0").write_text("no picture")
+    (tmp_path / "0").write_text("no image")
     transform = Compose([Lambdad("image", lambda index: tmp_path / str(index)), LoadImaged("image", reader=Refusing())])
     with pytest.raises(RuntimeError) as caught:
         next(iter(DataLoader(Transformed(transform), num_workers=workers)))

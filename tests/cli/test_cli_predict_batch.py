@@ -28,8 +28,8 @@ Predict = Callable[..., int]
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
     folder.mkdir()
     for number, name in enumerate(NAMES):
         Image.fromarray(np.full((16, 16), 40 * number, dtype=np.uint8)).save(folder / f"{name}.png")
@@ -61,9 +61,9 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def predict(bundle: Path, pictures: Path, out: Path) -> Predict:
+def predict(bundle: Path, images: Path, out: Path) -> Predict:
     def run(*options: object) -> int:
-        words = (pictures, "--bundle", bundle, "--output", out, "--device", "cpu", *options)
+        words = (images, "--bundle", bundle, "--output", out, "--device", "cpu", *options)
         return main(["predict", *map(str, words)])
 
     return run
@@ -94,7 +94,7 @@ def test_parts_and_their_summary(predict: Predict, out: Path, capsys: pytest.Cap
 
 
 def test_only_what_has_changed_is_done_again(
-    predict: Predict, bundle: Path, pictures: Path, out: Path, capsys: pytest.CaptureFixture[str]
+    predict: Predict, bundle: Path, images: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def again(*options: str) -> list[str]:
         assert predict(*options) == 0
@@ -106,8 +106,8 @@ def test_only_what_has_changed_is_done_again(
     assert "5 of 5 are finished already" in capsys.readouterr().out
     assert (out / "predictions" / "a.png").stat().st_mtime_ns == before
 
-    Image.fromarray(np.full((16, 16), 250, dtype=np.uint8)).save(pictures / "a.png")  # another input
-    os.utime(pictures / "b.png")  # the same content, copied
+    Image.fromarray(np.full((16, 16), 250, dtype=np.uint8)).save(images / "a.png")  # another input
+    os.utime(images / "b.png")  # the same content, copied
     (out / "predictions" / "c.png").unlink()
     (out / "predictions" / "d.png").write_bytes(b"torn")
     (out / "cases" / "e.json").write_text('{"status": ')  # nothing of ours, yet no reason to stop
@@ -126,12 +126,12 @@ def test_only_what_has_changed_is_done_again(
 
 
 def test_a_failed_case_is_tried_again(
-    predict: Predict, pictures: Path, out: Path, capsys: pytest.CaptureFixture[str]
+    predict: Predict, images: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In a batch with others, which are finished; its old result, of another input, is no result."""
     assert predict() == 0
-    good = (pictures / "b.png").read_bytes()
-    (pictures / "b.png").write_bytes(good[:40])
+    good = (images / "b.png").read_bytes()
+    (images / "b.png").write_bytes(good[:40])
     (out / "predictions" / "c.png").unlink()
     capsys.readouterr()
     assert predict("--batch-size", "4") == 1
@@ -140,11 +140,11 @@ def test_a_failed_case_is_tried_again(
     assert "1 of 2 cases failed, the others are finished" in printed.err
     assert not (out / "predictions" / "b.png").exists()
     (failed,) = summary(out)["failed"]
-    assert (failed["case"], failed["inputs"]) == ("b", [str(pictures / "b.png")])
+    assert (failed["case"], failed["inputs"]) == ("b", [str(images / "b.png")])
     assert "b.png" in failed["error"]
     assert predict("--status") == 1
     assert "failed: b: " in capsys.readouterr().out
-    (pictures / "b.png").write_bytes(good)
+    (images / "b.png").write_bytes(good)
     assert predict() == 0
     assert done(capsys.readouterr().out) == ["b"]
     assert (summary(out)["finished"], summary(out)["failed"]) == (5, [])
@@ -257,7 +257,7 @@ def test_every_bundle_says_which_windows_are_legal(network: str, repository: Pat
 
 
 def test_under_torchrun(
-    predict: Predict, pictures: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    predict: Predict, images: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The parts end together, for torchrun stops all of them when one ends with an error; each has a GPU of its own."""
     import torch
@@ -271,7 +271,7 @@ def test_under_torchrun(
         *(("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", str(port)), ("GLOO_SOCKET_IFNAME", "lo")),
     ):
         monkeypatch.setenv(name, value)
-    (pictures / "b.png").write_bytes(b"")
+    (images / "b.png").write_bytes(b"")
     waited = []
     start = dist.init_process_group
     monkeypatch.setattr(dist, "init_process_group", lambda *a, **k: waited.append(summary(out)) or start(*a, **k))

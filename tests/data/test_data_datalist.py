@@ -15,8 +15,8 @@ from PIL import Image
 from sa2_monai.data import kfold, label_table, load_datalist, load_parts
 
 
-def picture(path: Path, value: Any = 0, size: tuple[int, int] = (8, 6)) -> Path:
-    """Write a picture of (H, W) with one value, or with the given array."""
+def image(path: Path, value: Any = 0, size: tuple[int, int] = (8, 6)) -> Path:
+    """Write an image of (H, W) with one value, or with the given array."""
     path.parent.mkdir(parents=True, exist_ok=True)
     array = value if isinstance(value, np.ndarray) else np.full(size, value, np.uint8)
     Image.fromarray(array).save(path)
@@ -25,10 +25,10 @@ def picture(path: Path, value: Any = 0, size: tuple[int, int] = (8, 6)) -> Path:
 
 def dataset(folder: Path, names: Sequence[str], instances: bool = False) -> Path:
     for name in names:
-        picture(folder / "images" / f"{name}.png", 100)
-        picture(folder / "labels" / f"{name}.png", 255)
+        image(folder / "images" / f"{name}.png", 100)
+        image(folder / "labels" / f"{name}.png", 255)
         if instances:
-            picture(folder / "instances" / f"{name}.png", 7)
+            image(folder / "instances" / f"{name}.png", 7)
     return folder
 
 
@@ -175,7 +175,7 @@ def test_missing_folder_and_unknown_names(tmp_path: Path) -> None:
     assert "section is 'train', expected one of training, validation, test" in error_of(tmp_path, "train")
     assert "dataset is 'x', expected one of " in error_of(tmp_path, "training", "x")
     assert "is not a data set of a known layout; expected images/ and labels/" in error_of(tmp_path, "training")
-    file = picture(tmp_path / "a.png")
+    file = image(tmp_path / "a.png")
     assert "is a file, expected the folder of the data set or its dataset.json" in error_of(file, "training")
     with pytest.raises(FileNotFoundError, match=r"dataset\.json: no such file"):
         load_datalist(tmp_path, "training", "decathlon")
@@ -186,7 +186,7 @@ def test_no_cases(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="labels: no such folder"):
         load_datalist(tmp_path, "training")
     (tmp_path / "labels").mkdir()
-    assert "images: holds no pictures (.png, .jpg" in error_of(tmp_path, "training")
+    assert "images: holds no images (.png, .jpg" in error_of(tmp_path, "training")
     dataset(tmp_path, [f"c{i}" for i in range(6)])
     assert "no test cases (6 training, 0 validation, 0 test); list a test part" in error_of(
         tmp_path, "test", test_fraction=0
@@ -227,7 +227,7 @@ def test_missing_partners_are_all_named(tmp_path: Path) -> None:
     dataset(tmp_path, [f"c{i:02d}" for i in range(20)])
     for i in range(12):
         (tmp_path / "labels" / f"c{i:02d}.png").unlink()
-    picture(tmp_path / "labels" / "stray.png")
+    image(tmp_path / "labels" / "stray.png")
     text = error_of(tmp_path, "training")
     assert "images without a label (12):" in text
     assert "c09.png" in text
@@ -240,7 +240,7 @@ def test_missing_partners_are_all_named(tmp_path: Path) -> None:
 
 def test_two_files_of_one_stem(tmp_path: Path) -> None:
     dataset(tmp_path, ["a", "b"])
-    picture(tmp_path / "images" / "a.bmp")
+    image(tmp_path / "images" / "a.bmp")
     assert "two files of one name (1)" in error_of(tmp_path, "training")
 
 
@@ -293,12 +293,12 @@ def three_parts(tmp_path: Path) -> Path:
 
 def test_all_kinds_of_problems_in_one_error(three_parts: Path) -> None:
     train = three_parts / "train"
-    picture(train / "labels" / "a00.png", 255, (8, 7))
-    picture(train / "labels" / "a01.png", 128)
+    image(train / "labels" / "a00.png", 255, (8, 7))
+    image(train / "labels" / "a01.png", 128)
     (train / "images" / "a02.png").write_bytes(b"")
     data = (train / "labels" / "a03.png").read_bytes()
     (train / "labels" / "a03.png").write_bytes(data[: len(data) // 2])
-    picture(train / "images" / "a04.png", np.zeros((8, 6, 4), np.uint8))
+    image(train / "images" / "a04.png", np.zeros((8, 6, 4), np.uint8))
     text = error_of(three_parts, "training")
     assert text.startswith(f"{three_parts}: the data cannot be used as they are")
     assert "labels of another size than their image (1)" in text
@@ -316,7 +316,7 @@ def test_all_kinds_of_problems_in_one_error(three_parts: Path) -> None:
 
 def test_problems_of_one_kind_are_cut_at_ten(three_parts: Path) -> None:
     for i in range(12):
-        picture(three_parts / "train" / "labels" / f"a{i:02d}.png", 3)
+        image(three_parts / "train" / "labels" / f"a{i:02d}.png", 3)
     text = error_of(three_parts, "training")
     assert "(12):" in text
     assert "and 2 more" in text
@@ -334,7 +334,7 @@ def test_listed_files_that_are_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [2, 4])
-def test_channels_that_pictures_cannot_have(three_parts: Path, channels: int) -> None:
+def test_channels_that_images_cannot_have(three_parts: Path, channels: int) -> None:
     text = error_of(three_parts, "training", in_channels=channels)
     assert f"images without {channels} channels" in text
     assert "set in_channels to 1 (grey) or 3 (RGB)" in text
@@ -345,7 +345,7 @@ def test_channels_that_pictures_cannot_have(three_parts: Path, channels: int) ->
 
 def test_label_values(three_parts: Path) -> None:
     label = three_parts / "val" / "labels" / "b.png"
-    picture(label, np.array([[0, 1, 2]] * 8, np.uint8).repeat(2, axis=1))
+    image(label, np.array([[0, 1, 2]] * 8, np.uint8).repeat(2, axis=1))
     assert "b.png: 2" in error_of(three_parts, "validation")
     three = ("background", "a", "b")
     assert load_datalist(three_parts, "validation", class_names=three)

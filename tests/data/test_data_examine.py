@@ -51,7 +51,7 @@ def test_in_order(glas: Path) -> None:
         "dataset": "glas",
         "directory": str(glas),
         "split": None,
-        "files": "pictures",
+        "files": "images",
         "preparation": None,
         "classes": list(DATASETS["glas"].classes or ("background", "foreground")),
         "parts": {
@@ -216,7 +216,7 @@ def test_files_that_are_no_images(tmp_path: Path, labelled: bool) -> None:
         assert str(path) in problem
 
 
-def test_unlabelled_pictures_are_opened(tmp_path: Path) -> None:
+def test_unlabelled_images_are_opened(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for part, names in (("images", "abc"), ("labels", "ab")):
         (tmp_path / part).mkdir()
@@ -275,13 +275,13 @@ def test_a_module_that_does_not_compare(tmp_path: Path, monkeypatch: pytest.Monk
     assert "holds no cases of 'plain'" in examine_dataset("plain", tmp_path)["problems"][0]
 
 
-@pytest.mark.parametrize("damage", ["", "picture", "archive", "volume"])
+@pytest.mark.parametrize("damage", ["", "image", "archive", "volume"])
 def test_what_has_to_be_prepared(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.zeros((4, 4), dtype=np.uint8)).save(tmp_path / "a.png")
     np.savez(tmp_path / "b.npz", image=np.zeros(1000))
     nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)), tmp_path / "c.nii")
     (tmp_path / "d.txt").write_text("text")
-    damaged = {"picture": "a.png", "archive": "b.npz", "volume": "c.nii"}.get(damage)
+    damaged = {"image": "a.png", "archive": "b.npz", "volume": "c.nii"}.get(damage)
     if damaged:
         data = bytearray((tmp_path / damaged).read_bytes())
         data[200 if damage == "archive" else 0] ^= 255
@@ -300,7 +300,7 @@ def test_what_has_to_be_prepared(damage: str, tmp_path: Path, monkeypatch: pytes
         files = [path for path in directory.iterdir() if path.is_file()]
         return [Job("one", tuple(files), run), Job("two", (directory / "a.png",), run)]
 
-    entry = DataSet(parts, preparations={"usual": Preparation("", "pictures", jobs)}, expected={"training": (1,)})
+    entry = DataSet(parts, preparations={"usual": Preparation("", "images", jobs)}, expected={"training": (1,)})
     monkeypatch.setitem(DATASETS, "plain", entry)
     report = examine_dataset("plain", tmp_path)
     assert report["preparation"] == {"form": "usual", "jobs": 2, "files": 4}

@@ -29,7 +29,7 @@ SECTIONS = {"a": "training", "b": "training", "c": "validation", "d": "test"}
 
 
 def cut(job: Job, folder: Path) -> list[Case]:
-    """Slices of a stack that is stored as one picture, rows of ``height``; an empty file cannot be cut."""
+    """Slices of a stack that is stored as one image, rows of ``height``; an empty file cannot be cut."""
     if not job.sources[0].stat().st_size:
         raise ValueError(f"{job.sources[0]}: is empty")
     stack = np.load(job.sources[0])
@@ -72,8 +72,8 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> DataSet:
         classes=("background", "bright"),
         splits=("usual", "strict"),
         preparations={
-            "slices": Preparation("single slices", "pictures", partial(jobs, cut)),
-            "channels": Preparation("slices as channels", "pictures", partial(jobs, channels)),
+            "slices": Preparation("single slices", "images", partial(jobs, cut)),
+            "channels": Preparation("slices as channels", "images", partial(jobs, channels)),
         },
     )
     monkeypatch.setitem(DATASETS, "stacks", entry)
@@ -250,7 +250,7 @@ def test_other_options_and_versions_run_again(
         more = Job("b", (*second.sources, *first.sources), cut, second.options)
         return [first, more, Job("c", third.sources, cut, {**third.options, "above": 1}), fourth]
 
-    monkeypatch.setitem(dict_of(stacks), "slices", Preparation("single slices", "pictures", others))
+    monkeypatch.setitem(dict_of(stacks), "slices", Preparation("single slices", "images", others))
     ran.clear()
     prepare(source, out)
     assert ran == ["b", "c"]
@@ -295,7 +295,7 @@ def test_interrupted(
 ) -> None:
     out = tmp_path / "out"
     usual = stacks.preparations["slices"]
-    broken = Preparation(usual.description, "pictures", partial(jobs, stopping("b", error)))
+    broken = Preparation(usual.description, "images", partial(jobs, stopping("b", error)))
     monkeypatch.setitem(dict_of(stacks), "slices", broken)
     with pytest.raises(raised, match=message):
         prepare(source, out)
@@ -358,7 +358,7 @@ def test_a_source_that_is_not_there(
     def missing(directory: Path, options: ListOptions) -> list[Job]:
         return [Job("a", (directory / "none.npy",), cut, {"above": 1})]
 
-    monkeypatch.setitem(dict_of(stacks), "slices", Preparation("", "pictures", missing))
+    monkeypatch.setitem(dict_of(stacks), "slices", Preparation("", "images", missing))
     with pytest.raises(FailedCasesError, match=r"none.npy: No such file or directory"):
         prepare(source, tmp_path / "out")
     (source / "a.npy").rename(source / "none.npy")
@@ -376,7 +376,7 @@ def test_a_source_that_changes_meanwhile(
         os.utime(job.sources[0], ns=(1, 1))
         return cut(job, folder)
 
-    monkeypatch.setitem(dict_of(stacks), "slices", Preparation("", "pictures", partial(jobs, run)))
+    monkeypatch.setitem(dict_of(stacks), "slices", Preparation("", "images", partial(jobs, run)))
     with pytest.raises(FailedCasesError, match=r"a.npy: changed while it was read; run again"):
         prepare(source, tmp_path / "out")
 
@@ -388,7 +388,7 @@ def die(job: Job, folder: Path) -> list[Case]:
 def test_a_worker_that_is_killed(
     source: Path, tmp_path: Path, stacks: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(dict_of(stacks), "slices", Preparation("", "pictures", partial(jobs, die)))
+    monkeypatch.setitem(dict_of(stacks), "slices", Preparation("", "images", partial(jobs, die)))
     with pytest.raises(RuntimeError, match=r"a worker process was killed, often for lack of memory; .* 0 of 4 jobs"):
         prepare(source, tmp_path / "out", workers=1)
     assert not (tmp_path / "out" / ".prepare" / "making").exists()
@@ -417,7 +417,7 @@ def test_defects_of_a_job_are_said(
             (lambda cases, folder: (folder / "extra.txt").touch(), "two jobs wrote extra.txt, one of them 'b'"),
         ]
     ):
-        monkeypatch.setitem(dict_of(stacks), "slices", Preparation("", "pictures", partial(jobs, partial(run, change))))
+        monkeypatch.setitem(dict_of(stacks), "slices", Preparation("", "images", partial(jobs, partial(run, change))))
         with pytest.raises(ValueError, match=message):
             prepare(source, tmp_path / f"out{number}")
         assert not (tmp_path / f"out{number}" / "manifest.json").exists()
@@ -440,7 +440,7 @@ def test_wrong_arguments(source: Path, tmp_path: Path, stacks: DataSet, monkeypa
         arguments: dict[str, Any] = {"name": "stacks", "directory": source, "out": out, "progress": False, **changed}
         with pytest.raises(error, match=message):
             prepare_dataset(**arguments)
-    twice = Preparation("", "pictures", lambda directory, options: jobs(cut, directory, options) * 2)
+    twice = Preparation("", "images", lambda directory, options: jobs(cut, directory, options) * 2)
     monkeypatch.setitem(dict_of(stacks), "slices", twice)
     with pytest.raises(ValueError, match="8 jobs have 4 names"):
         prepare(source, out)

@@ -10,11 +10,11 @@ import pytest
 from monai.transforms import LoadImaged
 
 from sa2_monai.data import (
-    PictureReader,
+    Image2DReader,
+    image_size,
     list_images,
     load_datalist,
     load_parts,
-    picture_size,
     read_image,
     read_label,
 )
@@ -37,9 +37,9 @@ def test_real_set_is_read_and_passes_the_checks(real_data: Path, name: str) -> N
     assert tuple(len(p) for p in parts.values()) == COUNTS[name]
     case = parts["test"][0]
     image, label = read_image(case["image"], 3), read_label(case["label"])
-    assert image.shape[:2] == label.shape == picture_size(case["image"])
+    assert image.shape[:2] == label.shape == image_size(case["image"])
     assert set(np.unique(label)) == {0, 255}
-    loader = LoadImaged("image", reader=PictureReader(channels=3), ensure_channel_first=True, image_only=True)
+    loader = LoadImaged("image", reader=Image2DReader(channels=3), ensure_channel_first=True, image_only=True)
     array = loader(case)["image"].numpy()
     np.testing.assert_array_equal(array, image.transpose(2, 1, 0) / np.float32(255))
 

@@ -52,7 +52,7 @@ def test_module_is_found_and_lists(sparrow: Path) -> None:
     switches = {name: overlay[name] for name in ("class_names", "label_values", "in_channels")}
     found = {
         section: [
-            case["case"] for case in load_datalist(sparrow, section, overlay["layout"], kind="pictures", **switches)
+            case["case"] for case in load_datalist(sparrow, section, overlay["layout"], kind="images", **switches)
         ]
         for section in ("training", "validation", "test")
     }

@@ -370,7 +370,7 @@ def test_slices_are_counted_as_they_are_cut(axis: str, codes: str, tmp_path: Pat
     cut = Compose([load, SliceOrientationd("image", axis)])(dict(case))["image"]
     assert slice_counter("volumes", axis)(case) == cut.shape[-1]
     assert slice_counter("volumes", axis)({"image": [case["image"]] * 2}) == cut.shape[-1]
-    assert slice_counter("pictures", axis)(case) == slice_counter("archives", axis)(case) == 1
+    assert slice_counter("images", axis)(case) == slice_counter("preprocessed", axis)(case) == 1
 
 
 # --- what is refused

@@ -289,7 +289,7 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "no family": (lambda: evaluate({"x": MASK}, {"x": MASK}, TWO, "paper"), "family is None, expected one of image"),
     "family of clinical": (lambda: evaluate({"x": MASK}, {"x": MASK}, TWO, family="image"), "belong to protocol='pa"),
     "unit": (lambda: evaluate({"x": MASK}, {"x": MASK}, TWO, unit="inch"), "unit is 'inch'"),
-    "unit of pictures": (lambda: evaluate({"x": MASK}, {"x": MASK}, TWO, unit="mm"), "case x is measured in px"),
+    "unit of images": (lambda: evaluate({"x": MASK}, {"x": MASK}, TWO, unit="mm"), "case x is measured in px"),
     "empty": (lambda: evaluate({"x": MASK}, {"x": MASK}, TWO, empty="zero"), "empty is 'zero'"),
     "empty of paper": (
         lambda: evaluate({"x": MASK}, {"x": MASK}, TWO, "paper", family="volume", empty="worst"),

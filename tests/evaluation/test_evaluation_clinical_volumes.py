@@ -115,7 +115,7 @@ def test_sheared_volumes_with_missing_structures(tmp_path: Path) -> None:
         assert (row["status"], row["dice"], row["nsd"], np.isnan(row["hd95"])) == (status, 0, 0, True)
 
 
-def test_picture_against_volume_is_refused(tmp_path: Path) -> None:
+def test_image_against_volume_is_refused(tmp_path: Path) -> None:
     volume_pair(tmp_path)
     with pytest.raises(ValueError, match="case v: the prediction has no physical geometry"):
         evaluate({"v": np.zeros((14, 12, 6), int)}, [tmp_path / "v.nii.gz"], ["background", "x"])
@@ -140,7 +140,7 @@ def test_affine_without_extent_is_refused(tmp_path: Path) -> None:
         evaluate({"flat": np.ones((3, 3, 3), int)}, [tmp_path / "flat.nii"], TWO)
 
 
-def test_pictures_and_volumes_do_not_mix(tmp_path: Path) -> None:
+def test_images_and_volumes_do_not_mix(tmp_path: Path) -> None:
     volume_pair(tmp_path)
     references = {"a": MASK, "v": tmp_path / "v.nii.gz"}
     with pytest.raises(ValueError, match=r"different units: px \(a\), mm \(v\)"):

@@ -36,8 +36,8 @@ RNG = np.random.default_rng(5)
 
 
 def read(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture)
+    with Image.open(path) as image:
+        return np.asarray(image)
 
 
 def item(array: np.ndarray, source: str | None = None) -> MetaTensor:
@@ -49,9 +49,9 @@ def test_class_indices_are_written_as_they_are(tmp_path: Path, dtype) -> None:
     indices = RNG.integers(0, 2 if dtype is bool else 4, (1, 7, 5)).astype(dtype)  # (1, W, H)
     out = CaseSaveImaged("pred", tmp_path)({"pred": item(indices), "case": "a"})
     assert set(out) == {"pred", "case"}
-    with Image.open(tmp_path / "a.png") as picture:
-        assert picture.mode == "P"
-        assert picture.size == (7, 5)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "P"
+        assert image.size == (7, 5)
     assert np.array_equal(read(tmp_path / "a.png"), indices[0].T)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
@@ -100,7 +100,7 @@ def test_other_axis_order_numpy_and_no_channel(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "a.png"), indices)
 
 
-def test_a_picture_that_was_read_as_a_volume(tmp_path: Path) -> None:
+def test_a_image_that_was_read_as_a_volume(tmp_path: Path) -> None:
     """One slice, rows first."""
     indices, probabilities = RNG.integers(0, 4, (1, 7, 5, 1)), RNG.random((3, 7, 5, 1)).astype(np.float32)
     data = {"pred": item(indices), "prob": item(probabilities), "case": "a"}
@@ -162,11 +162,11 @@ def test_only_maps(tmp_path: Path) -> None:
 
 
 def test_the_road_of_a_bundle(tmp_path: Path) -> None:
-    """Loaded, turned to rows first, resized, predicted, inverted: the file has the picture's own size and pixels."""
-    picture = np.zeros((30, 50), dtype=np.uint8)
-    picture[5:20, 10:45] = 255  # far from symmetric
-    picture[5:9, 10:14] = 0
-    Image.fromarray(picture).save(tmp_path / "in.a.png")
+    """Loaded, turned to rows first, resized, predicted, inverted: the file has the image's own size and pixels."""
+    image = np.zeros((30, 50), dtype=np.uint8)
+    image[5:20, 10:45] = 255  # far from symmetric
+    image[5:9, 10:14] = 0
+    Image.fromarray(image).save(tmp_path / "in.a.png")
     load = Compose(
         [
             LoadImaged("image", reader="PILReader"),
@@ -189,7 +189,7 @@ def test_the_road_of_a_bundle(tmp_path: Path) -> None:
     save(data)
     written = read(tmp_path / "predictions" / "in.a.png")
     assert written.shape == (30, 50)
-    assert (written == (picture > 0)).mean() > 0.97
+    assert (written == (image > 0)).mean() > 0.97
     assert set(np.unique(written)) == {0, 1}
 
 
@@ -222,7 +222,7 @@ def test_an_impossible_folder_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("scale", "dtype"), [(255, np.uint8), (65535, np.uint16)])
-def test_one_channel_becomes_a_grey_picture(tmp_path: Path, scale: int, dtype) -> None:
+def test_one_channel_becomes_a_grey_image(tmp_path: Path, scale: int, dtype) -> None:
     probability = RNG.random((1, 7, 5), dtype=np.float32)
     probability[0, 0, :2] = [0, 1]
     ProbabilitySaveImaged("prob", tmp_path, scale=scale)({"prob": item(probability), "case": "a"})

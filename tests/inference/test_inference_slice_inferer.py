@@ -124,7 +124,7 @@ def test_whole_is_the_slow_loop(size: tuple[int, int], roi_size: tuple[int, int]
 
 @pytest.mark.parametrize(("size", "roi_size"), [((28, 30), (16, 16)), ((9, 14), (24, 20)), ((16, 16), (16, 16))])
 def test_bilinear_keeps_the_edges_of_the_slice(size: tuple[int, int], roi_size: tuple[int, int]) -> None:
-    """There as Pillow does it without smoothing, back the same way; the picture is a volume of one slice."""
+    """There as Pillow does it without smoothing, back the same way; the image is a volume of one slice."""
 
     def resized(plane: np.ndarray, to: Sequence[int]) -> np.ndarray:
         for axis, m in enumerate(to):

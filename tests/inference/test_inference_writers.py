@@ -24,9 +24,9 @@ from sa2_monai.inference import (
 NAMES = ["background", "object"]
 # kind, writer of label maps, writer of probabilities
 TEST_CASES: list[tuple[str, type, type]] = [
-    ("pictures", CaseSaveImaged, ProbabilitySaveImaged),
+    ("images", CaseSaveImaged, ProbabilitySaveImaged),
     ("volumes", VolumeSaveImaged, VolumeProbabilitySaveImaged),
-    ("archives", VolumeSaveImaged, VolumeProbabilitySaveImaged),
+    ("preprocessed", VolumeSaveImaged, VolumeProbabilitySaveImaged),
 ]
 LABELS = torch.arange(6.0).reshape(1, 2, 3, 1)
 
@@ -44,16 +44,16 @@ def test_another_kind(make: Any, tmp_path: Path) -> None:
 
 
 def test_maps_of_2d_images_are_rows_and_columns(tmp_path: Path) -> None:
-    case_writer("pictures", tmp_path, NAMES, output_postfix="seg")({"pred": LABELS, "case": "a"})
+    case_writer("images", tmp_path, NAMES, output_postfix="seg")({"pred": LABELS, "case": "a"})
     np.testing.assert_array_equal(read_label(tmp_path / "a_seg.png"), np.arange(6).reshape(2, 3))
 
 
 def test_the_form_for_servers() -> None:
-    found = ServedLabelsd("pred", "pictures")({"pred": LABELS})
+    found = ServedLabelsd("pred", "images")({"pred": LABELS})
     assert found["result_extension"] == ".png"
     assert found["pred"].dtype in (torch.uint8, np.uint8)
     np.testing.assert_array_equal(np.asarray(found["pred"]), np.arange(6).reshape(2, 3).T)  # (W, H)
-    asked = ServedLabelsd("pred", "pictures")({"pred": LABELS, "result_extension": ".tif"})
+    asked = ServedLabelsd("pred", "images")({"pred": LABELS, "result_extension": ".tif"})
     assert asked["result_extension"] == ".tif"
     volume = ServedLabelsd("pred", "volumes")({"pred": LABELS})
     assert volume["pred"].shape == (1, 2, 3, 1)

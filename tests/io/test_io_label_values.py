@@ -83,9 +83,9 @@ def test_training_check_and_evaluation_agree(tmp_path: Path, kind: str) -> None:
     chain = MapLabelsd("label", len(classes), **options)
     from monai.transforms import LoadImaged
 
-    from sa2_monai.data import PictureReader
+    from sa2_monai.data import Image2DReader
 
-    load = LoadImaged("label", reader=PictureReader(label=True, reverse_indexing=False), ensure_channel_first=True)
+    load = LoadImaged("label", reader=Image2DReader(label=True, reverse_indexing=False), ensure_channel_first=True)
     loaded = load({"label": str(path)})
     if refused is not None:
         with pytest.raises(ValueError, match=refused):

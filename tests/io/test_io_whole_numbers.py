@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sa2_monai.data import read_archive, read_volume
+from sa2_monai.data import read_preprocessed, read_volume
 from sa2_monai.io.label_maps import read_label_map
 from sa2_monai.io.whole_numbers import whole_numbers
 from tests.support.volume_files import AFFINE, patched, write_volume
@@ -103,7 +103,7 @@ def test_label_maps_of_all_files(tmp_path: Path, kind: str, error: float) -> Non
     if kind != "npz":
         assert bool(label.remarks) == (error > 0)
     if kind == "npz":
-        np.testing.assert_array_equal(read_archive(path, "label"), LABELS)
+        np.testing.assert_array_equal(read_preprocessed(path, "label"), LABELS)
     elif kind != "npy":
         np.testing.assert_array_equal(read_volume(path, label=True).array, LABELS)
 

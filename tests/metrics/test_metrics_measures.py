@@ -198,7 +198,7 @@ def test_no_object_loses_its_centre_line(size: tuple[int, ...]) -> None:
     assert line.sum() <= 1 + max(size)
 
 
-def test_without_scikit_image_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scikit_image_the_hint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage.morphology", None)
     with pytest.raises(ImportError, match=r"cldice.* needs scikit-image; .*pip install 'sa2_monai\[microscopy\]'"):
         metrics.cldice(np.ones((3, 3), bool), np.ones((3, 3), bool))

@@ -183,7 +183,7 @@ def test_the_input_is_not_changed() -> None:
     assert label.flatten().tolist() == [0, 255]
 
 
-def test_unknown_values_name_file_values_table_and_cure() -> None:
+def test_unknown_values_name_file_values_table_and_hint() -> None:
     with pytest.raises(ValueError, match=r"label /data/labels/b\.png has the values 7, 9: ") as caught:
         MapLabelsd("label", 2)({"label": label_of([0, 9, 7, 255], "/data/labels/b.png")})
     message = str(caught.value)

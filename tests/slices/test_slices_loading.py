@@ -25,22 +25,22 @@ class Refusing(PILReader):
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     for name in ("good", "bad"):
         Image.fromarray(np.arange(20, dtype=np.uint8).reshape(4, 5)).save(tmp_path / f"{name}.png")
     return tmp_path
 
 
-def test_reads_like_load_imaged(pictures: Path) -> None:
-    data = {"image": str(pictures / "good.png")}
+def test_reads_like_load_imaged(images: Path) -> None:
+    data = {"image": str(images / "good.png")}
     out = StrictLoadImaged("image", Refusing(), ensure_channel_first=True)(data)["image"]
     assert out.shape == (1, 5, 4)
     assert out.meta["filename_or_obj"] == data["image"]
     assert torch.equal(out, LoadImaged("image", reader="PILReader", ensure_channel_first=True)(data)["image"])
 
 
-def test_what_the_reader_refuses_is_an_error(pictures: Path) -> None:
-    data = {"image": str(pictures / "bad.png")}
+def test_what_the_reader_refuses_is_an_error(images: Path) -> None:
+    data = {"image": str(images / "bad.png")}
     assert LoadImaged("image", reader=Refusing())(data)["image"].shape == (5, 4)  # MONAI asks the next reader
     with pytest.raises(ValueError, match=r"bad\.png: refused$"):
         StrictLoadImaged("image", Refusing())(data)
@@ -66,19 +66,19 @@ class Failing(PILReader):
         (ValueError("not a file of this kind"), "not a file of this kind"),
     ],
 )
-def test_what_a_library_raises_names_the_file(pictures: Path, error: Exception, message: str) -> None:
+def test_what_a_library_raises_names_the_file(images: Path, error: Exception, message: str) -> None:
     """In training, too, where nothing else knows the file: the transform alone is asked here."""
-    file = str(pictures / "good.png")
+    file = str(images / "good.png")
     with pytest.raises(ValueError, match="good") as caught:
         StrictLoadImaged("image", Failing(error))({"image": file, "label": "x.png"})
     assert str(caught.value).startswith(f"{file}: {message}")
     with pytest.raises(ValueError, match=r"good\.png, .*bad\.png: "):
-        StrictLoadImaged(("image", "label"), Failing(error))({"image": file, "label": str(pictures / "bad.png")})
+        StrictLoadImaged(("image", "label"), Failing(error))({"image": file, "label": str(images / "bad.png")})
 
 
-def test_another_reader_for_one_call(pictures: Path) -> None:
+def test_another_reader_for_one_call(images: Path) -> None:
     loader = StrictLoadImaged("image", Refusing())
-    assert loader({"image": str(pictures / "bad.png")}, reader=PILReader())["image"].shape == (5, 4)
+    assert loader({"image": str(images / "bad.png")}, reader=PILReader())["image"].shape == (5, 4)
 
 
 def test_a_name_is_no_reader() -> None:

@@ -164,13 +164,13 @@ def bad(case: str) -> tuple[Any, str]:
     volume = tensor(body((4, 5, 6), (1.0, 1.0, 3.0)), "/d/a.nii.gz")
     if case == "plain":
         return volume.as_tensor(), "'image' is a Tensor without an affine, expected a MetaTensor"
-    if case == "picture":
+    if case == "image":
         return volume[..., 0], r"image /d/a\.nii\.gz has the shape \(1, 4, 5\), expected a volume"
     volume.affine = {"flat": np.diag([1.0, 1, 0, 1]), "nan": np.diag([1.0, np.nan, 1, 1])}[case]
     return volume, r"image /d/a\.nii\.gz has the affine \[\[1\.0, .* expected a finite, invertible 4 x 4"
 
 
-@pytest.mark.parametrize("case", ["plain", "picture", "flat", "nan"])
+@pytest.mark.parametrize("case", ["plain", "image", "flat", "nan"])
 def test_what_is_no_volume(case: str) -> None:
     data, message = bad(case)
     with pytest.raises((TypeError, ValueError), match=message):

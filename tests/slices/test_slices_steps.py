@@ -33,7 +33,7 @@ from sa2_monai.slices import (
     scale_intensity,
 )
 
-KINDS = ("pictures", "volumes", "archives")
+KINDS = ("images", "volumes", "preprocessed")
 # intensity, the step of 2D images and volumes
 TEST_CASES = [
     ("window", ScaleIntensityRanged),
@@ -59,7 +59,7 @@ SCALED = [
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_step_of_an_intensity(kind: str, intensity: str, expected: type) -> None:
     step = scale_intensity(kind, intensity, [0, 100])
-    assert type(step) is (Identityd if kind == "archives" else expected)
+    assert type(step) is (Identityd if kind == "preprocessed" else expected)
 
 
 @pytest.mark.parametrize(("arguments", "expected"), SCALED)
@@ -73,7 +73,7 @@ def test_words_that_nobody_knows() -> None:
     with pytest.raises(ValueError, match=r"intensity must be one of 'window'.*, got 'hounsfield'"):
         scale_intensity("volumes", "hounsfield")
     for make in (lambda: orient_slices("photos"), lambda: restore_orientation("photos", Compose([]))):
-        with pytest.raises(ValueError, match=r"kind is 'photos', expected one of 'pictures', 'volumes', 'archives'"):
+        with pytest.raises(ValueError, match=r"kind is 'photos', expected one of 'images', 'volumes', 'preprocessed'"):
             make()
 
 
@@ -115,10 +115,10 @@ def test_a_2d_image_is_rows_and_columns(as_volume: bool, tmp_path: Path) -> None
     array = np.arange(24, dtype=np.uint8).reshape(4, 6)
     Image.fromarray(array).save(tmp_path / "a.png")
     case = {"image": str(tmp_path / "a.png"), "label": str(tmp_path / "a.png")}
-    item = Compose([load_image("pictures", as_volume=as_volume), load_label("pictures", as_volume=as_volume)])(case)
+    item = Compose([load_image("images", as_volume=as_volume), load_label("images", as_volume=as_volume)])(case)
     assert isinstance(item["image"], MetaTensor)
     assert item["image"].shape == item["label"].shape == ((1, 4, 6, 1) if as_volume else (1, 4, 6))
     np.testing.assert_array_equal(np.asarray(item["label"]).reshape(4, 6), array)
     np.testing.assert_allclose(np.asarray(item["image"]).reshape(4, 6), array / 255, rtol=0, atol=1e-7)
-    bare = load_image("pictures", channel_first=False)({"image": case["image"]})["image"]
+    bare = load_image("images", channel_first=False)({"image": case["image"]})["image"]
     assert bare.shape == (4, 6)

@@ -26,7 +26,7 @@ GLANDS: dict[str, Any] = {
     "out_channels": 1,
     "base_channels": 4,
     "class_names": ["background", "gland"],
-    "kind": "pictures",
+    "kind": "images",
     "channel_order": "RGB",
     "intensity": "range",
     "view": "whole",

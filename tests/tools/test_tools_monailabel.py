@@ -3,7 +3,7 @@
 
 The environment is that of tools/lib/label_environment.sh; it is made with SA2_LABEL=1 (as tools/test does without
 arguments), used where it is there, and left alone with SA2_LABEL=0. SA2_LABEL_ALL=1 takes all bundles through it,
-pictures and volumes, and trains each in both ways, in place of one bundle and one way for each.
+images and volumes, and trains each in both ways, in place of one bundle and one way for each.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SLICER = {
     "model_filename": "model.pt",
 }
 CASES = [
-    pytest.param("folder", ALL if EVERY else ["sa2net"], [REST, SLICER] if EVERY else [REST], id="pictures"),
+    pytest.param("folder", ALL if EVERY else ["sa2net"], [REST, SLICER] if EVERY else [REST], id="images"),
     pytest.param("nifti_folder", ALL if EVERY else ["daeformer"], [REST, SLICER] if EVERY else [SLICER], id="volumes"),
 ]
 SCORING = {"epistemic_simulation_size": "2"}
@@ -129,9 +129,9 @@ class Desk:
         shutil.copytree(sample / "images", self.studies)
         self.names = sorted(path.name.split(".")[0] for path in self.studies.iterdir())
         if overlay == "folder":  # one study that is no PNG: its label map must be one all the same
-            picture = self.study(self.names[-1])
-            Image.open(picture).convert("RGB").save(picture.with_suffix(".jpg"))
-            picture.unlink()
+            drawn = self.study(self.names[-1])
+            Image.open(drawn).convert("RGB").save(drawn.with_suffix(".jpg"))
+            drawn.unlink()
 
     def study(self, name: str) -> Path:
         return next(self.studies.glob(f"{name}.*"))
@@ -264,7 +264,7 @@ def test_own_app(overlay: str, sample: Path, label_python: str, tmp_path: Path) 
     elements = json.loads(dsa)["elements"]
     assert {element["label"]["value"] for element in elements} == {"nucleus"}
     assert asap.count("<Annotation ") == len(elements) > 0
-    # The corners of the polygons lie on the border of the mask, in (x, y) of the picture.
+    # The corners of the polygons lie on the border of the mask, in (x, y) of the image.
     points = np.array([point[:2] for element in elements for point in element["points"]])
     assert (points.max(axis=0) < (mask.shape[1], mask.shape[0])).all()
     near = ndimage.binary_dilation(mask, iterations=1) & ~ndimage.binary_erosion(mask, iterations=2)

@@ -61,7 +61,7 @@ def test_its_code_trains_predicts_and_evaluates(
             value = eval(compile(ast.Expression(last.value), "first_steps.ipynb", "eval"), names)  # type: ignore[attr-defined]
             shown = value if hasattr(value, "save") else shown  # what a notebook shows below the cell
 
-    assert names["labels"].shape == names["picture"].shape[:2]
+    assert names["labels"].shape == names["image"].shape[:2]
     assert set(np.unique(names["labels"])) <= {0, 1}
     assert shown is not None
     assert shown.size[0] >= 128

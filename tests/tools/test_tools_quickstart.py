@@ -32,7 +32,7 @@ def test_own_data_then_again(sample_dir: Path, tmp_path: Path) -> None:
     assert summary["cases"] == 4
     assert f"Dice, mean of class means: {dice:.4f}" in first.stdout
     assert json.loads((out / "models" / "model.json").read_text())["class_names"] == ["background", "nucleus"]
-    assert {p.name for p in (out / "real_pictures_result" / "overlays").iterdir()} == {
+    assert {p.name for p in (out / "real_images_result" / "overlays").iterdir()} == {
         "cell.png",
         "immunohistochemistry.png",
     }

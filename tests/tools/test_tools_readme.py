@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every command and every snippet of README.md runs, on a sample of a few small pictures."""
+"""Every command and every snippet of README.md runs, on a sample of a few small images."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from sa2_monai.bundle.crossval.runs import run_bundle
 from sa2_monai.bundle.crossval.setup import CrossvalSetup
 from sa2_monai.data import make_sample
 from sa2_monai.evaluation import draw_overlay
-from sa2_monai.evaluation.report.validation_image import ValidationPicture
+from sa2_monai.evaluation.report.validation_image import ValidationImage
 from sa2_monai.training import ClassDice, RunRecord, TrackedRun, show_progress
 from sa2_monai.training.tracking.values import read_switches, report_metrics
 from sa2_monai.weights import sha256_of
@@ -105,7 +105,7 @@ def test_a_bundle_is_trained_resumed_and_evaluated(client_of: Any, tmp_path: Pat
     assert {f"overlays/{file.name}" for file in (out / "overlays").iterdir()} <= kept
     assert any(name.startswith("overlays/") for name in kept)
 
-    # TensorBoard has the same curves, and pictures.
+    # TensorBoard has the same curves, and images.
     accumulator = EventAccumulator(str(out)).Reload()
     tags = accumulator.Tags()
     assert {"train_loss", "learning_rate", "val_mean_dice", "val_dice_nucleus"} <= set(tags["scalars"])
@@ -167,7 +167,7 @@ def test_a_new_training_takes_no_run_of_a_killed_process(mlflow: Any, tmp_path: 
     assert [metric.step for metric in losses] == [3], "once per epoch of three iterations"
 
 
-def test_a_missing_package_is_named_with_its_cure(
+def test_a_missing_package_is_named_with_its_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("sa2_monai.training.tracking.run.optional_import", lambda name: (None, name != "mlflow"))
@@ -248,16 +248,16 @@ def test_dice_of_each_class() -> None:
     assert engine.state.metrics == {}
 
 
-@pytest.mark.parametrize("kind", ["picture", "turned picture", "picture as volume", "volume"])
-def test_picture_of_a_validation(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reference, prediction and image lie on each other: an L in a picture of 20 rows and 12 columns."""
+@pytest.mark.parametrize("kind", ["image", "turned image", "image as volume", "volume"])
+def test_image_of_a_validation(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reference, prediction and image lie on each other: an L in an image of 20 rows and 12 columns."""
     shape = np.zeros((20, 12), np.int64)
     shape[3:15, 2:5] = shape[12:15, 2:9] = 1
     image = torch.tensor(shape[None] * 0.5 + 0.2, dtype=torch.float32)
     label = torch.tensor(shape[None])
-    if kind == "turned picture":
+    if kind == "turned image":
         label = label.swapaxes(1, 2)
-    elif kind == "picture as volume":
+    elif kind == "image as volume":
         image, label = image[..., None], label[..., None]
     elif kind == "volume":  # (X, Y, Z): columns, rows; most of the structure in slice 2
         image, label = (
@@ -274,8 +274,8 @@ def test_picture_of_a_validation(kind: str, tmp_path: Path, monkeypatch: pytest.
     pred[0, 0] = 0
     label[0, -1, -1] = 255  # pixels without a label are drawn as background in both
     pred[0, -1, -1] = 1
-    options = {"transposed": kind == "turned picture", "upright": kind == "picture as volume"}
-    handler = ValidationPicture(tmp_path, **options, class_names=["background", "letter"])
+    options = {"transposed": kind == "turned image", "upright": kind == "image as volume"}
+    handler = ValidationImage(tmp_path, **options, class_names=["background", "letter"])
     handler(SimpleNamespace(state=SimpleNamespace(epoch=7, output=[{"image": image, "label": label, "pred": pred}])))  # type: ignore[arg-type]
     handler.close()
     ((shown, prediction, reference, title, dice, names),) = drawn

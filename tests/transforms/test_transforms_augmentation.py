@@ -39,13 +39,13 @@ def augmentation(tail: Compose) -> OneOf:
 def test_frequencies_of_the_branches(augmentation: OneOf) -> None:
     """Half: quarter turns and one flip, which give each of four mirror images equally often. A quarter: rotation."""
     augmentation.set_random_state(seed=7)
-    picture = torch.arange(36.0).reshape(1, 6, 6)
-    mirrored = [torch.rot90(picture, k, (1, 2)).flip(1) for k in range(4)]
+    drawn = torch.arange(36.0).reshape(1, 6, 6)
+    mirrored = [torch.rot90(drawn, k, (1, 2)).flip(1) for k in range(4)]
     rotation = augmentation.transforms[1].rand_rotate
     counts: Counter = Counter()
     angles = []
     for _ in range(DRAWS):
-        image = augmentation({"image": MetaTensor(picture), "label": MetaTensor(torch.zeros(1, 6, 6))})["image"]
+        image = augmentation({"image": MetaTensor(drawn), "label": MetaTensor(torch.zeros(1, 6, 6))})["image"]
         branch = int(image.applied_operations[-1]["extra_info"]["index"])
         if branch == 0:
             (found,) = [k for k, reference in enumerate(mirrored) if torch.equal(image.as_tensor(), reference)]
@@ -55,7 +55,7 @@ def test_frequencies_of_the_branches(augmentation: OneOf) -> None:
             angles.append(np.degrees(rotation.x))
         else:
             counts["nothing"] += 1
-            assert torch.equal(image.as_tensor(), picture)
+            assert torch.equal(image.as_tensor(), drawn)
     expected = {**{f"mirror image {k}": 0.125 for k in range(4)}, "rotation": 0.25, "nothing": 0.25}
     assert set(counts) == set(expected)
     for name, probability in expected.items():
@@ -70,37 +70,37 @@ def test_quarter_turns_are_uniform(augmentation: OneOf) -> None:
     """The published k is uniform in 0..3: no turn with 0.25, else one of three."""
     turn = augmentation.transforms[0].transforms[0]
     turn.set_random_state(seed=3)
-    picture = torch.arange(4.0).reshape(1, 2, 2)
+    drawn = torch.arange(4.0).reshape(1, 2, 2)
     counts: Counter = Counter()
     for _ in range(DRAWS):
-        image = turn({"image": MetaTensor(picture), "label": MetaTensor(picture)})["image"].as_tensor()
-        counts[next(k for k in range(4) if torch.equal(image, torch.rot90(picture, k, (1, 2))))] += 1
+        image = turn({"image": MetaTensor(drawn), "label": MetaTensor(drawn)})["image"].as_tensor()
+        counts[next(k for k in range(4) if torch.equal(image, torch.rot90(drawn, k, (1, 2))))] += 1
     assert all(abs(counts[k] - DRAWS / 4) < 5 * np.sqrt(DRAWS * 3 / 16) for k in range(4))
 
 
 def test_image_and_label_move_together(augmentation: OneOf) -> None:
     augmentation.set_random_state(seed=1)
-    picture = torch.as_tensor(np.random.default_rng(0).integers(1, 200, (1, 32, 32)).astype(np.float32))
+    drawn = torch.as_tensor(np.random.default_rng(0).integers(1, 200, (1, 32, 32)).astype(np.float32))
     moved = 0
     for _ in range(40):
-        out = augmentation({"image": MetaTensor(picture), "label": MetaTensor(picture.to(torch.uint8))})
-        assert out["image"].shape == picture.shape
+        out = augmentation({"image": MetaTensor(drawn), "label": MetaTensor(drawn.to(torch.uint8))})
+        assert out["image"].shape == drawn.shape
         assert torch.equal(out["image"].as_tensor(), out["label"].as_tensor().float())
-        moved += not torch.equal(out["image"].as_tensor(), picture)
+        moved += not torch.equal(out["image"].as_tensor(), drawn)
     assert 20 < moved < 40
 
 
 @pytest.mark.parametrize("degrees", [-20, -7, 19])
 def test_rotation_is_the_published_one(degrees: float) -> None:
     """Nearest neighbour, same canvas, zeros outside: as SciPy's rotation of order 0, which the authors use."""
-    picture = np.zeros((33, 33), dtype=np.float32)
-    picture[6:28, 10:20] = 1
-    picture[0, :] = 2  # leaves the canvas
+    drawn = np.zeros((33, 33), dtype=np.float32)
+    drawn[6:28, 10:20] = 1
+    drawn[0, :] = 2  # leaves the canvas
     angle = np.radians(degrees)
     transform = RandRotated("image", range_x=(angle, angle), prob=1.0, mode="nearest", padding_mode="zeros")
-    ours = transform({"image": torch.as_tensor(picture)[None]})["image"][0].numpy()
+    ours = transform({"image": torch.as_tensor(drawn)[None]})["image"][0].numpy()
     published = min(
-        (ndimage.rotate(picture, sign * degrees, order=0, reshape=False) for sign in (1, -1)),
+        (ndimage.rotate(drawn, sign * degrees, order=0, reshape=False) for sign in (1, -1)),
         key=lambda reference: np.abs(reference - ours).sum(),
     )
     # Ties of the nearest neighbour fall differently on a few pixels of the edges.
@@ -121,7 +121,7 @@ def test_the_branches_collate(tail: Compose) -> None:
 
 @pytest.mark.parametrize("size", [(20, 100), (64, 64), (150, 70), (5, 5)])
 def test_windows_for_training(size: tuple[int, int]) -> None:
-    """Windows of one size are cut from pictures of any size; small ones are padded with background."""
+    """Windows of one size are cut from images of any size; small ones are padded with background."""
     chain = ConfigParser(
         yaml.safe_load(
             """
@@ -134,8 +134,8 @@ def test_windows_for_training(size: tuple[int, int]) -> None:
             """
         )
     ).get_parsed_content("crop")
-    picture = torch.rand(1, *size) + 1
-    out = chain({"image": MetaTensor(picture), "label": MetaTensor((picture > 0).to(torch.uint8))})
+    drawn = torch.rand(1, *size) + 1
+    out = chain({"image": MetaTensor(drawn), "label": MetaTensor((drawn > 0).to(torch.uint8))})
     assert out["image"].shape == out["label"].shape == (1, 64, 64)
     assert out["label"].dtype == torch.uint8
     assert torch.equal(out["image"].as_tensor() > 0, out["label"].as_tensor() == 1)

@@ -61,24 +61,24 @@ def test_holes(options: dict, expected: list[str]) -> None:
 
 def test_a_hole_open_at_the_border_of_the_array_is_none() -> None:
     assert cleaned(plane("111", "101", "111"), fill_holes=True) == ["111", "101", "111"]
-    picture = plane("111", "101", "111")[..., 0]
-    out = CleanLabelsd("pred", fill_holes=True)({"pred": picture})["pred"]  # in two dimensions it is closed
+    image = plane("111", "101", "111")[..., 0]
+    out = CleanLabelsd("pred", fill_holes=True)({"pred": image})["pred"]  # in two dimensions it is closed
     assert out[0].tolist() == [[1, 1, 1]] * 3
 
 
 def test_holes_never_take_another_class_and_belong_to_the_innermost() -> None:
-    picture = plane("1111111", "1000001", "1022201", "1020201", "1022201", "1000001", "1111111")[..., 0]
-    out = CleanLabelsd("pred", fill_holes=True)({"pred": picture})["pred"]
+    image = plane("1111111", "1000001", "1022201", "1020201", "1022201", "1000001", "1111111")[..., 0]
+    out = CleanLabelsd("pred", fill_holes=True)({"pred": image})["pred"]
     rows = ["".join(map(str, row)) for row in out[0].tolist()]
     assert rows == ["1111111", "1111111", "1122211", "1122211", "1122211", "1111111", "1111111"]
 
 
 def test_what_is_removed_leaves_a_hole_to_fill() -> None:
-    picture = plane("11111", "10021", "11111")[..., 0]
+    image = plane("11111", "10021", "11111")[..., 0]
     affine = torch.eye(4)
-    out = CleanLabelsd("pred", fill_holes=True, largest_component=True)({"pred": picture})["pred"]
+    out = CleanLabelsd("pred", fill_holes=True, largest_component=True)({"pred": image})["pred"]
     assert out[0].tolist() == [[1] * 5, [1, 1, 1, 2, 1], [1] * 5]
-    volume = MetaTensor(torch.from_numpy(np.repeat(picture[..., None], 3, axis=3)), affine=affine)
+    volume = MetaTensor(torch.from_numpy(np.repeat(image[..., None], 3, axis=3)), affine=affine)
     volume[0, :, :, [0, 2]] = 1
     out = CleanLabelsd("pred", fill_holes=True, min_volume={2: 1.5})({"pred": volume})["pred"]
     assert (out == 1).all()

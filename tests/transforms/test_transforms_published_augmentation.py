@@ -79,7 +79,7 @@ def slices(height: int = 40, width: int = 32, channels: int = 1) -> dict[str, An
 
 
 def test_the_three_bundles_agree(repository: Path) -> None:
-    """HSA-UNet alone was trained on colour pictures: its contrast knows channels."""
+    """HSA-UNet alone was trained on colour images: its contrast knows channels."""
     lists = {bundle: published_list(repository, bundle) for bundle in BUNDLES}
     contrast = OPERATORS.index("contrast")
     for some_of, switch in lists.values():
@@ -151,15 +151,15 @@ def test_image_and_label_move_together(augmentation: SomeOf) -> None:
 
 
 def test_flips_happen_in_half_of_their_turns(augmentation: SomeOf) -> None:
-    picture = torch.arange(6.0).reshape(1, 2, 3)
+    drawn = torch.arange(6.0).reshape(1, 2, 3)
     for number, axis in ((0, 1), (1, 2)):
         transform = augmentation.transforms[number]
         transform.set_random_state(seed=0)
         flipped = 0
         for _ in range(400):
-            out = transform({"image": picture, "label": picture})["image"]
-            flipped += torch.equal(out, picture.flip(axis))
-            assert torch.equal(out, picture.flip(axis)) or torch.equal(out, picture)
+            out = transform({"image": drawn, "label": drawn})["image"]
+            flipped += torch.equal(out, drawn.flip(axis))
+            assert torch.equal(out, drawn.flip(axis)) or torch.equal(out, drawn)
         assert abs(flipped - 200) < 50
 
 
@@ -178,24 +178,24 @@ def test_noise(repository: Path, bundle: str, published: bool | None, sigma: flo
 
 
 def test_blur(augmentation: SomeOf) -> None:
-    picture = np.random.default_rng(0).random((1, 32, 32)).astype(np.float32)
-    out = operator(augmentation, "blur")({"image": torch.as_tensor(picture), "label": torch.zeros(1, 32, 32)})
-    expected = ndimage.gaussian_filter(picture[0], 1.0)
+    drawn = np.random.default_rng(0).random((1, 32, 32)).astype(np.float32)
+    out = operator(augmentation, "blur")({"image": torch.as_tensor(drawn), "label": torch.zeros(1, 32, 32)})
+    expected = ndimage.gaussian_filter(drawn[0], 1.0)
     np.testing.assert_allclose(out["image"][0, 5:-5, 5:-5], expected[5:-5, 5:-5], atol=1e-3)
 
 
 @pytest.mark.parametrize("bundle", ["daeformer", "hsaunet"])
 def test_contrast(repository: Path, bundle: str) -> None:
-    """Multiplication by 0.5 to 1.5; of colour pictures in half of the cases each channel for itself."""
+    """Multiplication by 0.5 to 1.5; of colour images in half of the cases each channel for itself."""
     channels = 3 if bundle == "hsaunet" else 1
     transform = operator(build(repository, bundle).transforms[0], "contrast")
     transform.set_random_state(seed=0)
-    picture = torch.rand(channels, 6, 6) + 0.1
+    drawn = torch.rand(channels, 6, 6) + 0.1
     factors = []
     for _ in range(300):
-        out = transform({"image": MetaTensor(picture), "label": torch.zeros(1, 6, 6)})["image"].as_tensor()
-        factors.append((out / picture)[:, 0, 0].numpy())
-        torch.testing.assert_close(out, picture * torch.as_tensor(factors[-1])[:, None, None])
+        out = transform({"image": MetaTensor(drawn), "label": torch.zeros(1, 6, 6)})["image"].as_tensor()
+        factors.append((out / drawn)[:, 0, 0].numpy())
+        torch.testing.assert_close(out, drawn * torch.as_tensor(factors[-1])[:, None, None])
     drawn = np.array(factors)
     assert 0.5 <= drawn.min() < 0.53
     assert 1.47 < drawn.max() <= 1.5
@@ -206,14 +206,14 @@ def test_contrast(repository: Path, bundle: str) -> None:
 
 
 def test_zoom(augmentation: SomeOf) -> None:
-    """Each side by its own factor, 0.5 to 2; 2 shows the picture larger."""
+    """Each side by its own factor, 0.5 to 2; 2 shows the image larger."""
     transform = operator(augmentation, "zoom")
     transform.set_random_state(seed=0)
-    picture = torch.zeros(1, 80, 80)
-    picture[0, 30:50, 30:50] = 1
+    drawn = torch.zeros(1, 80, 80)
+    drawn[0, 30:50, 30:50] = 1
     sides = []
     for _ in range(150):
-        out = transform({"image": MetaTensor(picture), "label": MetaTensor(picture)})
+        out = transform({"image": MetaTensor(drawn), "label": MetaTensor(drawn)})
         assert out["image"].shape == (1, 80, 80)
         sides.append([float(out["label"][0].amax(dim).sum()) / 20 for dim in (1, 0)])
         middle = ndimage.center_of_mass(out["label"][0].numpy())
@@ -250,7 +250,7 @@ def old_affine(rotation: float = 0.0, shear: float = 0.0) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [(61, 61), (40, 33)])
 def test_two_shears_are_imgaugs(size: tuple[int, int]) -> None:
-    """imgaug: a quarter turn back, the shear, a quarter turn, the shear again, about the centre of the picture."""
+    """imgaug: a quarter turn back, the shear, a quarter turn, the shear again, about the centre of the image."""
     transform = RandTwoShearsd("image", prob=1.0, degrees=16)
     transform.set_random_state(seed=0)
     draws = np.random.RandomState()
@@ -272,37 +272,37 @@ def test_two_shears_are_imgaugs(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(np.linalg.svd(most)[1], [1.0004, 0.9237], atol=1e-4)
 
 
-def sampled(picture: np.ndarray, points: np.ndarray, order: int) -> np.ndarray:
+def sampled(drawn: np.ndarray, points: np.ndarray, order: int) -> np.ndarray:
     """What a warp by control points means, said with SciPy."""
-    height, width = picture.shape
-    axes = [np.linspace(0, side - 1, number) for side, number in zip(picture.shape, points.shape[1:], strict=True)]
+    height, width = drawn.shape
+    axes = [np.linspace(0, side - 1, number) for side, number in zip(drawn.shape, points.shape[1:], strict=True)]
     pixels = np.stack(np.mgrid[:height, :width], axis=-1)
     where = [
         (RegularGridInterpolator(axes, plane)(pixels) + 1) / 2 * (side - 1)
-        for plane, side in zip(points, picture.shape, strict=True)
+        for plane, side in zip(points, drawn.shape, strict=True)
     ]
-    return ndimage.map_coordinates(picture, where, order=order, mode="constant", cval=0)
+    return ndimage.map_coordinates(drawn, where, order=order, mode="constant", cval=0)
 
 
 @pytest.mark.parametrize("make", [RandPiecewiseAffined, RandShiftd])
 def test_own_warps_against_scipy(make: type) -> None:
     transform = make(["image", "label"], prob=1.0, mode=["bilinear", "nearest"])
-    picture = ndimage.gaussian_filter(np.random.default_rng(0).random((40, 33)), 1.5).astype(np.float32)
-    label = (picture * 40).astype(np.uint8)
+    drawn = ndimage.gaussian_filter(np.random.default_rng(0).random((40, 33)), 1.5).astype(np.float32)
+    label = (drawn * 40).astype(np.uint8)
     for seed in range(6):
         transform.set_random_state(seed=seed)
-        out = transform({"image": MetaTensor(picture[None]), "label": MetaTensor(torch.as_tensor(label[None]))})
+        out = transform({"image": MetaTensor(drawn[None]), "label": MetaTensor(torch.as_tensor(label[None]))})
         transform.set_random_state(seed=seed)
         transform.randomize(None)
         points = transform.draw_points((40, 33))
-        expected = sampled(picture, points, 1)
-        # SciPy lets the border of the picture end at once, torch lets it fade over one pixel.
-        inside = ndimage.binary_erosion(sampled(np.ones_like(picture), points, 1) > 0.999, iterations=1)
+        expected = sampled(drawn, points, 1)
+        # SciPy lets the border of the image end at once, torch lets it fade over one pixel.
+        inside = ndimage.binary_erosion(sampled(np.ones_like(drawn), points, 1) > 0.999, iterations=1)
         assert inside.mean() > 0.5
         np.testing.assert_allclose(out["image"][0].numpy()[inside], expected[inside], atol=1e-4)
         assert out["label"].dtype == torch.uint8
         assert (out["label"][0].numpy() != sampled(label, points, 0))[inside].mean() < 0.01  # ties
-        outside = ~ndimage.binary_dilation(sampled(np.ones_like(picture), points, 1) > 0, iterations=2)
+        outside = ~ndimage.binary_dilation(sampled(np.ones_like(drawn), points, 1) > 0, iterations=2)
         assert (out["image"][0].numpy()[outside] == 0).all()
 
 
@@ -381,5 +381,5 @@ def test_same_seed_same_slices_in_workers(repository: Path) -> None:
         runs.append(torch.cat([batch["image"].as_tensor() for batch in loader]))
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
-    distinct = {tuple(picture.flatten().tolist()) for picture in runs[0]}
+    distinct = {tuple(drawn.flatten().tolist()) for drawn in runs[0]}
     assert len(distinct) > 6

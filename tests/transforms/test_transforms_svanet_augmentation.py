@@ -21,7 +21,7 @@ KEYS = ("image", "label")
 ROUNDING = 1 / 255  # Pillow's 8 bits
 
 
-def picture(height: int = 40, width: int = 30, channels: int = 3, seed: int = 0) -> np.ndarray:
+def drawn(height: int = 40, width: int = 30, channels: int = 3, seed: int = 0) -> np.ndarray:
     """Smooth colours with some noise, (H, W, C) of 8 bits."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:height, :width]
@@ -40,7 +40,7 @@ def pillow_of(image: Image.Image) -> torch.Tensor:
 def case(height: int = 40, width: int = 30, channels: int = 3) -> dict[str, Any]:
     label = (np.arange(height * width).reshape(1, height, width) * 7 // width % 5).astype(np.uint8)
     return {
-        "image": MetaTensor(tensor_of(picture(height, width, channels)), meta={"filename_or_obj": "a.png"}),
+        "image": MetaTensor(tensor_of(drawn(height, width, channels)), meta={"filename_or_obj": "a.png"}),
         "label": MetaTensor(torch.as_tensor(label), meta={"filename_or_obj": "b.png"}),
     }
 
@@ -48,7 +48,7 @@ def case(height: int = 40, width: int = 30, channels: int = 3) -> dict[str, Any]
 @pytest.mark.parametrize("mode", ["bicubic", "bilinear"])
 @pytest.mark.parametrize("size", [(20, 12), (64, 90), (25, 61), (40, 30)])
 def test_resize_is_pillows(size: tuple[int, int], mode: str) -> None:
-    array, data = picture(), case()
+    array, data = drawn(), case()
     expected = Image.fromarray(array).resize(size[::-1], Image.Resampling[mode.upper()])
     labels = Image.fromarray(data["label"][0].numpy()).resize(size[::-1], Image.Resampling.NEAREST)
     out = AntialiasedResized(KEYS, size, (mode, "nearest"))(data)
@@ -112,7 +112,7 @@ def test_padding_has_no_label_and_the_part_lies_anywhere() -> None:
         assert label.dtype == torch.uint8
         inside = label != 255
         assert torch.equal(image, torch.where(inside, 0.5, 1.0))
-        assert inside.sum() == 60  # 2 rows are missing, 2 are padded at each end: all of the picture's 6 are seen
+        assert inside.sum() == 60  # 2 rows are missing, 2 are padded at each end: all of the image's 6 are seen
         assert (label[0, inside[0].any(1)] == label[0, inside[0].any(1)][0]).all()
         tops.add(int(inside[0, :, 0].nonzero()[0]))
         lefts.add(int(label[0, inside[0].any(1)][0, 0]))
@@ -124,7 +124,7 @@ def test_padding_has_no_label_and_the_part_lies_anywhere() -> None:
 
 @pytest.mark.parametrize("sigma", [0.0, 0.3, 0.7, 0.99])
 def test_blur_comes_close_to_pillows(sigma: float) -> None:
-    array = picture()
+    array = drawn()
     out = RandBlurd("image", prob=1.0, sigma=(sigma, sigma))({"image": tensor_of(array)})["image"]
     expected = pillow_of(Image.fromarray(array).filter(ImageFilter.GaussianBlur(sigma)))
     # Pillow lets three boxes stand for the Gaussian: their widths agree, not their shapes.
@@ -136,7 +136,7 @@ def test_blur_comes_close_to_pillows(sigma: float) -> None:
 def test_blur_happens_in_half_of_the_cases_and_leaves_the_stream_alone() -> None:
     transform = RandBlurd("image")
     transform.set_random_state(seed=0)
-    image = tensor_of(picture(12, 12))
+    image = tensor_of(drawn(12, 12))
     changed = sum(not torch.equal(transform({"image": image})["image"], image) for _ in range(300))
     assert abs(changed - 150) < 44
     never = RandBlurd("image", prob=0.0)
@@ -156,7 +156,7 @@ ONLY = {"brightness": (1, 1), "contrast": (1, 1), "saturation": (1, 1), "hue": (
 @pytest.mark.parametrize("factor", [0.5, 0.9, 1.5])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_enhancements_are_pillows(name: str, pillow: Any, factor: float, channels: int) -> None:
-    array = picture(channels=channels)
+    array = drawn(channels=channels)
     # the permutation is undone below: its order is what the step list says
     transform = RandPhotometricd("image", prob=1.0, **{**ONLY, name: (factor, factor)})
     out = transform({"image": tensor_of(array)})["image"]
@@ -212,14 +212,14 @@ def test_steps_come_in_the_published_order_and_as_often() -> None:
 def test_any_number_of_channels_keeps_shape_and_range(channels: int) -> None:
     transform = RandPhotometricd("image", prob=1.0)
     transform.set_random_state(seed=3)
-    image = tensor_of(picture(channels=channels))
+    image = tensor_of(drawn(channels=channels))
     before = image.clone()
     for _ in range(10):
         out = transform({"image": image})["image"]
         assert out.shape == image.shape
         assert out.min() >= 0
         assert out.max() <= 1
-        if channels == 1:  # what happens to a grey picture as RGB
+        if channels == 1:  # what happens to a grey image as RGB
             grey, steps = image, dict(transform.steps)
             for name, _ in transform.steps:
                 if name == "brightness":
@@ -237,7 +237,7 @@ def test_rotation_is_pillows(seed: int) -> None:
     draws = np.random.RandomState(seed)
     draws.random_sample()  # whether
     degrees = draws.uniform(-10, 10)
-    array, data = picture(41, 30), case(41, 30)
+    array, data = drawn(41, 30), case(41, 30)
     out = transform(data)
     label = Image.fromarray(data["label"][0].numpy()).rotate(-degrees, Image.Resampling.NEAREST, fillcolor=255)
     differing = out["label"][0].numpy() != np.asarray(label)
@@ -294,7 +294,7 @@ def test_wrong_arguments(make: Any, message: str) -> None:
         make()
 
 
-def test_pictures_of_other_shapes_are_refused() -> None:
+def test_images_of_other_shapes_are_refused() -> None:
     data = case()
     for transform in (RandShortSideResized(KEYS), RandPadCropd(KEYS, (8, 8)), RandRotateFilld(KEYS)):
         with pytest.raises(ValueError, match=r"label b\.png is \(40, 29\), expected \(40, 30\)"):
@@ -302,5 +302,5 @@ def test_pictures_of_other_shapes_are_refused() -> None:
     for transform in (BicubicResized(KEYS, (8, 8)), RandBlurd("image"), RandPhotometricd("image")):
         if isinstance(transform, RandBlurd):
             transform = RandBlurd("image", prob=1.0)
-        with pytest.raises(ValueError, match=r"image .*has the shape \(3, 4, 4, 4\), expected a picture \(C, H, W\)"):
+        with pytest.raises(ValueError, match=r"image .*has the shape \(3, 4, 4, 4\), expected an image \(C, H, W\)"):
             transform({**data, "image": torch.zeros(3, 4, 4, 4)})

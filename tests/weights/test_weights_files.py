@@ -108,7 +108,7 @@ def test_weights_without_sidecar_are_loaded(saved: tuple[nn.Module, Path]) -> No
         ("base_channels", 64, "base_channels is 8, the configuration says 64"),
         ("deep_level", "lka", "deep_level is 'dual', the configuration says 'lka'"),
         ("img_size", 224, "img_size is 512, the configuration says 224"),
-        ("kind", "pictures", "kind is 'volumes', the configuration says 'pictures'"),
+        ("kind", "images", "kind is 'volumes', the configuration says 'images'"),
         ("resize", "bilinear", "resize is 'spline', the configuration says 'bilinear'"),
         # Of pixdim null is a value: pixels as they are.
         ("pixdim", None, "pixdim is 0.8, the configuration says None"),
@@ -127,11 +127,11 @@ def test_settings_that_contradict_the_sidecar(
 def test_settings_that_are_not_stated_or_mean_the_same(saved: tuple[nn.Module, Path]) -> None:
     """Files of earlier versions have no kind; archives hold slices of volumes."""
     network, path = saved
-    load_weights(network, path, {**INFO, **SEEN, "kind": "pictures", "resize": "spline"})
-    save_weights(network.state_dict(), path, {**INFO, **SEEN, "kind": "archives"})
+    load_weights(network, path, {**INFO, **SEEN, "kind": "images", "resize": "spline"})
+    save_weights(network.state_dict(), path, {**INFO, **SEEN, "kind": "preprocessed"})
     load_weights(network, path, {**INFO, **SEEN, "kind": "volumes"})
-    with pytest.raises(ValueError, match="kind is 'archives', the configuration says 'pictures'"):
-        load_weights(network, path, {**INFO, **SEEN, "kind": "pictures"})
+    with pytest.raises(ValueError, match="kind is 'preprocessed', the configuration says 'images'"):
+        load_weights(network, path, {**INFO, **SEEN, "kind": "images"})
 
 
 def test_all_contradictions_come_in_one_message(saved: tuple[nn.Module, Path]) -> None:
@@ -210,7 +210,7 @@ def test_unreadable_sidecar(content: str, saved: tuple[nn.Module, Path]) -> None
     path.with_suffix(".json").write_text(content)
     with pytest.raises(ValueError, match=r"model\.json does not describe weights"):
         load_weights(network, path)
-    save_weights(network.state_dict(), path, INFO)  # saving cures it
+    save_weights(network.state_dict(), path, INFO)  # saving hints it
     assert load_weights(network, path)["network"] == "sa2net"
 
 

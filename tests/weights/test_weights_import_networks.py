@@ -105,7 +105,7 @@ def test_import(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
 
 
 @pytest.mark.parametrize("name", ["daeformer", "hsaunet", "msa2net"])
-def test_grey_pictures(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grey_images(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = make_narrow(name, monkeypatch)
     source, output = tmp_path / "published.pth", tmp_path / "model.pt"
     torch.save(published_from(original, name), source)
@@ -136,7 +136,7 @@ def test_options_that_do_not_fit(
     )
     assert "takes positive multiples of 32" in error_of("svanet", "--roi-size", "500", "512")
     assert "takes positive multiples of 112" in error_of("hsaunet", "--roi-size", "256", "256")
-    assert "square pictures alone" in error_of("svanet", "--roi-size", "256", "512")
+    assert "square images alone" in error_of("svanet", "--roi-size", "256", "512")
     assert "published.pth: this is a published svanet checkpoint, not one of daeformer" in error_of("daeformer")
     assert main(["import-weights", "--network", "svanet", str(source), str(output), "--roi-size", "352", "352"]) == 0
     assert read_info(output)["img_size"] == 352

@@ -67,7 +67,7 @@ def facts(bundle: str, overlays: Sequence[str], split: str | None = None, **swit
     }
     if told["schedule"] == "cosine" and parser.get_parsed_content("min_learning_rate") == told["rate"]:
         told["schedule"] = "constant"
-    of_slices = () if config["kind"] == "pictures" else ("foreground", "slices_per_epoch")
+    of_slices = () if config["kind"] == "images" else ("foreground", "slices_per_epoch")
     names = ("encoder_weights", "deep_level", *of_slices)
     return {**told, **{name: config[name] for name in names if name in config}}
 
@@ -145,7 +145,7 @@ def describe_intensity(config: Mapping[str, Any]) -> str:
     if text == "window":
         low, high = config["intensity_range"]
         text += f" {low} to {high}"
-    if config["kind"] == "archives":
+    if config["kind"] == "preprocessed":
         text = "as stored"
     if "normalize" in config and list(config["normalize"]) != [0.0, 1.0]:
         mean, divisor = config["normalize"]

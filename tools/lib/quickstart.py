@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/quickstart does once the package is installed: data, training, evaluation, real pictures, what is next.
+"""What tools/quickstart does once the package is installed: data, training, evaluation, real images, what is next.
 
 Each step is one command of MONAI or of ``sa2-monai`` in its own process, and is printed before it runs, so that a
 reader can repeat it. A second call goes on where the first one was stopped and says what it uses again.
@@ -27,7 +27,7 @@ SLICES_AT_ONCE = 16  # of volumes, in sample_volumes.yaml
 VOLUME_STEPS = 900
 TIME_LIMIT = 330  # seconds of training, for slow machines
 # What the two kinds of data differ in: bundle, overlay for small data, name of the network.
-KINDS = {"pictures": ("sa2net", "sample", "SA2-Net"), "volumes": ("daeformer", "sample_volumes", "DAE-Former")}
+KINDS = {"images": ("sa2net", "sample", "SA2-Net"), "volumes": ("daeformer", "sample_volumes", "DAE-Former")}
 
 
 def main() -> int:
@@ -40,7 +40,7 @@ def main() -> int:
         settings = describe_volumes(data, args) if args.volumes else describe(data, args)
         train(output, data, settings, args)
         evaluate(output, data, settings, args)
-        pictures = None if args.volumes else real_pictures(output)
+        images = None if args.volumes else real_images(output)
     except subprocess.CalledProcessError as error:
         print(f"\ntools/quickstart: the step above failed (exit code {error.returncode}).", file=sys.stderr)
         return 1
@@ -50,7 +50,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\ntools/quickstart: stopped; run it again to go on.", file=sys.stderr)
         return 130
-    finish(output, source, pictures, args, time.monotonic() - started)
+    finish(output, source, images, args, time.monotonic() - started)
     return 0
 
 
@@ -59,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
         prog="tools/quickstart", description="Train and evaluate a bundle on a small data set, in minutes."
     )
     parser.add_argument(
-        "--volumes", action="store_true", help="volumes instead of pictures; found by itself in a folder of volumes"
+        "--volumes", action="store_true", help="volumes instead of images; found by itself in a folder of volumes"
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--data", metavar="DIR", help="folder with images/ and labels/, or a dataset.json")
@@ -217,16 +217,16 @@ def evaluate(output: Path, data: Path, settings: dict[str, Any], args: argparse.
     bundle("run", ["evaluate"], output, data, settings, args)
 
 
-def real_pictures(output: Path) -> Path:
-    """The trained bundle at work on pictures that are nobody's training data: those inside scikit-image."""
+def real_images(output: Path) -> Path:
+    """The trained bundle at work on images that are nobody's training data: those inside scikit-image."""
     import skimage.data
     from PIL import Image
 
-    folder = output / "real_pictures"
+    folder = output / "real_images"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("immunohistochemistry", "cell"):
         Image.fromarray(getattr(skimage.data, name)()).save(folder / f"{name}.png")
-    result = output / "real_pictures_result"
+    result = output / "real_images_result"
     weights = output / "models" / "model.pt"
     console("predict", str(folder), "--weights", str(weights), "--output", str(result), "--overlays")
     return result
@@ -244,7 +244,7 @@ def bundle(
     """One call of ``python -m monai.bundle run``."""
     from sa2_monai.bundle.verbatim import verbatim
 
-    name, small, _ = KINDS["volumes" if args.volumes else "pictures"]
+    name, small, _ = KINDS["volumes" if args.volumes else "images"]
     configs = BUNDLES / name / "configs"
     files = [str(configs / f"{name}.yaml") for name in ("train", small, *overlays)]
     meta = [str(configs / name) for name in ("metadata.json", f"{small}_meta.json")]
@@ -285,16 +285,16 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     atomic_write(path, lambda file: file.write(json.dumps(values, indent=2).encode()))
 
 
-def finish(output: Path, source: str, pictures: Path | None, args: argparse.Namespace, seconds: float) -> None:
+def finish(output: Path, source: str, images: Path | None, args: argparse.Namespace, seconds: float) -> None:
     results = output / "results"
     own = "" if (output / "data").exists() else f" --data {source}"
     if args.volumes and not own:
         own = " --volumes"
-    _, _, network = KINDS["volumes" if args.volumes else "pictures"]
+    _, _, network = KINDS["volumes" if args.volumes else "images"]
     what = "volumes" if args.volumes else "images"
     print(f"\n== result: {network} on the test {what} of {source}, {seconds / 60:.1f} minutes\n")
     print((results / "table.txt").read_text().strip())
-    real = f"\nreal pictures of scikit-image    {pictures / 'overlays'}" if pictures else ""
+    real = f"\nreal images of scikit-image    {images / 'overlays'}" if images else ""
     layout = "DIR/images and DIR/labels with the same names"
     print(
         f"""
@@ -307,7 +307,7 @@ TensorBoard                      tensorboard --logdir {results}
 
 Next
   your own data        tools/quickstart --data DIR        {layout}
-  {"pictures             tools/quickstart" if args.volumes else "volumes              tools/quickstart --volumes"}
+  {"images             tools/quickstart" if args.volumes else "volumes              tools/quickstart --volumes"}
   longer               tools/quickstart{own} --steps 5000 --output DIR
   the full network     python -m monai.bundle run training --config_file "['train.yaml',...]" (README.md)
   new {what:<17}sa2-monai predict {what.upper()} --weights {output / "models" / "model.pt"} --output DIR"""

@@ -118,7 +118,7 @@ def read_metadata(model: Path) -> dict[str, Any]:
         model: ``models/model.ts`` of a packaged bundle, or a folder with nothing but a TorchScript file.
 
     Raises:
-        ValueError: it is no such thing, or a model for pictures.
+        ValueError: it is no such thing, or a model for images.
     """
     files = sorted(model.rglob("*.ts")) if model.is_dir() else [model]
     if len(files) != 1 or not zipfile.is_zipfile(files[0]):
@@ -128,8 +128,8 @@ def read_metadata(model: Path) -> dict[str, Any]:
         if not {"metadata.json", "inference.json"} <= set(texts):
             raise ValueError(f"{files[0]}: holds no metadata.json and inference.json; `sa2-monai package` writes both.")
         metadata, inference = (json.loads(archive.read(texts[name])) for name in ("metadata.json", "inference.json"))
-    if inference.get("kind") == "pictures":
-        raise ValueError(f"{files[0]}: is a model for pictures, expected one for volumes.")
+    if inference.get("kind") == "images":
+        raise ValueError(f"{files[0]}: is a model for images, expected one for volumes.")
     return dict(metadata)
 
 

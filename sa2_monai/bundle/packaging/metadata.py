@@ -62,7 +62,7 @@ def packaged_metadata(
     if own_data:
         found, last = ", ".join(class_names[1:-1]), class_names[-1]
         found = f"{found} and {last}" if found else last
-        seen = "pictures" if settings["kind"] == "pictures" else "volumes, slice by slice"
+        seen = "images" if settings["kind"] == "images" else "volumes, slice by slice"
         metadata["name"] = f"{str(metadata['name']).partition(' segmentation')[0]} segmentation of {found}"
         metadata["task"] = f"Segmentation of {found} in {seen}"
     metadata["description"] = description(metadata, class_names)

@@ -100,13 +100,13 @@ def model_card(
 
 def _matters(key: str, settings: Mapping[str, Any]) -> bool:
     """Whether a setting has an effect with the others."""
-    pictures, windows = settings.get("kind") == "pictures", settings.get("view") == "windows"
+    images, windows = settings.get("kind") == "images", settings.get("view") == "windows"
     effect = {
         "overlap": windows,
         "pixdim": windows,
         "resize": not windows,
-        "channel_order": pictures,
-        "slice_axis": not pictures,
+        "channel_order": images,
+        "slice_axis": not images,
         "intensity_range": settings.get("intensity") == "window",
     }
     return settings.get(key) is not None and effect.get(key, True)

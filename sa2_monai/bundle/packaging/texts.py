@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["channel_names", "data_type", "description", "image_classes", "input_and_output", "tags", "value_range"]
 
 _NAMES = {1: ["image"], 3: ["red", "green", "blue"]}
-#: Where values lie before ``normalize``; images that are taken as they are may lie anywhere, but pictures are read so.
+#: Where values lie before ``normalize``; images that are taken as they are may lie anywhere, but images are read so.
 _SCALED = {
     "range": "values divided by the largest of their integer type",
     "percentiles": "values between two percentiles scaled to [0, 1]",
@@ -27,8 +27,8 @@ def channel_names(number: int) -> list[str]:
 
 
 def data_type(settings: Mapping[str, Any]) -> str:
-    """Kinds of files that the bundle takes; models of prepared archives are used on volumes."""
-    return "png, jpeg, tiff, bmp" if settings.get("kind") == "pictures" else "nifti, nrrd, mha, dicom"
+    """Kinds of files that the bundle takes; models of preprocessed files are used on volumes."""
+    return "png, jpeg, tiff, bmp" if settings.get("kind") == "images" else "nifti, nrrd, mha, dicom"
 
 
 def description(metadata: Mapping[str, Any], class_names: Sequence[str]) -> str:
@@ -53,8 +53,8 @@ def image_classes(metadata: Mapping[str, Any], settings: Mapping[str, Any]) -> s
     modality = str(metadata["network_data_format"]["inputs"]["image"].get("modality", "any"))
     what = "" if modality == "any" else f"{modality}, "
     channels = settings["in_channels"]
-    if settings.get("kind") == "pictures":
-        what += {1: "grey picture", 3: "RGB picture"}.get(channels, f"picture of {channels} channels")
+    if settings.get("kind") == "images":
+        what += {1: "grey image", 3: "RGB image"}.get(channels, f"image of {channels} channels")
     else:
         what += "volume, seen slice by slice"
     return f"{what}, {_scaling(settings)}"
@@ -66,7 +66,7 @@ def value_range(settings: Mapping[str, Any]) -> list[float]:
     Args:
         settings: values of the configuration by id.
     """
-    if settings.get("intensity") == "none" and settings.get("kind") != "pictures":
+    if settings.get("intensity") == "none" and settings.get("kind") != "images":
         return []
     mean, divisor = settings.get("normalize") or (0.0, 1.0)
     return [(0.0 - mean) / divisor, (1.0 - mean) / divisor]
@@ -89,8 +89,8 @@ def input_and_output(metadata: Mapping[str, Any], settings: Mapping[str, Any]) -
         f"Output of the network: {metadata['pred_classes']}.",
         "",
     ]
-    if settings.get("kind") == "pictures":
-        taken, given = "PNG, JPEG, TIFF or BMP files or a folder of them", "`<case>.png` at the picture's size"
+    if settings.get("kind") == "images":
+        taken, given = "PNG, JPEG, TIFF or BMP files or a folder of them", "`<case>.png` at the image's size"
     else:
         taken = "NIfTI, NRRD or MHA files, a folder of them, or a folder with a DICOM series"
         given = "`<case>.nii.gz` on exactly the input's grid, for DICOM a DICOM SEG as well (`dicom_seg: true`)"
@@ -107,7 +107,7 @@ def tags(source: str, metadata: Mapping[str, Any], settings: Mapping[str, Any]) 
     """
     of_network = [tag for tag in re.split(r",\s*", source.strip(" .")) if tag in ("transformer", "convolutional")]
     modality = str(metadata["network_data_format"]["inputs"]["image"].get("modality", "any"))
-    kind = "2D, pictures" if settings.get("kind") == "pictures" else "2D, volumes, slices"
+    kind = "2D, images" if settings.get("kind") == "images" else "2D, volumes, slices"
     found = [
         "Segmentation",
         *([] if modality == "any" else [modality]),

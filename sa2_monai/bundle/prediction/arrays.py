@@ -42,7 +42,7 @@ def write_array(array: Any, stem: Path, volume: bool, affine: Any = None) -> Pat
     """Write an image as a file that the bundles read.
 
     Args:
-        array: NumPy array or tensor. Picture: (H, W) or (H, W, C), 8 or 16 bit, boolean, or floating point in [0, 1].
+        array: NumPy array or tensor. Image: (H, W) or (H, W, C), 8 or 16 bit, boolean, or floating point in [0, 1].
             Volume: (X, Y, Z), or (X, Y, Z, C).
         stem: path of the file without its suffix.
         volume: whether it is a volume.
@@ -57,7 +57,7 @@ def write_array(array: Any, stem: Path, volume: bool, affine: Any = None) -> Pat
     values = np.asarray(array.detach().cpu() if hasattr(array, "detach") else array)
     wanted = "(X, Y, Z) or (X, Y, Z, C)" if volume else "(H, W) or (H, W, C)"
     if values.ndim not in ((3, 4) if volume else (2, 3)) or 0 in values.shape or values.dtype.kind not in "biuf":
-        what = "volume" if volume else "picture"
+        what = "volume" if volume else "image"
         raise ValueError(f"the {what} is an array {values.shape} of {values.dtype}; expected numbers {wanted}")
     if not volume:
         path = stem.with_name(stem.name + ".npy")
@@ -77,7 +77,7 @@ def read_prediction(path: str | os.PathLike[str]) -> np.ndarray:
     """Label map of a file that a bundle wrote.
 
     Args:
-        path: ``.png`` of a picture, else the file of a volume.
+        path: ``.png`` of an image, else the file of a volume.
 
     Returns:
         (H, W) or (X, Y, Z), whole numbers, on the grid of the image.

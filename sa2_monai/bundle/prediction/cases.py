@@ -17,7 +17,7 @@ def list_inputs(
 
     Args:
         inputs: each as :func:`sa2_monai.data.list_cases` takes it.
-        volumes: list volumes, not pictures.
+        volumes: list volumes, not images.
         in_channels: of the network, where it is known.
         kind: of the files that the model was trained on; ``None`` says no more than ``volumes``.
 
@@ -30,11 +30,11 @@ def list_inputs(
     """
     from sa2_monai.data.kinds import find_cases
 
-    kind = "pictures" if not volumes else "archives" if kind == "archives" else "volumes"
+    kind = "images" if not volumes else "preprocessed" if kind == "preprocessed" else "volumes"
     cases, left_out = find_cases(inputs, kind, in_channels)
     return cases, str(left_out)
 
 
 def case_files(cases: Sequence[dict[str, Any]]) -> list[str]:
-    """All files of the cases; a picture of several files is found again by their names."""
+    """All files of the cases; an image of several files is found again by their names."""
     return [file for case in cases for file in ([case["image"]] if isinstance(case["image"], str) else case["image"])]

@@ -172,7 +172,7 @@ def run_batch(
         if overlays:
             folder = batch.output / "overlays"
             _draw(batch.finished(shard), batch.predictions, folder, model.setting("class_names"))
-            print(f"pictures with contours in {printable(str(folder))}")
+            print(f"images with contours in {printable(str(folder))}")
     return failure
 
 

@@ -89,12 +89,12 @@ def _views(values: Mapping[str, Any], network: str | None, training: bool) -> It
     if window is not None and not window[0] < window[1]:
         yield f"intensity_range is {list(window)!r}, expected the lower number first"
     view, kind = values.get("view"), values.get("kind")
-    if network == "sa2net" and kind == "pictures" and view == "paper":
-        yield "view is 'paper', which is for volumes: of pictures the published view is whole"
+    if network == "sa2net" and kind == "images" and view == "paper":
+        yield "view is 'paper', which is for volumes: of images the published view is whole"
     # Predictions of weights that were trained so stay what they were.
-    if training and kind in ("volumes", "archives") and values.get("intensity") == "range":
+    if training and kind in ("volumes", "preprocessed") and values.get("intensity") == "range":
         yield (
-            f"intensity is 'range', which scales pictures by their integer type, but kind is {kind!r}: "
+            f"intensity is 'range', which scales images by their integer type, but kind is {kind!r}: "
             "choose window, percentiles, minmax or none"
         )
     if view == "windows" and values.get("intensity") == "minmax_resized":

@@ -14,7 +14,7 @@ from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run", "text"]
 
-_AXES = {"pictures": "height x width", "volumes": "voxels, x x y x z", "archives": "rows x columns[ x slices]"}
+_AXES = {"images": "height x width", "volumes": "voxels, x x y x z", "preprocessed": "rows x columns[ x slices]"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

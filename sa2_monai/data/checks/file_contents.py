@@ -16,10 +16,10 @@ import numpy as np
 
 from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.layouts.cases import Case
-from sa2_monai.io.images.read import PICTURE_SUFFIXES, picture_size, read_image
+from sa2_monai.io.images.read import IMAGE_SUFFIXES, image_size, read_image
 from sa2_monai.io.label_values import THRESHOLD, LabelTable, above_threshold, from_lossy_file
 from sa2_monai.io.names import VOLUME_SUFFIXES
-from sa2_monai.io.preprocessed import archive_shapes
+from sa2_monai.io.preprocessed import preprocessed_shapes
 from sa2_monai.io.problems import CASE_ERRORS
 from sa2_monai.io.volumes.read import load_volume, volume_header
 
@@ -80,16 +80,16 @@ def measure_files(
 
 
 def _size(files: str, path: str) -> tuple[int, ...]:
-    if files == "pictures":
-        return picture_size(path)
-    return tuple(volume_header(path).shape if files == "volumes" else archive_shapes(path)["image"])
+    if files == "images":
+        return image_size(path)
+    return tuple(volume_header(path).shape if files == "volumes" else preprocessed_shapes(path)["image"])
 
 
 def unreadable_files(files: Sequence[Path]) -> list[str]:
     """What is wrong with the files of a preparation, as far as can be told by their kind.
 
     Args:
-        files: pictures, volumes, zip archives or others.
+        files: images, volumes, zip archives or others.
 
     Returns:
         A message for each that cannot be read.
@@ -98,7 +98,7 @@ def unreadable_files(files: Sequence[Path]) -> list[str]:
     def look(path: Path) -> str | None:
         name = path.name.lower()
         try:
-            if name.endswith(PICTURE_SUFFIXES):
+            if name.endswith(IMAGE_SUFFIXES):
                 read_image(path)
             elif name.endswith(VOLUME_SUFFIXES):
                 load_volume(path)

@@ -40,13 +40,13 @@ def check_cases(
 
     Raises:
         ValueError: unreadable or missing files, labels of another size than their image, unknown label values, labels
-            that hold nothing but 0 and the ignored value, channel counts that pictures cannot have.
+            that hold nothing but 0 and the ignored value, channel counts that images cannot have.
     """
     if in_channels is not None and in_channels < 1:
         raise ValueError(f"in_channels is {in_channels}, expected 1 (grey), 3 (RGB), or what the files hold")
     problems = Problems(where)
     values: set[float] = set()
-    opened = opened or OpenedFiles("pictures")
+    opened = opened or OpenedFiles("images")
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
         looks = list(pool.map(lambda case: _check_case(case, table, in_channels, ignore_value, opened), cases))
     for look in looks:
@@ -68,7 +68,7 @@ def check_cases(
 
 
 class _Look(NamedTuple):
-    """What the look at one case found: problems (kind, case, cure), label values, whether the image has one value."""
+    """What the look at one case found: problems (kind, case, hint), label values, whether the image has one value."""
 
     problems: list[tuple[str, str, str]]
     values: set[float]
@@ -97,13 +97,13 @@ def _check_case(
         sizes.append(image.shape[:2])
     if len(sizes) == len(images) and in_channels not in (None, channels):
         more = f" and {len(images) - 1} more" if len(images) > 1 else ""
-        cure = (
+        hint = (
             "set in_channels to 1 (grey) or 3 (RGB), or to the number of channels that the files of a case have in all"
         )
-        found.append((f"images without {in_channels} channels", f"{images[0]}{more}: {channels}", cure))
+        found.append((f"images without {in_channels} channels", f"{images[0]}{more}: {channels}", hint))
     if len(set(sizes)) > 1:
-        cure = "the files of a case are channels of one image, make them of one size"
-        found.append(("cases with files of different size", str(images[0]), cure))
+        hint = "the files of a case are channels of one image, make them of one size"
+        found.append(("cases with files of different size", str(images[0]), hint))
     values: set[float] = set()
     if "label" in case:
         size = sizes[0] if sizes else None
@@ -137,7 +137,7 @@ def _check_label(
 
 
 def _unreadable(key: str, path: Any, error: Exception) -> tuple[str, str, str]:
-    cure = "replace or remove these files"
+    hint = "replace or remove these files"
     if str(path).lower().endswith(VOLUME_SUFFIXES):
-        cure = "these are volumes by their suffix: read them with dataset 'volumes'"
-    return f"unreadable {key} files", str(error), cure
+        hint = "these are volumes by their suffix: read them with dataset 'volumes'"
+    return f"unreadable {key} files", str(error), hint

@@ -17,9 +17,9 @@ from sa2_monai.io.problems import Problems
 
 __all__ = ["Found", "KindCheck", "count_values", "report_values", "scan"]
 
-#: What the look at one case found: problems (kind, case, cure), the label's file, and its values with their numbers.
+#: What the look at one case found: problems (kind, case, hint), the label's file, and its values with their numbers.
 Found = tuple[list[tuple[str, str, str]], str, "Counter[float]"]
-#: Function of (voxels by value over all labels, label table) that says what is wrong with them, as (kind, what, cure).
+#: Function of (voxels by value over all labels, label table) that says what is wrong with them, as (kind, what, hint).
 KindCheck = Callable[[Mapping[float, int], LabelTable], "tuple[str, str, str] | None"]
 
 _PIECE = 1 << 20  # voxels

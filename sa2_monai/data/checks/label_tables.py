@@ -117,7 +117,7 @@ def check_label_names(path: Path, labels: Any, table: LabelTable, class_names: S
         class_names: names of the classes, background first.
 
     Raises:
-        ValueError: what contradicts, and the cure.
+        ValueError: what contradicts, and the hint.
     """
     if not isinstance(labels, Mapping) or isinstance(table, str):
         return

@@ -12,7 +12,7 @@ import numpy as np
 from sa2_monai.data.checks.label_counts import count_values
 from sa2_monai.io.causes import case_error
 from sa2_monai.io.images.read import read_image, read_label
-from sa2_monai.io.preprocessed import read_archive
+from sa2_monai.io.preprocessed import read_preprocessed
 from sa2_monai.io.problems import CASE_ERRORS
 from sa2_monai.io.volumes.read import load_volume
 
@@ -53,7 +53,7 @@ class OpenedFiles:
     """Facts of image and label files, kept as long as this object.
 
     Args:
-        files: kind of files: ``"pictures"``, ``"volumes"`` or ``"archives"``.
+        files: kind of files: ``"images"``, ``"volumes"`` or ``"preprocessed"``.
     """
 
     def __init__(self, files: str) -> None:
@@ -99,7 +99,7 @@ class OpenedFiles:
         return found
 
     def _open_image(self, path: str, channels: int | None) -> ImageFacts:
-        if self.files == "pictures":
+        if self.files == "images":
             array = read_image(path, channels)
             one_colour = bool((array == array[0, 0]).all())
             return ImageFacts(array.shape, one_colour, one_colour and len(np.unique(array[0, 0])) == 1, ())
@@ -108,7 +108,7 @@ class OpenedFiles:
             volume = load_volume(path)
             array, remarks = volume.array, volume.header.remarks
         else:
-            array = read_archive(path, "image")
+            array = read_preprocessed(path, "image")
         constant = bool(array.min() == array.max())
         return ImageFacts(array.shape, constant, constant, remarks)
 
@@ -116,5 +116,5 @@ class OpenedFiles:
         if self.files == "volumes":
             volume = load_volume(path, label=True)
             return LabelFacts(volume.array.shape, count_values(volume.array), volume.header.remarks)
-        array = read_label(path) if self.files == "pictures" else read_archive(path, "label")
+        array = read_label(path) if self.files == "images" else read_preprocessed(path, "label")
         return LabelFacts(array.shape, count_values(array), ())

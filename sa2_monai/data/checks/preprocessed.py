@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check of preprocessed archives before training: readable, image and label of one shape, known label values."""
+"""Check of preprocessed files before training: readable, image and label of one shape, known label values."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sa2_monai.data.checks.label_counts import Found, KindCheck, report_values, 
 from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.io.causes import case_error
 from sa2_monai.io.label_values import LabelTable
-from sa2_monai.io.preprocessed import archive_shapes
+from sa2_monai.io.preprocessed import preprocessed_shapes
 from sa2_monai.io.problems import CASE_ERRORS, Problems
 
-__all__ = ["check_archives"]
+__all__ = ["check_preprocessed"]
 
 
-def check_archives(
+def check_preprocessed(
     where: str,
     cases: Sequence[Mapping[str, Any]],
     table: LabelTable,
@@ -40,22 +40,26 @@ def check_archives(
         ImportError: h5py is missing (extra ``archives``).
     """
 
-    known = opened or OpenedFiles("archives")
+    known = opened or OpenedFiles("preprocessed")
 
     def look(case: Mapping[str, Any]) -> Found:
         path, counts = str(case["image"]), Counter[float]()
         try:
-            shapes = archive_shapes(path)
+            shapes = preprocessed_shapes(path)
             missing = [key for key in ("image", "label") if key not in shapes]
             if missing:
-                return [("archives without an array", f"{path}: {' and '.join(missing)}", _CURE)], path, counts
+                return (
+                    [("preprocessed files without an array", f"{path}: {' and '.join(missing)}", _HINT)],
+                    path,
+                    counts,
+                )
             if read_labels:
                 counts = known.label(path).counts
         except CASE_ERRORS as error:
-            return [("unreadable archives", case_error(error, [path]), _CURE)], path, counts
+            return [("unreadable archives", case_error(error, [path]), _HINT)], path, counts
         if shapes["image"] != shapes["label"]:
             text = f"{path}: {shapes['label']}, image {shapes['image']}"
-            return [("labels of another shape than their image", text, _CURE)], path, counts
+            return [("labels of another shape than their image", text, _HINT)], path, counts
         return [], path, counts
 
     problems = Problems(where)
@@ -63,4 +67,4 @@ def check_archives(
     problems.raise_if_any()
 
 
-_CURE = "unpack the archive again, or remove these files"
+_HINT = "unpack the archive again, or remove these files"

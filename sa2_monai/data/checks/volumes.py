@@ -68,8 +68,8 @@ def _look(case: Mapping[str, Any], in_channels: int | None, read_labels: bool, o
     counts: Counter[float] = Counter()
     first: VolumeHeader | None = None
     if len(images) > 1 and in_channels is not None and len(images) != in_channels:
-        cure = f"set in_channels to the number of files, or list {in_channels} of them"
-        found.append((f"cases of another number of files than in_channels {in_channels}", str(case["case"]), cure))
+        hint = f"set in_channels to the number of files, or list {in_channels} of them"
+        found.append((f"cases of another number of files than in_channels {in_channels}", str(case["case"]), hint))
     for key, path in files:
         try:
             header = volume_header(path)

@@ -117,12 +117,12 @@ DATASETS = {
         preparations={
             "svanet-2d": Preparation(
                 "every 4th slice and the last, divided by the maximum of the slice (SvANet's choice, as PNG)",
-                "pictures",
+                "images",
                 partial(_jobs, intensity="maximum of the slice", published=True),
             ),
             "slices": Preparation(
                 "all slices, from the percentile 0.5 to 99.5 of the volume",
-                "pictures",
+                "images",
                 partial(_jobs, intensity="percentiles 0.5 and 99.5 of the volume", published=False),
             ),
         },

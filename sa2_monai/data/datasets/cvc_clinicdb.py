@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.layouts.cases import Case, Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Case, Parts, images_in, pair_by_stem
 from sa2_monai.data.layouts.nested import folder_with, subfolder
 from sa2_monai.data.layouts.tables import read_table
 from sa2_monai.data.preparation.cache import cache_folder
@@ -79,7 +79,7 @@ def cvc_clinicdb_parts(directory: Path, split: str | None = None, cache_dir: Pat
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}, expected one of {', '.join(SPLITS)}")
     images, labels = _folders(directory)
-    cases = sorted(pair_by_stem(pictures_in(images), pictures_in(labels), directory), key=_number)
+    cases = sorted(pair_by_stem(images_in(images), images_in(labels), directory), key=_number)
     report_counts(directory, {"training": cases}, EXPECTED)
     sequences = _sequences(directory, images, cases) if split == SPLITS[0] else None
     cache_masks(str(directory), cases, cache_folder(directory, cache_dir, "cvc_clinicdb") / "labels")
@@ -122,7 +122,7 @@ def _folders(directory: Path) -> tuple[Path, Path]:
         tif = folder_with(directory, *(f"TIF/{name}" for name in names))
         base = subfolder(tif, "TIF") if tif is not None else base
         found = [subfolder(base, name) for name in names] if base is not None else []
-        if found and found[0] is not None and found[1] is not None and pictures_in(found[0]):
+        if found and found[0] is not None and found[1] is not None and images_in(found[0]):
             return found[0], found[1]
     raise ValueError(
         f"{directory}: has no folders 'Original' and 'Ground Truth' with 1.tif to 612.tif (or PNG), here or up to two "

@@ -23,7 +23,7 @@ import re
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.layouts.cases import Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Parts, images_in, pair_by_stem
 from sa2_monai.data.layouts.nested import folder_with, subfolder
 from sa2_monai.data.preparation.cache import cache_folder
 from sa2_monai.data.preparation.masks import cache_masks
@@ -76,7 +76,7 @@ def fives_parts(directory: Path, by_group: bool = True, cache_dir: Path | None =
             missing = _FOLDERS[0] if images is None else _FOLDERS[1]
             problems.add("missing folders", str(base / name / missing), "unpack the archive again")
             continue
-        parts[part] = pair_by_stem(pictures_in(images), pictures_in(labels), base / name)
+        parts[part] = pair_by_stem(images_in(images), images_in(labels), base / name)
     groups: list[int] = []
     for case in (case for part in parts.values() for case in part):
         match = _GROUP.search(case["case"])

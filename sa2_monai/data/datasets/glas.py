@@ -19,7 +19,7 @@ import logging
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, report_counts
-from sa2_monai.data.layouts.cases import Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Parts, images_in, pair_by_stem
 from sa2_monai.data.layouts.nested import folders_below
 from sa2_monai.data.layouts.tables import read_table
 from sa2_monai.data.layouts.uctransnet import is_prepared, prepared_parts
@@ -54,7 +54,7 @@ def glas_parts(directory: Path) -> Parts:
         report_counts(directory, parts, EXPECTED)
         return parts
     folder = _image_folder(directory)
-    files = pictures_in(folder)
+    files = images_in(folder)
     labels = [path for path in files if path.stem.endswith("_anno")]
     images = [
         path for path in files if path.stem.startswith(("train_", "testA_", "testB_")) and path not in set(labels)
@@ -73,7 +73,7 @@ def glas_parts(directory: Path) -> Parts:
 def _image_folder(directory: Path) -> Path:
     """The nearest folder that holds the BMP files: this one, or up to two levels below."""
     for folder in folders_below(directory, levels=2):
-        if any(path.stem.endswith("_anno") for path in pictures_in(folder)):
+        if any(path.stem.endswith("_anno") for path in images_in(folder)):
             return folder
     raise ValueError(
         f"{directory}: no files <stem>_anno.bmp, expected train_1.bmp, train_1_anno.bmp, ... as downloaded from "

@@ -24,10 +24,10 @@ import logging
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.layouts.cases import Case, Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Case, Parts, images_in, pair_by_stem
 from sa2_monai.data.layouts.nested import folders_below, subfolder
 from sa2_monai.data.preparation.cache import cache_folder
-from sa2_monai.data.preparation.image_arrays import unpack_pictures
+from sa2_monai.data.preparation.image_arrays import unpack_images
 from sa2_monai.io.problems import Problems
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "isic2018_parts", "published_cut"]
@@ -42,7 +42,7 @@ EXPECTED: dict[str, tuple[int, ...]] = {"training": (2594,), "validation": (100,
 
 _OFFICIAL, _LIKE = SPLITS = ("official", "published-like")
 _NAMES = {"training": "Training", "validation": "Validation", "test": "Test"}
-_CURE = f"download and unpack it from {HOMEPAGE}, or move its partner away if the part shall not be used"
+_HINT = f"download and unpack it from {HOMEPAGE}, or move its partner away if the part shall not be used"
 
 
 def isic2018_parts(directory: Path, split: str | None = None, cache_dir: Path | None = None) -> Parts:
@@ -51,7 +51,7 @@ def isic2018_parts(directory: Path, split: str | None = None, cache_dir: Path | 
     Args:
         directory: folder that holds the unpacked archives, directly or one level below, or ``X_tr_*.npy`` and
             ``Y_tr_*.npy``.
-        split: ``"official"`` (``None``; a validation or test part that is not there is carved out of the training
+        split: ``"official"`` (``None``; a validation or test part that is not there is split off from the training
             part) or ``"published-like"`` (70 %, 10 % and 20 % of the sorted training images; of arrays always).
         cache_dir: where arrays are unpacked to, see :func:`sa2_monai.data.preparation.cache.cache_folder`.
 
@@ -70,7 +70,7 @@ def isic2018_parts(directory: Path, split: str | None = None, cache_dir: Path | 
                 f"{arrays[0]}: holds the training images only; split {_OFFICIAL!r} needs the files as downloaded, "
                 f"use split {_LIKE!r}"
             )
-        cases = unpack_pictures(*arrays, cache_folder(directory, cache_dir, "isic2018"), "isic")
+        cases = unpack_images(*arrays, cache_folder(directory, cache_dir, "isic2018"), "isic")
         report_counts(directory, {"training": cases}, {"training": EXPECTED["training"]})
         return published_cut(cases)
     parts = _downloaded(directory)
@@ -122,13 +122,13 @@ def _downloaded(directory: Path) -> Parts:
         images, labels = (_find(directory, wanted) for wanted in names)
         if images is not None and labels is not None:
             parts[part] = pair_by_stem(
-                [path for path in pictures_in(images) if not path.stem.endswith("_superpixels")],
-                pictures_in(labels),
+                [path for path in images_in(images) if not path.stem.endswith("_superpixels")],
+                images_in(labels),
                 directory,
                 lambda path: path.stem.removesuffix("_segmentation"),
             )
         elif images is not None or labels is not None:
-            problems.add("missing folders", names[0] if images is None else names[1], _CURE)
+            problems.add("missing folders", names[0] if images is None else names[1], _HINT)
     problems.raise_if_any()
     if not parts:
         raise ValueError(
@@ -139,10 +139,10 @@ def _downloaded(directory: Path) -> Parts:
 
 
 def _find(directory: Path, name: str) -> Path | None:
-    """Folder of a name that holds pictures; archives that unpack into a folder of their own name are looked through."""
+    """Folder of a name that holds images; archives that unpack into a folder of their own name are looked through."""
     for folder in folders_below(directory):
         found = subfolder(folder, name)
-        if found is not None and pictures_in(found):
+        if found is not None and images_in(found):
             return found
     return None
 

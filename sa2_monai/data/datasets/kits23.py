@@ -73,13 +73,13 @@ def kits23_parts(directory: Path) -> Parts:
     cases: list[Case] = []
     for folder in folders:
         case: Case = {}
-        for key, stem, cure in (
+        for key, stem, hint in (
             ("image", "imaging", "fetch the images with the data set's own download script"),
             ("label", "segmentation", "copy the data set's repository again"),
         ):
             path = next((p for suffix in (".nii.gz", ".nii") if (p := folder / f"{stem}{suffix}").is_file()), None)
             if path is None:
-                problems.add(f"missing {key} files", f"{folder / stem}.nii.gz", cure)
+                problems.add(f"missing {key} files", f"{folder / stem}.nii.gz", hint)
             case[key] = str(path)
         cases.append({**case, "case": folder.name, "group": folder.name})
     problems.raise_if_any()
@@ -127,12 +127,12 @@ DATASETS = {
         preparations={
             "svanet-2d": Preparation(
                 "2 % of the slices, Hounsfield units cut off outside 0 to 255 (SvANet's choice, as PNG)",
-                "pictures",
+                "images",
                 partial(_jobs, intensity="cut off outside 0 to 255", published=True),
             ),
             "slices": Preparation(
                 "all slices, window of -79 to 304 Hounsfield units",
-                "pictures",
+                "images",
                 partial(_jobs, intensity="window -79 to 304", published=False),
             ),
         },

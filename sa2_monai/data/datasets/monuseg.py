@@ -27,7 +27,7 @@ from sa2_monai.data.dataset import DataSet, report_counts
 from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.uctransnet import is_prepared, prepared_parts
 from sa2_monai.data.preparation.cache import cache_folder, write_png
-from sa2_monai.io.images.read import picture_size
+from sa2_monai.io.images.read import image_size
 from sa2_monai.io.problems import Problems
 
 __all__ = ["CITATION", "DATASETS", "EXPECTED", "HOMEPAGE", "LICENCE", "monuseg_parts", "rasterise", "read_polygons"]
@@ -162,7 +162,7 @@ def _polygon_fill():  # type: ignore[no-untyped-def]
 
 
 def _case(tile: Path, annotation: Path, cache: Path) -> Case:
-    height, width = picture_size(tile)
+    height, width = image_size(tile)
     key = hashlib.sha256(f"{_RULE} {height} {width}\n".encode() + annotation.read_bytes()).hexdigest()[:12]
     # The name follows the content of the annotation: a changed file is never taken for the cached one.
     label, instances = (cache / kind / f"{tile.stem}-{key}.png" for kind in ("labels", "instances"))

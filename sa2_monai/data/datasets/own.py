@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Your own data: folders of pictures or volumes, and what a ``dataset.json`` lists."""
+"""Your own data: folders of images or volumes, and what a ``dataset.json`` lists."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["DATASETS"]
 DATASETS = {
     "folder": DataSet(
         lambda directory, options: folder_parts(directory),
-        title="pictures of your own: images/ and labels/, or train/, val/ and test/ with those inside",
+        title="images of your own: images/ and labels/, or train/, val/ and test/ with those inside",
         described=True,
     ),
     "decathlon": DataSet(
         lambda directory, options: decathlon_parts(directory),
-        title="pictures of your own, listed in a dataset.json",
+        title="images of your own, listed in a dataset.json",
         described=True,
     ),
     "volumes": DataSet(

@@ -24,7 +24,7 @@ import re
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, ListOptions, report_counts
-from sa2_monai.data.layouts.cases import Case, Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Case, Parts, images_in, pair_by_stem
 from sa2_monai.data.layouts.nested import folders_below, subfolder
 from sa2_monai.data.preparation.cache import cache_folder
 from sa2_monai.data.preparation.masks import cache_masks
@@ -42,7 +42,7 @@ _CENTRE = re.compile(r"data_(C\d)", re.IGNORECASE)
 _SEQUENCE = re.compile(r"seq\d+", re.IGNORECASE)
 _TEST_CENTRE = "C6"
 _BY_CENTRE: dict[str, tuple[int, ...]] = {"training": (1449,), "test": (88,)}
-_CURE = "unpack the archive again"
+_HINT = "unpack the archive again"
 
 
 def polypgen_parts(directory: Path, split: str | None = None, cache_dir: Path | None = None) -> Parts:
@@ -83,7 +83,7 @@ def polypgen_parts(directory: Path, split: str | None = None, cache_dir: Path | 
     parts = {"training": everything}
     if split == "by-centre":
         if _TEST_CENTRE not in centres:
-            raise ValueError(f"{base / f'data_{_TEST_CENTRE}'}: no such folder, split {split!r} tests on it; {_CURE}")
+            raise ValueError(f"{base / f'data_{_TEST_CENTRE}'}: no such folder, split {split!r} tests on it; {_HINT}")
         parts = {
             "training": [case for case in everything if case["group"] != _TEST_CENTRE],
             "test": [case for case in everything if case["group"] == _TEST_CENTRE],
@@ -104,9 +104,9 @@ def _read(base: Path, pattern: re.Pattern[str], problems: Problems) -> dict[str,
         images, masks = (subfolder(folder, f"{kind}_{name}") for kind in ("images", "masks"))
         if images is None or masks is None:
             kind = "images" if images is None else "masks"
-            problems.add("missing folders", str(folder / f"{kind}_{name}"), _CURE)
+            problems.add("missing folders", str(folder / f"{kind}_{name}"), _HINT)
             continue
-        cases = _pairs(folder, pictures_in(images), pictures_in(masks))
+        cases = _pairs(folder, images_in(images), images_in(masks))
         for case in cases:
             if not case["case"].lower().startswith(f"{name.lower()}_"):
                 case["case"] = f"{name}_{case['case']}"

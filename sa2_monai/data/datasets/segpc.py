@@ -25,7 +25,7 @@ from sa2_monai.data.dataset import DataSet, ListOptions, Preparation
 from sa2_monai.data.layouts.cases import Parts
 from sa2_monai.data.preparation.cache import cache_folder
 from sa2_monai.data.preparation.folder import prepared_parts_of
-from sa2_monai.data.preparation.image_arrays import unpack_pictures
+from sa2_monai.data.preparation.image_arrays import unpack_images
 from sa2_monai.data.preparation.segpc_cells import SPLITS, cell_group, cell_jobs, cell_sections, image_of, raw_folder
 from sa2_monai.io.problems import Problems, listing
 
@@ -102,7 +102,7 @@ def _array_parts(directory: Path, arrays: list[Path], options: ListOptions) -> P
         if not masks.is_file():
             problems.add("arrays of images without those of the masks", str(masks), "copy the missing file")
         else:
-            parts[part] = unpack_pictures(path, masks, cache, part, channels=4, threshold=0.5)
+            parts[part] = unpack_images(path, masks, cache, part, channels=4, threshold=0.5)
     problems.raise_if_any()
     return parts
 
@@ -131,11 +131,11 @@ DATASETS = {
         prepare_first=lambda directory: raw_folder(directory) is not None,
         preparations={
             "crops": Preparation(
-                "crops of single cells, where they are, split by image", "pictures", partial(cell_jobs, published=False)
+                "crops of single cells, where they are, split by image", "images", partial(cell_jobs, published=False)
             ),
             "published": Preparation(
                 "crops as Awesome-U-Net makes them: displaced at the border, masks added in 8 bits, images divided",
-                "pictures",
+                "images",
                 partial(cell_jobs, published=True),
                 split="published-like",
             ),

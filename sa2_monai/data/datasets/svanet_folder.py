@@ -9,7 +9,7 @@ Citation: Dai, Liu, Wu et al., "Exploiting Scale-Variant Attention for Segmentin
 arXiv:2407.07720.
 
 ``train/<stem>.jpg``, ``val/`` and ``test/`` with images, ``mask/<stem>.png`` with the masks of all of them: palette or
-grey pictures whose values are class numbers; 255 is ignored. Two images of one name would share a mask and are an
+grey images whose values are class numbers; 255 is ignored. Two images of one name would share a mask and are an
 error: FIVES has such names in its training and test parts and must be renamed (or read with layout ``fives``).
 """
 
@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from sa2_monai.data.dataset import DataSet, ListOptions
-from sa2_monai.data.layouts.cases import Parts, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Parts, images_in, pair_by_stem
 from sa2_monai.io.problems import Problems
 
 __all__ = ["CITATION", "DATASETS", "HOMEPAGE", "SPERMHEALTH_CLASSES", "SPLITS", "svanet_folder_parts"]
@@ -55,7 +55,7 @@ def svanet_folder_parts(directory: Path, split: str | None = None) -> Parts:
     for name in ("train", "mask"):
         if not (directory / name).is_dir():
             raise FileNotFoundError(f"{directory / name}: no such folder; {_LAYOUT}")
-    images = {part: pictures_in(directory / name) for part, name in _FOLDERS.items() if (directory / name).is_dir()}
+    images = {part: images_in(directory / name) for part, name in _FOLDERS.items() if (directory / name).is_dir()}
     problems = Problems(str(directory))
     counts = Counter(path.stem for paths in images.values() for path in paths)
     for path in (path for paths in images.values() for path in paths if counts[path.stem] > 1):
@@ -68,7 +68,7 @@ def svanet_folder_parts(directory: Path, split: str | None = None) -> Parts:
     part_of = {str(path): part for part, paths in images.items() for path in paths}
     parts: Parts = {part: [] for part, paths in images.items() if paths}
     for case in pair_by_stem(
-        [path for paths in images.values() for path in paths], pictures_in(directory / "mask"), directory
+        [path for paths in images.values() for path in paths], images_in(directory / "mask"), directory
     ):
         parts[part_of[case["image"]]].append(case)
     if "validation" in parts and "test" not in parts:
@@ -85,7 +85,7 @@ def _parts(directory: Path, options: ListOptions) -> Parts:
 DATASETS = {
     "svanet_folder": DataSet(
         _parts,
-        title="pictures in the folders of SvANet's code: train/, val/ or test/, mask/",
+        title="images in the folders of SvANet's code: train/, val/ or test/, mask/",
         homepage=HOMEPAGE,
         citation=CITATION,
         ignore_value=255,

@@ -23,11 +23,11 @@ from typing import Any
 
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
 from sa2_monai.data.layouts.cases import Case, Parts
-from sa2_monai.data.layouts.preprocessed import archives_in, listed_files
+from sa2_monai.data.layouts.preprocessed import listed_files, preprocessed_in
 from sa2_monai.data.preparation.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES, check_numbering
-from sa2_monai.data.preparation.transunet import archive_jobs
+from sa2_monai.data.preparation.transunet import preprocessed_jobs
 from sa2_monai.io.names import volume_stem, volumes_in
-from sa2_monai.io.preprocessed import archive_stem
+from sa2_monai.io.preprocessed import preprocessed_stem
 from sa2_monai.io.problems import Problems, listing
 
 __all__ = [
@@ -37,8 +37,8 @@ __all__ = [
     "LICENCE",
     "SLICES",
     "TEST_CASES",
-    "synapse_archive_parts",
     "synapse_parts",
+    "synapse_preprocessed_parts",
 ]
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def synapse_parts(directory: Path) -> Parts:
     return parts
 
 
-def synapse_archive_parts(directory: Path) -> Parts:
+def synapse_preprocessed_parts(directory: Path) -> Parts:
     """Data lists of TransUNet's archive: training items are slices, grouped by case; test items are volumes.
 
     Args:
@@ -119,13 +119,15 @@ def synapse_archive_parts(directory: Path) -> Parts:
         if not folders[part].is_dir():
             continue
         listed = listed_files(directory, ("", "lists_Synapse", "lists/lists_Synapse", "lists"), list_name)
-        for path in archives_in(folders[part], listed, problems):
-            match = pattern.fullmatch(archive_stem(path))
+        for path in preprocessed_in(folders[part], listed, problems):
+            match = pattern.fullmatch(preprocessed_stem(path))
             if match is None:
                 problems.add("files of other names", str(path), "expected case0005_slice000.npz and case0008.npy.h5")
                 continue
             group = f"case{match[1]}"
-            parts[part].append({"image": str(path), "label": str(path), "case": archive_stem(path), "group": group})
+            parts[part].append(
+                {"image": str(path), "label": str(path), "case": preprocessed_stem(path), "group": group}
+            )
     problems.raise_if_any()
     _report_slices(directory, parts["training"])
     _report_missing(directory, set(TEST_CASES) - {int(case["group"][-4:]) for case in parts["test"]})
@@ -179,7 +181,7 @@ def _report_slices(directory: Path, cases: list[Case]) -> None:
 
 
 def _transunet(directory: Path, options: ListOptions) -> list[Job]:
-    return archive_jobs(directory, synapse_parts(directory), SYNAPSE_TABLES["raw"])
+    return preprocessed_jobs(directory, synapse_parts(directory), SYNAPSE_TABLES["raw"])
 
 
 _SYNAPSE: dict[str, Any] = {
@@ -198,14 +200,16 @@ DATASETS = {
         expected={"training": (18,), "test": (12,)},
         preparations={
             "transunet": Preparation(
-                "slices and volumes as in TransUNet's archive, to be read as 'synapse_archive'", "archives", _transunet
+                "slices and volumes as in TransUNet's archive, to be read as 'synapse_archive'",
+                "preprocessed",
+                _transunet,
             )
         },
         **_SYNAPSE,
     ),
     "synapse_archive": DataSet(
-        lambda directory, options: synapse_archive_parts(directory),
-        "archives",
+        lambda directory, options: synapse_preprocessed_parts(directory),
+        "preprocessed",
         title="Synapse as TransUNet prepared it (.npz slices, .h5 volumes)",
         label_values=SYNAPSE_TABLES["transunet"],
         expected={"training": (2211,), "test": (12,)},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TissueNet: cells and nuclei in multiplexed fluorescence pictures of several tissues.
+"""TissueNet: cells and nuclei in multiplexed fluorescence images of several tissues.
 
 Homepage: https://datasets.deepcell.org
 
@@ -9,9 +9,9 @@ Citation: Greenwald, Miller, Moen et al., "Whole-cell segmentation of tissue ima
 large-scale data annotation and deep learning", Nature Biotechnology 40 (2022) 555-565.
 
 As downloaded: ``tissuenet_v1.0_{train,val,test}.npz``, each with ``X`` (N, H, W, 2), nuclear and membrane stain, and
-``y`` (N, H, W, 2), numbers of whole cells and of nuclei. ``sa2-monai datasets prepare tissuenet`` makes pictures of
+``y`` (N, H, W, 2), numbers of whole cells and of nuclei. ``sa2-monai datasets prepare tissuenet`` makes images of
 them: the nuclear stain in green, the membrane stain in blue, red empty, each stretched from the percentiles 5 to 95 of
-its values above 0 in the picture (as DeepCell shows them), and a label with three classes, the nucleus over the cell.
+its values above 0 in the image (as DeepCell shows them), and a label with three classes, the nucleus over the cell.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
     "colour",
     "raw_archives",
     "tissuenet_parts",
-    "write_pictures",
+    "write_images",
 ]
 
 HOMEPAGE = "https://datasets.deepcell.org"
@@ -48,12 +48,12 @@ TISSUENET_CLASSES = ("background", "cell", "nucleus")
 
 _FILE = re.compile(r".*(train|val|test)\.npz", re.IGNORECASE)
 _SECTIONS = {"train": "training", "val": "validation", "test": "test"}
-_PIECE = 256  # pictures of a job: an interrupted preparation loses less, several processes share a file
+_PIECE = 256  # images of a job: an interrupted preparation loses less, several processes share a file
 _PERCENTILES = (5, 95)
 
 
 def tissuenet_parts(directory: Path) -> Parts:
-    """Data lists of the prepared pictures, by the official parts.
+    """Data lists of the prepared images, by the official parts.
 
     Args:
         directory: folder that ``sa2-monai datasets prepare tissuenet`` wrote.
@@ -68,9 +68,9 @@ def tissuenet_parts(directory: Path) -> Parts:
     if parts is not None:
         return parts
     raw = _is_raw(directory)
-    found = "holds TissueNet as downloaded" if raw else "is no folder of prepared pictures of TissueNet"
+    found = "holds TissueNet as downloaded" if raw else "is no folder of prepared images of TissueNet"
     raise ValueError(
-        f"{directory}: {found}; make the pictures once with: sa2-monai datasets prepare tissuenet "
+        f"{directory}: {found}; make the images once with: sa2-monai datasets prepare tissuenet "
         f"{directory if raw else 'DIR'} OUT, and give OUT as dataset_dir (DIR holds tissuenet_v1.0_train.npz, ... of "
         f"{HOMEPAGE})"
     )
@@ -87,7 +87,7 @@ def raw_archives(directory: Path) -> dict[str, tuple[Path, int]]:
         directory: folder that holds them.
 
     Returns:
-        ``"train"``, ``"val"`` and ``"test"``, those that are there -> file and number of pictures.
+        ``"train"``, ``"val"`` and ``"test"``, those that are there -> file and number of images.
 
     Raises:
         ValueError: no archives, two of one part (two versions), or arrays of other shapes; all of them are named.
@@ -121,7 +121,7 @@ def raw_archives(directory: Path) -> dict[str, tuple[Path, int]]:
 
 
 def colour(stains: np.ndarray) -> np.ndarray:
-    """Picture of two stains.
+    """Image of two stains.
 
     Args:
         stains: (H, W, 2), nuclear and membrane stain.
@@ -129,19 +129,19 @@ def colour(stains: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3), uint8: red empty, nuclear stain green, membrane stain blue.
     """
-    picture = np.zeros((*stains.shape[:2], 3), np.uint8)
+    image = np.zeros((*stains.shape[:2], 3), np.uint8)
     for k in range(2):
         stain = stains[:, :, k].astype(np.float64)
         above = stain[stain > 0]
         if above.size:
             low, high = np.percentile(above, _PERCENTILES)
             inside = (stain - low) / (high - low) if high > low else (stain > 0).astype(np.float64)
-            picture[:, :, k + 1] = np.rint(np.clip(inside, 0, 1) * 255)
-    return picture
+            image[:, :, k + 1] = np.rint(np.clip(inside, 0, 1) * 255)
+    return image
 
 
-def write_pictures(job: Job, folder: Path) -> list[Case]:
-    """Write some pictures of an archive: ``images/<part>_00000.png`` and ``labels/<part>_00000.png``.
+def write_images(job: Job, folder: Path) -> list[Case]:
+    """Write some images of an archive: ``images/<part>_00000.png`` and ``labels/<part>_00000.png``.
 
     Args:
         job: its source is the archive, its options ``part``, ``start`` and ``stop``.
@@ -172,7 +172,7 @@ def _jobs(directory: Path, options: ListOptions) -> list[Job]:
         Job(
             f"{part}_{start:05d}",
             (path,),
-            write_pictures,
+            write_images,
             {"part": part, "start": start, "stop": min(start + _PIECE, number)},
         )
         for part, (path, number) in raw_archives(directory).items()
@@ -183,16 +183,16 @@ def _jobs(directory: Path, options: ListOptions) -> list[Job]:
 DATASETS = {
     "tissuenet": DataSet(
         lambda directory, options: tissuenet_parts(directory),
-        title="TissueNet: cells and nuclei in fluorescence pictures of tissues",
+        title="TissueNet: cells and nuclei in fluorescence images of tissues",
         homepage=HOMEPAGE,
         licence=LICENCE,
         citation=CITATION,
         classes=TISSUENET_CLASSES,
         prepare_first=_is_raw,
         preparations={
-            "pictures": Preparation(
-                "RGB pictures (nuclear stain green, membrane stain blue) with cells and nuclei as classes",
-                "pictures",
+            "images": Preparation(
+                "RGB images (nuclear stain green, membrane stain blue) with cells and nuclei as classes",
+                "images",
                 _jobs,
             )
         },

@@ -124,7 +124,7 @@ def download(
 
 
 def convert_bbbc038(archive: Path, folder: Path, source: Source = DOWNLOADS["bbbc038"]) -> None:
-    """Write the pictures of ``stage1_train.zip`` as images, binary labels and instance maps with a split.
+    """Write the images of ``stage1_train.zip`` as images, binary labels and instance maps with a split.
 
     Names are ``<kind>_<first 12 characters of the image id>``, ``kind`` as in ``he`` (colour), ``fluo`` (grey, dark
     background) and ``bf`` (grey, light background). Pixels are not resampled; alpha channels are dropped; where two
@@ -185,12 +185,12 @@ def _members(file: zipfile.ZipFile) -> dict[str, dict[str, list[str]]]:
 def _write_case(file: zipfile.ZipFile, members: dict[str, list[str]], key: str, folder: Path) -> str:
     if len(members["images"]) != 1 or not members["masks"]:
         raise KeyError(f"{key} has {len(members['images'])} images and {len(members['masks'])} masks")
-    colour = np.asarray(_picture(file, members["images"][0]).convert("RGB"))
+    colour = np.asarray(_image(file, members["images"][0]).convert("RGB"))
     grey = bool((colour == colour[:, :, :1]).all())
     kind = ("fluo" if colour.mean() < 128 else "bf") if grey else "he"
     instances = np.zeros(colour.shape[:2], dtype=np.uint16)
     for number, name in enumerate(members["masks"], start=1):
-        mask = np.asarray(_picture(file, name).convert("L"))
+        mask = np.asarray(_image(file, name).convert("L"))
         if mask.shape != instances.shape:
             raise KeyError(f"{name} is {mask.shape}, its image {instances.shape}")
         instances[mask > 127] = number
@@ -205,7 +205,7 @@ def _write_case(file: zipfile.ZipFile, members: dict[str, list[str]], key: str, 
     return stem
 
 
-def _picture(file: zipfile.ZipFile, name: str) -> Image.Image:
+def _image(file: zipfile.ZipFile, name: str) -> Image.Image:
     return Image.open(io.BytesIO(file.read(name)), formats=["PNG"])
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.io.images.read import PICTURE_SUFFIXES
+from sa2_monai.io.images.read import IMAGE_SUFFIXES
 from sa2_monai.io.names import same_forms
 from sa2_monai.io.problems import Problems
 
-__all__ = ["EXPECTED_LAYOUT", "PART_NAMES", "Case", "Parts", "distinct_cases", "pair_by_stem", "pictures_in"]
+__all__ = ["EXPECTED_LAYOUT", "PART_NAMES", "Case", "Parts", "distinct_cases", "images_in", "pair_by_stem"]
 
 #: One case: ``image`` (a path, or a list of one file per channel), ``label``, ``case`` (its name), ``group`` (patient).
 Case = dict[str, Any]
@@ -76,14 +76,14 @@ def pair_by_stem(
     return [{"image": str(image_of[stem]), "label": str(label_of[stem]), "case": stem} for stem in sorted(image_of)]
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Picture files of a folder, sorted by name; hidden files and other types are left out.
+def images_in(folder: Path) -> list[Path]:
+    """Image files of a folder, sorted by name; hidden files and other types are left out.
 
     Args:
         folder: an existing folder.
     """
     return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
 
 

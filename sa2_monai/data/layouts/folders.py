@@ -21,11 +21,11 @@ from sa2_monai.data.layouts.cases import (
     Case,
     Parts,
     distinct_cases,
+    images_in,
     pair_by_stem,
-    pictures_in,
 )
 from sa2_monai.data.layouts.dataset_json import decathlon_parts
-from sa2_monai.io.images.read import PICTURE_SUFFIXES
+from sa2_monai.io.images.read import IMAGE_SUFFIXES
 from sa2_monai.io.names import volumes_in
 from sa2_monai.io.problems import listing
 
@@ -87,15 +87,15 @@ def _images_and_labels(folder: Path) -> list[Case]:
     for name in ("images", "labels"):
         if not (folder / name).is_dir():
             raise FileNotFoundError(f"{folder / name}: no such folder; {EXPECTED_LAYOUT}")
-    images = pictures_in(folder / "images")
+    images = images_in(folder / "images")
     if not images:
         volumes = "; its volumes are read with dataset 'volumes'" if volumes_in(folder / "images") else ""
         raise ValueError(
-            f"{folder / 'images'}: holds no pictures ({listing(list(PICTURE_SUFFIXES))}); put the images there{volumes}"
+            f"{folder / 'images'}: holds no images ({listing(list(IMAGE_SUFFIXES))}); put the images there{volumes}"
         )
-    cases = pair_by_stem(images, pictures_in(folder / "labels"), folder)
+    cases = pair_by_stem(images, images_in(folder / "labels"), folder)
     if (folder / "instances").is_dir():
-        instances = {path.stem: path for path in pictures_in(folder / "instances")}
+        instances = {path.stem: path for path in images_in(folder / "instances")}
         # Data loaders need the same entries in every case.
         if all(case["case"] in instances for case in cases):
             for case in cases:

@@ -12,13 +12,13 @@ from typing import Any
 from sa2_monai.data.layouts.case_names import distinct_names
 from sa2_monai.data.layouts.folder_walk import LeftOut, labels_beside, walk
 from sa2_monai.io.dicom.files import is_dicom
-from sa2_monai.io.images.read import PICTURE_SUFFIXES
+from sa2_monai.io.images.read import IMAGE_SUFFIXES
 from sa2_monai.io.paths import existing_path
 from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["Source", "images_in", "name_images", "of_list", "read_paths"]
 
-_SUFFIXES = listing(list(PICTURE_SUFFIXES))
+_SUFFIXES = listing(list(IMAGE_SUFFIXES))
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 
@@ -80,7 +80,7 @@ def name_images(paths: Iterable[Path], in_channels: int | None, source: str) -> 
         raise FileNotFoundError(f"{source}: no such image: {listing(missing)}; check the path")
     wrong = [str(path) for path in paths if path.is_dir() or not _is_image(path)]
     if wrong:
-        raise ValueError(f"{source}: not a picture by its suffix: {listing(wrong)}; expected {_SUFFIXES}")
+        raise ValueError(f"{source}: not an image by its suffix: {listing(wrong)}; expected {_SUFFIXES}")
     problems = Problems(source)
     stems = [_stem(path) for path in paths]
     grouped = in_channels not in (None, 1, 3)
@@ -112,7 +112,7 @@ def name_images(paths: Iterable[Path], in_channels: int | None, source: str) -> 
 
 
 def _is_image(path: Path) -> bool:
-    if path.suffix.lower() in PICTURE_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         return True
     # Cameras that write DICOM give names without a suffix.
     return path.name.upper() != "DICOMDIR" and path.is_file() and is_dicom(path)
@@ -120,7 +120,7 @@ def _is_image(path: Path) -> bool:
 
 def _stem(path: Path) -> str:
     """Name without the suffix of an image; DICOM files may be named by a number with dots."""
-    return path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
+    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
 
 
 def read_paths(path: Path) -> list[Path]:

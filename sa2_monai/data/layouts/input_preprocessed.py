@@ -11,7 +11,7 @@ from typing import Any
 from sa2_monai.data.layouts.input_images import Source, read_paths
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.paths import existing_path
-from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, archive_stem
+from sa2_monai.io.preprocessed import PREPROCESSED_SUFFIXES, preprocessed_stem
 from sa2_monai.io.problems import Problems, listing
 
 __all__ = ["list_preprocessed", "only_preprocessed"]
@@ -35,7 +35,7 @@ def list_preprocessed(source: Source) -> list[dict[str, Any]]:
     name = str(source) if isinstance(source, (str, os.PathLike)) else "list of preprocessed files"
     paths = _paths(source)
     if not paths:
-        raise ValueError(f"{name}: no preprocessed files found; expected {listing(list(ARCHIVE_SUFFIXES))}")
+        raise ValueError(f"{name}: no preprocessed files found; expected {listing(list(PREPROCESSED_SUFFIXES))}")
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise FileNotFoundError(f"{name}: no such file: {listing(missing)}; check the path")
@@ -43,11 +43,11 @@ def list_preprocessed(source: Source) -> list[dict[str, Any]]:
     if wrong:
         raise ValueError(
             f"{name}: not a preprocessed file by its name: {listing(wrong)}; expected "
-            f"{listing(list(ARCHIVE_SUFFIXES))}, and volumes in a run of their own"
+            f"{listing(list(PREPROCESSED_SUFFIXES))}, and volumes in a run of their own"
         )
     problems, cases = Problems(name), dict[str, Path]()
     for path in paths:
-        case = archive_stem(path)
+        case = preprocessed_stem(path)
         other = cases.setdefault(case, path)
         if other is not path:
             problems.add(
@@ -87,7 +87,7 @@ def only_preprocessed(source: Source) -> bool:
 
 
 def _is_preprocessed(path: Path) -> bool:
-    return path.name.lower().endswith(ARCHIVE_SUFFIXES)
+    return path.name.lower().endswith(PREPROCESSED_SUFFIXES)
 
 
 def _sources(source: Source) -> list[Path]:

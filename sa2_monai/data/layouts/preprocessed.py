@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of a preprocessed archive: by the published list where there is one, else what lies in the folder."""
+"""Preprocessed files of a data set: by the published list where there is one, else what lies in the folder."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, archive_stem
+from sa2_monai.io.preprocessed import PREPROCESSED_SUFFIXES, preprocessed_stem
 from sa2_monai.io.problems import Problems
 
-__all__ = ["archives_in", "listed_files"]
+__all__ = ["listed_files", "preprocessed_in"]
 
 
 def listed_files(directory: Path, folders: Sequence[str], name: str) -> tuple[Path, list[str]] | None:
@@ -31,7 +31,9 @@ def listed_files(directory: Path, folders: Sequence[str], name: str) -> tuple[Pa
     if path is None:
         return None
     try:
-        names = [archive_stem(line.strip()) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        names = [
+            preprocessed_stem(line.strip()) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+        ]
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: is not a text file ({error.reason}); expected one file name per line") from error
     if len(set(names)) < len(names):
@@ -40,8 +42,8 @@ def listed_files(directory: Path, folders: Sequence[str], name: str) -> tuple[Pa
     return path, names
 
 
-def archives_in(folder: Path, listed: tuple[Path, list[str]] | None, problems: Problems) -> list[Path]:
-    """Archive files of a folder, in the order of their numbers (slice 2 before slice 10).
+def preprocessed_in(folder: Path, listed: tuple[Path, list[str]] | None, problems: Problems) -> list[Path]:
+    """Preprocessed files of a folder, in the order of their numbers (slice 2 before slice 10).
 
     Args:
         folder: an existing folder.
@@ -49,9 +51,9 @@ def archives_in(folder: Path, listed: tuple[Path, list[str]] | None, problems: P
         problems: listed files that are missing are added here.
     """
     files = {
-        archive_stem(path): path
+        preprocessed_stem(path): path
         for path in folder.iterdir()
-        if path.name.lower().endswith(ARCHIVE_SUFFIXES) and not path.name.startswith(".") and path.is_file()
+        if path.name.lower().endswith(PREPROCESSED_SUFFIXES) and not path.name.startswith(".") and path.is_file()
     }
     if listed is None:
         return sorted(files.values(), key=_numbers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sa2_monai.data.layouts.cases import Parts, distinct_cases, pair_by_stem, pictures_in
+from sa2_monai.data.layouts.cases import Parts, distinct_cases, images_in, pair_by_stem
 
 __all__ = ["is_prepared", "prepared_parts"]
 
@@ -47,8 +47,8 @@ def prepared_parts(directory: Path) -> Parts:
             if not (folder / inner).is_dir():
                 raise FileNotFoundError(f"{folder / inner}: no such folder; the prepared layout has img/ and labelcol/")
         cases = pair_by_stem(
-            pictures_in(folder / "img"),
-            pictures_in(folder / "labelcol"),
+            images_in(folder / "img"),
+            images_in(folder / "labelcol"),
             folder,
             lambda path: path.stem.removesuffix("_anno"),
         )

@@ -172,7 +172,7 @@ def _task_folders(folder: Path, content: Mapping[str, Any]) -> Parts:
     if ending is not None and str(ending).lower() not in VOLUME_SUFFIXES:
         raise ValueError(
             f"{folder / 'dataset.json'}: 'file_ending' is {ending!r}, expected one of "
-            f"{listing(list(VOLUME_SUFFIXES))}; pictures are read with dataset 'folder'"
+            f"{listing(list(VOLUME_SUFFIXES))}; images are read with dataset 'folder'"
         )
     names = content.get("channel_names", content.get("modality"))
     count = len(names) if isinstance(names, Mapping) and ending is not None else None

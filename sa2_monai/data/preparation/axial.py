@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Axial slices of a volume as pictures, whatever the order and direction of the axes in the file."""
+"""Axial slices of a volume as images, whatever the order and direction of the axes in the file."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def cached_label(source: Path, path: Path, rule: str, convert: Callable[[Path], 
 def _key_of(path: Path) -> str | None:
     """Key in a PNG; ``None`` if there is no file, none in it, or it is damaged."""
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            return picture.info.get(_KEY)
+        with Image.open(path, formats=("PNG",)) as image:
+            return image.info.get(_KEY)
     except (OSError, ValueError, SyntaxError):
         return None

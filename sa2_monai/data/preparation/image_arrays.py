@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays that hold many pictures and their masks, unpacked once into one file per picture.
+"""Arrays that hold many images and their masks, unpacked once into one file per image.
 
 The published preparations of ISIC 2018 and SegPC-2021 (Awesome-U-Net) store all images of a part in one array, already
 resized.
@@ -20,7 +20,7 @@ from sa2_monai.data.preparation.cache import write_png
 from sa2_monai.io.atomic import write_atomically
 from sa2_monai.io.npy_arrays import map_npy
 
-__all__ = ["unpack_pictures"]
+__all__ = ["unpack_images"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +29,10 @@ _STAMP = "unpacked.json"
 _ROUNDING = 1e-3  # interpolation leaves the range by rounding
 
 
-def unpack_pictures(
+def unpack_images(
     images: Path, masks: Path, cache: Path, name: str, channels: int = 3, threshold: float | None = None
 ) -> list[Case]:
-    """Write each picture of an array as a file of its own, or take what is there from the same arrays.
+    """Write each image of an array as a file of its own, or take what is there from the same arrays.
 
     Args:
         images: ``.npy`` of (N, C, H, W) or (N, H, W, C): uint8, or floats in [0, 1] or [0, 255].
@@ -50,8 +50,8 @@ def unpack_pictures(
         ValueError: no such arrays, or not as many masks as images, or of another size.
         OSError: the files cannot be written.
     """
-    pictures, labels = _images(images, channels), _masks(masks)
-    number, (height, width) = len(pictures), pictures.shape[1:3]
+    unpacked, labels = _images(images, channels), _masks(masks)
+    number, (height, width) = len(unpacked), unpacked.shape[1:3]
     if labels.shape != (number, height, width):
         raise ValueError(
             f"{masks}: has the shape {labels.shape}, expected {(number, height, width)} as {images.name}; "
@@ -66,13 +66,13 @@ def unpack_pictures(
         for n in names
     ]
     if not (folder / _STAMP).is_file():
-        logger.info("%s: %d pictures are unpacked to %s", images, number, folder)
+        logger.info("%s: %d images are unpacked to %s", images, number, folder)
         (folder / "images").mkdir(parents=True, exist_ok=True)
-        scale = _scale(images, pictures)
+        scale = _scale(images, unpacked)
         if threshold is None:
             threshold = 127.5 if _highest(labels) > 1 + _ROUNDING else 0.5
-        for case, picture, label in zip(cases, pictures, labels, strict=True):
-            _write_npy(Path(case["image"]), _scaled(np.asarray(picture), scale))
+        for case, image, label in zip(cases, unpacked, labels, strict=True):
+            _write_npy(Path(case["image"]), _scaled(np.asarray(image), scale))
             # NaN, a mask of one value that was divided by its range, is above nothing.
             write_png(Path(case["label"]), np.where(np.asarray(label) > threshold, 255, 0).astype(np.uint8))
         write_atomically(folder / _STAMP, (json.dumps(sources, indent=1) + "\n").encode())  # the rest is complete
@@ -111,26 +111,26 @@ def _masks(path: Path) -> np.ndarray:
     return array
 
 
-def _scale(path: Path, pictures: np.ndarray) -> float:
-    """What the values are divided by, from their range over all pictures."""
-    if pictures.dtype == np.uint8:
+def _scale(path: Path, unpacked: np.ndarray) -> float:
+    """What the values are divided by, from their range over all images."""
+    if unpacked.dtype == np.uint8:
         return 1.0
-    lowest, highest = min(float(np.min(picture)) for picture in pictures), _highest(pictures)
+    lowest, highest = min(float(np.min(image)) for image in unpacked), _highest(unpacked)
     if not -_ROUNDING <= lowest <= highest <= 255 + _ROUNDING:
         raise ValueError(f"{path}: has values from {lowest:g} to {highest:g}, expected [0, 1] or [0, 255]")
     return 255.0 if highest > 1 + _ROUNDING else 1.0
 
 
 def _highest(arrays: np.ndarray) -> float:
-    """Largest value, one picture at a time: the file may be larger than the memory. NaN counts as nothing."""
+    """Largest value, one image at a time: the file may be larger than the memory. NaN counts as nothing."""
     return max(float(np.max(np.nan_to_num(array, nan=0.0))) for array in arrays)
 
 
-def _scaled(picture: np.ndarray, scale: float) -> np.ndarray:
-    return picture if picture.dtype == np.uint8 else np.clip(picture / scale, 0.0, 1.0).astype(np.float32)
+def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
+    return image if image.dtype == np.uint8 else np.clip(image / scale, 0.0, 1.0).astype(np.float32)
 
 
-def _write_npy(path: Path, picture: np.ndarray) -> None:
+def _write_npy(path: Path, image: np.ndarray) -> None:
     buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(picture))
+    np.save(buffer, np.ascontiguousarray(image))
     write_atomically(path, buffer.getvalue())

@@ -32,7 +32,7 @@ def threshold_mask(path: Path, value: int = 255) -> np.ndarray:
     in all masks the stored values count, also where 0 is shown white.
 
     Args:
-        path: picture file; JPEG blurs the borders of masks, which the threshold repairs.
+        path: image file; JPEG blurs the borders of masks, which the threshold repairs.
         value: value of the foreground in the result.
 
     Returns:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing of archives with image and label as the literature has them, the same bytes on each run."""
+"""Writing of preprocessed files with image and label as the literature has them, the same bytes on each run."""
 
 from __future__ import annotations
 

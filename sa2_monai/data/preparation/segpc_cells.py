@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sa2_monai.data.dataset import Job, ListOptions
-from sa2_monai.data.layouts.cases import Case, pictures_in
+from sa2_monai.data.layouts.cases import Case, images_in
 from sa2_monai.data.preparation.cache import write_png
 from sa2_monai.data.preparation.segpc_crops import crop_cell
 from sa2_monai.io.images.read import read_image
@@ -86,9 +86,9 @@ def raw_cells(directory: Path) -> dict[str, tuple[Path, dict[str, Path]]]:
         if not all((folder / part / inner).is_dir() for inner in "xy"):
             problems.add("missing folders", f"{folder / part}/x and y", "unpack the archive again")
             continue
-        images = {path.stem: path for path in pictures_in(folder / part / "x")}
+        images = {path.stem: path for path in images_in(folder / part / "x")}
         masks: dict[str, dict[str, Path]] = {stem: {} for stem in images}
-        for path in pictures_in(folder / part / "y"):
+        for path in images_in(folder / part / "y"):
             match = _MASK.fullmatch(path.stem)
             if match is None or match[1] not in masks:
                 problems.add("masks without an image", str(path), "expected <image>_<number>.bmp; unpack again")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Preparation of volumes as pictures: chosen axial slices as PNG, with their labels, split by patient."""
+"""Preparation of volumes as images: chosen axial slices as PNG, with their labels, split by patient."""
 
 from __future__ import annotations
 

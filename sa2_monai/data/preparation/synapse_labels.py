@@ -63,7 +63,7 @@ def check_numbering(voxels: Mapping[Any, int], table: LabelTable) -> tuple[str, 
         table: value in the file -> class. A table that is none of :data:`SYNAPSE_TABLES` is not judged.
 
     Returns:
-        ``None`` where nothing speaks against it, else what is wrong as (kind, what was found, cure).
+        ``None`` where nothing speaks against it, else what is wrong as (kind, what was found, hint).
     """
     assumed = next((name for name, known in SYNAPSE_TABLES.items() if known == table), None)
     found = numbering(voxels)

@@ -18,7 +18,7 @@ from sa2_monai.data.preparation.synapse_labels import check_numbering
 from sa2_monai.data.preparation.transunet_form import canonical, mapped, orient, scaled
 from sa2_monai.io.volumes.read import read_volume
 
-__all__ = ["ORIENTATION", "ORIENTATION_FILE", "archive_jobs", "read_orientation", "write_archive"]
+__all__ = ["ORIENTATION", "ORIENTATION_FILE", "preprocessed_jobs", "read_orientation", "write_preprocessed"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ ORIENTATION: dict[str, Any] = {"transpose": False, "flip": [], "reverse_z": Fals
 ORIENTATION_FILE = "orientation.json"
 
 
-def archive_jobs(directory: Path, parts: Parts, label_values: dict[int, int]) -> list[Job]:
+def preprocessed_jobs(directory: Path, parts: Parts, label_values: dict[int, int]) -> list[Job]:
     """One job per volume.
 
     Args:
@@ -53,7 +53,7 @@ def archive_jobs(directory: Path, parts: Parts, label_values: dict[int, int]) ->
         "label_values": {str(value): index for value, index in label_values.items()},
     }
     return [
-        Job(case["case"], (Path(case["image"]), Path(case["label"])), write_archive, {**options, "section": part})
+        Job(case["case"], (Path(case["image"]), Path(case["label"])), write_preprocessed, {**options, "section": part})
         for part in ("training", "test")
         for case in parts.get(part, [])
     ]
@@ -90,11 +90,11 @@ def read_orientation(directory: Path) -> dict[str, Any] | None:
     return read
 
 
-def write_archive(job: Job, folder: Path) -> list[Case]:
+def write_preprocessed(job: Job, folder: Path) -> list[Case]:
     """Write one volume: ``train_npz/<case>_slice000.npz``, ..., or ``test_vol_h5/<case>.npy.h5``.
 
     Args:
-        job: made by :func:`archive_jobs`.
+        job: made by :func:`preprocessed_jobs`.
         folder: folder of the preparation.
 
     Returns:

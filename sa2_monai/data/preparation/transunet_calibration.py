@@ -19,7 +19,7 @@ import numpy as np
 
 from sa2_monai.data.preparation.synapse_labels import SYNAPSE_TABLES
 from sa2_monai.data.preparation.transunet_form import WINDOW, canonical, mapped, orient, scaled
-from sa2_monai.io.preprocessed import archive_stem, read_archive
+from sa2_monai.io.preprocessed import preprocessed_stem, read_preprocessed
 from sa2_monai.io.problems import listing
 from sa2_monai.io.volumes.read import read_volume
 
@@ -53,12 +53,12 @@ def calibrate(
             and scaled images at most 1e-5, labels equal), or several do.
         ImportError: h5py is missing (extra ``archives``).
     """
-    stored = read_archive(archive_file, "image")
+    stored = read_preprocessed(archive_file, "image")
     image = scaled(canonical(read_volume(nifti_image)))
     labels = None
     if nifti_label is not None:
         raw = read_volume(nifti_label, label=True)
-        labels = read_archive(archive_file, "label"), mapped(raw, label_values or SYNAPSE_TABLES["raw"])
+        labels = read_preprocessed(archive_file, "label"), mapped(raw, label_values or SYNAPSE_TABLES["raw"])
         if labels[1].shape != image.shape:
             raise ValueError(
                 f"{nifti_label}: has the shape {labels[1].shape} (LPS), its image {image.shape}; give the label of "
@@ -90,7 +90,7 @@ def calibrate(
 
 
 def _slice_number(path: str | os.PathLike[str], slices: int) -> int:
-    match = re.fullmatch(r".*_slice(\d+)", archive_stem(Path(path)))
+    match = re.fullmatch(r".*_slice(\d+)", preprocessed_stem(Path(path)))
     if match is None or int(match[1]) >= slices:
         raise ValueError(f"{path}: a single slice must be named case0005_slice000, with a number below {slices}")
     return int(match[1])

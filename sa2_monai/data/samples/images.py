@@ -20,13 +20,13 @@ __all__ = ["make_sample", "sample_is_current"]
 
 _VERSION = 1  # changes whenever other pixels come out of the same seed
 # Kinds in turn: half stained tissue, five twelfths fluorescence, one twelfth light background; the first three
-# pictures of every part show all kinds.
+# images of every part show all kinds.
 _TURN = ("he", "fluo", "bf", "he", "fluo", "he", "fluo", "he", "fluo", "he", "fluo", "he")
 
 _README = """# Sample of synthetic microscopy
 
 Made by `sa2-monai sample` (sa2_monai.data.make_sample), seed {seed}: {counts}, {height} x {width} pixels (H x W).
-These are painted pictures, no patients and no microscope; scores on them say that software works, not how well a
+These are painted images, no patients and no microscope; scores on them say that software works, not how well a
 network finds nuclei in tissue.
 
 - `images/`: PNG, 8 bit; `he_*` stained tissue (RGB), `fluo_*` fluorescence and `bf_*` light background (grey)
@@ -56,9 +56,9 @@ def make_sample(
     Args:
         output_dir: folder, made if missing.
         seed: 0 to 2**32 - 1; the same seed gives the same pixels on every machine.
-        num_training: number of training pictures, at least 1.
-        num_validation: number of validation pictures.
-        num_test: number of test pictures.
+        num_training: number of training images, at least 1.
+        num_validation: number of validation images.
+        num_test: number of test images.
         size: (H, W) in pixels, 32 to 4096 each.
         force: write even if the folder holds something else. Files of a former sample are removed, others stay.
 
@@ -89,9 +89,9 @@ def sample_is_current(
     Args:
         output_dir: see :func:`make_sample`, as all the others.
         seed: seed.
-        num_training: number of training pictures.
-        num_validation: number of validation pictures.
-        num_test: number of test pictures.
+        num_training: number of training images.
+        num_validation: number of validation images.
+        num_test: number of test images.
         size: (H, W).
 
     Raises:
@@ -102,7 +102,7 @@ def sample_is_current(
 
 
 def _parameters(seed: int, counts: dict[str, int], size: tuple[int, int]) -> dict[str, Any]:
-    check_numbers(seed, counts, "pictures")
+    check_numbers(seed, counts, "images")
     if len(size) != 2 or not all(32 <= side <= 4096 for side in size):
         raise ValueError(f"size is {tuple(size)}, expected (H, W) with 32 to 4096 pixels each")
     return {"version": _VERSION, "seed": seed, "size": list(size), **counts}

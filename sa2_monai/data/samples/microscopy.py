@@ -3,7 +3,7 @@
 
 Shapes are ellipses whose boundary and axis are bent by a few harmonics; they touch and overlap. The three kinds follow
 the look of BBBC038: ``he`` stained tissue (RGB), ``fluo`` fluorescence (grey, dark background), ``bf`` light background
-(grey, whole cells with small nuclei). Uneven stain and illumination, blur and noise are part of every picture, and so
+(grey, whole cells with small nuclei). Uneven stain and illumination, blur and noise are part of every image, and so
 are things that are no nuclei: out-of-focus smears, specks, fibres, red cells, cytoplasm.
 
 Random numbers come from ``numpy.random.RandomState`` only, whose streams are frozen; pixels are rounded to 8 bit last.
@@ -20,15 +20,15 @@ from scipy.ndimage import gaussian_filter
 
 __all__ = ["KINDS", "paint"]
 
-#: Kinds of pictures.
+#: Kinds of images.
 KINDS = ("he", "fluo", "bf")
 
-_MIN_PIXELS = 14  # smaller remainders of a nucleus at the border of the picture are not drawn
+_MIN_PIXELS = 14  # smaller remainders of a nucleus at the border of the image are not drawn
 
 
 @dataclass
 class _Shape:
-    """A shape inside the picture: its window and the depth below its outline in pixels (negative outside)."""
+    """A shape inside the image: its window and the depth below its outline in pixels (negative outside)."""
 
     window: tuple[slice, slice]
     depth: np.ndarray
@@ -39,7 +39,7 @@ class _Shape:
 
 
 def paint(kind: str, size: tuple[int, int], rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Paint one picture.
+    """Paint one image.
 
     Args:
         kind: one of :data:`KINDS`.
@@ -69,7 +69,7 @@ def _shape(
     angle: float,
     roughness: float,
 ) -> _Shape | None:
-    """Ellipse with harmonic perturbation; ``None`` if (nearly) nothing of it lies in the picture."""
+    """Ellipse with harmonic perturbation; ``None`` if (nearly) nothing of it lies in the image."""
     row, column = centre
     long, short = axes
     bend = rng.uniform(-0.25, 0.25) * (1 - short / long)
@@ -99,7 +99,7 @@ def _shape(
 def _scatter(
     size: tuple[int, int], rng: RandomState, radius: float, coverage: float, overlap: float, spread: float = 0.22
 ) -> list[_Shape]:
-    """Place nuclei until they cover a share of the picture; later ones may lie over earlier ones by ``overlap``."""
+    """Place nuclei until they cover a share of the image; later ones may lie over earlier ones by ``overlap``."""
     height, width = size
     occupied = np.zeros(size, dtype=bool)
     clusters = [(rng.uniform(0, height), rng.uniform(0, width)) for _ in range(rng.randint(2, 6))]
@@ -173,7 +173,7 @@ def _illumination(size: tuple[int, int], rng: RandomState, strength: float) -> n
 
 
 def _blur(image: np.ndarray, rng: RandomState, low: float, high: float) -> np.ndarray:
-    """Blur by a random amount; in a third of the pictures the focus changes over the field."""
+    """Blur by a random amount; in a third of the images the focus changes over the field."""
     sigma, uneven = rng.uniform(low, high), rng.uniform() < 0.33
 
     def blurred(amount: float) -> np.ndarray:

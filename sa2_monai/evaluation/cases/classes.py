@@ -63,7 +63,7 @@ def value_table(
         label_values: the table as given; ``None`` for the default; ``"nonzero"`` where every value above 0 (255, or the
             number of an instance) is the one foreground class, ``"threshold"`` where every value above 127 is.
         classes: the table of classes.
-        lenient: whether the default of two classes also takes 255 for the foreground (pictures).
+        lenient: whether the default of two classes also takes 255 for the foreground (images).
 
     Raises:
         ValueError: when a target is not a class, or a word meets more than one foreground class.
@@ -137,7 +137,7 @@ def map_values(
     table: Mapping[int, int] | str,
     classes: Mapping[int, str],
     source: str,
-    cure: str = "",
+    hint: str = "",
     ignore_value: int | None = None,
 ) -> np.ndarray:
     """Translate the values of a file into class values.
@@ -147,7 +147,7 @@ def map_values(
         table: what :func:`value_table` returned.
         classes: the table of classes.
         source: path of the file, or name of the case; for the message, and to know lossy files.
-        cure: what else there is to say; of a prediction.
+        hint: what else there is to say; of a prediction.
         ignore_value: value of pixels that are left out, which become background.
 
     Returns:
@@ -159,7 +159,7 @@ def map_values(
     values = present_values(array)
     wrong = unexplained(values.tolist(), table, ignore_value, lambda: from_lossy_file(source))
     if wrong is not None:
-        also = f" ({cure})" if cure else ""
+        also = f" ({hint})" if hint else ""
         raise ValueError(
             f"{source}: holds the values {wrong.found}: {wrong.kind}, classes {dict(classes)}{also}; {wrong.fix}"
         )

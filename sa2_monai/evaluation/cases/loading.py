@@ -12,7 +12,7 @@ import numpy as np
 
 from sa2_monai.evaluation.cases.classes import map_values, value_table
 from sa2_monai.evaluation.cases.grids import fit_of, grid_difference, same_lattice
-from sa2_monai.io.label_maps import ARCHIVES, DICOM, LabelMap, read_label_map, resample_to
+from sa2_monai.io.label_maps import DICOM, PREPROCESSED, LabelMap, read_label_map, resample_to
 from sa2_monai.io.label_values import THRESHOLD
 from sa2_monai.io.volumes.lattice import Fit
 
@@ -66,7 +66,7 @@ class CaseLoader:
         references: case -> path or array.
         classes: value -> name, background included.
         label_values: table of the values in the reference files, see :class:`sa2_monai.evaluation.EvaluationOptions`.
-        spacing: millimetres per axis for arrays and pictures, or ``None``.
+        spacing: millimetres per axis for arrays and images, or ``None``.
         allow_resample: whether a prediction on another grid is brought onto that of the reference.
         same_grid: whether both must have one shape; the paper family ``image`` checks its grid itself.
         prediction_values: table of the values in the prediction files: ``None`` for the classes (with ``label_values``
@@ -144,7 +144,7 @@ class CaseLoader:
         if found is None:
             return LoadedCase(case, None, reference, geometry, "", False, remarks=remarks)
         label, prediction = found
-        if geometry.source.lower().endswith(ARCHIVES):
+        if geometry.source.lower().endswith(PREPROCESSED):
             # predictions of such files are written with an affine that says nothing, slices as volumes of one
             flat = prediction[..., 0] if prediction.shape == (*reference.shape, 1) else prediction
             label = LabelMap(flat, geometry.spacing, geometry.unit, None, label.source)

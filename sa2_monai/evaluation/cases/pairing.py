@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.io.label_maps import ARCHIVES, case_name, is_supported
+from sa2_monai.io.label_maps import PREPROCESSED, case_name, is_supported
 from sa2_monai.io.names import same_forms
 
 __all__ = ["PROBABILITY_SUFFIX", "collect", "collect_images", "collect_probabilities", "pair"]
@@ -28,7 +28,7 @@ def _files(directory: Path, role: str) -> list[Path]:
     found = sorted(p for p in directory.iterdir() if p.is_file() and not p.name.startswith("."))
     files = [p for p in found if is_supported(p)]
     if not files and role == "reference":
-        files = [p for p in found if p.name.lower().endswith(ARCHIVES)]
+        files = [p for p in found if p.name.lower().endswith(PREPROCESSED)]
     if not files:
         raise ValueError(f"{directory}: holds no {role} files (PNG, TIFF, BMP, NIfTI, NRRD, MHA, NPY or DICOM SEG)")
     return files

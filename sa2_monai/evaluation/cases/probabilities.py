@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.label_maps import PICTURES, case_name
+from sa2_monai.io.label_maps import IMAGES, case_name
 from sa2_monai.io.npy_arrays import map_npy
 
 __all__ = ["exists", "read_probability"]
@@ -23,7 +23,7 @@ def read_probability(source: Any, name: str, alone: bool = False) -> np.ndarray:
     """Read one probability map.
 
     Args:
-        source: a float array ``(H, W)`` in [0, 1], an ``.npy`` file of one, or a picture ``<case>_prob`` whose full
+        source: a float array ``(H, W)`` in [0, 1], an ``.npy`` file of one, or an image ``<case>_prob`` whose full
             range (8 or 16 bit) stands for 1.
         name: what it is, for messages about arrays.
         alone: whether a mask of 0 and 1 (or 0 and 255) is accepted too: the mask of an ensemble made elsewhere.
@@ -36,7 +36,7 @@ def read_probability(source: Any, name: str, alone: bool = False) -> np.ndarray:
     """
     is_file = isinstance(source, (str, Path))
     where = str(source) if is_file else name
-    if is_file and Path(source).suffix.lower() in PICTURES:
+    if is_file and Path(source).suffix.lower() in IMAGES:
         from sa2_monai.data import read_label
 
         array = np.asarray(read_label(source))

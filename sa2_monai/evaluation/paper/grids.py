@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The grid on which a family of the paper protocol compares pictures, and how references come onto it.
+"""The grid on which a family of the paper protocol compares images, and how references come onto it.
 
 Each publication resizes its masks by nearest neighbour, and each by another library with another idea of it.
 """
@@ -21,8 +21,8 @@ __all__ = ["RULES", "RULES_BACK", "GridLoader", "grid_arguments", "nearest_sampl
 
 #: Family -> rule of :func:`nearest_samples`.
 RULES = {"pooled": "floor", "cell": "floor", "image_2d": "zoom", "size_range": "centre"}
-#: The same for predictions that the ``paper`` view brought to the size of the picture: back the way they came. The
-#: pictures of ``image_2d`` are resized with the spline, which keeps both end samples; all others keep the edges.
+#: The same for predictions that the ``paper`` view brought to the size of the image: back the way they came. The
+#: images of ``image_2d`` are resized with the spline, which keeps both end samples; all others keep the edges.
 RULES_BACK = {"pooled": "centre", "cell": "centre", "image_2d": "aligned", "size_range": "centre"}
 
 
@@ -84,14 +84,14 @@ class GridLoader(CaseLoader):
 
         Raises:
             FileNotFoundError: when the reference does not exist.
-            ValueError: when a map is no picture, or the prediction lies on another grid.
+            ValueError: when a map is no image, or the prediction lies on another grid.
         """
         item = super().load(case)
         rule, reference, prediction = RULES[self.family], item.reference, item.prediction
         if reference.ndim != 2:
             raise ValueError(
                 f"case {case}: {item.geometry.source or 'the reference'} has shape {reference.shape}, family "
-                f"{self.family!r} compares pictures (H, W)"
+                f"{self.family!r} compares images (H, W)"
             )
         if prediction is not None and prediction.shape != self.grid:
             if not (self.resize_predictions and prediction.shape == reference.shape):

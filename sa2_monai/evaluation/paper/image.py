@@ -16,7 +16,7 @@ from sa2_monai.evaluation.options import EvaluationOptions
 from sa2_monai.evaluation.paper.base import FamilyReport, binary_name, grid_deviation, paper_row
 from sa2_monai.evaluation.paper.published_mask import published_mask
 from sa2_monai.evaluation.paper_options import PaperOptions
-from sa2_monai.io.label_maps import PICTURES, LabelMap, case_name
+from sa2_monai.io.label_maps import IMAGES, LabelMap, case_name
 from sa2_monai.io.label_values import NONZERO
 from sa2_monai.metrics import overlap
 
@@ -152,7 +152,7 @@ def _report(
         rows.append(row)
         ones = ones and int(item.geometry.array.max()) <= 1
         file = item.prediction_file.lower()
-        eight_bit = eight_bit or (file.endswith(PICTURES) and case_name(Path(file)).endswith("_prob"))
+        eight_bit = eight_bit or (file.endswith(IMAGES) and case_name(Path(file)).endswith("_prob"))
     deviations = grid_deviation(grid, PUBLISHED_GRID)
     deviations.append("folds and splits are made from sorted names; the published ones follow a directory listing")
     if ones and options.reference_foreground is None:
@@ -161,7 +161,7 @@ def _report(
             "resized border is up to a pixel wider (set reference_foreground=255 for 0/255)"
         )
     if eight_bit:
-        deviations.append("probabilities were read from pictures, rounded to 1/255 or 1/65535")
+        deviations.append("probabilities were read from images, rounded to 1/255 or 1/65535")
     divisor = options.divisor or len(rows)
     if divisor != len(rows):
         deviations.append(f"the sums over {len(rows)} images are divided by {divisor}")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The published resize of reference masks: 8-bit bilinear of OpenCV, then every value above 0 is foreground.
 
-OpenCV resizes 8-bit pictures in fixed point: half-pixel centres, no antialiasing, weights rounded to 1/2048, a
+OpenCV resizes 8-bit images in fixed point: half-pixel centres, no antialiasing, weights rounded to 1/2048, a
 horizontal pass that keeps 11 fractional bits and a vertical pass that drops 4 bits before and 18 after the product.
 The rounding decides which border pixels stay above 0, so it is repeated here bit by bit (equal to OpenCV 4.11 and 5.0
 on masks of random sizes, labels and noise).
@@ -30,7 +30,7 @@ def _positions(source: int, target: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def resize_bilinear_8bit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize an 8-bit grey picture as OpenCV's bilinear mode does.
+    """Resize an 8-bit grey image as OpenCV's bilinear mode does.
 
     Args:
         image: uint8 array ``(H, W)``.
@@ -77,7 +77,7 @@ def published_mask(values: np.ndarray, size: tuple[int, int], source: str) -> np
         ValueError: when the array is not 2D or its values do not fit in 8 bits.
     """
     if values.ndim != 2:
-        raise ValueError(f"{source}: has shape {values.shape}, the paper family 'image' works on pictures (H, W)")
+        raise ValueError(f"{source}: has shape {values.shape}, the paper family 'image' works on images (H, W)")
     if values.size and (values.min() < 0 or values.max() > 255):
         raise ValueError(
             f"{source}: holds values {int(values.min())} to {int(values.max())}; the publication reads 8-bit masks. "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report in a folder: table per case, summary, text table, HTML, overlay pictures."""
+"""A report in a folder: table per case, summary, text table, HTML, overlay images."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write_report(
         class_names: names with the background first.
         output_dir: folder for ``metrics_per_case.csv``, ``metrics_summary.json``, ``table.txt``, ``report.html`` and
             ``overlays/``.
-        overlays: pictures each of the worst, median and best cases; 0 for none.
+        overlays: images each of the worst, median and best cases; 0 for none.
         write: ``False`` for the processes of a distributed evaluation that help to measure only.
         options: ``groups``, and attributes of :class:`sa2_monai.evaluation.EvaluationOptions` (``protocol``,
             ``family``, ``tolerance``, ``label_values``, ``extra_metrics``, ``size_strata``, ``ignore_value``, ...).
@@ -93,7 +93,7 @@ def save_report(
     Args:
         result: an evaluation.
         output_dir: folder, created when it does not exist.
-        overlays: pictures each of the worst, median and best cases; 0 for none.
+        overlays: images each of the worst, median and best cases; 0 for none.
         comparison: what :func:`sa2_monai.evaluation.compare` returned, written as ``comparison.json``.
         settings: of the run, listed in the HTML file.
 

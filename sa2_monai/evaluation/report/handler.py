@@ -33,7 +33,7 @@ class ReportHandler:
         protocol: ``"clinical"`` or ``"paper"``.
         family: family of the paper protocol.
         label_values: values in the label files, see :class:`sa2_monai.evaluation.EvaluationOptions`.
-        overlays: pictures each of the worst, median and best cases; 0 for none.
+        overlays: images each of the worst, median and best cases; 0 for none.
         name: of the logger that the table goes to.
         options: attributes of :class:`sa2_monai.evaluation.EvaluationOptions`, e.g. ``tolerance``, ``paper``,
             ``extra_metrics``, ``size_strata``, ``ignore_value``, ``on_error``.

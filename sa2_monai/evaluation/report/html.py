@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report as one HTML file that needs nothing else: no script, no font, no picture from elsewhere."""
+"""The report as one HTML file that needs nothing else: no script, no font, no image from elsewhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MEANING = (
     "ones for the reference, bare for the background."
 )
 _LISTED = 200  # rows of a list; the rest is in the CSV
-_PICTURE = 640  # pixels of the longer side of an embedded picture
+_IMAGE = 640  # pixels of the longer side of an embedded image
 _SHOWN = (
     ("dice", "Dice", True),
     ("jaccard", "IoU", True),
@@ -48,7 +48,7 @@ _DISTANCES = ("hd95", "hd", "assd", "masd")
 
 def html_report(
     result: EvaluationResult,
-    pictures: Sequence[Overlay] = (),
+    images: Sequence[Overlay] = (),
     comparison: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> str:
@@ -56,7 +56,7 @@ def html_report(
 
     Args:
         result: an evaluation.
-        pictures: what :func:`sa2_monai.evaluation.report.overlays.draw_overlays` returned.
+        images: what :func:`sa2_monai.evaluation.report.overlays.draw_overlays` returned.
         comparison: what :func:`sa2_monai.evaluation.compare` returned, to be shown as well.
         settings: of the run, to be listed with those of the protocol.
 
@@ -74,7 +74,7 @@ def html_report(
         section("Sizes of objects", size_subsets(summary.get("paper", {}).get("below_percent"))),
         section("Missed and false structures", _missing(result)),
         section("Failed cases", _failed(result.failed)),
-        section("Pictures", _pictures(pictures, summary["classes"])),
+        section("Images", _images(images, summary["classes"])),
         section("Cases", _plots(result, unit)),
         section("Single objects", _objects(summary.get("instances"))),
         section("Comparison", _comparison(comparison, unit)),
@@ -262,11 +262,11 @@ def _plots(result: EvaluationResult, unit: str) -> str:
     return text
 
 
-def _pictures(pictures: Sequence[Overlay], classes: Mapping[str, str]) -> str:
+def _images(images: Sequence[Overlay], classes: Mapping[str, str]) -> str:
     figures = []
-    for item in pictures:
+    for item in images:
         page = item.page.convert("RGB")
-        page.thumbnail((_PICTURE, _PICTURE))
+        page.thumbnail((_IMAGE, _IMAGE))
         stream = io.BytesIO()
         page.save(stream, format="JPEG", quality=88)
         data = base64.b64encode(stream.getvalue()).decode()
@@ -281,7 +281,7 @@ def _pictures(pictures: Sequence[Overlay], classes: Mapping[str, str]) -> str:
         f'<span class="class"><i style="background:#{bytes(class_colour(int(value))).hex()}"></i>{escape(name)}</span>'
         for value, name in classes.items()
     )
-    return f'<p>{"".join(swatches)}</p><p>{_MEANING}</p><div class="pictures">{"".join(figures)}</div>'
+    return f'<p>{"".join(swatches)}</p><p>{_MEANING}</p><div class="images">{"".join(figures)}</div>'
 
 
 def _settings(protocol: Mapping[str, Any], settings: Mapping[str, Any] | None) -> str:

@@ -25,7 +25,7 @@ td { overflow-wrap: anywhere; } thead th { background: var(--soft); }
 .notice { border-left: 4px solid var(--bad); padding: .3rem .8rem; background: var(--soft); }
 .big { font-size: 2rem; font-weight: 600; margin-right: .5rem; }
 .bad { color: var(--bad); } .good { color: var(--good); }
-.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(420px, 100%), 1fr)); }
+.images { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(420px, 100%), 1fr)); }
 .class { margin-right: 1.2rem; white-space: nowrap; }
 .class i { display: inline-block; width: 1.1em; height: .8em; margin-right: .4em; border: 1px solid var(--line); }
 figure { margin: 0; } figure img { width: 100%; height: auto; border-radius: 4px; }

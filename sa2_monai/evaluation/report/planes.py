@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plane of a case that a picture shows: an image as it is, of a volume the slice with most errors."""
+"""The plane of a case that an image shows: an image as it is, of a volume the slice with most errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sa2_monai.evaluation.cases.loading import LoadedCase
-from sa2_monai.io.label_maps import ARCHIVES
+from sa2_monai.io.label_maps import PREPROCESSED
 from sa2_monai.io.volumes.lattice import fit_grid
 from sa2_monai.io.volumes.read import load_volume
 from sa2_monai.metrics.checks import at_most
@@ -50,7 +50,7 @@ def plane_of(item: LoadedCase, image: Any) -> Plane:
         ValueError: when it cannot be read, or does not lie on the grid of the reference.
     """
     if item.reference.ndim == 2:
-        return Plane(item.prediction, item.reference, _picture(image), "")
+        return Plane(item.prediction, item.reference, _image(image), "")
     affine = item.geometry.affine
     prediction, reference = item.prediction, item.reference
     volume = _volume(image, reference.shape, affine)
@@ -70,7 +70,7 @@ def plane_of(item: LoadedCase, image: Any) -> Plane:
         if array is None:
             return None
         plane = np.take(array, index, axis=axis)
-        # array axes are left, posterior, superior: in a picture rows go to posterior or to inferior
+        # array axes are left, posterior, superior: in an image rows go to posterior or to inferior
         return plane if not upright else plane.T if axis == 2 else plane.T[::-1]
 
     steps = spacing[list(others)] if not upright else spacing[list(others)][::-1]
@@ -83,13 +83,13 @@ def plane_of(item: LoadedCase, image: Any) -> Plane:
     return Plane(labels[0], labels[1], shown, f"{name} {index + 1}/{reference.shape[axis]}")
 
 
-def _picture(source: Any) -> np.ndarray | None:
+def _image(source: Any) -> np.ndarray | None:
     if source is None:
         return None
     source = _first_file(source)
     if isinstance(source, (str, Path)):
-        if str(source).lower().endswith(ARCHIVES):
-            return _archive(source)
+        if str(source).lower().endswith(PREPROCESSED):
+            return _preprocessed(source)
         from sa2_monai.data import read_image
 
         return np.asarray(read_image(Path(source)))
@@ -102,8 +102,8 @@ def _volume(source: Any, shape: tuple[int, ...], affine: np.ndarray | None) -> n
     source = _first_file(source)
     if not isinstance(source, (str, Path)):
         array = np.asarray(source)
-    elif str(source).lower().endswith(ARCHIVES):
-        array = _archive(source)
+    elif str(source).lower().endswith(PREPROCESSED):
+        array = _preprocessed(source)
     else:
         loaded = load_volume(source)
         array = loaded.array
@@ -125,10 +125,10 @@ def _first_file(source: Any) -> Any:
     return source[0] if several else source
 
 
-def _archive(source: str | Path) -> np.ndarray:
-    from sa2_monai.data import read_archive
+def _preprocessed(source: str | Path) -> np.ndarray:
+    from sa2_monai.data import read_preprocessed
 
-    return np.asarray(read_archive(source, "image"))
+    return np.asarray(read_preprocessed(source, "image"))
 
 
 def _as_seen(affine: np.ndarray, *arrays: Any) -> tuple[Any, ...]:

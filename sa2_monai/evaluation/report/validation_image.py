@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One validation case as a picture, epoch after epoch."""
+"""One validation case as an image, epoch after epoch."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from monai.handlers.tensorboard_handlers import TensorBoardHandler
 from sa2_monai.evaluation.report.overlays import draw_overlay, png_bytes
 from sa2_monai.io.atomic import write_atomically
 
-__all__ = ["ValidationPicture"]
+__all__ = ["ValidationImage"]
 
 
-class ValidationPicture(TensorBoardHandler):
+class ValidationImage(TensorBoardHandler):
     """Draw reference and prediction into the first case of every validation.
 
-    The picture goes to TensorBoard (``validation``, by epoch) and, the last one, to ``validation.png``. Of a volume it
+    The image goes to TensorBoard (``validation``, by epoch) and, the last one, to ``validation.png``. Of a volume it
     is the slice, along the last axis, whose reference shows most: the same one in every epoch. Of several processes one
     has this handler.
 
     Args:
-        output_dir: folder for the picture and the file of TensorBoard.
+        output_dir: folder for the image and the file of TensorBoard.
         transposed: the maps are ``(W, H)`` while the image is ``(H, W)``. Volumes are the same way round.
         upright: the slices of volumes, image and maps, are ``(H, W)``; else ``(X, Y)``.
         class_names: for the legend, background first; a value beyond them is that of pixels without a label, which are
@@ -54,7 +54,7 @@ class ValidationPicture(TensorBoardHandler):
         """Draw the first case: items ``image`` ``(C, ...)``, ``label`` and ``pred`` ``(1, ...)``, class numbers.
 
         Raises:
-            OSError: when the picture cannot be written.
+            OSError: when the image cannot be written.
             ValueError: when label and prediction have different shapes.
         """
         item = engine.state.output[0]  # type: ignore[index]

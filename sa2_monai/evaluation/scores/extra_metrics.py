@@ -24,7 +24,7 @@ EXTRA_METRICS = {
     "thresholded_jaccard": "thresholded IoU",
     "cldice": "clDice",
 }
-#: Those that are defined for pictures alone.
+#: Those that are defined for images alone.
 FLAT_METRICS = ("e_measure", "s_measure")
 #: Below it the official score of ISIC 2018, task 1, gives an image nothing.
 ISIC_THRESHOLD = 0.65
@@ -64,16 +64,16 @@ def extra_values(
 
     Returns:
         Name -> value; all ``NaN`` for a class that is in neither map. Ignored pixels are in none of them but the
-        S-measure and the centre lines, which need the whole picture: there they are background in both masks. The
+        S-measure and the centre lines, which need the whole image: there they are background in both masks. The
         E-measure is that of its authors (:func:`sa2_monai.metrics.enhanced_alignment`), in the paper family
         ``size_range`` that of the publication.
 
     Raises:
-        ValueError: for a metric of pictures on a volume.
+        ValueError: for a metric of images on a volume.
     """
     flat = [name for name in names if name in FLAT_METRICS]
     if flat and item.reference.ndim != 2:
-        raise ValueError(f"case {item.case}: {', '.join(flat)} is defined for pictures, this is a volume; leave it out")
+        raise ValueError(f"case {item.case}: {', '.join(flat)} is defined for images, this is a volume; leave it out")
     if not counts.prediction and not counts.reference:
         return dict.fromkeys(names, math.nan)
     masks = prediction == value, item.reference == value

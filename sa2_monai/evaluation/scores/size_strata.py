@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The summary once more for pictures with small objects: cumulative strata by the share of the largest object.
+"""The summary once more for images with small objects: cumulative strata by the share of the largest object.
 
 The limits are those of SvANet's evaluation, where objects below 1 % of the image are called ultra-small and those below
 10 % small. The size of an object is here the pixel count of the largest 8-connected component of one class; the
@@ -81,14 +81,14 @@ def stratum_name(limit: float) -> str:
 
 
 def object_percent(item: LoadedCase) -> float:
-    """Size of the largest object of a case's reference in percent of the picture; 0 without any.
+    """Size of the largest object of a case's reference in percent of the image; 0 without any.
 
     Raises:
         ValueError: for a volume.
     """
     if item.reference.ndim != 2:
         raise ValueError(
-            f"case {item.case}: size_strata is defined for pictures, this is a volume {item.reference.shape}; leave it "
+            f"case {item.case}: size_strata is defined for images, this is a volume {item.reference.shape}; leave it "
             "out"
         )
     return largest_object_percent(item.reference)

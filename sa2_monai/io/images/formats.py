@@ -8,10 +8,10 @@ from pathlib import Path
 
 from sa2_monai.io.dicom.files import is_dicom
 
-__all__ = ["FORMATS", "PICTURE_SUFFIXES", "image_format", "is_image", "no_image"]
+__all__ = ["FORMATS", "IMAGE_SUFFIXES", "image_format", "is_image", "no_image"]
 
 #: File name suffixes (lower case) of the formats that are read.
-PICTURE_SUFFIXES = (
+IMAGE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib", ".npy", ".gif", ".webp"),
     *(".jp2", ".j2k", ".jpx", ".dcm", ".dicom"),
 )

@@ -37,19 +37,19 @@ def read_pillow(path: Path, format: str) -> Samples:
     Raises:
         ValueError: a damaged file, several frames, or a kind of the format that is not read.
     """
-    with _opened(path, format) as picture:
+    with _opened(path, format) as image:
         # Of a JPEG with several images (cameras, phones: MPO) the others are previews, depth or gain maps.
-        frames = 1 if format == "JPEG" else int(getattr(picture, "n_frames", 1))
+        frames = 1 if format == "JPEG" else int(getattr(image, "n_frames", 1))
         if frames != 1:
             raise ImageFileError(
                 f"{path}: is an animation of {frames} frames, expected a single image; save the wanted one as its own "
                 "file"
             )
-        check_size(path, picture.height, picture.width)
+        check_size(path, image.height, image.width)
         samples = {"PNG": _png, "JPEG": _jpeg, "JPEG2000": _jpeg2000, "GIF": _gif, "WEBP": _webp, "BMP": _plain}[
             format
-        ](path, picture)
-        orientation = _orientation(path, picture)
+        ](path, image)
+        orientation = _orientation(path, image)
         alpha = None if samples.alpha is None else orient(samples.alpha, orientation)
         return replace(samples, array=orient(samples.array, orientation), alpha=alpha)
 
@@ -60,9 +60,9 @@ def pillow_size(path: Path, format: str) -> tuple[int, int]:
     Raises:
         ValueError: the header cannot be read.
     """
-    with _opened(path, format) as picture:
-        height, width = picture.height, picture.width
-        return (width, height) if _orientation(path, picture) >= 5 else (height, width)
+    with _opened(path, format) as image:
+        height, width = image.height, image.width
+        return (width, height) if _orientation(path, image) >= 5 else (height, width)
 
 
 def pillow_lossy(path: Path, format: str) -> bool:
@@ -85,8 +85,8 @@ def _opened(path: Path, format: str) -> Iterator[Image.Image]:
     try:
         if format == "JPEG":
             _check_jpeg(path)
-        with Image.open(path, formats=(format,)) as picture:
-            yield picture
+        with Image.open(path, formats=(format,)) as image:
+            yield image
     except (ImageFileError, MemoryError):
         raise
     except PermissionError:
@@ -103,20 +103,20 @@ def _check_jpeg(path: Path) -> None:
         raise ImageFileError(f"{path}: is a {kind} of {header.bits} bits, expected 8; save it as PNG or TIFF")
 
 
-def _png(path: Path, picture: Image.Image) -> Samples:
+def _png(path: Path, image: Image.Image) -> Samples:
     header = png_header(path)
     if header.bits == 16 and header.channels > 1:
-        array = _png_16bit(path, picture, header.channels)
+        array = _png_16bit(path, image, header.channels)
     else:
-        array = _array(picture)
+        array = _array(image)
         if header.channels == 1 and header.bits in (2, 4) and not header.palette:
             array = array // (255 // (2**header.bits - 1))  # Pillow spreads 2 and 4-bit values over 0..255
         elif array.dtype == np.int32:
             array = array.astype(np.uint16)  # older versions of Pillow decode 16-bit grey so
     check_decoded(path, array, (header.height, header.width, header.channels), 1 + (header.bits == 16))
     if header.palette:
-        return _with_palette(picture, array)
-    key = picture.info.get("transparency")
+        return _with_palette(image, array)
+    key = image.info.get("transparency")
     if key is not None and header.channels in (1, 3):  # the colour key: pixels of this value are transparent
         clear = (array == np.asarray(key).reshape(-1)[: header.channels]).all(axis=2)
         alpha = np.where(clear, 0, 2**header.bits - 1).astype(np.uint16)
@@ -124,7 +124,7 @@ def _png(path: Path, picture: Image.Image) -> Samples:
     return _without_alpha(Samples(array, bits=header.bits, colour=header.channels >= 3), header.channels in (2, 4))
 
 
-def _png_16bit(path: Path, picture: Image.Image, channels: int) -> np.ndarray:
+def _png_16bit(path: Path, image: Image.Image, channels: int) -> np.ndarray:
     """Colour of 16 bits per channel, which Pillow cuts to the upper bytes: read for these, and again for the lower.
 
     Grey with alpha has four bytes per pixel, as 8-bit colour with alpha has, and is read as such.
@@ -134,24 +134,24 @@ def _png_16bit(path: Path, picture: Image.Image, channels: int) -> np.ndarray:
             other.tile = [other.tile[0]._replace(args="RGBA")]
             both = np.asarray(other)
         return both[:, :, 0::2].astype(np.uint16) << 8 | both[:, :, 1::2]
-    upper = np.asarray(picture).astype(np.uint16)
+    upper = np.asarray(image).astype(np.uint16)
     with Image.open(path, formats=("PNG",)) as other:
         other.tile = [other.tile[0]._replace(args=f"{'RGB' if channels == 3 else 'RGBA'};16L")]
         return upper << 8 | np.asarray(other)
 
 
-def _jpeg(path: Path, picture: Image.Image) -> Samples:
+def _jpeg(path: Path, image: Image.Image) -> Samples:
     header = jpeg_header(path.read_bytes())
     if header.components == 4:
         raise ImageFileError(
             f"{path}: has colour mode CMYK, expected grey or RGB; convert it to RGB with the profile it was made with"
         )
-    array = _array(picture)
+    array = _array(image)
     check_decoded(path, array, (header.height, header.width, header.components), 1)
     return Samples(array, colour=header.components == 3, lossy=True)
 
 
-def _jpeg2000(path: Path, picture: Image.Image) -> Samples:
+def _jpeg2000(path: Path, image: Image.Image) -> Samples:
     header: Jpeg2000Header = jpeg2000_header(path.read_bytes())
     bits = header.bits[0]
     if header.signed or len(set(header.bits)) > 1 or bits > (16 if len(header.bits) == 1 else 8):
@@ -159,15 +159,15 @@ def _jpeg2000(path: Path, picture: Image.Image) -> Samples:
             f"{path}: is a JPEG 2000 image of {', '.join(map(str, header.bits))} {'signed ' * header.signed}bits, "
             "expected grey of up to 16 bits or colour of 8; save it as PNG or TIFF"
         )
-    array = _array(picture)
-    check_decoded(path, array, (picture.height, picture.width, len(header.bits)), 1 if bits <= 8 else 2)
+    array = _array(image)
+    check_decoded(path, array, (image.height, image.width, len(header.bits)), 1 if bits <= 8 else 2)
     array = array >> (8 * array.dtype.itemsize - bits)  # Pillow shifts the values to the upper bits
     plain = Samples(array, bits=bits, colour=len(header.bits) >= 3, lossy=header.lossy)
     return _without_alpha(plain, len(header.bits) in (2, 4))
 
 
-def _gif(path: Path, picture: Image.Image) -> Samples:
-    samples = _with_palette(picture, _array(picture))
+def _gif(path: Path, image: Image.Image) -> Samples:
+    samples = _with_palette(image, _array(image))
     if samples.palette is None:
         return samples
     used = np.unique(samples.array)
@@ -182,35 +182,35 @@ def _gif(path: Path, picture: Image.Image) -> Samples:
     return replace(samples, no_label=reason)
 
 
-def _webp(path: Path, picture: Image.Image) -> Samples:
-    array = _array(picture)
-    check_decoded(path, array, (picture.height, picture.width, _CHANNELS[picture.mode]), 1)
+def _webp(path: Path, image: Image.Image) -> Samples:
+    array = _array(image)
+    check_decoded(path, array, (image.height, image.width, _CHANNELS[image.mode]), 1)
     return _without_alpha(Samples(array, colour=True, lossy=webp_lossy(path.read_bytes())), array.shape[2] == 4)
 
 
-def _plain(path: Path, picture: Image.Image) -> Samples:
-    array = _array(picture)
-    check_decoded(path, array, (picture.height, picture.width, _CHANNELS[picture.mode]), array.dtype.itemsize)
-    if picture.mode == "P":
-        return _with_palette(picture, array)
-    plain = Samples(array, bits=1 if picture.mode == "1" else 8, colour=picture.mode in ("RGB", "RGBA"))
-    return _without_alpha(plain, picture.mode == "RGBA")
+def _plain(path: Path, image: Image.Image) -> Samples:
+    array = _array(image)
+    check_decoded(path, array, (image.height, image.width, _CHANNELS[image.mode]), array.dtype.itemsize)
+    if image.mode == "P":
+        return _with_palette(image, array)
+    plain = Samples(array, bits=1 if image.mode == "1" else 8, colour=image.mode in ("RGB", "RGBA"))
+    return _without_alpha(plain, image.mode == "RGBA")
 
 
-def _array(picture: Image.Image) -> np.ndarray:
-    if picture.mode not in _CHANNELS:
-        raise ValueError(f"colour mode {picture.mode}, expected grey, RGB or a palette")
-    array = np.asarray(picture)
+def _array(image: Image.Image) -> np.ndarray:
+    if image.mode not in _CHANNELS:
+        raise ValueError(f"colour mode {image.mode}, expected grey, RGB or a palette")
+    array = np.asarray(image)
     if array.dtype == bool:  # Pillow hands out its bytes of 0 and 255 as if they were bool
         array = array.view(np.uint8) & 1
     return array[:, :, None] if array.ndim == 2 else array
 
 
-def _with_palette(picture: Image.Image, array: np.ndarray) -> Samples:
-    if picture.mode != "P":
-        return Samples(array, bits=1 if picture.mode == "1" else 8, colour=array.shape[2] >= 3)
-    palette = np.array(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    clear = picture.info.get("transparency")
+def _with_palette(image: Image.Image, array: np.ndarray) -> Samples:
+    if image.mode != "P":
+        return Samples(array, bits=1 if image.mode == "1" else 8, colour=array.shape[2] >= 3)
+    palette = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    clear = image.info.get("transparency")
     alpha = None
     if clear is not None:  # the opacity of every entry, or the number of the one that is transparent
         of_entry = np.full(256, 255, np.uint8)
@@ -226,11 +226,11 @@ def _without_alpha(samples: Samples, last: bool) -> Samples:
     return replace(samples, array=samples.array[:, :, :-1], alpha=samples.array[:, :, -1]) if last else samples
 
 
-def _orientation(path: Path, picture: Image.Image) -> int:
-    if picture.format == "PNG" and not png_has_notes(path):
+def _orientation(path: Path, image: Image.Image) -> int:
+    if image.format == "PNG" and not png_has_notes(path):
         return 1
     try:
-        value = picture.getexif().get(_ORIENTATION, 1)
+        value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged EXIF blocks: Pillow ignores them, too
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sa2_monai.io.images.dicom import dicom_lossy, dicom_size, read_dicom_image
-from sa2_monai.io.images.formats import PICTURE_SUFFIXES, image_format, is_image, no_image
+from sa2_monai.io.images.formats import IMAGE_SUFFIXES, image_format, is_image, no_image
 from sa2_monai.io.images.meaning import luminance, to_image, to_label
 from sa2_monai.io.images.npy import npy_size, read_npy
 from sa2_monai.io.images.pillow import pillow_lossy, pillow_size, read_pillow
@@ -22,11 +22,11 @@ from sa2_monai.io.images.samples import Samples
 from sa2_monai.io.images.tiff import read_tiff, tiff_lossy, tiff_size
 
 __all__ = [
-    "PICTURE_SUFFIXES",
+    "IMAGE_SUFFIXES",
+    "image_size",
     "is_image",
     "is_lossy",
     "luminance",
-    "picture_size",
     "read_image",
     "read_label",
     "read_samples",
@@ -56,7 +56,7 @@ def read_image(path: PathLike, channels: int | None = None, channel_order: str =
     Raises:
         FileNotFoundError: the file is missing.
         ValueError: the file cannot be read with certainty or has another number of channels, with the file's name and
-            the cure.
+            the hint.
     """
     if channel_order not in ("RGB", "BGR"):
         raise ValueError(f"channel_order is {channel_order!r}, expected 'RGB' or 'BGR'")
@@ -88,7 +88,7 @@ def read_label(path: PathLike) -> np.ndarray:
     return np.ascontiguousarray(to_label(read_samples(Path(path)), Path(path)))
 
 
-def picture_size(path: PathLike) -> tuple[int, int]:
+def image_size(path: PathLike) -> tuple[int, int]:
     """Size of an image as :func:`read_image` returns it, from the header alone.
 
     Args:

@@ -46,8 +46,8 @@ def _strip(data: bytes, width: int, height: int, bits: int, compression: int, op
     for tag, kind, value in tags:
         directory += struct.pack("<HHI", tag, kind, 1) + struct.pack("<I" if kind == 4 else "<Hxx", value)
     file = b"II*\0" + struct.pack("<I", start) + data + bytes(len(data) % 2) + directory + bytes(4)
-    with Image.open(io.BytesIO(file), formats=("TIFF",)) as picture:
-        return np.asarray(picture)
+    with Image.open(io.BytesIO(file), formats=("TIFF",)) as image:
+        return np.asarray(image)
 
 
 def _lzw(data: bytes, /, *, out: int | None = None) -> bytes:
@@ -80,5 +80,5 @@ def _jpeg(
         ycbcr = outcolorspace == _RGB and colorspace != _RGB
         marker = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([int(ycbcr)])
     stream = data[:2] + marker + (tables[2:-2] if tables else b"") + data[2:]
-    with Image.open(io.BytesIO(stream), formats=("JPEG",)) as picture:
-        return np.asarray(picture)
+    with Image.open(io.BytesIO(stream), formats=("JPEG",)) as image:
+        return np.asarray(image)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "case_reader", "check_kind"]
 
 #: Kinds of files, as :attr:`sa2_monai.data.dataset.DataSet.files` and the switch ``kind`` of the bundles name them.
-KINDS = ("pictures", "volumes", "archives")
+KINDS = ("images", "volumes", "preprocessed")
 
 
 def case_reader(
@@ -26,32 +26,32 @@ def case_reader(
     """Image reader for a kind of files; all give arrays whose first two axes are the rows and columns of a slice.
 
     Args:
-        kind: ``"pictures"``, ``"volumes"`` or ``"archives"``.
+        kind: ``"images"``, ``"volumes"`` or ``"preprocessed"``.
         label: read label maps instead of images.
-        channels: of the images; archives have one.
-        channel_order: of pictures, ``"RGB"`` or ``"BGR"``.
-        as_volume: give pictures, and slices of archives, as volumes of one slice.
-        reverse_indexing: give pictures as (W, H), as MONAI's own readers do.
+        channels: of the images; preprocessed files have one.
+        channel_order: of images, ``"RGB"`` or ``"BGR"``.
+        as_volume: give images, and preprocessed slices, as volumes of one slice.
+        reverse_indexing: give images as (W, H), as MONAI's own readers do.
         series: of DICOM folders with several series, see :class:`~sa2_monai.data.VolumeReader`.
 
     Returns:
-        :class:`~sa2_monai.data.PictureReader`, :class:`~sa2_monai.data.VolumeReader` or
-        :class:`~sa2_monai.data.ArchiveReader`.
+        :class:`~sa2_monai.data.Image2DReader`, :class:`~sa2_monai.data.VolumeReader` or
+        :class:`~sa2_monai.data.PreprocessedReader`.
 
     Raises:
         ValueError: another kind, or options that its reader does not have.
     """
-    from sa2_monai.io.readers.images import PictureReader
-    from sa2_monai.io.readers.preprocessed import ArchiveReader
+    from sa2_monai.io.readers.images import Image2DReader
+    from sa2_monai.io.readers.preprocessed import PreprocessedReader
     from sa2_monai.io.readers.volumes import VolumeReader
 
     check_kind(kind)
-    if kind == "pictures":
+    if kind == "images":
         number = None if label else channels
-        return PictureReader(number, channel_order, label, reverse_indexing, as_volume)
+        return Image2DReader(number, channel_order, label, reverse_indexing, as_volume)
     if kind == "volumes":
         return VolumeReader(label=True) if label else VolumeReader(channels=channels, series=series)
-    return ArchiveReader("label" if label else "image", as_volume)
+    return PreprocessedReader("label" if label else "image", as_volume)
 
 
 def check_kind(kind: str) -> None:

@@ -12,12 +12,12 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
-from sa2_monai.io.images.read import PICTURE_SUFFIXES, read_image, read_label
+from sa2_monai.io.images.read import IMAGE_SUFFIXES, read_image, read_label
 
-__all__ = ["PictureReader"]
+__all__ = ["Image2DReader"]
 
 
-class PictureReader(ImageReader):
+class Image2DReader(ImageReader):
     """Reader of 2D images and label maps for ``LoadImage(d)``, whatever format they have (PNG, JPEG, TIFF, DICOM, ...).
 
     Images come as float32 scaled by the largest value that a sample of the file can have (8 bits: / 255, 12 bits:
@@ -31,10 +31,10 @@ class PictureReader(ImageReader):
         channel_order: ``"RGB"`` or ``"BGR"``.
         label: read label maps instead of images.
         reverse_indexing: ``True`` gives (W, H[, C]) like MONAI's own readers, ``False`` (H, W[, C]).
-        as_volume: give a picture as a volume of one slice, (W, H, 1[, C]) or (H, W, 1[, C]).
+        as_volume: give an image as a volume of one slice, (W, H, 1[, C]) or (H, W, 1[, C]).
 
     Example:
-        >>> LoadImaged("image", reader=PictureReader(channels=3), ensure_channel_first=True, image_only=True)
+        >>> LoadImaged("image", reader=Image2DReader(channels=3), ensure_channel_first=True, image_only=True)
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class PictureReader(ImageReader):
         Args:
             filename: file name or list of file names.
         """
-        return all(Path(name).suffix.lower() in PICTURE_SUFFIXES for name in ensure_tuple(filename))
+        return all(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in ensure_tuple(filename))
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[np.ndarray]:
         """Read one file, or several whose channels are put together.
@@ -98,10 +98,10 @@ class PictureReader(ImageReader):
         Returns:
             Array (W, H) or (W, H, C) ((H, W[, C]) without ``reverse_indexing``, a third axis of length 1 with
             ``as_volume``) and a dictionary with ``spatial_shape`` (W, H, as MONAI gives it in either order),
-            ``original_channel_dim``, ``affine`` (identity: pictures carry no geometry) and ``space``.
+            ``original_channel_dim``, ``affine`` (identity: images carry no geometry) and ``space``.
 
         Raises:
-            ValueError: the pictures are of different size.
+            ValueError: the images are of different size.
         """
         if len({array.shape[:2] for array in img}) > 1:
             raise ValueError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MONAI image reader for the preprocessed archives of the literature (.npz, .h5)."""
+"""MONAI image reader for the preprocessed files of the literature (.npz, .h5)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
-from sa2_monai.io.preprocessed import ARCHIVE_SUFFIXES, read_archive
+from sa2_monai.io.preprocessed import PREPROCESSED_SUFFIXES, read_preprocessed
 
-__all__ = ["NO_GEOMETRY", "ArchiveReader"]
+__all__ = ["NO_GEOMETRY", "PreprocessedReader"]
 
 #: Entry of the metadata that is true where the affine says nothing: no millimetres can be had from such an array.
 NO_GEOMETRY = "no_geometry"
 
 
-class ArchiveReader(ImageReader):
+class PreprocessedReader(ImageReader):
     """Reader of the ``.npz`` and ``.h5`` files of TransUNet's Synapse and the ACDC archives for ``LoadImage(d)``.
 
     Image and label lie in one file, so that image and label of a case are the same path, read with two readers.
@@ -33,7 +33,7 @@ class ArchiveReader(ImageReader):
         ValueError: another key.
 
     Example:
-        >>> LoadImaged("label", reader=ArchiveReader(key="label"), ensure_channel_first=True, image_only=True)
+        >>> LoadImaged("label", reader=PreprocessedReader(key="label"), ensure_channel_first=True, image_only=True)
     """
 
     def __init__(self, key: str = "image", as_volume: bool = False) -> None:
@@ -44,12 +44,12 @@ class ArchiveReader(ImageReader):
         self.as_volume = as_volume
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Whether the file names (one or several) have a suffix of an archive.
+        """Whether the file names (one or several) have a suffix of a preprocessed file.
 
         Args:
             filename: file name or list of file names.
         """
-        return all(Path(name).name.lower().endswith(ARCHIVE_SUFFIXES) for name in ensure_tuple(filename))
+        return all(Path(name).name.lower().endswith(PREPROCESSED_SUFFIXES) for name in ensure_tuple(filename))
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> np.ndarray:
         """Read one file.
@@ -60,7 +60,7 @@ class ArchiveReader(ImageReader):
 
         Returns:
             Array (H, W) of a slice, or (H, W, D) of a volume (D = 1 of a slice with ``as_volume``), see
-            :func:`~sa2_monai.data.read_archive`.
+            :func:`~sa2_monai.data.read_preprocessed`.
 
         Raises:
             FileNotFoundError: the file is missing.
@@ -69,8 +69,8 @@ class ArchiveReader(ImageReader):
         """
         names = ensure_tuple(data)
         if len(names) != 1:
-            raise ValueError(f"{len(names)} files for one {self.key}, expected one archive; it holds all channels")
-        array = read_archive(names[0], self.key)
+            raise ValueError(f"{len(names)} files for one {self.key}, expected one file; it holds all channels")
+        array = read_preprocessed(names[0], self.key)
         return array[:, :, None] if self.as_volume and array.ndim == 2 else array
 
     def get_data(self, img: np.ndarray) -> tuple[np.ndarray, dict]:

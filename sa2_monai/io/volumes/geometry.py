@@ -81,7 +81,7 @@ def spatial_shape(source: str, shape: tuple[int, ...], flat: bool = False) -> tu
     if len(shape) < 3:
         raise ValueError(
             f"{source}: is a 2D image ({sizes}), expected a volume with three axes; store a single slice as "
-            "(x, y, 1), and give pictures to a bundle for pictures"
+            "(x, y, 1), and give images to a bundle for images"
         )
     if len(shape) > 3:
         raise ValueError(
@@ -113,18 +113,18 @@ def check_affine(source: str, affine: np.ndarray) -> None:
     Raises:
         ValueError: values that are not finite, zero spacing, or a matrix that cannot be inverted.
     """
-    cure = "correct the header, or convert the original scan again"
+    hint = "correct the header, or convert the original scan again"
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
-        raise ValueError(f"{source}: the affine holds values that are not finite numbers; {cure}")
+        raise ValueError(f"{source}: the affine holds values that are not finite numbers; {hint}")
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not (spacing > 0).all():
         raise ValueError(
             f"{source}: has zero spacing ({', '.join(f'{step:g}' for step in spacing)} mm), expected positive "
-            f"distances between voxels; {cure}"
+            f"distances between voxels; {hint}"
         )
     if abs(np.linalg.det(affine[:3, :3] / spacing)) < _SINGULAR:
         raise ValueError(
-            f"{source}: the affine cannot be inverted (two axes are parallel), expected three independent axes; {cure}"
+            f"{source}: the affine cannot be inverted (two axes are parallel), expected three independent axes; {hint}"
         )
 
 

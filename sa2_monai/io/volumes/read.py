@@ -12,7 +12,7 @@ import numpy as np
 
 from sa2_monai.io.dicom.files import is_dicom, is_series
 from sa2_monai.io.dicom.series import dicom_header, dicom_voxels, find_series
-from sa2_monai.io.images.read import PICTURE_SUFFIXES
+from sa2_monai.io.images.read import IMAGE_SUFFIXES
 from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
 from sa2_monai.io.problems import listing
 from sa2_monai.io.volumes.geometry import VolumeHeader
@@ -148,9 +148,9 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         if source.stat().st_size == 0:
             raise ValueError(f"{source}: is empty (0 bytes); copy the file again")
         return source
-    if name.endswith(PICTURE_SUFFIXES) and not is_dicom(source):
+    if name.endswith(IMAGE_SUFFIXES) and not is_dicom(source):
         raise ValueError(
-            f"{source}: is a 2D picture, expected a volume ({listing(list(VOLUME_SUFFIXES))} or a DICOM folder)"
+            f"{source}: is a 2D image, expected a volume ({listing(list(VOLUME_SUFFIXES))} or a DICOM folder)"
         )
     if name.endswith(PAIRS):
         raise ValueError(

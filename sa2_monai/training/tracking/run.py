@@ -41,7 +41,7 @@ class TrackedRun:
     - the switches at the top of the merged configuration as parameters, and that configuration as a file;
     - the SHA-256 of the weights that the run begins with (tag ``pretrained_sha256``) and of those that it makes or uses
       (``weights_sha256``);
-    - when it is over, the means of the report of an evaluation as metrics, and ``artifacts``: tables, pictures.
+    - when it is over, the means of the report of an evaluation as metrics, and ``artifacts``: tables, images.
 
     Every run is a new one, except that a resumed training goes on with the run of the same ``output_dir``. A run that
     fails is ``FAILED`` in MLflow, an interrupted one ``KILLED``. Usage statistics of MLflow are not sent unless the

@@ -81,7 +81,7 @@ def test_weights_carry_what_inference_needs(bundle: str) -> None:
     assert inference["input_kind"]["kind"] == "@kind"  # from the kind and the files to predict
 
 
-@pytest.mark.parametrize("kind", ["pictures", "volumes"])
+@pytest.mark.parametrize("kind", ["images", "volumes"])
 @EVERY_BUNDLE
 def test_validation_and_inference_use_one_inferer(bundle: str, kind: str) -> None:
     ours, theirs = (
@@ -94,7 +94,7 @@ def test_validation_and_inference_use_one_inferer(bundle: str, kind: str) -> Non
     assert len(ours) > 5
 
 
-@pytest.mark.parametrize("kind", ["pictures", "volumes", "archives"])
+@pytest.mark.parametrize("kind", ["images", "volumes", "preprocessed"])
 @EVERY_BUNDLE
 def test_one_way_from_label_maps_to_files(bundle: str, kind: str) -> None:
     """The inferer gives class numbers; they are turned back, cleaned and written, in evaluation as in inference."""
@@ -105,7 +105,7 @@ def test_one_way_from_label_maps_to_files(bundle: str, kind: str) -> None:
     )
     assert [type(step) for step in ours.transforms] == [type(step) for step in theirs.transforms[:3]]
     assert isinstance(ours.transforms[0], Invertd if kind == "volumes" else Identityd)
-    assert type(ours.transforms[2]) is (CaseSaveImaged if kind == "pictures" else VolumeSaveImaged)
+    assert type(ours.transforms[2]) is (CaseSaveImaged if kind == "images" else VolumeSaveImaged)
     assert len(theirs.transforms) == 4
     # Where labels of 2D images stay on the network's grid is said to the inferer: the rest is the same.
     evaluate = load(bundle, "train", None, "evaluate")
@@ -130,7 +130,7 @@ def ways_of_seeing() -> Iterator[tuple[str, str | None]]:
         way = tuple(
             str(config.get(name)) for name in ("kind", "intensity", "view", "resize", "slice_axis", "in_channels")
         )
-        if (bundle, way) not in found and config.get("kind") != "archives":
+        if (bundle, way) not in found and config.get("kind") != "preprocessed":
             found.add((bundle, way))
             yield bundle, dataset
 
@@ -139,7 +139,7 @@ def write_case(kind: str, channels: int, folder: Path) -> dict[str, str]:
     """Image and label of 64 x 96 pixels, a volume of two slices whose axes are not in the canonical order."""
     rng = np.random.default_rng(0)
     case = {"image": str(folder / "image"), "label": str(folder / "label"), "case": "image"}
-    if kind == "pictures":
+    if kind == "images":
         image = rng.integers(0, 200, (64, 96, channels), dtype=np.uint8)
         image, label = image[:, :, 0] if channels == 1 else image, rng.integers(0, 2, (64, 96), dtype=np.uint8)
         names = (

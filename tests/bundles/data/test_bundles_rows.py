@@ -21,7 +21,7 @@ from tests.support.miniatures import MINI
 
 ROWS = [(b, d) for b in BUNDLES for d in datasets(b) if not d.startswith("sample")]
 EVERY_ROW = pytest.mark.parametrize(("bundle", "dataset"), ROWS)
-# One step each, on slices as they are, without pictures in the report. A run shorter than val_interval validates, too.
+# One step each, on slices as they are, without images in the report. A run shorter than val_interval validates, too.
 SHORT: dict[str, Any] = {
     **{"max_epochs": 1, "train#trainer#epoch_length": 1, "num_folds": 3},
     **{"roi_size": [32, 32], "view": "whole", "pretrained": None},
@@ -94,12 +94,12 @@ def test_training_evaluation_and_inference(
         assert (published["protocol"]["name"], published["cases"]) == ("paper", len(cases))
 
     # What was trained on archives is used on volumes.
-    image = cases[0]["image"] if kind != "archives" else str(next((miniature("synapse")).rglob("img0001.nii.gz")))
+    image = cases[0]["image"] if kind != "preprocessed" else str(next((miniature("synapse")).rglob("img0001.nii.gz")))
     options = {key: common[key] for key in ("bundle_root", "roi_size", "view")}
     output = tmp_path / "out"
     run(bundle, "inference", dataset, image_source=image, output_dir=str(output), **options)
     (case,) = list_cases(image, kind, info["in_channels"])
     (path,) = (output / "predictions").iterdir()
     assert path.name.split(".")[0] == case["case"]
-    if kind != "archives":
+    if kind != "preprocessed":
         assert np.array_equal(predicted(path), predicted(written[cases[0]["case"]]))

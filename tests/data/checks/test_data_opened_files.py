@@ -18,7 +18,7 @@ from sa2_monai.data.checks import opened_files
 from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.examine import examine_dataset
 
-READERS = ("read_image", "read_label", "load_volume", "read_archive")
+READERS = ("read_image", "read_label", "load_volume", "read_preprocessed")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counts
 
 
-def test_pictures_are_decoded_once(tmp_path: Path, opened: Counter[str]) -> None:
+def test_images_are_decoded_once(tmp_path: Path, opened: Counter[str]) -> None:
     folder = tmp_path / "sample"
     make_sample(folder, seed=0, num_training=2, num_validation=1, num_test=1, size=(48, 48))
     assert examine_dataset("folder", folder)["ok"]
@@ -62,7 +62,7 @@ def test_volumes_are_decoded_once(tmp_path: Path, opened: Counter[str]) -> None:
 def test_a_file_that_cannot_be_read_is_not_tried_again(tmp_path: Path, opened: Counter[str]) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"no image")
-    files = OpenedFiles("pictures")
+    files = OpenedFiles("images")
     messages = set()
     for _ in range(2):
         with pytest.raises(ValueError, match=r"a\.png") as caught:
@@ -83,5 +83,5 @@ TEST_CASES = [
 @pytest.mark.parametrize(("pixels", "one_colour", "constant"), TEST_CASES)
 def test_images_of_one_colour_or_value(pixels: np.ndarray, one_colour: bool, constant: bool, tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    facts = OpenedFiles("pictures").image(str(tmp_path / "a.png"))
+    facts = OpenedFiles("images").image(str(tmp_path / "a.png"))
     assert (facts.shape[:2], facts.one_colour, facts.constant) == ((4, 5), one_colour, constant)

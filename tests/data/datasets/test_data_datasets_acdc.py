@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from sa2_monai.data import ACDC_CLASSES, ACDC_SPLITS, dataset_classes, load_datalist, load_parts, read_archive
+from sa2_monai.data import ACDC_CLASSES, ACDC_SPLITS, dataset_classes, load_datalist, load_parts, read_preprocessed
 
 # Printed lists of the papers' code.
 TEST = [2, 3, 8, 9, 12, 14, 17, 24, 42, 48, 49, 53, 55, 64, 67, 79, 81, 88, 92, 95]
@@ -174,7 +174,7 @@ def test_archive_of_mtunet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     names = [case["case"] for case in parts["training"]]
     assert names[:3] == ["case_001_sliceED_0", "case_001_sliceED_2", "case_001_sliceED_10"]
     assert parts["test"][0]["case"] == "case_002_volume_ED"
-    assert read_archive(parts["test"][0]["image"]).shape == (4, 5, 3)
+    assert read_preprocessed(parts["test"][0]["image"]).shape == (4, 5, 3)
     assert "36 training images, the published data set has 1304" in caplog.text
     folded = load_parts(tmp_path, "acdc_archive", fold=1)
     assert not set(numbers(folded["training"])) & set(numbers(folded["validation"]))

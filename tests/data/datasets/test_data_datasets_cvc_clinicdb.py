@@ -133,7 +133,7 @@ def test_published_counts_of_the_splits() -> None:
 def test_errors(cvc: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="split is 'x', expected one of by-sequence, random-80-20, pranet"):
         load_parts(cvc, "cvc_clinicdb", split="x")
-    (cvc / "Ground Truth" / "26.tif").write_bytes(b"no picture")
+    (cvc / "Ground Truth" / "26.tif").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"(?s)unreadable label files \(1\).*26\.tif: is not a readable"):
         cvc_clinicdb_parts(cvc)
     (cvc / "Ground Truth" / "26.tif").unlink()

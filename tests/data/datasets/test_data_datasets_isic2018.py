@@ -61,7 +61,7 @@ def test_superpixels_are_no_images(isic: Path) -> None:
     assert len(load_parts(isic, "isic2018")["training"]) == 10
 
 
-def test_parts_that_are_not_there_are_carved_out(isic: Path) -> None:
+def test_parts_that_are_not_there_are_held_out(isic: Path) -> None:
     shutil.rmtree(isic / INPUT.format("Validation"))
     shutil.rmtree(isic / TRUTH.format("Validation"))
     parts = load_parts(isic, "isic2018")
@@ -92,7 +92,7 @@ def test_arrays_are_unpacked_once(
     isic2018_arrays(tmp_path)
     with caplog.at_level(logging.INFO):
         parts = load_parts(tmp_path, "isic2018")
-    assert "10 pictures are unpacked" in caplog.text
+    assert "10 images are unpacked" in caplog.text
     assert {s: len(p) for s, p in parts.items()} == {"training": 7, "validation": 1, "test": 2}
     assert names(parts["test"]) == ["isic_0008", "isic_0009"]
     case = load_datalist(tmp_path, "validation", "isic2018", in_channels=3)[0]
@@ -111,21 +111,21 @@ def test_arrays_are_unpacked_once(
 
 
 @pytest.mark.parametrize(
-    ("pictures", "masks", "largest"),
+    ("images", "masks", "largest"),
     [
         (np.full((10, 6, 8, 3), 200, np.uint8), np.full((10, 6, 8), 255, np.uint8), 200),
         (np.full((10, 6, 8, 3), 51.0), np.ones((10, 6, 8, 1), bool), np.float32(0.2)),
         (np.full((10, 3, 6, 8), 1.0000001, np.float32), np.full((10, 1, 6, 8), 200.0), np.float32(1)),
     ],
 )
-def test_forms_of_arrays(tmp_path: Path, pictures: np.ndarray, masks: np.ndarray, largest: Any) -> None:
+def test_forms_of_arrays(tmp_path: Path, unpacked: np.ndarray, masks: np.ndarray, largest: Any) -> None:
     masks[0] = 0 if masks.dtype.kind != "f" else np.nan  # an empty mask that was divided by its own range
-    np.save(tmp_path / "X_tr_8x6.npy", pictures)
+    np.save(tmp_path / "X_tr_8x6.npy", unpacked)
     np.save(tmp_path / "Y_tr_8x6.npy", masks)
     cases = load_datalist(tmp_path, "training", "isic2018", in_channels=3)
     image = np.load(cases[1]["image"])
     assert image.shape == (6, 8, 3)
-    assert image.dtype == (np.uint8 if pictures.dtype == np.uint8 else np.float32)
+    assert image.dtype == (np.uint8 if unpacked.dtype == np.uint8 else np.float32)
     assert image.max() == largest
     assert not read_label(cases[0]["label"]).any()
     assert (read_label(cases[1]["label"]) == 255).all()

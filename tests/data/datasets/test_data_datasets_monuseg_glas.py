@@ -19,7 +19,7 @@ from sa2_monai.data.datasets.monuseg import monuseg_parts, rasterise, read_polyg
 SQUARE = [(2.0, 3.0), (2.0, 8.0), (6.0, 8.0), (6.0, 3.0)]  # rows 2..6, columns 3..8
 
 
-def picture(path: Path, size: tuple[int, int] = (20, 30), value: int = 200, colour: bool = True) -> Path:
+def image(path: Path, size: tuple[int, int] = (20, 30), value: int = 200, colour: bool = True) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((*size, 3) if colour else size, value, np.uint8)).save(path)
     return path
@@ -46,12 +46,12 @@ def monuseg(tmp_path: Path) -> Path:
     """Six training tiles and two test tiles as unpacked from the two archives."""
     train, test = tmp_path / "MoNuSeg 2018 Training Data", tmp_path / "MoNuSegTestData"
     for i in range(6):
-        picture(train / "Tissue Images" / f"TCGA-A{i}.tif")
+        image(train / "Tissue Images" / f"TCGA-A{i}.tif")
         annotation(train / "Annotations" / f"TCGA-A{i}.xml", [SQUARE, [(0, 0), (1, 1)]])
     for i in range(2):
-        picture(test / f"TCGA-T{i}.tif")
+        image(test / f"TCGA-T{i}.tif")
         annotation(test / f"TCGA-T{i}.xml", [SQUARE])
-    picture(tmp_path / "__MACOSX" / "._TCGA-A0.tif")
+    image(tmp_path / "__MACOSX" / "._TCGA-A0.tif")
     return tmp_path
 
 
@@ -184,7 +184,7 @@ def test_monuseg_errors(monuseg: Path, tmp_path: Path) -> None:
     ) as caught:
         monuseg_parts(monuseg)
     assert "stray.xml" in str(caught.value)
-    picture(monuseg / "other" / "TCGA-A0.tif")
+    image(monuseg / "other" / "TCGA-A0.tif")
     with pytest.raises(ValueError, match="two files of one name"):
         monuseg_parts(monuseg)
     (tmp_path / "empty").mkdir()
@@ -197,9 +197,9 @@ def test_prepared_layout(tmp_path: Path, dataset: str, label: str, caplog: pytes
     for folder, count in (("Train_Folder", 10), ("Val_Folder", 2), ("Test_Folder", 3)):
         for i in range(count):
             name = f"{folder[0:2]}{i}"
-            picture(tmp_path / folder / "img" / f"{name}.png")
+            image(tmp_path / folder / "img" / f"{name}.png")
             # Instance numbers: any value but 0 is foreground.
-            picture(tmp_path / folder / "labelcol" / label.format(name), value=i + 2, colour=False)
+            image(tmp_path / folder / "labelcol" / label.format(name), value=i + 2, colour=False)
     parts = load_parts(tmp_path, dataset)
     assert [len(p) for p in parts.values()] == [10, 2, 3]
     assert "the published data set has" in caplog.text
@@ -211,7 +211,7 @@ def test_prepared_layout(tmp_path: Path, dataset: str, label: str, caplog: pytes
     for path in (tmp_path / "Test_Folder" / "labelcol").iterdir():
         path.unlink()
     (tmp_path / "Test_Folder" / "labelcol").rmdir()
-    picture(tmp_path / "Train_Folder" / "img" / "Tr3.png")
+    image(tmp_path / "Train_Folder" / "img" / "Tr3.png")
     with pytest.raises(FileNotFoundError, match="labelcol: no such folder; the prepared layout"):
         load_parts(tmp_path, dataset)
 
@@ -225,8 +225,8 @@ def glas(tmp_path: Path) -> Path:
     folder = download / "Warwick QU Dataset (Released 2016_07_08)"
     rows = ["name, patient ID, grade (GlaS), grade (Sirinukunwattana et al. 2015)"]
     for name in [*(f"train_{i}" for i in range(1, 7)), "testA_1", "testA_2", "testB_1"]:
-        picture(folder / f"{name}.bmp")
-        picture(folder / f"{name}_anno.bmp", value=3, colour=False)
+        image(folder / f"{name}.bmp")
+        image(folder / f"{name}_anno.bmp", value=3, colour=False)
         rows.append(f"{name}, 4, benign, adenomatous")
     (folder / "Grade.csv").write_text("\n".join(rows) + "\n")
     return download

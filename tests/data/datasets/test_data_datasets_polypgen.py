@@ -112,8 +112,8 @@ def test_real_polyps_in_the_original_layout(real_data: Path, tmp_path: Path) -> 
             folder = tmp_path / f"data_{centre}" / f"{kind}_{centre}"
             folder.mkdir(parents=True, exist_ok=True)
             original = path if kind == "images" else source / "labels" / f"{path.stem}.png"
-            with Image.open(original) as picture:
-                picture.save(folder / f"{path.stem}{ending}.jpg", quality=85)
+            with Image.open(original) as image:
+                image.save(folder / f"{path.stem}{ending}.jpg", quality=85)
     test = load_datalist(tmp_path, "test", "polypgen", split="by-centre", in_channels=3)
     assert [case["case"] for case in test] == [f"C6_{path.stem}" for path in images[10:]]
     for case, path in zip(test, images[10:], strict=True):

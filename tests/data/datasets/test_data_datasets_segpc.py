@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from sa2_monai.data import DATASETS, PictureReader, load_datalist, load_parts, read_image, read_label
+from sa2_monai.data import DATASETS, Image2DReader, load_datalist, load_parts, read_image, read_label
 from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.preparation.segpc_cells import SPLITS, cell_sections, raw_cells
 from sa2_monai.data.preparation.segpc_crops import FRAME, SIZE, bilinear, crop_cell, nearest
@@ -187,7 +187,7 @@ def test_prepared_folder(crops: Path, raw: Path) -> None:
     assert [len(cases) for cases in parts.values()] == [8, 4, 4]
     case = parts["training"][0]
     assert case["group"] == "train_1054"
-    array, _ = (reader := PictureReader(channels=4, reverse_indexing=False)).get_data(reader.read(case["image"]))
+    array, _ = (reader := Image2DReader(channels=4, reverse_indexing=False)).get_data(reader.read(case["image"]))
     assert array.shape == (SIZE, SIZE, 4)
     assert set(np.unique(read_label(case["label"]))) == {0, 1}
     nucleus = array[..., 3] > 0.5

@@ -30,8 +30,8 @@ def test_own_parts(mini: Path) -> None:
     ]
     case = parts["test"][0]
     assert case["label"] == str(mini / "mask" / "im11.png")
-    with Image.open(case["label"]) as picture:
-        assert picture.mode == "P"
+    with Image.open(case["label"]) as image:
+        assert image.mode == "P"
     assert set(np.unique(read_label(case["label"]))) == {0, 1, 255}
 
 

@@ -238,7 +238,7 @@ def test_problems_of_archive_files(tmp_path: Path, caplog: pytest.LogCaptureFixt
     with pytest.raises(ValueError, match="the data cannot be used") as caught:
         load_datalist(tmp_path, "training", "synapse_archive")
     for text in (
-        "archives without an array (1):",
+        "preprocessed files without an array (1):",
         "labels of another shape than their image (1)",
         "unreadable archives (2)",
     ):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TissueNet: large archives read picture by picture, colours, classes, the folders that are read."""
+"""TissueNet: large archives read image by image, colours, classes, the folders that are read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def raw(tmp_path: Path) -> Path:
     return tmp_path / "raw"
 
 
-def test_prepared_pictures(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepared_images(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PIECE", 3)  # several jobs for one archive
     made = prepare_dataset("tissuenet", raw, tmp_path / "out", progress=False)
     assert (made.made, made.cases) == (4, {"training": 4, "validation": 2, "test": 2})
@@ -38,15 +38,15 @@ def test_prepared_pictures(raw: Path, tmp_path: Path, monkeypatch: pytest.Monkey
             assert set(np.unique(label)) == {0, 1, 2}
             np.testing.assert_array_equal(label == 2, masks[:, :, 1] > 0)
             np.testing.assert_array_equal(label > 0, masks.any(axis=2))
-            picture = read_image(case["image"])
-            assert not picture[:, :, 0].any()
+            image = read_image(case["image"])
+            assert not image[:, :, 0].any()
             for k in range(2):
                 above = stains[:, :, k][stains[:, :, k] > 0]
                 low, high = np.quantile(above, 0.05), np.quantile(above, 0.95)
                 np.testing.assert_allclose(
-                    picture[:, :, k + 1], np.clip((stains[:, :, k] - low) / (high - low), 0, 1) * 255, atol=0.51
+                    image[:, :, k + 1], np.clip((stains[:, :, k] - low) / (high - low), 0, 1) * 255, atol=0.51
                 )
-    again = DATASETS["tissuenet"].preparations["pictures"].jobs(raw, ListOptions())[0]
+    again = DATASETS["tissuenet"].preparations["images"].jobs(raw, ListOptions())[0]
     for case in again.run(again, tmp_path / "again"):
         assert (tmp_path / "again" / case["image"]).read_bytes() == (tmp_path / "out" / case["image"]).read_bytes()
 
@@ -54,16 +54,16 @@ def test_prepared_pictures(raw: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_colour_of_flat_and_empty_stains() -> None:
     stains = np.zeros((4, 4, 2), np.float32)
     stains[:2, :, 1] = 7
-    picture = colour(stains)
-    assert not picture[:, :, :2].any()
-    np.testing.assert_array_equal(picture[:, :, 2], np.repeat([255, 255, 0, 0], 4).reshape(4, 4))
+    image = colour(stains)
+    assert not image[:, :, :2].any()
+    np.testing.assert_array_equal(image[:, :, 2], np.repeat([255, 255, 0, 0], 4).reshape(4, 4))
 
 
 def test_folders(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"holds TissueNet as downloaded; .* prepare tissuenet {raw} OUT"):
         DATASETS["tissuenet"].parts(raw, ListOptions())
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"is no folder of prepared pictures of TissueNet; .* prepare tissuenet DIR"):
+    with pytest.raises(ValueError, match=r"is no folder of prepared images of TissueNet; .* prepare tissuenet DIR"):
         load_parts(tmp_path / "empty", "tissuenet")
     with pytest.raises(ValueError, match="has no archive of the training part"):
         raw_archives(tmp_path / "empty")

@@ -197,7 +197,7 @@ def png(array: np.ndarray) -> bytes:
 
 
 def archive(count: int = 20, prefix: str = "", broken: bool = False) -> bytes:
-    """Miniature of stage1_train.zip: RGBA pictures, one mask per nucleus."""
+    """Miniature of stage1_train.zip: RGBA images, one mask per nucleus."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         file.writestr(f"{prefix}readme.txt", "ignored")

@@ -11,7 +11,7 @@ import pytest
 
 from sa2_monai.data.kinds import find_cases, list_cases
 from sa2_monai.data.layouts.folder_walk import LeftOut, is_label_folder, unused_files, walk
-from sa2_monai.io.images.read import PICTURE_SUFFIXES
+from sa2_monai.io.images.read import IMAGE_SUFFIXES
 
 DICOM = bytes(128) + b"DICM"  # enough to be recognised; damaged as an image, which is that case's error
 
@@ -26,22 +26,22 @@ def make(root: Path, *names: str) -> Path:
 
 # Kind, files of a folder, cases, what is left out.
 TEST_CASES: list[tuple[str, list[str], list[str], str]] = [
-    ("pictures", ["b.png", "a.JPG"], ["a", "b"], ""),
-    ("pictures", ["a.png", "sub/deep/b.png"], ["a", "b"], ""),
-    ("pictures", ["p1/x.png", "p2/x.png"], ["p1_x", "p2_x"], ""),
-    ("pictures", ["images/a.png", "labels/a.png"], ["a"], "left out: 1 folder (labels)"),
-    ("pictures", ["train/images/a.png", "train/masks/a.png", "test/images/a.png"], ["test_a", "train_a"], "1 folder"),
-    ("pictures", ["a.png", "x.svs", "y.svs", "z.SVS", "notes"], ["a"], "1 file without a suffix (notes), 3 .svs"),
-    ("pictures", ["a.png", "b.nii.gz"], ["a"], "left out: 1 .nii.gz"),
+    ("images", ["b.png", "a.JPG"], ["a", "b"], ""),
+    ("images", ["a.png", "sub/deep/b.png"], ["a", "b"], ""),
+    ("images", ["p1/x.png", "p2/x.png"], ["p1_x", "p2_x"], ""),
+    ("images", ["images/a.png", "labels/a.png"], ["a"], "left out: 1 folder (labels)"),
+    ("images", ["train/images/a.png", "train/masks/a.png", "test/images/a.png"], ["test_a", "train_a"], "1 folder"),
+    ("images", ["a.png", "x.svs", "y.svs", "z.SVS", "notes"], ["a"], "1 file without a suffix (notes), 3 .svs"),
+    ("images", ["a.png", "b.nii.gz"], ["a"], "left out: 1 .nii.gz"),
     (
-        "pictures",
+        "images",
         ["a.png", ".b.png", "._a.png", "__MACOSX/a.png", "Thumbs.db", "@eaDir/a.png"],
         ["a"],
         "",
     ),
-    ("pictures", ["a.png", "a_anno.png", "a_mask.png", "b_mask.png"], ["a", "b_mask"], "2 labels beside an image"),
-    ("pictures", ["a.png", "run/predict_summary.json", "run/b.png"], ["a"], "left out: 1 folder of results (run)"),
-    ("pictures", ["a.png", "run/predictions/a.png", "overlays/a.png"], ["a"], "2 folders (overlays, predictions)"),
+    ("images", ["a.png", "a_anno.png", "a_mask.png", "b_mask.png"], ["a", "b_mask"], "2 labels beside an image"),
+    ("images", ["a.png", "run/predict_summary.json", "run/b.png"], ["a"], "left out: 1 folder of results (run)"),
+    ("images", ["a.png", "run/predictions/a.png", "overlays/a.png"], ["a"], "2 folders (overlays, predictions)"),
     ("volumes", ["a.nii.gz", "sub/b.mha"], ["a", "b"], ""),
     ("volumes", ["IM1", "IM2", "a.nii"], ["folder", "a"], ""),
     ("volumes", ["pat1/st/se/IM1", "pat2/st/se/IM1"], ["pat1_se", "pat2_se"], ""),
@@ -107,7 +107,7 @@ def test_numbered_volumes(
 def test_several_sources_are_named_together(tmp_path: Path) -> None:
     make(tmp_path, "siteA/x.png", "siteB/x.png", "siteB/note.txt", "y.png")
     (tmp_path / "list.txt").write_text("y.png\n")
-    found, line = find_cases([tmp_path / "siteA", tmp_path / "siteB", tmp_path / "list.txt"], "pictures", 3)
+    found, line = find_cases([tmp_path / "siteA", tmp_path / "siteB", tmp_path / "list.txt"], "images", 3)
     assert [case["case"] for case in found] == ["siteA_x", "siteB_x", "y"]
     assert str(line) == "left out: 1 .txt"
 
@@ -124,7 +124,7 @@ def test_links(tmp_path: Path) -> None:
         "gone.png": tmp_path / "gone.png",
     }.items():
         (folder / name).symlink_to(target)
-    found, line = find_cases([folder], "pictures", 3)
+    found, line = find_cases([folder], "images", 3)
     assert [case["case"] for case in found] == ["a", "l", "b", "c"]
     assert str(line) == "left out: 1 broken link (gone.png)"
 
@@ -133,7 +133,7 @@ def test_links(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
     folder = make(tmp_path / "folder", "a.png", "closed/b.png")
     (folder / "closed").chmod(0)
-    found, line = find_cases([folder], "pictures", 3)
+    found, line = find_cases([folder], "images", 3)
     (folder / "closed").chmod(0o700)
     assert len(found) == 1
     assert str(line) == "left out: 1 folder that cannot be read (closed)"
@@ -142,12 +142,12 @@ def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
 def test_special_files_and_odd_names(tmp_path: Path) -> None:
     folder = make(tmp_path / "folder", "a.png", "x.b\x1b[2J", "no\nsuffix")
     os.mkfifo(folder / "pipe.png")
-    found, line = find_cases([folder], "pictures", 3)
+    found, line = find_cases([folder], "images", 3)
     assert len(found) == 1
     assert str(line) == (r"left out: 1 special file (pipe.png), 1 file without a suffix (no\nsuffix), 1 .b\u001b[2j")
 
 
-@pytest.mark.parametrize("kind", ["pictures", "volumes"])
+@pytest.mark.parametrize("kind", ["images", "volumes"])
 def test_nothing_to_predict(tmp_path: Path, kind: str) -> None:
     folder = make(tmp_path / "folder", "a.svs", "labels/a.png", "labels/a.nii")
     with pytest.raises(ValueError, match=r"folder: no .* found, expected .*; left out: 1 \.svs, 1 folder \(labels\)"):
@@ -156,17 +156,17 @@ def test_nothing_to_predict(tmp_path: Path, kind: str) -> None:
 
 def test_data_lists_are_returned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cases: list[dict[str, Any]] = [{"image": str(tmp_path / "x.png"), "case": "#1"}]
-    for kind in ("pictures", "volumes"):
+    for kind in ("images", "volumes"):
         assert list_cases(cases, kind) == cases
     make(tmp_path / "folder", "a.png", "b.svs")
-    list_cases(tmp_path / "folder", "pictures")
+    list_cases(tmp_path / "folder", "images")
     assert "left out: 1 .svs" in caplog.text
 
 
-@pytest.mark.skipif(".dcm" not in PICTURE_SUFFIXES, reason="2D DICOM is not read")
+@pytest.mark.skipif(".dcm" not in IMAGE_SUFFIXES, reason="2D DICOM is not read")
 def test_dicom_images_without_a_suffix(tmp_path: Path) -> None:
     make(tmp_path / "folder", "IM1.2.3", "a.png")
-    assert [case["case"] for case in list_cases(tmp_path / "folder", "pictures")] == ["IM1.2.3", "a"]
+    assert [case["case"] for case in list_cases(tmp_path / "folder", "images")] == ["IM1.2.3", "a"]
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,9 @@ def test_errors(tmp_path: Path) -> None:
         list_images(tmp_path)
     with pytest.raises(ValueError, match=r"list of images: no images found"):
         list_images([])
-    with pytest.raises(ValueError, match=r"not a picture by its suffix: .*v\.nii\.gz; expected \.png"):
+    with pytest.raises(ValueError, match=r"not an image by its suffix: .*v\.nii\.gz; expected \.png"):
         list_images(touch(tmp_path / "v.nii.gz"))
-    with pytest.raises(ValueError, match="not a picture by its suffix"):
+    with pytest.raises(ValueError, match="not an image by its suffix"):
         list_images([tmp_path])
     first, second = touch(tmp_path / "x" / "a.png"), touch(tmp_path / "x" / "a.jpg")
     with pytest.raises(ValueError, match=r"would get one case name.*\n.*x/a\.png and .*x/a\.jpg\n.*rename one"):

@@ -157,7 +157,7 @@ def test_errors_of_layout(tmp_path: Path) -> None:
     assert "split is 'official', but 'volumes' has one split only" in error_of(tmp_path, "training", split="official")
 
 
-def test_volumes_among_pictures_are_pointed_out(tmp_path: Path) -> None:
+def test_volumes_among_images_are_pointed_out(tmp_path: Path) -> None:
     dataset(tmp_path, ["a"])
     with pytest.raises(ValueError, match="its volumes are read with dataset 'volumes'"):
         load_datalist(tmp_path, "training")
@@ -250,7 +250,7 @@ def test_classes_of_dataset_json(tmp_path: Path) -> None:
         write_json(tmp_path, labels=labels)
         with pytest.raises(ValueError, match=message):
             dataset_classes(tmp_path)
-    with pytest.raises(ValueError, match=r"expected one of .*decathlon, .* \(pictures\); acdc, .* \(volumes\)"):
+    with pytest.raises(ValueError, match=r"expected one of .*decathlon, .* \(images\); acdc, .* \(volumes\)"):
         dataset_classes(tmp_path, "x")
 
 

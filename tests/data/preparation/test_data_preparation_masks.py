@@ -18,7 +18,7 @@ from sa2_monai.data.preparation.masks import cache_masks, threshold_mask
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
-# picture, its file name, where the foreground is
+# image, its file name, where the foreground is
 MASKS = [
     (RAMP, "m.png", RAMP >= 128),
     (np.stack([RAMP, 255 - RAMP, RAMP], axis=2), "m.tif", RAMP >= 128),

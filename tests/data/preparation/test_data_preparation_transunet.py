@@ -20,12 +20,12 @@ from sa2_monai.data import (
     calibrate,
     load_datalist,
     orient,
-    read_archive,
+    read_preprocessed,
     read_volume,
 )
 from sa2_monai.data.dataset import Job, ListOptions
 from sa2_monai.data.preparation.preprocessed_writer import write_h5, write_npz
-from sa2_monai.data.preparation.transunet import ORIENTATION, archive_jobs, read_orientation, write_archive
+from sa2_monai.data.preparation.transunet import ORIENTATION, preprocessed_jobs, read_orientation, write_preprocessed
 from sa2_monai.data.preparation.transunet_form import canonical
 from sa2_monai.data.prepare import prepare_dataset
 
@@ -100,7 +100,7 @@ def test_calibrated_orientation_and_the_way_back(raw: Path, tmp_path: Path) -> N
     archive, image, label = (tmp_path / case["image"], folder / "img/img0008.nii.gz", folder / "label/label0008.nii.gz")
     assert calibrate(archive, image, label) == TURNED
     # Back: labels in the order of the file, voxel for voxel.
-    stored = read_archive(archive, "label")
+    stored = read_preprocessed(archive, "label")
     original = read_volume(label)
     indices = np.arange(np.prod(SHAPE)).reshape(SHAPE)
     places = orient(canonical(type(original)(indices, original.header)), TURNED)
@@ -133,9 +133,9 @@ def test_orientation_files_that_say_nothing(tmp_path: Path, content: str) -> Non
 
 def test_files_that_cannot_be_prepared(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = jobs(raw)[0]
-    (narrow,) = archive_jobs(raw, {"training": [_case(job)]}, {0: 0, 1: 7})
+    (narrow,) = preprocessed_jobs(raw, {"training": [_case(job)]}, {0: 0, 1: 7})
     with pytest.raises(ValueError, match=r"label0005\.nii\.gz: holds the value 2, which is not in the label table"):
-        write_archive(narrow, tmp_path)
+        write_preprocessed(narrow, tmp_path)
     remapped = np.full(SHAPE, 7, np.uint8)  # a spleen in TransUNet's numbering
     nib.save(nib.Nifti1Image(remapped, np.diag([-0.8, 0.8, 3, 1])), job.sources[1])
     with pytest.raises(ValueError, match="the 8 organs in TransUNet's order, not the 13 structures as downloaded"):

@@ -36,7 +36,7 @@ def test_same_seed_same_bytes_and_known_pixels(tmp_path: Path) -> None:
     assert pixels(make_sample(tmp_path / "c", 6, **TINY)) != TINY_PIXELS
 
 
-def test_a_picture_depends_on_seed_part_and_number_only(tmp_path: Path) -> None:
+def test_a_image_depends_on_seed_part_and_number_only(tmp_path: Path) -> None:
     more = make_sample(tmp_path / "a", 5, **{**TINY, "num_training": 5})
     few = make_sample(tmp_path / "b", 5, **TINY)
     for name in ("images/he_train_000.png", "labels/fluo_train_001.png", "images/he_test_000.png"):
@@ -90,7 +90,7 @@ def test_nuclei_vary_touch_and_are_to_be_seen(kind: str) -> None:
 
 
 def test_a_threshold_is_not_enough(tmp_path: Path) -> None:
-    """The task is not trivial: the best grey threshold for all pictures together misses much."""
+    """The task is not trivial: the best grey threshold for all images together misses much."""
     folder = make_sample(tmp_path / "s", 0, num_training=6, num_validation=0, num_test=0, size=(128, 128))
     cases = load_datalist(folder, "test", num_folds=2) + load_datalist(folder, "training", num_folds=2)
     greys = [read_image(c["image"], 1)[:, :, 0] for c in cases]

@@ -28,13 +28,13 @@ TWO = ["background", "lesion"]
 SIZES = [(767, 1022), (288, 384), (512, 512), (276, 332), (100, 61), (224, 300), (1, 5)]
 
 
-def picture(shape: tuple[int, int]) -> np.ndarray:
+def drawn(shape: tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(shape[0]).integers(0, 5, shape, dtype=np.uint8)
 
 
 @pytest.mark.parametrize("shape", SIZES)
 def test_each_family_has_the_nearest_neighbour_of_its_library(shape: tuple[int, int]) -> None:
-    array, grid = picture(shape), (224, 224)
+    array, grid = drawn(shape), (224, 224)
     tensor = torch.from_numpy(array)[None, None].float()
     torchs = torch.nn.functional.interpolate(tensor, size=grid, mode="nearest")[0, 0].numpy()
     assert np.array_equal(resize_labels(array, grid, "floor"), torchs)
@@ -59,7 +59,7 @@ def test_what_the_paper_view_enlarges_comes_back(size: int) -> None:
 
 
 def test_a_reference_of_another_size_comes_onto_the_grid() -> None:
-    reference = picture((90, 70)) % 2
+    reference = drawn((90, 70)) % 2
     for family, rule in (("pooled", "floor"), ("image_2d", "zoom"), ("size_range", "centre")):
         on_grid = resize_labels(reference, (32, 40), rule)
         options: dict[str, Any] = {"family": family, "paper": {"grid": [32, 40]}, "bootstrap_samples": 5}
@@ -71,7 +71,7 @@ def test_a_reference_of_another_size_comes_onto_the_grid() -> None:
             evaluate({"a": reference}, {"a": reference}, TWO, "paper", **options)
         with pytest.raises(ValueError, match=rf"shape \(9, 70\), family '{family}' compares at 32x40; .*set grid"):
             evaluate({"a": reference[:9]}, {"a": reference}, TWO, "paper", **options)
-        with pytest.raises(ValueError, match=r"compares pictures \(H, W\)"):
+        with pytest.raises(ValueError, match=r"compares images \(H, W\)"):
             evaluate({"a": np.ones((3, 3, 3), int)}, {"a": np.ones((3, 3, 3), int)}, TWO, "paper", **options)
 
 

@@ -67,7 +67,7 @@ def test_masks_of_0_and_1_are_named_as_a_deviation() -> None:
     )
 
 
-def test_a_prediction_of_another_size_is_refused_with_the_cure(tmp_path: Path) -> None:
+def test_a_prediction_of_another_size_is_refused_with_the_hint(tmp_path: Path) -> None:
     save(tmp_path / "p" / "a.png", glands(1))
     message = r"case a: the prediction .*a\.png has shape \(300, 260\).* 224x224; run inference with the paper overlay"
     with pytest.raises(ValueError, match=message):
@@ -130,7 +130,7 @@ def test_an_ensemble_averages_probabilities(tmp_path: Path) -> None:
     single = run(folders[4], {"a": glands()}, "image_ensemble")
     assert single.per_case[0]["voxels_pred"] == (np.rint(maps[4] * 255) / 255 > 0.5).sum()
     assert any("rounded to 1/255" in line for line in single.summary["deviations"])
-    assert len(write_overlays(result, tmp_path / "pictures")) == 1
+    assert len(write_overlays(result, tmp_path / "images")) == 1
 
 
 def test_the_mask_of_an_ensemble_made_elsewhere_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_size_range_counts_a_missing_prediction_and_an_empty_subset() -> None:
         evaluate({"a": reference * 3}, {"a": reference * 3}, {3: "x"}, "paper", family="size_range")
 
 
-def test_pooled_numbers_have_pictures_too(tmp_path: Path) -> None:
+def test_pooled_numbers_have_images_too(tmp_path: Path) -> None:
     result = run({"a": on_grid(), "b": on_grid()}, {"a": on_grid(), "b": on_grid()}, "pooled")
     assert [p.name for p in write_overlays(result, tmp_path)] == ["worst_1_a_dice1.000.png", "best_1_b_dice1.000.png"]
     assert result.headline == 1

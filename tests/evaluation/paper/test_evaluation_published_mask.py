@@ -10,7 +10,7 @@ import pytest
 
 from sa2_monai.evaluation.paper.published_mask import published_mask, resize_bilinear_8bit
 
-# (rows, columns, largest value): start of the SHA-256 of cv2.resize(picture, (224, 224)), pixels above 0
+# (rows, columns, largest value): start of the SHA-256 of cv2.resize(image, (224, 224)), pixels above 0
 RECORDED = {
     (522, 775, 9): ("18ec11a181d06d16", 37317),
     (1000, 1000, 255): ("6dc616a46df2c48b", 46388),
@@ -23,13 +23,13 @@ RECORDED = {
 }
 
 
-@pytest.mark.parametrize("picture", RECORDED)
-def test_resize_equals_opencv(picture: tuple[int, int, int]) -> None:
-    height, width, top = picture
+@pytest.mark.parametrize("image", RECORDED)
+def test_resize_equals_opencv(image: tuple[int, int, int]) -> None:
+    height, width, top = image
     rng = np.random.default_rng(height * 10000 + width)
     array = rng.integers(0, top + 1, (height, width), dtype=np.uint8)
     array[rng.random((height, width)) < 0.5] = 0
-    digest, foreground = RECORDED[picture]
+    digest, foreground = RECORDED[image]
     resized = resize_bilinear_8bit(array, (224, 224))
     assert hashlib.sha256(resized.tobytes()).hexdigest()[:16] == digest
     mask = published_mask(array, (224, 224), "x")
@@ -38,7 +38,7 @@ def test_resize_equals_opencv(picture: tuple[int, int, int]) -> None:
     assert mask.sum() == foreground
 
 
-def test_small_pictures_equal_opencv_pixel_by_pixel() -> None:
+def test_small_images_equal_opencv_pixel_by_pixel() -> None:
     array = np.zeros((5, 7), np.uint8)
     array[1:3, 2:5], array[3, 5] = 3, 255
     assert resize_bilinear_8bit(array, (3, 4)).tolist() == [[0, 1, 1, 0], [0, 3, 3, 0], [0, 0, 0, 32]]
@@ -67,8 +67,8 @@ def test_resize_takes_8_bit_grey_alone(array: np.ndarray) -> None:
         resize_bilinear_8bit(array, (2, 2))
 
 
-def test_values_beyond_8_bits_are_refused_with_the_cure() -> None:
+def test_values_beyond_8_bits_are_refused_with_the_hint() -> None:
     with pytest.raises(ValueError, match=r"a\.png: holds values 0 to 300.*reference_foreground=255"):
         published_mask(np.array([[0, 300]]), (2, 2), "a.png")
-    with pytest.raises(ValueError, match="works on pictures"):
+    with pytest.raises(ValueError, match="works on images"):
         published_mask(np.zeros((2, 2, 2), int), (2, 2), "a")

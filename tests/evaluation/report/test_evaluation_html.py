@@ -90,8 +90,8 @@ def test_the_page_is_whole_and_loads_nothing() -> None:
     assert checker.links
     assert all(link.startswith("data:image/jpeg;base64,") for link in checker.links)
     for link in checker.links:
-        with Image.open(io.BytesIO(base64.b64decode(link.split(",")[1]))) as picture:
-            assert max(picture.size) <= 640
+        with Image.open(io.BytesIO(base64.b64decode(link.split(",")[1]))) as drawn:
+            assert max(drawn.size) <= 640
     without_namespace = page.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert "http" not in without_namespace.replace("http-equiv", "")
     assert "default-src 'none'" in page
@@ -99,7 +99,7 @@ def test_the_page_is_whole_and_loads_nothing() -> None:
         minidom.parseString(plot)
     text = "".join(checker.text)
     # what matters first comes first
-    order = ["Limits", "Classes", "Missed and false structures", "Failed cases", "Pictures", "Cases", "Comparison"]
+    order = ["Limits", "Classes", "Missed and false structures", "Failed cases", "Images", "Cases", "Comparison"]
     order += ["All metrics", "Warnings", "Settings", "Versions"]
     places = [page.index(f"<h2>{title}</h2>") for title in order]
     assert places == sorted(places)
@@ -113,14 +113,14 @@ def test_the_page_is_whole_and_loads_nothing() -> None:
     assert f"{first.headline:.4f}" in text
 
 
-def test_the_legend_of_the_pictures_names_every_class_with_its_colour() -> None:
+def test_the_legend_of_the_images_names_every_class_with_its_colour() -> None:
     result, _ = results()
     page = html_report(result, draw_overlays(result, 1))
     for value, name in ((1, "liver &amp; &lt;bile&gt;"), (2, "spleen")):
         colour = "".join(f"{channel:02x}" for channel in class_colour(value))
         assert f'<i style="background:#{colour}"></i>{name}</span>' in page
     assert "white, where both run together for the same class" in page
-    assert "run together" not in html_report(result)  # without pictures
+    assert "run together" not in html_report(result)  # without images
 
 
 def test_pages_of_the_paper_protocol_and_of_perfect_results() -> None:
@@ -162,13 +162,13 @@ def case(prediction: np.ndarray | None, reference: np.ndarray, affine: np.ndarra
     return LoadedCase("v", prediction, reference, LabelMap(reference, spacing, "mm", affine, "v"), "", False)
 
 
-# columns: the array's axes in the patient, and the picture's corner that right, anterior, superior must be in
+# columns: the array's axes in the patient, and the image's corner that right, anterior, superior must be in
 ORIENTATIONS = ["RAS", "LPS", "LAS", "PIR", "SAL", "ILP"]
 
 
 @pytest.mark.parametrize("codes", ORIENTATIONS)
 def test_volumes_are_shown_as_radiologists_see_them(codes: str) -> None:
-    """A mark at the right, anterior, inferior end of the patient is at the upper left of an axial picture."""
+    """A mark at the right, anterior, inferior end of the patient is at the upper left of an axial image."""
     turn = nibabel.orientations.ornt_transform(
         nibabel.orientations.axcodes2ornt("RAS"), nibabel.orientations.axcodes2ornt(codes)
     )

@@ -57,7 +57,7 @@ def test_report_of_a_data_list(data: list[dict[str, str]], tmp_path: Path) -> No
         "worst_2_case1",
     ]
     assert names[4] == f"worst_1_case0_dice{result.per_case[0]['dice']:.3f}.png"
-    # a second report leaves no picture of the first, and no picture of others is touched
+    # a second report leaves no image of the first, and no image of others is touched
     (out / "overlays" / "mine.png").write_bytes(b"")
     write_report(tmp_path / "predictions", data[5:], TWO, out, overlays=1)
     left = sorted(p.name.split("_dice")[0] for p in (out / "overlays").iterdir())

@@ -85,7 +85,7 @@ def test_missed_false_and_absent_structures() -> None:
     assert rows[2]["s_measure"] == pytest.approx(380 / 400)
 
 
-def test_centre_lines_of_pictures_and_volumes() -> None:
+def test_centre_lines_of_images_and_volumes() -> None:
     pytest.importorskip("skimage", reason="extra `microscopy` is not installed")
     vessel, half = np.zeros((2, 12, 40), np.uint8)
     vessel[6, 5:25] = half[6, 5:15] = 1
@@ -123,7 +123,7 @@ def test_what_does_not_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         evaluate(maps, maps, ["b", "x"], extra_metrics=["auc"])
     with pytest.raises(ValueError, match="extra_metrics belongs to the clinical protocol"):
         evaluate(maps, maps, ["b", "x"], "paper", family="volume", extra_metrics=["f2"])
-    with pytest.raises(ValueError, match="case v: e_measure, s_measure is defined for pictures, this is a volume"):
+    with pytest.raises(ValueError, match="case v: e_measure, s_measure is defined for images, this is a volume"):
         evaluate(maps, maps, ["b", "x"], extra_metrics=["e_measure", "s_measure"])
     assert evaluate(maps, maps, ["b", "x"], extra_metrics=["f2"]).per_case[0]["f2"] == 1
     monkeypatch.setitem(sys.modules, "skimage.morphology", None)

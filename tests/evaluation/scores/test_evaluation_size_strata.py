@@ -181,5 +181,5 @@ def test_options_that_do_not_fit(name: str) -> None:
 
 def test_a_volume_has_no_share_of_an_image() -> None:
     volume = np.ones((4, 4, 4), np.uint8)
-    with pytest.raises(ValueError, match=r"case v: size_strata is defined for pictures, this is a volume \(4, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"case v: size_strata is defined for images, this is a volume \(4, 4, 4\)"):
         evaluate({"v": volume}, {"v": volume}, TWO, size_strata=True)

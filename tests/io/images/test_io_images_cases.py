@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sa2_monai.data import load_datalist, picture_size, read_image, read_label
+from sa2_monai.data import image_size, load_datalist, read_image, read_label
 from sa2_monai.data.examine import examine_dataset
 from sa2_monai.evaluation import evaluate
 from sa2_monai.slices import MapLabelsd
@@ -38,14 +38,14 @@ def images(real_data: Path) -> Path:
 def test_images(images: Path, name: str) -> None:
     image = read_image(images / name)
     assert image.shape == (*SIZE, IMAGES[name])
-    assert picture_size(images / name) == SIZE
+    assert image_size(images / name) == SIZE
     # An object on ground: the mask parts the grey values.
     inside = read_label(images / "mask_reference.tif") > 0
     first = image[..., 0].astype(float)
     assert abs(first[inside].mean() - first[~inside].mean()) > 0.1 * (first.max() - first.min())
 
 
-def test_one_picture_in_every_form(images: Path) -> None:
+def test_one_image_in_every_form(images: Path) -> None:
     shown = [read_image(images / name) / 65535 for name in ("rgb_u16_planar.tif", "rgb_u16_tiled.tif")]
     shown += [read_image(images / "slide #3.png") / 255, read_image(images / "rgb_f32_bigtiff.tif")]
     shown.append(read_image(images / "three_channels_u16_interleaved.tif") / 65535)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sa2_monai.data import PictureReader, list_images, picture_size, read_image, read_label
+from sa2_monai.data import Image2DReader, image_size, list_images, read_image, read_label
 from sa2_monai.io.images.read import is_image, is_lossy
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom writes the files of these tests (extra: dicom)")
@@ -141,10 +141,10 @@ def test_images(tmp_path: Path, kind: str, name: str) -> None:
     assert image.shape == expected.shape
     assert image.dtype == (np.uint8 if array.dtype.itemsize == 1 else np.uint16)
     assert np.abs(image.astype(float) - expected).max() <= far
-    assert picture_size(path) == expected.shape[:2]
+    assert image_size(path) == expected.shape[:2]
     assert is_image(path)
     assert is_lossy(path) == ("JPEG" in kind and kind != "JPEG 2000")
-    array = PictureReader(channels=3, reverse_indexing=False).read(path)[0]
+    array = Image2DReader(channels=3, reverse_indexing=False).read(path)[0]
     assert array.shape[2] == 3
     assert 0 <= array.min() <= array.max() <= 1
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sa2_monai.data import picture_size, read_image, read_label
+from sa2_monai.data import image_size, read_image, read_label
 from sa2_monai.io.images.read import is_image, is_lossy
 
 RNG = np.random.RandomState(11)
@@ -93,7 +93,7 @@ def test_every_png_is_exact(
         7: lambda a: np.swapaxes(np.rot90(a, 2), 0, 1), 8: lambda a: np.rot90(a, 1),
     }[orientation](stored[..., : 3 if channels > 2 else 1])  # fmt: skip
     np.testing.assert_array_equal(read_image(path), upright * (255 // (2**bits - 1) if bits < 8 else 1))
-    assert picture_size(path) == upright.shape[:2]
+    assert image_size(path) == upright.shape[:2]
     if channels <= 2:
         np.testing.assert_array_equal(read_label(path), upright[..., 0])
 
@@ -175,7 +175,7 @@ def test_the_content_decides(tmp_path: Path, kind: str, name: str) -> None:
     image, expected = read_image(path), FLAT if lossy else RGB
     assert image.shape == expected.shape
     assert np.abs(image.astype(int) - expected).max() <= (4 if lossy else 0)
-    assert picture_size(path) == expected.shape[:2]
+    assert image_size(path) == expected.shape[:2]
     assert is_lossy(path) == lossy
     assert is_image(path)
     for cut in (len(data) // 3, len(data) * 9 // 10):
@@ -197,7 +197,7 @@ def test_tiff_and_arrays_under_other_names(tmp_path: Path) -> None:
     for name in ("a.tif", "b.npy"):
         path = (tmp_path / name).rename(tmp_path / f"{name[0]}.png")
         np.testing.assert_array_equal(read_image(path), RGB)
-        assert picture_size(path) == SIZE
+        assert image_size(path) == SIZE
 
 
 def test_stray_bytes_between_the_markers_of_a_jpeg(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_one_label_map_in_every_form(
         label = read_label(path)
         assert label.dtype in (np.uint8, np.uint16, np.int32), path.name
         np.testing.assert_array_equal(label, mask, err_msg=path.name)
-        assert picture_size(path) == size, path.name
+        assert image_size(path) == size, path.name
         assert not is_lossy(path), path.name
 
 
@@ -349,11 +349,11 @@ def test_whatever_happens_to_a_file_it_is_an_image_or_named(
         data[at % len(data)] ^= change
     path = written(tmp_path_factory.mktemp("f") / "a.png", bytes(data[: int(len(data) * cut)]))
     refusals = []
-    for read in (read_image, read_label, picture_size, is_lossy):
+    for read in (read_image, read_label, image_size, is_lossy):
         try:
             result = read(path)
         except ValueError as error:
             refusals.append(str(error))
         else:
-            assert read is not read_image or picture_size(path) == result.shape[:2]
+            assert read is not read_image or image_size(path) == result.shape[:2]
     assert all(refusal.startswith(f"{path}: ") and "\n" not in refusal for refusal in refusals)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures as NumPy arrays, and images of several files."""
+"""Images as NumPy arrays, and images of several files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from monai.transforms import LoadImaged
 from PIL import Image
 
-from sa2_monai.data import PictureReader, list_images, load_datalist, picture_size, read_image, read_label
+from sa2_monai.data import Image2DReader, image_size, list_images, load_datalist, read_image, read_label
 
 RNG = np.random.RandomState(0)
 FOUR = RNG.randint(0, 256, (6, 9, 4)).astype(np.uint8)
@@ -48,7 +48,7 @@ def test_images(tmp_path: Path, stored: np.ndarray, expected: np.ndarray) -> Non
     array = read_image(path)
     assert array.dtype == expected.dtype
     np.testing.assert_array_equal(array, expected)
-    assert picture_size(path) == (6, 9)
+    assert image_size(path) == (6, 9)
     assert array.flags.writeable  # not the mapped file
 
 
@@ -109,7 +109,7 @@ def test_refused_files(tmp_path: Path) -> None:
         read_image(path)
     path.write_bytes(b"no array")
     with pytest.raises(ValueError, match=r"a\.npy: is not a readable image \(8 bytes\)"):
-        picture_size(path)
+        image_size(path)
     with pytest.raises(FileNotFoundError, match=r"gone\.npy: no such file"):
         read_image(tmp_path / "gone.npy")
     (tmp_path / "folder.npy").mkdir()
@@ -120,22 +120,22 @@ def test_refused_files(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"values from 0 to 4.29497e\+09, expected class or instance"):
         read_label(saved(path, np.full((2, 2), 2**32)))
     with pytest.raises(ValueError, match=r"float image with values from 0 to 7, expected \[0, 1\]"):
-        PictureReader().read(saved(path, np.arange(8.0).reshape(2, 4)))
+        Image2DReader().read(saved(path, np.arange(8.0).reshape(2, 4)))
 
 
 def test_reader_of_four_channels(tmp_path: Path) -> None:
     rgb, nucleus = png(tmp_path / "a_0000.png", FOUR[:, :, :3]), png(tmp_path / "a_0001.png", FOUR[:, :, 3])
     array = saved(tmp_path / "a.npy", FOUR)
-    loader = LoadImaged("image", reader=PictureReader(4, reverse_indexing=False), ensure_channel_first=True)
+    loader = LoadImaged("image", reader=Image2DReader(4, reverse_indexing=False), ensure_channel_first=True)
     for files in (str(array), [str(rgb), str(nucleus)]):
         np.testing.assert_array_equal(
             loader({"image": files})["image"].numpy(), FOUR.transpose(2, 0, 1) / np.float32(255)
         )
     with pytest.raises(ValueError, match=r"a_0000\.png: 2 files with 4 channels in all for one image, expected 3"):
-        PictureReader(3).read([str(rgb), str(nucleus)])
+        Image2DReader(3).read([str(rgb), str(nucleus)])
     with pytest.raises(ValueError, match=r"a_0000\.png: has 3 channels, expected 4"):
-        PictureReader(4).read(str(rgb))
-    (first, second) = PictureReader(2).read([str(nucleus), str(nucleus)])
+        Image2DReader(4).read(str(rgb))
+    (first, second) = Image2DReader(2).read([str(nucleus), str(nucleus)])
     assert first.shape == second.shape == (6, 9, 1)
 
 

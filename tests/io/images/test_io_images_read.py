@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from sa2_monai.data import picture_size, read_image, read_label
+from sa2_monai.data import image_size, read_image, read_label
 from sa2_monai.io.images.read import luminance
 
 RNG = np.random.RandomState(3)
@@ -40,7 +40,7 @@ def test_8bit_colour_and_grey_are_exact(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(read_image(colour), RGB)
     np.testing.assert_array_equal(read_image(grey), GREY[:, :, None])
     np.testing.assert_array_equal(read_label(grey), GREY)
-    assert picture_size(colour) == picture_size(grey) == (7, 5)
+    assert image_size(colour) == image_size(grey) == (7, 5)
 
 
 def test_jpeg(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_jpeg(tmp_path: Path) -> None:
     path = save(tmp_path / "a.jpeg", Image.fromarray(flat), quality=100)
     assert read_image(path).shape == (16, 24, 3)
     assert np.abs(read_image(path).astype(int) - flat).max() <= 3
-    assert picture_size(path) == (16, 24)
+    assert image_size(path) == (16, 24)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -59,7 +59,7 @@ def test_16bit_keeps_all_bits(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(read_image(colour), RGB16)
     np.testing.assert_array_equal(read_image(grey)[:, :, 0], GREY16)
     np.testing.assert_array_equal(read_label(grey), GREY16)
-    assert picture_size(colour) == (7, 5)
+    assert image_size(colour) == (7, 5)
 
 
 def test_32bit_integers_are_labels_but_no_image(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_float_colour_tiff(tmp_path: Path) -> None:
     values = RGB.astype(np.float32) / 255
     path = write_sitk(tmp_path / "f.tif", values)
     np.testing.assert_array_equal(read_image(path), values)
-    assert picture_size(path) == (7, 5)
+    assert image_size(path) == (7, 5)
     np.testing.assert_allclose(read_image(path, 1)[:, :, 0], values @ [0.299, 0.587, 0.114], atol=1e-6)
     values[0, 0, 1] = np.inf
     with pytest.raises(ValueError, match="1 of 105 values are NaN or infinite"):
@@ -181,7 +181,7 @@ def test_orientation_tags(tmp_path: Path, orientation: int) -> None:
     for suffix in ("png", "tif"):
         path = save(tmp_path / f"o.{suffix}", Image.fromarray(RGB), exif=exif)
         np.testing.assert_array_equal(read_image(path), undo(RGB))
-        assert picture_size(path) == undo(RGB).shape[:2]
+        assert image_size(path) == undo(RGB).shape[:2]
     # 16 bits per channel in a TIFF with the tag: patched into the file that SimpleITK writes.
     path = write_sitk(tmp_path / "o16.tif", RGB16)
     data = path.read_bytes()
@@ -193,7 +193,7 @@ def test_orientation_tags(tmp_path: Path, orientation: int) -> None:
     entries.sort(key=lambda e: struct.unpack("<H", e[:2])[0])
     table = struct.pack("<H", len(entries)) + b"".join(entries) + struct.pack("<I", 0)
     path.write_bytes(data[:4] + struct.pack("<I", len(data)) + data[8:] + table)
-    assert picture_size(path) == undo(RGB).shape[:2]
+    assert image_size(path) == undo(RGB).shape[:2]
     np.testing.assert_array_equal(read_image(path), undo(RGB16))
     path = write_sitk(tmp_path / "o16.png", RGB16)
     block = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
@@ -208,7 +208,7 @@ def test_jpeg_orientation(tmp_path: Path) -> None:
     exif[274] = 6
     path = save(tmp_path / "o.jpg", Image.fromarray(np.zeros((8, 24, 3), np.uint8)), exif=exif)
     assert read_image(path).shape == (24, 8, 3)
-    assert picture_size(path) == (24, 8)
+    assert image_size(path) == (24, 8)
 
 
 def test_channels_and_order(tmp_path: Path) -> None:
@@ -257,13 +257,13 @@ def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no\.png: no such file; check the path"):
         read_image(tmp_path / "no.png")
     with pytest.raises(ValueError, match="is a folder, expected an image file"):
-        picture_size(tmp_path)
+        image_size(tmp_path)
     empty = tmp_path / "empty.png"
     empty.touch()
     with pytest.raises(ValueError, match=r"empty\.png: is empty \(0 bytes\); copy the file again"):
         read_image(empty)
     text = tmp_path / "text.png"
-    text.write_text("not a picture")
+    text.write_text("not an image")
     with pytest.raises(ValueError, match=r"text\.png: is not a readable image \(13 bytes\), expected PNG"):
         read_label(text)
     layered = tmp_path / "a.png"

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sa2_monai.data import PictureReader, picture_size, read_image, read_label
+from sa2_monai.data import Image2DReader, image_size, read_image, read_label
 from sa2_monai.io.images.read import is_lossy
 
 RNG = np.random.RandomState(7)
@@ -147,7 +147,7 @@ def test_images(tmp_path: Path, kind: str) -> None:
     image = read_image(path)
     assert image.dtype in (np.uint8, np.uint16, np.float32)
     np.testing.assert_array_equal(image, expected)
-    assert picture_size(path) == expected.shape[:2]
+    assert image_size(path) == expected.shape[:2]
     assert not is_lossy(path)
 
 
@@ -244,10 +244,10 @@ def test_every_storage_gives_the_same_image(
     image = read_image(path)
     scale = 255 if kind is bool else 1
     np.testing.assert_allclose(image, expected * scale, rtol=0, atol=1e-6 if kind is np.float32 else 0)
-    assert picture_size(path) == image.shape[:2]
+    assert image_size(path) == image.shape[:2]
     if kind is not np.float32 and stored.shape[2] == 1:
         np.testing.assert_array_equal(read_label(path), UPRIGHT[orientation](stored[..., 0]))
-    array, _ = PictureReader(reverse_indexing=False).get_data(PictureReader().read(path))
+    array, _ = Image2DReader(reverse_indexing=False).get_data(Image2DReader().read(path))
     assert array.min() >= 0
     assert array.max() <= 1
 
@@ -275,7 +275,7 @@ def test_reduced_images_are_passed_over(tmp_path: Path) -> None:
         writer.write(RGB, photometric="rgb", subifds=1)
         writer.write(RGB[::2, ::2], photometric="rgb", subfiletype=1)
     np.testing.assert_array_equal(read_image(path), RGB)
-    assert picture_size(path) == SIZE
+    assert image_size(path) == SIZE
     path = tmp_path / "thumbnail.tif"
     with tifffile.TiffWriter(path) as writer:
         writer.write(RGB, photometric="rgb", metadata=None)
@@ -310,7 +310,7 @@ def test_one_directory_for_a_stack(tmp_path: Path, kind: str) -> None:
     else:
         options: dict[str, Any] = {"ome": True, "metadata": {"axes": "ZYX"}} if kind == "ome" else {"truncate": True}
         write(path, stack, photometric="minisblack", **options)
-    for read in (read_image, read_label, picture_size):
+    for read in (read_image, read_label, image_size):
         with pytest.raises(ValueError, match=r"stack\.tif: has 5 planes or pages"):
             read(path)
 

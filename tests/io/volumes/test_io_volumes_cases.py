@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from sa2_monai.data import VolumeReader, examine_dataset, read_archive, read_volume
+from sa2_monai.data import VolumeReader, examine_dataset, read_preprocessed, read_volume
 from sa2_monai.evaluation import evaluate
 from sa2_monai.io.label_maps import read_label_map
 
@@ -61,7 +61,7 @@ def test_read_without_a_doubt(cases: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["abs.npz", "abs.h5"])
 def test_archives_that_promise_terabytes(cases: Path, name: str) -> None:
     with pytest.raises(ValueError, match=r"promises \d{13} bytes"):
-        read_archive(cases / "untrusted" / "absurd" / name)
+        read_preprocessed(cases / "untrusted" / "absurd" / name)
 
 
 def scored(folder: Path) -> tuple[dict[str, Any], list[str]]:

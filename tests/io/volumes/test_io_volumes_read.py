@@ -232,7 +232,7 @@ TEST_CASE_BAD: dict[str, tuple[str, Any, str]] = {
     "unknown type": ("a.nii", lambda p: patched(save_nifti(p), datatype=77), "an unknown type .NIfTI datatype 77."),
     "vectors": ("a.nrrd", lambda p: itk_file(p, VECTORS), "holds 3 components per voxel"),
     "complex mha": ("a.mha", lambda p: itk_file(p, COMPLEX), "holds 2 components per voxel"),
-    "picture": ("a.png", plain, "is a 2D picture, expected a volume"),
+    "image": ("a.png", plain, "is a 2D image, expected a volume"),
     "dicom file": ("IM1", lambda p: p.write_bytes(bytes(128) + b"DICM") and p, "IM1: 132 bytes, ends before"),
     "pair": ("a.img", plain, "one of the two files of a NIfTI pair or Analyze image"),
     "suffix": ("a.vtk", plain, "is no volume by its suffix, expected .nii.gz"),

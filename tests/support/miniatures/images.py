@@ -15,7 +15,7 @@ SIZE = (40, 48)  # rows, columns
 
 
 def image(path: Path, number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Write a colour picture with a bright ellipse on noise; return where it is."""
+    """Write a colour image with a bright ellipse on noise; return where it is."""
     rng = np.random.RandomState(number)
     rows, columns = np.ogrid[: size[0], : size[1]]
     middle, radius = rng.uniform(0.35, 0.65, 2) * size, rng.uniform(0.15, 0.3, 2) * size
@@ -50,10 +50,10 @@ def isic2018_arrays(folder: Path) -> None:
     """The preparation of Awesome-U-Net: all training images in one array, scaled to [0, 1] each."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.RandomState(0)
-    pictures = rng.rand(10, 3, 32, 32)
+    images = rng.rand(10, 3, 32, 32)
     masks = np.zeros((10, 1, 32, 32), np.float32)
     masks[:, :, 8:20, 10:24] = 1
-    np.save(folder / "X_tr_224x224.npy", pictures.astype(np.float32))
+    np.save(folder / "X_tr_224x224.npy", images.astype(np.float32))
     np.save(folder / "Y_tr_224x224.npy", masks)
 
 
@@ -105,11 +105,11 @@ def svanet_folder(folder: Path, classes: int = 2) -> None:
             inside = image(folder / part / f"im{number}.jpg", number)
             mask = np.where(inside, 1 + number % (classes - 1), 0).astype(np.uint8)
             mask[:2] = 255
-            picture = Image.fromarray(mask, mode="L").convert("P")
-            picture.putdata(mask.ravel().tolist())
-            picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0] + [0] * (253 * 3))
+            drawn = Image.fromarray(mask, mode="L").convert("P")
+            drawn.putdata(mask.ravel().tolist())
+            drawn.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0] + [0] * (253 * 3))
             (folder / "mask").mkdir(exist_ok=True)
-            picture.save(folder / "mask" / f"im{number}.png")
+            drawn.save(folder / "mask" / f"im{number}.png")
 
 
 def spermhealth(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 ORGANS = {"class_names": ["background", "liver", "tumour"], "intensity": "window"}
 THREE = {"class_names": ["background", "cell", "nucleus"], "in_channels": 1, "ignore_value": 255}
 SLICES = {
-    **{"layout": "synapse_archive", "kind": "archives", "in_channels": 1, "label_values": None},
+    **{"layout": "synapse_archive", "kind": "preprocessed", "in_channels": 1, "label_values": None},
     "class_names": ["background", "aorta", "gallbladder", "left", "right", "liver", "pancreas", "spleen", "stomach"],
 }
 #: Overlay of the data set and switches that come with it, by data.

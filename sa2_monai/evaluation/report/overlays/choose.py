@@ -68,7 +68,7 @@ def choose_cases(result: EvaluationResult, count: int = 3) -> list[tuple[str, in
 
 
 class Overlay(NamedTuple):
-    """One picture of a report: why it was chosen (worst, median, best), its rank from 1, and what it shows."""
+    """One image of a report: why it was chosen (worst, median, best), its rank from 1, and what it shows."""
 
     kind: str
     rank: int
@@ -83,10 +83,10 @@ def draw_overlays(result: EvaluationResult, count: int = 3) -> list[Overlay]:
     Args:
         result: an evaluation; its ``images`` are drawn under the contours where there are any. An image that cannot be
             read is left out with a message in the log.
-        count: pictures of each kind.
+        count: images of each kind.
 
     Returns:
-        The pictures, worst first.
+        The images, worst first.
 
     Raises:
         OSError: when a mask of a chosen case is gone.
@@ -108,7 +108,7 @@ def draw_overlays(result: EvaluationResult, count: int = 3) -> list[Overlay]:
 
 
 def png_bytes(page: Image.Image) -> bytes:
-    """The picture as the content of a PNG file."""
+    """The image as the content of a PNG file."""
     stream = io.BytesIO()
     page.save(stream, format="PNG")
     return stream.getvalue()
@@ -117,18 +117,18 @@ def png_bytes(page: Image.Image) -> bytes:
 def write_overlays(
     result: EvaluationResult, directory: str | Path, count: int = 3, drawn: Sequence[Overlay] | None = None
 ) -> list[Path]:
-    """Write the overlay pictures of the worst, median and best cases.
+    """Write the overlay images of the worst, median and best cases.
 
-    Pictures of an earlier run in the same folder are removed.
+    Images of an earlier run in the same folder are removed.
 
     Args:
         result: an evaluation; its ``images`` are drawn under the contours where there are any.
         directory: folder for ``worst_1_<case>_dice0.123.png`` and so on.
-        count: pictures of each kind.
+        count: images of each kind.
         drawn: what :func:`draw_overlays` returned, when that was done before.
 
     Returns:
-        Paths of the pictures, worst first.
+        Paths of the images, worst first.
 
     Raises:
         OSError: when the folder cannot be written, or a mask of a chosen case is gone.

@@ -13,11 +13,11 @@ from pathlib import Path
 from sa2_monai.data.dataset import DataSet, report_counts
 from sa2_monai.data.datasets.acdc import ACDC_CLASSES, CITATION, HOMEPAGE, LICENCE, part_of_patient
 from sa2_monai.data.layouts.cases import Case, Parts
-from sa2_monai.data.layouts.preprocessed import archives_in, listed_files
-from sa2_monai.io.preprocessed import archive_stem
+from sa2_monai.data.layouts.preprocessed import listed_files, preprocessed_in
+from sa2_monai.io.preprocessed import preprocessed_stem
 from sa2_monai.io.problems import Problems
 
-__all__ = ["DATASETS", "acdc_archive_parts", "acdc_ssl4mis_parts"]
+__all__ = ["DATASETS", "acdc_preprocessed_parts", "acdc_ssl4mis_parts"]
 
 #: Number of files by part of the archive of MT-UNet and CASCADE.
 _EXPECTED: dict[str, tuple[int, ...]] = {"training": (1304,), "validation": (182,), "test": (40,)}
@@ -26,7 +26,7 @@ _MTUNET = re.compile(r"case_(\d{3})_(?:slice|volume)_?(?:ED|ES)(?:_\d+)?")
 _SSL4MIS = re.compile(r"patient(\d{3})_frame\d+(_slice_\d+)?")
 
 
-def acdc_archive_parts(directory: Path) -> Parts:
+def acdc_preprocessed_parts(directory: Path) -> Parts:
     """Data lists of the archive of MT-UNet and CASCADE: training and validation are slices, test items are volumes.
 
     Args:
@@ -51,7 +51,7 @@ def acdc_archive_parts(directory: Path) -> Parts:
         folder = directory / name
         if folder.is_dir():
             listed = listed_files(directory, ("lists_ACDC", "lists/lists_ACDC", ""), f"{name}.txt")
-            cases = [_case(path, _MTUNET, problems) for path in archives_in(folder, listed, problems)]
+            cases = [_case(path, _MTUNET, problems) for path in preprocessed_in(folder, listed, problems)]
             parts[part] = [case for case in cases if case is not None]
     problems.raise_if_any()
     report_counts(directory, parts, _EXPECTED)
@@ -84,7 +84,7 @@ def acdc_ssl4mis_parts(directory: Path) -> Parts:
     parts: Parts = {}
     for part, name in (("training", "train_slices.list"), ("validation", "val.list"), ("test", "test.list")):
         listed = listed_files(directory, ("", "data"), name)
-        files = archives_in(folder / "slices" if part == "training" else folder, listed, problems)
+        files = preprocessed_in(folder / "slices" if part == "training" else folder, listed, problems)
         cases = [case for path in files if (case := _case(path, _SSL4MIS, problems)) is not None]
         if listed is None:
             cases = [case for case in cases if part_of_patient(int(case["group"][-3:]), "ssl4mis") == part]
@@ -94,18 +94,18 @@ def acdc_ssl4mis_parts(directory: Path) -> Parts:
 
 
 def _case(path: Path, pattern: re.Pattern[str], problems: Problems) -> Case | None:
-    match = pattern.fullmatch(archive_stem(path))
+    match = pattern.fullmatch(preprocessed_stem(path))
     if match is None:
         problems.add("files of other names", str(path), f"expected names of the form {pattern.pattern}")
         return None
     group = f"patient{match[1]}"
-    return {"image": str(path), "label": str(path), "case": archive_stem(path), "group": group}
+    return {"image": str(path), "label": str(path), "case": preprocessed_stem(path), "group": group}
 
 
 DATASETS = {
     "acdc_archive": DataSet(
-        lambda directory, options: acdc_archive_parts(directory),
-        "archives",
+        lambda directory, options: acdc_preprocessed_parts(directory),
+        "preprocessed",
         title="ACDC as MT-UNet and CASCADE prepared it (.npz)",
         homepage=HOMEPAGE,
         licence=LICENCE,
@@ -115,7 +115,7 @@ DATASETS = {
     ),
     "acdc_ssl4mis": DataSet(
         lambda directory, options: acdc_ssl4mis_parts(directory),
-        "archives",
+        "preprocessed",
         title="ACDC as SSL4MIS prepared it (.h5)",
         homepage=HOMEPAGE,
         licence=LICENCE,

@@ -13,7 +13,7 @@ import torch
 
 from sa2_monai.bundle import load_bundle
 from sa2_monai.cli import main
-from sa2_monai.data import read_archive
+from sa2_monai.data import read_preprocessed
 from sa2_monai.evaluation import evaluate
 from sa2_monai.inference import VolumeInferer
 from sa2_monai.networks import create_network
@@ -23,7 +23,7 @@ from tests.support.small_models import HEART, save_model
 ORGANS: dict[str, Any] = {
     **HEART,
     "network": "daeformer",
-    "kind": "archives",
+    "kind": "preprocessed",
     "intensity": "window",  # for volumes only: the files are scaled already
     "intensity_range": [-125, 275],
 }
@@ -32,7 +32,7 @@ BEATS: dict[str, Any] = {
     **HEART,
     "network": "sa2net",
     "base_channels": 4,
-    "kind": "archives",
+    "kind": "preprocessed",
     "intensity": "none",
 }
 for key in ("window_size", "embed_dims", "channel_heads", "normalize", "resize"):
@@ -72,7 +72,7 @@ def test_predict_takes_what_the_model_was_trained_on(name: str, repository: Path
     load_weights(network, model)
     inferer = VolumeInferer(info["roi_size"], normalize=info.get("normalize"), resize=info.get("resize", "spline"))
     for case, path in files.items():
-        image = read_archive(path)
+        image = read_preprocessed(path)
         image = image[:, :, None] if image.ndim == 2 else image
         expected = inferer(torch.from_numpy(image)[None, None], network.eval())[0, 0].numpy()
         found = nib.load(tmp_path / "out" / "predictions" / f"{case}.nii.gz")
@@ -94,7 +94,7 @@ def test_volumes_are_windowed_and_other_models_refuse_the_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files, model = write(tmp_path / "data"), save_model(tmp_path / "model.pt", ORGANS)
-    image = read_archive(files["case0001"])
+    image = read_preprocessed(files["case0001"])
     nib.save(nib.Nifti1Image(image * 400 - 125, np.diag([-1.0, -1, 1, 1])), tmp_path / "case0001.nii.gz")  # axes LPS
     common = ["--weights", str(model), "--device", "cpu"]
     assert main(["predict", str(tmp_path / "case0001.nii.gz"), "--output", str(tmp_path / "a"), *common]) == 0
