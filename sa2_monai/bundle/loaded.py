@@ -15,6 +15,7 @@ from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.model import BundleModel
 from sa2_monai.bundle.prediction.arrays import input_file, read_prediction
 from sa2_monai.bundle.prediction.cases import list_inputs
+from sa2_monai.bundle.sidecar import in_words_of
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids, run_inference, run_training
@@ -113,7 +114,7 @@ class LoadedBundle(BundleModel):
             logger.warning("%s", left_out)
         single = not several and len(cases) == 1 and (not Path(paths[0]).is_dir() or volumes)
         overrides = {
-            **{key: verbatim(value) for key, value in self.settings.items()},
+            **{key: verbatim(value) for key, value in in_words_of(settings, self.settings).items()},
             "bundle_root": verbatim(str(self.root)),
             "ckpt_path": verbatim(str(self.weights)),
             "load_pretrain": False,  # the network has them
@@ -221,7 +222,11 @@ class LoadedBundle(BundleModel):
     def _common(self, files: list[Path], dataset_dir: str | os.PathLike[str], out: Path) -> Mapping[str, Any]:
         known = load(*files)
         return {
-            **{key: verbatim(value) for key, value in self.settings.items() if key in known},
+            **{
+                key: verbatim(value)
+                for key, value in in_words_of(self._inference_config(), self.settings).items()
+                if key in known
+            },
             "bundle_root": verbatim(str(self.root)),
             "dataset_dir": verbatim(str(Path(dataset_dir).resolve())),
             "output_dir": verbatim(str(out)),

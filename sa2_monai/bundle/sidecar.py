@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.verbatim import verbatim
+from sa2_monai.io.kinds import EARLIER_KINDS, current_word
 from sa2_monai.networks.catalogue import CATALOGUE
 
-__all__ = ["MODEL_SETTINGS", "Sidecar", "apply_settings", "known_network", "read_settings", "read_sidecar"]
+__all__ = [
+    "MODEL_SETTINGS",
+    "Sidecar",
+    "apply_settings",
+    "in_words_of",
+    "known_network",
+    "read_settings",
+    "read_sidecar",
+]
 
 #: What a model knows about itself, under the ids that inference.yaml uses too.
 MODEL_SETTINGS = (
@@ -83,6 +92,8 @@ def read_settings(info: Mapping[str, Any], sidecar: str | os.PathLike[str]) -> d
 
     settings = {key: info[key] for key in MODEL_SETTINGS if info.get(key) is not None}
     settings |= {key: False for key in _CLEAN_UP if key in info and info[key] is None}
+    if "kind" in settings:
+        settings["kind"] = current_word(settings["kind"])
     for key, value in settings.items():
         _refuse_code(value, key, Path(sidecar))
     for key in info:
@@ -122,7 +133,21 @@ def apply_settings(config: Mapping[str, Any], sidecar: Sidecar) -> dict[str, Any
     Returns:
         The configuration, for MONAI's parser.
     """
-    return {**config, **{key: verbatim(value) for key, value in sidecar.settings.items() if key in config}}
+    settings = in_words_of(config, sidecar.settings)
+    return {**config, **{key: verbatim(value) for key, value in settings.items() if key in config}}
+
+
+def in_words_of(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings in the words of a configuration: those of a package of version 0.1 compare with the words of then.
+
+    Args:
+        config: content of a configuration file, by id.
+        settings: values by id.
+    """
+    if config.get("kind") not in list(EARLIER_KINDS):
+        return dict(settings)
+    then = {now: earlier for earlier, now in EARLIER_KINDS.items()}
+    return {key: then.get(value, value) if key == "kind" else value for key, value in settings.items()}
 
 
 def _refuse_code(value: Any, key: str, sidecar: Path) -> None:

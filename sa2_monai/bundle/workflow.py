@@ -15,6 +15,7 @@ from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.switches import check_config, close_match
 from sa2_monai.bundle.switches.schema import switch_names
 from sa2_monai.io.causes import unwrapped
+from sa2_monai.io.kinds import current_word
 from sa2_monai.io.paths import verbatim_paths
 
 __all__ = ["check_ids", "choose_device", "run_inference", "run_training", "run_workflow", "sees_volumes"]
@@ -168,7 +169,7 @@ def sees_volumes(config: Mapping[str, Any], settings: Mapping[str, Any]) -> bool
         settings: those of the weights.
     """
     default = "volumes" if "slice_axis" in config else "images"  # bundles of earlier versions have no `kind`
-    return bool(settings.get("kind", config.get("kind", default)) != "images")
+    return bool(current_word(settings.get("kind", config.get("kind", default))) != "images")
 
 
 def choose_device(wanted: str | None) -> str:

@@ -25,6 +25,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sa2_monai.aliases import moved_names
 from sa2_monai.data.datalist import DATASETS, SECTIONS, dataset_classes, label_table, load_datalist, load_parts
 from sa2_monai.data.datasets.acdc import ACDC_CLASSES, ACDC_SPLITS
 from sa2_monai.data.download.bbbc038 import DOWNLOADS, download
@@ -119,4 +120,18 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _earlier_name(name)
+
+
+# Names of version 0.1.
+_earlier_name = moved_names(
+    __name__,
+    {
+        "ARCHIVE_SUFFIXES": f"{__name__}:PREPROCESSED_SUFFIXES",
+        "ArchiveReader": f"{__name__}:PreprocessedReader",
+        "PICTURE_SUFFIXES": f"{__name__}:IMAGE_SUFFIXES",
+        "PictureReader": f"{__name__}:Image2DReader",
+        "picture_size": f"{__name__}:image_size",
+        "read_archive": f"{__name__}:read_preprocessed",
+    },
+)

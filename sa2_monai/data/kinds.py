@@ -13,8 +13,8 @@ from sa2_monai.data.layouts.folder_walk import LeftOut, unused_files
 from sa2_monai.data.layouts.input_images import Source, images_in, name_images, of_list, read_paths
 from sa2_monai.data.layouts.input_preprocessed import list_preprocessed, only_preprocessed
 from sa2_monai.data.layouts.input_volumes import name_volumes, volumes_below
+from sa2_monai.io.kinds import kind_of
 from sa2_monai.io.paths import existing_path
-from sa2_monai.io.readers import check_kind
 
 __all__ = ["find_cases", "input_kind", "list_cases", "list_images", "list_volumes"]
 
@@ -38,7 +38,7 @@ def list_cases(source: Source, kind: str = "volumes", in_channels: int | None = 
         FileNotFoundError: the source or a listed file is missing.
         ValueError: another kind, or no files of it.
     """
-    check_kind(kind)
+    kind = kind_of(kind)
     cases, left_out = _listed(source, kind, in_channels)
     if left_out:
         logger.warning("%s: %s", source, left_out)
@@ -109,8 +109,8 @@ def input_kind(source: Source, kind: str) -> str:
     Raises:
         ValueError: another kind.
     """
-    check_kind(kind)
-    return "volumes" if kind == "preprocessed" and not only_preprocessed(source) else kind
+    # Without another word for it: a configuration of version 0.1 compares the answer with its own words.
+    return "volumes" if kind_of(kind) == "preprocessed" and not only_preprocessed(source) else kind
 
 
 def find_cases(
@@ -130,6 +130,7 @@ def find_cases(
         FileNotFoundError, ValueError: as :func:`list_cases`.
     """
     left_out = LeftOut()
+    kind = kind_of(kind)
     if input_kind(sources, kind) == "preprocessed":
         cases = list_preprocessed(sources)
         for where in map(existing_path, sources):

@@ -11,9 +11,9 @@ from typing import Any
 from sa2_monai.data.checks.label_tables import label_names, label_table, without_ignored
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.layouts.dataset_json import read_dataset_json
+from sa2_monai.io.kinds import KINDS, kind_of
 from sa2_monai.io.label_values import LabelTable
 from sa2_monai.io.paths import existing_path
-from sa2_monai.io.readers import KINDS
 
 __all__ = ["check_kind", "dataset_classes", "unknown_dataset"]
 
@@ -77,7 +77,7 @@ def check_kind(dataset: str, kind: str | None) -> None:
         ValueError: the data set has files of another kind.
     """
     files = DATASETS[dataset].files
-    if kind is not None and kind != files:
+    if kind is not None and kind_of(kind) != files:
         raise ValueError(f"kind is {kind!r}, but {dataset!r} consists of {files}; set kind: {files}, or another layout")
 
 

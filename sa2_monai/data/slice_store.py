@@ -12,7 +12,7 @@ import torch
 from monai.data import MetaTensor
 from monai.utils import ensure_tuple
 
-from sa2_monai.io.readers import check_kind
+from sa2_monai.io.kinds import kind_of
 from sa2_monai.io.volumes.read import volume_header
 from sa2_monai.slices.draw import SLICE_KEY, kept_meta, slice_tensor, slices_of_classes
 from sa2_monai.slices.labels import source_name
@@ -182,7 +182,7 @@ def slice_counter(kind: str, slice_axis: str = "axial", key: str = "image") -> C
     Raises:
         ValueError: another kind or axis; when called, for a header that cannot be used.
     """
-    check_kind(kind)
+    kind = kind_of(kind)
     orientation = SliceOrientationd(key, slice_axis)
 
     def count(case: Mapping[str, Any]) -> int:

@@ -16,6 +16,7 @@ imported when it is asked for.
 
 from typing import TYPE_CHECKING, Any
 
+from sa2_monai.aliases import moved_names
 from sa2_monai.evaluation.comparison import compare
 from sa2_monai.evaluation.evaluator import evaluate
 from sa2_monai.evaluation.options import EvaluationOptions
@@ -63,4 +64,7 @@ def __getattr__(name: str) -> Any:
         from sa2_monai.evaluation.report.validation_image import ValidationImage
 
         return ValidationImage
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _earlier_name(name)
+
+
+_earlier_name = moved_names(__name__, {"ValidationPicture": f"{__name__}:ValidationImage"})

@@ -10,7 +10,7 @@ import numpy as np
 from monai.config import KeysCollection
 from monai.transforms import CastToType, MapTransform
 
-from sa2_monai.io.readers import check_kind
+from sa2_monai.io.kinds import kind_of
 
 __all__ = ["ServedLabelsd"]
 
@@ -32,7 +32,7 @@ class ServedLabelsd(MapTransform):
 
     def __init__(self, keys: KeysCollection, kind: str) -> None:
         super().__init__(keys)
-        check_kind(kind)
+        kind = kind_of(kind)
         self.images = kind == "images"
         self.cast = CastToType(np.uint8)
 

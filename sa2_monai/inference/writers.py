@@ -10,7 +10,7 @@ from monai.config import KeysCollection
 
 from sa2_monai.inference.saving import CaseSaveImaged, ProbabilitySaveImaged
 from sa2_monai.inference.volume_saving import VolumeProbabilitySaveImaged, VolumeSaveImaged
-from sa2_monai.io.readers import check_kind
+from sa2_monai.io.kinds import kind_of
 
 __all__ = ["case_writer", "probability_writer"]
 
@@ -36,7 +36,7 @@ def case_writer(
     Raises:
         ValueError: another kind.
     """
-    check_kind(kind)
+    kind = kind_of(kind)
     if kind == "images":
         return CaseSaveImaged(keys, output_dir, output_postfix, reverse_indexing=False)
     return VolumeSaveImaged(keys, output_dir, output_postfix, dicom_seg, class_names)
@@ -56,7 +56,7 @@ def probability_writer(
     Raises:
         ValueError: another kind.
     """
-    check_kind(kind)
+    kind = kind_of(kind)
     if kind == "images":
         return ProbabilitySaveImaged(keys, output_dir, reverse_indexing=False)
     return VolumeProbabilitySaveImaged(keys, output_dir, class_names=class_names)

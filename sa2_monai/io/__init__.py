@@ -9,7 +9,7 @@ images/read                    PNG, JPEG, TIFF, BMP, .npy, DICOM: 2D images (row
 volumes/read                   NIfTI, NRRD, MHA, DICOM series: arrays (x, y, z) with an affine in mm
 preprocessed, npz_stacks       .npz and .h5 of the literature; stacks of images; npy_arrays: NumPy's own format
 dicom/                         series, multi-frame images, segmentation objects in and out
-readers/                       the same as MONAI image readers, for the transforms of a bundle
+readers/, kinds                the same as MONAI image readers, for the transforms of a bundle; words for kinds
 label_maps, label_values       label maps for scoring; what their values mean; whole_numbers, palette: classes, colours
 volumes/nifti_writer, atomic   writing: on the grid of the input; the old file or the new one, never half of one
 folders, ownership, digest     output folders: writable, and one writer at a time; SHA-256 of files

@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
-__all__ = ["EARLIER_KINDS", "KINDS", "kind_of"]
+__all__ = ["EARLIER_KINDS", "KINDS", "current_word", "kind_of"]
 
 #: 2D images; volumes with their geometry; slices and volumes that the literature has preprocessed, without geometry.
 KINDS = ("images", "volumes", "preprocessed")
 #: How version 0.1 called them -> how they are called: packaged bundles and sidecars in the wild have the earlier words.
 EARLIER_KINDS = {"pictures": "images", "archives": "preprocessed"}
+
+
+def current_word(word: Any) -> Any:
+    """The present word for what a configuration or a sidecar calls its kind; anything else comes back as it is."""
+    return EARLIER_KINDS.get(word, word) if isinstance(word, str) else word
 
 
 def kind_of(word: str) -> str:

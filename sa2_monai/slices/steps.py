@@ -20,7 +20,8 @@ from monai.transforms import (
     ScaleIntensityRangePercentilesd,
 )
 
-from sa2_monai.io.readers import case_reader, check_kind
+from sa2_monai.io.kinds import kind_of
+from sa2_monai.io.readers import case_reader
 from sa2_monai.slices.intensity import ScaleSliceMaximumd
 from sa2_monai.slices.labels import CheckSameSized, MapLabelsd
 from sa2_monai.slices.loading import StrictLoadImaged
@@ -121,7 +122,7 @@ def orient_slices(kind: str, slice_axis: str = "axial", keys: KeysCollection = (
     Raises:
         ValueError: another kind or axis.
     """
-    check_kind(kind)
+    kind = kind_of(kind)
     return SliceOrientationd(keys, slice_axis) if kind == "volumes" else Identityd(keys)
 
 
@@ -156,7 +157,7 @@ def scale_intensity(
     Raises:
         ValueError: another kind or way.
     """
-    check_kind(kind)
+    kind = kind_of(kind)
     if intensity not in INTENSITIES:
         raise ValueError(f"intensity must be one of {', '.join(map(repr, INTENSITIES))}, got {intensity!r}.")
     if kind == "preprocessed":
@@ -186,7 +187,7 @@ def restore_orientation(
     Raises:
         ValueError: another kind.
     """
-    check_kind(kind)
+    kind = kind_of(kind)
     if kind != "volumes":
         return Identityd(key)
     return Invertd(key, transform, orig_keys=orig_key, nearest_interp=True, to_tensor=True)

@@ -49,7 +49,7 @@ VALIDATED = ("overlap", "largest_component", "fill_holes", "min_volume")
 # Two arithmetics of one view: the published numbers are to be had from any weights that see the whole slice. Archives
 # hold slices of volumes.
 _NULL_IS_A_VALUE = ("pixdim",)
-_SAME = {"view": {"paper": "whole"}, "kind": {"preprocessed": "volumes"}}
+_SAME = {"view": {"paper": "whole"}, "kind": {"preprocessed": "volumes", "archives": "volumes", "pictures": "images"}}
 
 
 def check_state_dict(network: nn.Module, state_dict: Mapping[str, torch.Tensor], source: str) -> None:

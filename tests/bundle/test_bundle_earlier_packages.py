@@ -22,7 +22,10 @@ from sa2_monai.cli import main
 from sa2_monai.data import read_label
 
 # Names that have moved since are found where they were.
-pytestmark = pytest.mark.filterwarnings("ignore:.* has moved:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.* has moved:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:kind .* is called .* now:DeprecationWarning"),
+]
 PACKAGED = Path(__file__).resolve().parents[1] / "packaged"
 TEST_CASES = [
     ("glas_sa2net_v0.1.0.zip", "image.png", "image_label.png"),

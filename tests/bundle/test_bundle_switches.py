@@ -28,7 +28,7 @@ from sa2_monai.bundle.switches.schema import networks, switch_names
 from sa2_monai.cli import main
 from sa2_monai.data import SECTIONS
 from sa2_monai.inference.slice_inferer_checks import ORIENTATIONS
-from sa2_monai.io.readers import KINDS
+from sa2_monai.io.kinds import EARLIER_KINDS, KINDS
 from sa2_monai.networks.blocks.resnet import RESNET_DEPTHS
 from sa2_monai.slices.orientation import SLICE_AXES
 from sa2_monai.slices.slice_view import VIEWS
@@ -296,6 +296,28 @@ def workflow(bundle: str, *names: str, **overrides: Any) -> ConfigWorkflow:
 def cases() -> Iterator[tuple[str, tuple[str, ...]]]:
     for bundle in BUNDLES:
         yield from ((bundle, names) for names in (("train",), ("train", "evaluate"), ("inference",)))
+
+
+@pytest.mark.parametrize(("bundle", "names"), list(cases()))
+@pytest.mark.parametrize(("earlier", "now"), EARLIER_KINDS.items())
+def test_earlier_words_for_kinds_are_understood(bundle: str, names: tuple[str, ...], earlier: str, now: str) -> None:
+    given = workflow(bundle, *names, kind=earlier)
+    with pytest.warns(DeprecationWarning, match=f"kind '{earlier}' is called '{now}' now"):
+        given.initialize()
+    wanted = workflow(bundle, *names, kind=now)
+    wanted.initialize()
+    assert given.parser.get() == wanted.parser.get()
+    views = [run.parser.get_parsed_content("slice_view", lazy=True) for run in (given, wanted)]
+    assert vars(views[0]) == vars(views[1])
+
+
+def test_packages_of_then_keep_their_words() -> None:
+    """They compare with them."""
+    parser = ConfigParser(config("sa2net", "inference", kind="pictures"))
+    parser["mine"] = "$@kind == 'pictures'"
+    parser["initialize"] = [{"_target_": "sa2_monai.bundle.check_switches"}]
+    parser.get_parsed_content("initialize")
+    assert parser.get_parsed_content("mine", lazy=True) is True
 
 
 @pytest.mark.parametrize(("bundle", "names"), list(cases()))

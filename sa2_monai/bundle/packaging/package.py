@@ -27,6 +27,7 @@ from sa2_monai.bundle.packaging.zipping import zip_folder
 from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.data import DATASETS
+from sa2_monai.io.kinds import current_word
 from sa2_monai.weights import read_info
 
 __all__ = ["package_bundle"]
@@ -100,6 +101,7 @@ def package_bundle(
     train["dataset_dir"] = f"/workspace/data/{label}"
     (model_info,) = resolve(inference, "model_info")
     settings = dict(zip(_SETTINGS, resolve(inference, *_SETTINGS), strict=True))
+    settings["kind"] = current_word(settings["kind"])
     folder_name = check_name(name or f"{label}_{model_info['network']}_segmentation")
     described = packaged_metadata(
         _merged_metadata(source, overlay),

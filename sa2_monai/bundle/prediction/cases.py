@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from sa2_monai.io.kinds import current_word
+
 __all__ = ["case_files", "list_inputs"]
 
 
@@ -30,7 +32,7 @@ def list_inputs(
     """
     from sa2_monai.data.kinds import find_cases
 
-    kind = "images" if not volumes else "preprocessed" if kind == "preprocessed" else "volumes"
+    kind = "images" if not volumes else "preprocessed" if current_word(kind) == "preprocessed" else "volumes"
     cases, left_out = find_cases(inputs, kind, in_channels)
     return cases, str(left_out)
 

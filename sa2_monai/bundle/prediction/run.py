@@ -18,7 +18,7 @@ from sa2_monai.bundle.prediction.batch import Batch
 from sa2_monai.bundle.prediction.cases import case_files, list_inputs
 from sa2_monai.bundle.prediction.shard import Shard
 from sa2_monai.bundle.prediction.window import check_window
-from sa2_monai.bundle.sidecar import Sidecar, read_sidecar
+from sa2_monai.bundle.sidecar import Sidecar, in_words_of, read_sidecar
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
 from sa2_monai.io.folders import check_writable
 from sa2_monai.io.names import file_name
@@ -131,7 +131,7 @@ def list_batch(
     folder = check_writable(output).resolve()
     _protect_inputs(cases, folder / "predictions", model.suffix)
     check_window(model.config, model.sidecar.settings, model.sidecar.network)
-    settings = {**model.sidecar.settings, **options}
+    settings = {**in_words_of(model.config, model.sidecar.settings), **options}
     return Batch(model.config_file, model.weights, settings, cases, folder, model.suffix), left_out
 
 

@@ -10,6 +10,7 @@ from sa2_monai.bundle.switches.rules import contradictions
 from sa2_monai.bundle.switches.schema import close_match, networks, problem, switch_names
 from sa2_monai.bundle.switches.unknown import unknown_ids
 from sa2_monai.bundle.switches.values import switch_values
+from sa2_monai.io.kinds import current_word
 
 __all__ = ["SwitchError", "check_config", "check_values", "close_match"]
 
@@ -43,6 +44,8 @@ def check_config(
         return
     names = switch_names(network)
     values = switch_values(config, [name for name in config if name in names])
+    if "kind" in values:
+        values["kind"] = current_word(values["kind"])
     problems = {name: problem(name, value, network, config) for name, value in values.items()}
     told = [text for text in problems.values() if text]
     right = {name: value for name, value in values.items() if not problems[name]}

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from types import FrameType
 from typing import Any
 
 from sa2_monai.bundle.switches.check import SwitchError, check_config
+from sa2_monai.io.kinds import EARLIER_KINDS, kind_of
 
 __all__ = ["check_switches"]
 
@@ -27,6 +28,7 @@ def check_switches() -> None:
     parser, workflow = _calling()
     entries = [name for name in (getattr(workflow, f"{what}_id", None) for what in ("init", "run", "final")) if name]
     program = _is_monai_program()
+    _update_words(parser)
     try:
         if program:
             _refuse_dropped(sys.argv[1:], parser)
@@ -54,6 +56,31 @@ def _calling() -> tuple[Any, Any]:
     if parser is None:
         raise RuntimeError("check_switches belongs into the 'initialize' of a bundle's configuration.")
     return parser, None
+
+
+def _update_words(parser: Any) -> None:
+    """A kind that somebody calls by an earlier word gets the present one, with which the configuration compares.
+
+    This is the first entry of ``initialize``, so nothing has been built of it. A configuration that itself compares
+    with the earlier words is a package of an earlier version, and stays as it is.
+    """
+    word = parser.config.get("kind") if isinstance(parser.config, dict) else None
+    if word not in list(EARLIER_KINDS):
+        return
+    quoted = tuple(f"{quote}{earlier}{quote}" for earlier in EARLIER_KINDS for quote in "'\"")
+    if any(text.startswith("$") and any(one in text for one in quoted) for text in _texts(parser.config)):
+        return
+    parser.config["kind"] = kind_of(word)
+    parser.ref_resolver.get_item("kind").update_config(parser.config["kind"])
+
+
+def _texts(config: Any) -> Iterator[str]:
+    """All texts in a configuration."""
+    if isinstance(config, str):
+        yield config
+    elif isinstance(config, (dict, list)):
+        for item in config.values() if isinstance(config, dict) else config:
+            yield from _texts(item)
 
 
 def _refuse_dropped(words: Sequence[str], parser: Any) -> None:

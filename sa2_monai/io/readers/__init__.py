@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sa2_monai.io.kinds import kind_of
+
 if TYPE_CHECKING:
     from monai.data import ImageReader
 
-__all__ = ["KINDS", "case_reader", "check_kind"]
-
-#: Kinds of files, as :attr:`sa2_monai.data.dataset.DataSet.files` and the switch ``kind`` of the bundles name them.
-KINDS = ("images", "volumes", "preprocessed")
+__all__ = ["case_reader"]
 
 
 def case_reader(
@@ -45,23 +44,10 @@ def case_reader(
     from sa2_monai.io.readers.preprocessed import PreprocessedReader
     from sa2_monai.io.readers.volumes import VolumeReader
 
-    check_kind(kind)
+    kind = kind_of(kind)
     if kind == "images":
         number = None if label else channels
         return Image2DReader(number, channel_order, label, reverse_indexing, as_volume)
     if kind == "volumes":
         return VolumeReader(label=True) if label else VolumeReader(channels=channels, series=series)
     return PreprocessedReader("label" if label else "image", as_volume)
-
-
-def check_kind(kind: str) -> None:
-    """Check a kind of files.
-
-    Args:
-        kind: one of :data:`KINDS`.
-
-    Raises:
-        ValueError: another word.
-    """
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, KINDS))}")
