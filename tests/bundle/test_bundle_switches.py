@@ -301,10 +301,10 @@ def cases() -> Iterator[tuple[str, tuple[str, ...]]]:
 @pytest.mark.parametrize(("bundle", "names"), list(cases()))
 @pytest.mark.parametrize(("earlier", "now"), EARLIER_KINDS.items())
 def test_earlier_words_for_kinds_are_understood(bundle: str, names: tuple[str, ...], earlier: str, now: str) -> None:
-    given = workflow(bundle, *names, kind=earlier)
+    given = workflow(bundle, *names, kind=earlier, intensity="minmax")
     with pytest.warns(DeprecationWarning, match=f"kind '{earlier}' is called '{now}' now"):
         given.initialize()
-    wanted = workflow(bundle, *names, kind=now)
+    wanted = workflow(bundle, *names, kind=now, intensity="minmax")
     wanted.initialize()
     assert given.parser.get() == wanted.parser.get()
     views = [run.parser.get_parsed_content("slice_view", lazy=True) for run in (given, wanted)]

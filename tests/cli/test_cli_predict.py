@@ -158,7 +158,7 @@ def test_two_images_of_one_name(bundle: Path, images: Path, tmp_path: Path, caps
     arguments = (images / "b.jpg", tmp_path / "other" / "b.jpg", *common)
     assert main(["predict", *map(str, arguments)]) == 0
     names = sorted(path.name for path in (tmp_path / "out" / "predictions").iterdir())
-    assert names == ["other_b.png", "pictures_b.png"]
+    assert names == ["images_b.png", "other_b.png"]
     Image.open(images / "b.jpg").save(images / "b.png")  # no folder tells these two apart
     message = failure(capsys, images, *common)
     assert all(str(images / name) in message for name in ("b.jpg", "b.png"))

@@ -347,7 +347,7 @@ def test_own_warps_that_do_nothing(make: type) -> None:
         (lambda: RandPiecewiseAffined("image", points=(1, 4)), r"points is \(1, 4\)"),
         (
             lambda: RandShiftd("image", prob=1)({"image": torch.zeros(1, 2, 3, 4)}),
-            r"shape \(1, 2, 3, 4\), expected a p",
+            r"shape \(1, 2, 3, 4\), expected an image",
         ),
         (
             lambda: RandShiftd(["a", "b"], prob=1)({"a": torch.zeros(1, 2, 3), "b": torch.zeros(1, 2, 4)}),

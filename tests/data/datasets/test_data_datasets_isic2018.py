@@ -111,7 +111,7 @@ def test_arrays_are_unpacked_once(
 
 
 @pytest.mark.parametrize(
-    ("images", "masks", "largest"),
+    ("unpacked", "masks", "largest"),
     [
         (np.full((10, 6, 8, 3), 200, np.uint8), np.full((10, 6, 8), 255, np.uint8), 200),
         (np.full((10, 6, 8, 3), 51.0), np.ones((10, 6, 8, 1), bool), np.float32(0.2)),

@@ -264,7 +264,7 @@ def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
         read_image(empty)
     text = tmp_path / "text.png"
     text.write_text("not an image")
-    with pytest.raises(ValueError, match=r"text\.png: is not a readable image \(13 bytes\), expected PNG"):
+    with pytest.raises(ValueError, match=r"text\.png: is not a readable image \(12 bytes\), expected PNG"):
         read_label(text)
     layered = tmp_path / "a.png"
     layered.write_bytes(b"8BPS\0\1" + bytes(100))
