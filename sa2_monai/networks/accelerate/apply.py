@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from sa2_monai.networks import blocks, daeformer
+from sa2_monai.networks import blocks, daeformer, hsaunet, sa2net
 from sa2_monai.networks.accelerate import batches, linear
 
 __all__ = ["FASTER", "accelerate"]
@@ -15,6 +15,8 @@ FASTER: dict[type[nn.Module], type[nn.Module]] = {
     blocks.MergedLinear: linear.MergedLinear,
     blocks.PointwiseConv: linear.PointwiseConv,
     daeformer.DAEFormer: batches.DAEFormer,
+    hsaunet.HSAUNet: batches.HSAUNet,
+    sa2net.SA2Net: batches.SA2Net,
 }
 """Module and what takes its place: a subclass of it that differs in ``__call__`` alone."""
 

@@ -10,17 +10,30 @@ from typing import Any
 
 import torch
 
-from sa2_monai.networks import daeformer
+from sa2_monai.networks import daeformer, hsaunet, sa2net
 from sa2_monai.networks.accelerate.tracing import is_plain_evaluation
 
-__all__ = ["DAEFormer"]
+__all__ = ["DAEFormer", "HSAUNet", "SA2Net"]
 
 
-class DAEFormer(daeformer.DAEFormer):
-    """:class:`sa2_monai.networks.DAEFormer`, one image after the other: the same numbers with less memory."""
+class _ImageByImage:
+    """One image after the other: the same numbers with less memory."""
 
     def __call__(self, x: torch.Tensor) -> Any:
         """Logits of the images ``x``."""
-        if x.dim() != 4 or x.shape[0] < 2 or not is_plain_evaluation(self, x):
-            return super().__call__(x)
-        return torch.cat([super(DAEFormer, self).__call__(image) for image in x.split(1)])
+        forward = super().__call__  # type: ignore[misc]  # of the network that this stands in front of
+        if x.dim() != 4 or x.shape[0] < 2 or not is_plain_evaluation(self, x):  # type: ignore[arg-type]
+            return forward(x)
+        return torch.cat([forward(image) for image in x.split(1)])
+
+
+class DAEFormer(_ImageByImage, daeformer.DAEFormer):
+    """:class:`sa2_monai.networks.DAEFormer`."""
+
+
+class HSAUNet(_ImageByImage, hsaunet.HSAUNet):
+    """:class:`sa2_monai.networks.HSAUNet`."""
+
+
+class SA2Net(_ImageByImage, sa2net.SA2Net):
+    """:class:`sa2_monai.networks.SA2Net`."""
