@@ -4,7 +4,7 @@
 ================ ======================================================================================================
 datalist         ``load_datalist``: the cases of one part of a data set, for training and evaluation
 kinds            ``list_cases``: the cases of files and folders without labels, for prediction
-slice_dataset    ``SliceDataset``: slices as samples; slice_store keeps a case, slice_sampler orders an epoch
+slice_dataset    ``SliceDataset``: slices as samples; slice_store keeps a case; slice_sampler, slice_draw: an epoch
 splits           folds, held-out test parts, split files
 examine          ``sa2-monai datasets check``, with published_counts; its parts in checks/
 prepare          ``sa2-monai datasets prepare``; its parts in preparation/
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from sa2_monai.data.samples.images import make_sample, sample_is_current
     from sa2_monai.data.samples.volumes import make_sample_volumes, sample_volumes_are_current
     from sa2_monai.data.slice_dataset import SliceDataset
-    from sa2_monai.data.slice_sampler import Draw, SliceSampler
+    from sa2_monai.data.slice_draw import Draw
+    from sa2_monai.data.slice_sampler import SliceSampler
     from sa2_monai.data.slice_store import slice_counter
     from sa2_monai.io.readers.images import Image2DReader
     from sa2_monai.io.readers.preprocessed import PreprocessedReader
@@ -104,7 +105,7 @@ __all__ = [
 # Names whose modules import torch and MONAI, or SciPy.
 _LAZY = {
     "PreprocessedReader": "sa2_monai.io.readers.preprocessed",
-    "Draw": "sa2_monai.data.slice_sampler",
+    "Draw": "sa2_monai.data.slice_draw",
     "Image2DReader": "sa2_monai.io.readers.images",
     "SliceDataset": "sa2_monai.data.slice_dataset",
     "SliceSampler": "sa2_monai.data.slice_sampler",

@@ -15,7 +15,7 @@ from monai.transforms import Compose, Randomizable, RandomizableTrait, Transform
 from monai.utils import MAX_SEED, ensure_tuple, optional_import
 from torch.utils.data import Dataset
 
-from sa2_monai.data.slice_sampler import Draw
+from sa2_monai.data.slice_draw import Draw
 from sa2_monai.data.slice_store import StoredCase
 from sa2_monai.slices.draw import SLICE_KEY
 

@@ -4,23 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch.distributed as dist
 from torch.utils.data.distributed import DistributedSampler
 
+from sa2_monai.data.slice_draw import Draw
+
 if TYPE_CHECKING:
     from sa2_monai.data.slice_dataset import SliceDataset
 
-__all__ = ["Draw", "SliceSampler"]
-
-
-class Draw(NamedTuple):
-    """Slice of a data set, by its index, and the seed of what is drawn for it."""
-
-    item: int
-    seed: int
+__all__ = ["SliceSampler"]
 
 
 class SliceSampler(DistributedSampler[Any]):
