@@ -37,7 +37,7 @@ def check_window(config: Mapping[str, Any], settings: Mapping[str, Any], network
     merged = {**config, **settings}
     parser = ConfigParser(merged)
     divisors = [parser.get_parsed_content(f"{name}::divisor") for name in _components(merged)]
-    for divisor in divisors or [entry.size_divisor for entry in CATALOGUE.values() if entry.name == network] or [1]:
+    for divisor in divisors or [CATALOGUE[network].size_divisor if network in CATALOGUE else 1]:
         check_roi_size(settings["roi_size"], divisor)
 
 

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from types import FrameType
 from typing import Any
 
 from sa2_monai.bundle.switches.check import SwitchError, check_config
+from sa2_monai.bundle.switches.values import texts
 from sa2_monai.io.kinds import EARLIER_KINDS, kind_of
 
 __all__ = ["check_switches"]
@@ -68,19 +69,10 @@ def _update_words(parser: Any) -> None:
     if word not in list(EARLIER_KINDS):
         return
     quoted = tuple(f"{quote}{earlier}{quote}" for earlier in EARLIER_KINDS for quote in "'\"")
-    if any(text.startswith("$") and any(one in text for one in quoted) for text in _texts(parser.config)):
+    if any(text.startswith("$") and any(one in text for one in quoted) for text in texts(parser.config)):
         return
     parser.config["kind"] = kind_of(word)
     parser.ref_resolver.get_item("kind").update_config(parser.config["kind"])
-
-
-def _texts(config: Any) -> Iterator[str]:
-    """All texts in a configuration."""
-    if isinstance(config, str):
-        yield config
-    elif isinstance(config, (dict, list)):
-        for item in config.values() if isinstance(config, dict) else config:
-            yield from _texts(item)
 
 
 def _refuse_dropped(words: Sequence[str], parser: Any) -> None:
