@@ -24,8 +24,9 @@ asked for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sa2_monai.aliases import lazy_names
 from sa2_monai.version import __version__
 
 if TYPE_CHECKING:
@@ -34,9 +35,4 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "load_bundle"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "load_bundle":
-        from sa2_monai.bundle.loaded import load_bundle
-
-        return load_bundle
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, {"load_bundle": f"{__name__}.bundle.loaded"})

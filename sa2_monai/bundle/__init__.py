@@ -20,8 +20,9 @@ Importing this package imports neither torch nor MONAI: its names are loaded whe
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sa2_monai.aliases import lazy_names
 
 if TYPE_CHECKING:
     from sa2_monai.bundle.describe import describe_path
@@ -50,24 +51,21 @@ __all__ = [
     "package_bundle",
 ]
 
-_MODULES = {
-    "FORMATS": "exporting.export",
-    "LoadedBundle": "loaded",
-    "ParityReport": "exporting.parity",
-    "SwitchError": "switches",
-    "as_validated": "switches.validated",
-    "check_switches": "switches",
-    "describe_path": "describe",
-    "export_network": "exporting.export",
-    "extract_bundle": "unzip",
-    "find_bundle": "locate",
-    "load_bundle": "loaded",
-    "open_bundle": "locate",
-    "package_bundle": "packaging.package",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "FORMATS": f"{__name__}.exporting.export",
+        "LoadedBundle": f"{__name__}.loaded",
+        "ParityReport": f"{__name__}.exporting.parity",
+        "SwitchError": f"{__name__}.switches",
+        "as_validated": f"{__name__}.switches.validated",
+        "check_switches": f"{__name__}.switches",
+        "describe_path": f"{__name__}.describe",
+        "export_network": f"{__name__}.exporting.export",
+        "extract_bundle": f"{__name__}.unzip",
+        "find_bundle": f"{__name__}.locate",
+        "load_bundle": f"{__name__}.loaded",
+        "open_bundle": f"{__name__}.locate",
+        "package_bundle": f"{__name__}.packaging.package",
+    },
+)

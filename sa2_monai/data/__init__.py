@@ -22,10 +22,9 @@ Importing this package imports neither torch nor MONAI: what needs them is loade
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sa2_monai.aliases import moved_names
+from sa2_monai.aliases import lazy_names, moved_names
 from sa2_monai.data.datalist import DATASETS, SECTIONS, dataset_classes, label_table, load_datalist, load_parts
 from sa2_monai.data.datasets.acdc import ACDC_CLASSES, ACDC_SPLITS
 from sa2_monai.data.download.bbbc038 import DOWNLOADS, download
@@ -102,37 +101,31 @@ __all__ = [
 ]
 
 
-# Names whose modules import torch and MONAI, or SciPy.
-_LAZY = {
-    "PreprocessedReader": "sa2_monai.io.readers.preprocessed",
-    "Draw": "sa2_monai.data.slice_draw",
-    "Image2DReader": "sa2_monai.io.readers.images",
-    "SliceDataset": "sa2_monai.data.slice_dataset",
-    "SliceSampler": "sa2_monai.data.slice_sampler",
-    "VolumeReader": "sa2_monai.io.readers.volumes",
-    "make_sample": "sa2_monai.data.samples.images",
-    "make_sample_volumes": "sa2_monai.data.samples.volumes",
-    "sample_is_current": "sa2_monai.data.samples.images",
-    "sample_volumes_are_current": "sa2_monai.data.samples.volumes",
-    "slice_counter": "sa2_monai.data.slice_store",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    return _earlier_name(name)
-
-
-# Names of version 0.1.
-_earlier_name = moved_names(
+# Names whose modules import torch and MONAI, or SciPy; behind them, names of version 0.1.
+__getattr__ = lazy_names(
     __name__,
     {
-        "ARCHIVE_SUFFIXES": f"{__name__}:PREPROCESSED_SUFFIXES",
-        "ArchiveReader": f"{__name__}:PreprocessedReader",
-        "PICTURE_SUFFIXES": f"{__name__}:IMAGE_SUFFIXES",
-        "PictureReader": f"{__name__}:Image2DReader",
-        "picture_size": f"{__name__}:image_size",
-        "read_archive": f"{__name__}:read_preprocessed",
+        "PreprocessedReader": "sa2_monai.io.readers.preprocessed",
+        "Draw": "sa2_monai.data.slice_draw",
+        "Image2DReader": "sa2_monai.io.readers.images",
+        "SliceDataset": "sa2_monai.data.slice_dataset",
+        "SliceSampler": "sa2_monai.data.slice_sampler",
+        "VolumeReader": "sa2_monai.io.readers.volumes",
+        "make_sample": "sa2_monai.data.samples.images",
+        "make_sample_volumes": "sa2_monai.data.samples.volumes",
+        "sample_is_current": "sa2_monai.data.samples.images",
+        "sample_volumes_are_current": "sa2_monai.data.samples.volumes",
+        "slice_counter": "sa2_monai.data.slice_store",
     },
+    moved_names(
+        __name__,
+        {
+            "ARCHIVE_SUFFIXES": f"{__name__}:PREPROCESSED_SUFFIXES",
+            "ArchiveReader": f"{__name__}:PreprocessedReader",
+            "PICTURE_SUFFIXES": f"{__name__}:IMAGE_SUFFIXES",
+            "PictureReader": f"{__name__}:Image2DReader",
+            "picture_size": f"{__name__}:image_size",
+            "read_archive": f"{__name__}:read_preprocessed",
+        },
+    ),
 )

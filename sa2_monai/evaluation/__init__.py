@@ -14,9 +14,9 @@ What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`, :class:
 imported when it is asked for.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sa2_monai.aliases import moved_names
+from sa2_monai.aliases import lazy_names, moved_names
 from sa2_monai.evaluation.comparison import compare
 from sa2_monai.evaluation.evaluator import evaluate
 from sa2_monai.evaluation.options import EvaluationOptions
@@ -51,20 +51,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "CaseMetric":
-        from sa2_monai.evaluation.case_metric import CaseMetric
-
-        return CaseMetric
-    if name == "ReportHandler":
-        from sa2_monai.evaluation.report.handler import ReportHandler
-
-        return ReportHandler
-    if name == "ValidationImage":
-        from sa2_monai.evaluation.report.validation_image import ValidationImage
-
-        return ValidationImage
-    return _earlier_name(name)
-
-
-_earlier_name = moved_names(__name__, {"ValidationPicture": f"{__name__}:ValidationImage"})
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "CaseMetric": f"{__name__}.case_metric",
+        "ReportHandler": f"{__name__}.report.handler",
+        "ValidationImage": f"{__name__}.report.validation_image",
+    },
+    moved_names(__name__, {"ValidationPicture": f"{__name__}:ValidationImage"}),
+)

@@ -6,9 +6,9 @@ Importing this package does not import torch; asking for a network does.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sa2_monai.aliases import lazy_names
 from sa2_monai.networks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CATALOGUE", "DAEFormer", "HSAUNet", "MSA2Net", "SA2Net", "SvANet", "create_network"]
 
-_MODULES = {record.class_name: record.name for record in CATALOGUE.values()} | {"create_network": "factory"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {record.class_name: f"{__name__}.{record.name}" for record in CATALOGUE.values()}
+    | {"create_network": f"{__name__}.factory"},
+)
