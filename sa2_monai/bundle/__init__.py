@@ -4,6 +4,7 @@
 ============ ==========================================================================================================
 loaded       ``load_bundle``: predict, evaluate and train from Python; model is what such a bundle holds
 locate       where a bundle is, its configuration files and overlays; unzip takes one out of a zip file
+included     the bundles that come with the package: list, copy to edit, where results of them go
 workflow     running the configurations in this process; verbatim takes values through MONAI's parser
 sidecar      model metadata beside weights (``model.json``), which overrule the configuration
 network      the network of a configuration with its weights
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from sa2_monai.bundle.describe import describe_path
     from sa2_monai.bundle.exporting.export import FORMATS, export_network
     from sa2_monai.bundle.exporting.parity import ParityReport
+    from sa2_monai.bundle.included import copy_bundle
     from sa2_monai.bundle.loaded import LoadedBundle, load_bundle
-    from sa2_monai.bundle.locate import find_bundle, open_bundle
+    from sa2_monai.bundle.locate import bundles_folder, find_bundle, open_bundle
     from sa2_monai.bundle.packaging.package import package_bundle
     from sa2_monai.bundle.switches import SwitchError, check_switches
     from sa2_monai.bundle.switches.validated import as_validated
@@ -41,7 +43,9 @@ __all__ = [
     "ParityReport",
     "SwitchError",
     "as_validated",
+    "bundles_folder",
     "check_switches",
+    "copy_bundle",
     "describe_path",
     "export_network",
     "extract_bundle",
@@ -59,7 +63,9 @@ __getattr__ = lazy_names(
         "ParityReport": f"{__name__}.exporting.parity",
         "SwitchError": f"{__name__}.switches",
         "as_validated": f"{__name__}.switches.validated",
+        "bundles_folder": f"{__name__}.locate",
         "check_switches": f"{__name__}.switches",
+        "copy_bundle": f"{__name__}.included",
         "describe_path": f"{__name__}.describe",
         "export_network": f"{__name__}.exporting.export",
         "extract_bundle": f"{__name__}.unzip",

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.locate import CHECKOUT
+from sa2_monai.bundle.locate import bundles_folder
 from sa2_monai.data import DATASETS
 
-__all__ = ["describe_datasets"]
+__all__ = ["describe_datasets", "overlays_by_layout"]
 
 _LAYOUT = re.compile(r"^layout:\s*['\"]?(\w+)", re.MULTILINE)
 
@@ -21,14 +21,14 @@ def describe_datasets(names: Sequence[str] = (), bundles: Path | None = None) ->
 
     Args:
         names: which; none is all.
-        bundles: folder of bundles; ``None`` is that of the checkout, where the package is one.
+        bundles: folder of bundles; ``None`` is that of the package.
 
     Returns:
         For each data set ``title``, ``files`` (kind of files), ``classes`` (``None``: the user's), ``splits``,
         ``preparations`` (form -> description), ``licence``, ``homepage``, ``citation`` and ``overlays`` (bundle ->
         names of the overlays whose layout it is).
     """
-    overlays = _overlays(CHECKOUT if bundles is None else bundles)
+    overlays = overlays_by_layout(bundles_folder() if bundles is None else bundles)
     return {
         name: {
             "title": entry.title,
@@ -46,8 +46,12 @@ def describe_datasets(names: Sequence[str] = (), bundles: Path | None = None) ->
     }
 
 
-def _overlays(bundles: Path) -> dict[str, dict[str, list[str]]]:
-    """Overlays by layout and bundle; the base file is none."""
+def overlays_by_layout(bundles: Path) -> dict[str, dict[str, list[str]]]:
+    """Names of overlays by layout and bundle; the base file is none.
+
+    Args:
+        bundles: folder of bundles.
+    """
     found: dict[str, dict[str, list[str]]] = {}
     for path in sorted(bundles.glob("*/configs/*.yaml")):
         match = _LAYOUT.search(path.read_text(encoding="utf-8")) if path.stem != "train" else None

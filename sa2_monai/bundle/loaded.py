@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.bundle.included import is_included, run_folder
 from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.model import BundleModel
 from sa2_monai.bundle.prediction.arrays import input_file, read_prediction
@@ -45,7 +46,7 @@ def load_bundle(
     comes beside weights (``model.json``) is plain values and cannot.
 
     Args:
-        path_or_name: folder of a bundle, its zip file, or the name of a bundle of the checkout (``"sa2net"``).
+        path_or_name: folder of a bundle, its zip file, or the name of one that comes with the package (``"sa2net"``).
         weights: trained weights; by default ``models/model.pt`` of the bundle, where there is one. The file beside them
             overrules the bundle's defaults: channels, classes, how the network sees an image.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default the GPU where there is one.
@@ -184,7 +185,8 @@ class LoadedBundle(BundleModel):
         Args:
             dataset_dir: folder of the data set.
             dataset: see :meth:`evaluate`.
-            output_dir: folder for ``models/`` and ``eval/``; by default the bundle's own.
+            output_dir: folder for ``models/`` and ``eval/``; by default the bundle's own, and for a bundle that comes
+                with the package ``runs/<network>-<name of the data folder>`` in the working directory.
             tracking: ``"mlflow"`` for a run of MLflow (in ``mlruns.db`` of the folder of the results, unless the switch
                 ``tracking_uri`` names a server), beside TensorBoard; or a file with tracking settings of MONAI.
             switches: values at the top of ``train.yaml``, e.g. ``max_epochs=20``; ``pretrained=None`` begins without
@@ -200,7 +202,8 @@ class LoadedBundle(BundleModel):
         """
         if output_dir is None and self.is_temporary:
             raise ValueError(f"{self.root.name} comes from a zip file, which holds no new weights. Give output_dir.")
-        place = _writable(output_dir or self.root)
+        default = run_folder(self.root.name, dataset_dir) if is_included(self.root) else self.root
+        place = _writable(output_dir or default)
         files = self._training_files(dataset)
         overrides = {
             **self._common(files, dataset_dir, place / "eval"),
@@ -230,6 +233,7 @@ class LoadedBundle(BundleModel):
             "bundle_root": verbatim(str(self.root)),
             "dataset_dir": verbatim(str(Path(dataset_dir).resolve())),
             "output_dir": verbatim(str(out)),
+            **({"cache_dir": verbatim(str(out / "cache"))} if "cache_dir" in known and is_included(self.root) else {}),
             "device": self.device,
         }
 

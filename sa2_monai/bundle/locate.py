@@ -12,20 +12,34 @@ from typing import Any
 
 from sa2_monai.bundle.unzip import extract_bundle
 
-__all__ = ["CHECKOUT", "bundle_of_weights", "config_file", "dataset_overlay", "dataset_overlays", "find_bundle"]
-__all__ += ["find_config", "load", "load_one", "open_bundle"]
+__all__ = ["bundle_names", "bundle_of_weights", "bundles_folder", "config_file", "dataset_overlay", "dataset_overlays"]
+__all__ += ["find_bundle", "find_config", "load", "load_one", "open_bundle"]
 
 #: JSON first, as MONAI Label does.
 SUFFIXES = (".json", ".yaml", ".yml")
-#: Folder of the bundles that names stand for.
-CHECKOUT = Path(__file__).resolve().parents[2] / "bundles"
+
+
+def bundles_folder() -> Path:
+    """The folder of the bundles that come with the package, which names such as ``"sa2net"`` stand for.
+
+    In a checkout it is ``bundles/`` beside the package; an installation has a copy inside the package. Nothing is
+    written there, see :mod:`sa2_monai.bundle.included`.
+    """
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "bundles"
+    return installed if installed.is_dir() else package.parent / "bundles"
+
+
+def bundle_names() -> list[str]:
+    """Names of the bundles that come with the package, sorted."""
+    return sorted(folder.name for folder in bundles_folder().glob("*") if config_file(folder, "inference"))
 
 
 def find_bundle(path_or_name: str | os.PathLike[str]) -> Path:
     """The bundle that a path or a name means.
 
     Args:
-        path_or_name: folder of a bundle; its zip file; or a name, which means ``bundles/<name>`` of the checkout.
+        path_or_name: folder of a bundle; its zip file; or the name of a bundle that comes with the package.
 
     Returns:
         The folder or the zip file, absolute.
@@ -41,16 +55,14 @@ def find_bundle(path_or_name: str | os.PathLike[str]) -> Path:
         if path.suffix.lower() != ".zip":
             raise ValueError(f"{path} is neither the folder nor the zip file of a bundle.")
         return path.resolve()
-    if name == path.name and config_file(CHECKOUT / name, "inference"):
-        return CHECKOUT / name
+    known = bundle_names()
+    if name in known:
+        return bundles_folder() / name
     if path.is_dir():
         raise ValueError(
             f"{path} is not a bundle: it has no configs/inference.json or .yaml. Give the bundle's folder."
         )
-    known = sorted(folder.name for folder in CHECKOUT.glob("*") if config_file(folder, "inference"))
-    names = "; names stand for bundles of a checkout of the repository, which this is not"
-    if known:
-        names = f"; names of this checkout: {', '.join(known)}"
+    names = f", or a name: {', '.join(known)}" if known else f" (there are none to name, {bundles_folder()} is missing)"
     raise FileNotFoundError(f"{path_or_name}: no such bundle. Give the folder or the zip file of a bundle{names}.")
 
 
@@ -73,7 +85,7 @@ def open_bundle(path_or_name: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def bundle_of_weights(weights: str | os.PathLike[str]) -> Path:
-    """The bundle that weights belong to: the one they lie in, else that of their network in the checkout.
+    """The bundle that weights belong to: the one they lie in, else that of their network in the package.
 
     Args:
         weights: weight file.
@@ -88,8 +100,8 @@ def bundle_of_weights(weights: str | os.PathLike[str]) -> Path:
     if folder.name == "models" and config_file(folder.parent, "inference"):
         return folder.parent
     network = known_network(read_info(weights).get("network"), Path(weights).with_suffix(".json"))
-    if network and config_file(CHECKOUT / network, "inference"):
-        return CHECKOUT / network
+    if network in bundle_names():
+        return bundles_folder() / str(network)
     raise ValueError(f"{weights} does not say which bundle it belongs to. Give the bundle with --bundle.")
 
 

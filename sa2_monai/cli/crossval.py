@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides", nargs="*", metavar="ID=VALUE", help="values of the bundle to override, in YAML; they come last"
     )
     parser.add_argument(
-        "--bundle", metavar="DIR", help="folder of the bundle (default: bundles/sa2net of the checkout)"
+        "--bundle", metavar="DIR", help="bundle: folder or name, see 'sa2-monai bundles' (default: sa2net)"
     )
     parser.add_argument(
         "--config",

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", metavar="DIR", help="bundle: folder, zip file or name; by default the weights' own")
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
     parser.add_argument("--to", required=True, choices=FORMATS, help="format")
-    parser.add_argument("--output", "-o", metavar="FILE", help="the file; beside the weights by default")
+    parser.add_argument("--output", "-o", metavar="FILE", help="the file (default: beside the weights)")
     parser.add_argument("--dataset", metavar="NAME", help="overlay of the bundle, for weights without model.json")
     parser.add_argument("--half", action="store_true", help="half precision, input and output included")
     parser.add_argument(

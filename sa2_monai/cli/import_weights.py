@@ -6,7 +6,7 @@ Every tensor must be known; those that the network carries but never uses are le
 is written that says what they are: channels, how the network sees an image, and the SHA-256 of both files.
 
 Example:
-  sa2-monai import-weights --network daeformer published.pth bundles/daeformer/models/model.pt
+  sa2-monai import-weights --network daeformer published.pth daeformer/model.pt
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import platform
 from importlib import metadata
 from typing import Any
 
+from sa2_monai.bundle.locate import bundles_folder
 from sa2_monai.networks.catalogue import CATALOGUE, Network
 from sa2_monai.version import __version__
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             ("input sizes", network.legal_sizes),
             ("checkpoints", network.checkpoints),
             ("encoder", network.encoder_weights),
-            ("bundle", f"bundles/{network.name}"),
+            ("bundle", str(bundles_folder() / network.name)),
         ):
             if value is not None:
                 print(f"    {label + ':':<13}{value}")
@@ -68,7 +69,7 @@ def _facts(network: Network) -> dict[str, Any]:
         "name": network.name,
         "class_name": f"sa2_monai.networks.{network.class_name}",
         **{name: getattr(network, name) for name in (*names, "encoder_weights")},
-        "bundle": f"bundles/{network.name}",
+        "bundle": str(bundles_folder() / network.name),
     }
 
 

@@ -41,6 +41,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("info", "list the networks and the installed versions", "sa2_monai.cli.info"),
+    Command("bundles", "list the bundles, or copy one to edit it", "sa2_monai.cli.bundles"),
     Command("sample", "make a small data set, images or volumes", "sa2_monai.cli.sample"),
     Command("datasets", "list the data sets, check a download, prepare it", "sa2_monai.cli.datasets"),
     Command("predict", "segment images with a trained network", "sa2_monai.cli.predict"),

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bundle",
         metavar="DIR",
-        help="bundle: folder, zip file or name; in a checkout that of the weights' network by default",
+        help="bundle: folder, zip file or name (default: that of the weights' network)",
     )
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")

@@ -147,7 +147,9 @@ def test_bad_use(glands: Path, image: np.ndarray, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="no usable CUDA device"):
             load_bundle("sa2net", device="cuda:0")
     untrained = load_bundle("svanet", device="cpu")
-    with pytest.raises(FileNotFoundError, match=r"has no models/model\.pt\. Train the bundle first, or give a file"):
+    with pytest.raises(
+        FileNotFoundError, match=r"has no models/model\.pt\. The bundle comes with the package, untrained"
+    ):
         untrained.predict(image)
     bundle = load_bundle("sa2net", weights=glands, device="cpu")
     with pytest.raises(ValueError, match="has no bach_size"):

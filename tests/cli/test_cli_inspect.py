@@ -30,7 +30,7 @@ def inspect(capsys: pytest.CaptureFixture[str]) -> Any:
     return run
 
 
-def test_a_bundle_of_the_checkout(inspect: Any) -> None:
+def test_a_bundle_of_the_package(inspect: Any) -> None:
     facts = inspect("hsaunet")
     assert facts["what"] == "bundle"
     assert (facts["network"], facts["kind"], facts["roi_size"]) == ("hsaunet", "volumes", [224, 224])

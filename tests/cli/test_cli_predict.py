@@ -116,15 +116,16 @@ def test_a_packaged_bundle_is_json(bundle: Path, images: Path, tmp_path: Path) -
     assert main(["predict", "--bundle", str(bundle), str(images / "b.jpg"), "--output", str(tmp_path / "out")]) == 0
 
 
-def test_the_default_bundle_is_that_of_the_checkout(
+def test_the_default_bundle_is_that_of_the_package(
     bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkout = tmp_path / "checkout"
-    monkeypatch.setattr("sa2_monai.bundle.locate.CHECKOUT", checkout / "bundles")
+    monkeypatch.setattr("sa2_monai.bundle.locate.bundles_folder", lambda: tmp_path / "bundles")
     arguments = ["predict", str(images / "b.jpg"), "--output", str(tmp_path / "out")]
     assert main(arguments) == 1
-    assert "Give the folder or the zip file of a bundle; names stand for" in capsys.readouterr().err
-    shutil.copytree(bundle, checkout / "bundles" / "sa2net")
+    assert f"or the zip file of a bundle (there are none to name, {tmp_path / 'bundles'} is missing)." in (
+        capsys.readouterr().err
+    )
+    shutil.copytree(bundle, tmp_path / "bundles" / "sa2net")
     assert main(arguments) == 0
 
 

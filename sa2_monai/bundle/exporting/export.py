@@ -15,6 +15,7 @@ from torch import nn
 from sa2_monai.bundle.exporting.converters import CONVERTERS, Job
 from sa2_monai.bundle.exporting.label_network import LabelNetwork
 from sa2_monai.bundle.exporting.parity import ParityReport, check_parity, smooth_images
+from sa2_monai.bundle.included import is_included
 from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of, resolve
 from sa2_monai.bundle.packaging.large_files import missing_weights
@@ -53,7 +54,8 @@ def export_network(
         bundle: folder of a bundle.
         weights: trained weights; ``models/model.pt`` of the bundle by default.
         to: a name of :data:`FORMATS`.
-        output: the file; by default beside the weights, with the suffix of the format.
+        output: the file; by default beside the weights, with the suffix of the format. Weights that lie in a bundle of
+            the package have no such default.
         dataset: overlay of the bundle, as in training; not needed where the weights carry their settings.
         half: parameters, input and logits in half precision.
         dynamic: batch, height and width may change, in the multiples that the network allows; TorchScript always lets
@@ -78,6 +80,7 @@ def export_network(
     file = folder / "models" / "model.pt" if weights is None else Path(weights)
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such weights. {missing_weights(file)}")
+    path = Path(output) if output is not None else _default_path(file, converter.suffix, labels, half)
     overlay = [] if dataset is None else [dataset_overlay(folder, dataset)]
     sidecar = read_sidecar(file, folder.name)
     config = apply_settings(load(find_config(folder, "inference"), *overlay), sidecar)
@@ -105,13 +108,14 @@ def export_network(
             "inference.json": json.dumps(config),
         },
     )
-    path = Path(output) if output is not None else _default_path(file, converter.suffix, labels, half)
     with torch.no_grad():
         exported = converter.convert(job, path)
     return Exported(path, check_parity(network, exported, images, to, labels, half))
 
 
 def _default_path(weights: Path, suffix: str, labels: bool, half: bool) -> Path:
+    if is_included(weights):
+        raise ValueError(f"{weights} lies in a bundle of the package, where nothing is written. Give the output file.")
     return weights.with_name(f"{weights.stem}{'_labels' if labels else ''}{'_half' if half else ''}{suffix}")
 
 

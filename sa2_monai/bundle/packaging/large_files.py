@@ -7,6 +7,8 @@ import os
 import urllib.parse
 from pathlib import Path
 
+from sa2_monai.bundle.included import is_included
+
 __all__ = ["LARGE_FILES", "check_address", "list_large_files", "missing_weights", "take_out"]
 
 #: What is published by itself: the zoo takes no file above 25 MB, its checks download these.
@@ -81,4 +83,6 @@ def missing_weights(weights: Path, option: str = "--weights") -> str:
     folder = weights.parent.parent
     if (folder / _FILE).is_file():
         return f"Fetch them with 'python -m monai.bundle download_large_files --bundle_path {folder}'."
+    if is_included(folder):
+        return f"The bundle comes with the package, untrained: give a file with {option}, or a trained bundle instead."
     return f"Train the bundle first, or give a file with {option}."
