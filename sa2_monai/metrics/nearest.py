@@ -30,7 +30,8 @@ def surface_mask(mask: np.ndarray) -> np.ndarray:
     inside[...] = mask[centre]
     for axis in range(mask.ndim):
         for side in (slice(None, -2), slice(2, None)):
-            inside &= mask[(*centre[:axis], side, *centre[axis + 1 :])]
+            beside = (*centre[:axis], side, *centre[axis + 1 :])
+            inside &= mask[beside]
     return mask & ~inner
 
 
