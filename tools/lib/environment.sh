@@ -70,11 +70,11 @@ prepare_environment() {
     usable_python "$PYTHON" || fail "the environment $venv has a Python older than 3.10. Remove the folder and run again."
 
     stamp="$venv/.sa2_monai-$extras"
-    wanted="$(cd "$ROOT" && "$PYTHON" - "$ROOT" setup.cfg pyproject.toml tools/constraints.txt <<'PYTHON'
+    wanted="$(cd "$ROOT" && "$PYTHON" - "$ROOT" setup.cfg setup.py pyproject.toml tools/constraints.txt <<'PYTHON'
 import hashlib, pathlib, sys
 print(hashlib.sha256(b"\0".join([sys.argv[1].encode(), *(pathlib.Path(p).read_bytes() for p in sys.argv[2:])])).hexdigest())
 PYTHON
-    )" || fail "cannot read setup.cfg, pyproject.toml and tools/constraints.txt in $ROOT."
+    )" || fail "cannot read setup.cfg, setup.py, pyproject.toml and tools/constraints.txt in $ROOT."
     if [[ -f "$stamp" && "$(<"$stamp")" == "$wanted" ]]; then
         return
     fi
