@@ -109,7 +109,8 @@ def test_a_package_index_takes_and_shows_them(built: tuple[Path, Path], metadata
     description = metadata.get_payload()
     assert isinstance(description, str)
     assert description.lstrip().startswith("# sa2_monai")
-    assert re.findall(r"\]\((?!https?:|#)[^)]*\)", description) == [], "links that lead nowhere on an index"
+    relative = r"""(?:\]\(|(?:href|src|srcset)=["'])(?!https?:|#)[^)"']*"""
+    assert re.findall(relative, description) == [], "links and images that an index does not have"
     versions = [f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)]
     assert set(versions) <= set(metadata.get_all("Classifier", []))
     assert metadata["License-Expression"] == "Apache-2.0"
