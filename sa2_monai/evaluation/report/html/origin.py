@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which model, weights, data and training a report is about: from the records that lie beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sa2_monai.evaluation.report.html.curves import HISTORY_NAME, read_history
+from sa2_monai.evaluation.report.html.numbers import duration, number
+from sa2_monai.evaluation.result import EvaluationResult
+
+__all__ = ["Origin", "find_origin"]
+
+#: Records of the run that made predictions, see :class:`sa2_monai.training.RunRecord`.
+RECORDS = ("run_evaluate.json", "run_inference.json")
+TRAINING_RECORD = "run.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is known about the predictions of an evaluation.
+
+    Attributes:
+        record: of the run that made them; empty where there is none.
+        sidecar: of the weights; empty where there is none, or where it describes other weights.
+        training: record of the training of these weights; empty where there is none.
+        history: its epochs, see :func:`sa2_monai.evaluation.report.html.curves.read_history`.
+        folder: of the predictions, as text; empty for arrays.
+        remarks: what was found but does not belong to these weights.
+    """
+
+    record: Mapping[str, Any] = field(default_factory=dict)
+    sidecar: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    history: Sequence[Mapping[str, float]] = ()
+    folder: str = ""
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> str:
+        """Name of the model; empty where nothing says it."""
+        named = self.record.get("bundle") or self.training.get("bundle") or {}
+        return str(named.get("name") or self.sidecar.get("network") or "")
+
+    @property
+    def data(self) -> str:
+        """Name of the folder of the data; empty where nothing says it."""
+        path = self.record.get("configuration", {}).get("dataset_dir")
+        return Path(str(path)).resolve().name if path else ""
+
+    @property
+    def weights(self) -> str:
+        """SHA-256 of the weights; empty where it is not known."""
+        return str((self.record.get("weights") or {}).get("sha256") or "")
+
+    def lines(self) -> list[tuple[str, str, str]]:
+        """What a page says about it: name, value, and what is only added to it."""
+        configuration = self.record.get("configuration", {})
+        bundle = self.record.get("bundle") or {}
+        version = f"version {bundle['version']}" if bundle.get("version") else ""
+        parameters = self.sidecar.get("parameters")
+        size = f"{number(parameters / 1e6)} million parameters" if isinstance(parameters, int) else ""
+        lines = [
+            ("Model", self.model, _joined(version, size)),
+            ("Weights", self.weights[:12], "beginning of the SHA-256, whole under Settings"),
+            ("Data", self.data, _joined(configuration.get("section"), configuration.get("dataset_dir"))),
+            ("Predictions", "" if self.data else self.folder, ""),
+            ("Predicted", str(self.record.get("started") or "")[:10], _device(self.record)),
+            *self._training_lines(),
+        ]
+        return [(name, value, more) for name, value, more in lines if value]
+
+    def _training_lines(self) -> list[tuple[str, str, str]]:
+        configuration = self.training.get("configuration", {})
+        planned, status = configuration.get("max_epochs"), self.training.get("status")
+        done = int(self.history[-1]["epoch"]) if self.history else len(self.training.get("epochs") or ())
+        epochs = ""
+        if done:
+            epochs = f"{done} of {planned}" if planned else str(done)
+        best = self.sidecar.get("epoch")
+        metric = self.sidecar.get("metric")
+        kept = f"weights of epoch {best}" if best else ""
+        if kept and isinstance(metric, float):
+            kept += f", {str(self.sidecar.get('metric_name') or 'metric').replace('_', ' ')} {number(metric)}"
+        seconds = self.training.get("seconds") or sum(row.get("seconds", 0.0) for row in self.history)
+        state = "" if status in (None, "completed") else f"the training is {status}"
+        images = (self.training.get("inputs") or {}).get("count")
+        data = configuration.get("dataset_dir")
+        return [
+            ("Epochs", epochs, _joined(kept, state)),
+            ("Training time", duration(seconds) if seconds else "", _device(self.training)),
+            ("Training data", Path(str(data)).name if data else "", f"{images} cases" if images else ""),
+        ]
+
+
+def find_origin(result: EvaluationResult, folder: str | Path | None = None) -> Origin:
+    """Look for the records of the run that made the predictions, and of the training of its weights.
+
+    Args:
+        result: an evaluation.
+        folder: of the report, where that is about this evaluation.
+
+    Returns:
+        What was found. A record of the training counts when it lies in ``eval`` of the folder that the weights are in
+        the ``models`` of, or in the folder of the report, and does not name other weights.
+    """
+    files = {Path(row["prediction_file"]) for row in result.per_case if row["prediction_file"]}
+    homes = sorted({file.parent for file in files})
+    places = [place / name for home in homes for place in (home, home.parent) for name in RECORDS]
+    record = next((found for found in map(_read, places) if found.get("weights")), {})
+    weights = record.get("weights") or {}
+    digest, path = weights.get("sha256"), Path(str(weights.get("path", "")))
+    sidecar = _read(path.with_suffix(".json")) if weights else {}
+    if digest and sidecar.get("sha256") != digest:
+        sidecar = {}
+    remarks: list[str] = []
+    for place in _unique([path.parent.parent / "eval"] if weights else [], [] if folder is None else [Path(folder)]):
+        training, history = _read(place / TRAINING_RECORD), read_history(place / HISTORY_NAME)
+        if not training and not history:
+            continue
+        other = (training.get("weights") or {}).get("sha256")
+        if digest and other and other != digest:
+            remarks.append(f"the training recorded in {place} made other weights ({other[:12]}) and is not shown")
+            continue
+        return Origin(record, sidecar, training, history, _name(homes), tuple(remarks))
+    return Origin(record, sidecar, folder=_name(homes), remarks=tuple(remarks))
+
+
+def _name(folders: Sequence[Path]) -> str:
+    return ", ".join(map(str, folders[:3])) + (" ..." if len(folders) > 3 else "")
+
+
+def _unique(*lists: Iterable[Path]) -> list[Path]:
+    return list({place.resolve(): place for places in lists for place in places}.values())
+
+
+def _joined(*texts: Any) -> str:
+    return ", ".join(str(text) for text in texts if text)
+
+
+def _device(record: Mapping[str, Any]) -> str:
+    device, versions = record.get("device"), record.get("versions") or {}
+    torch = f"PyTorch {versions['torch']}" if versions.get("torch") else ""
+    return _joined(f"on {device}" if isinstance(device, str) and device else "", torch)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A record; empty where there is none, or where it is something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
