@@ -71,7 +71,7 @@ class Page(HTMLParser):
 
 
 def two_evaluations(folder: Path, cases: int = 14) -> tuple[EvaluationResult, EvaluationResult]:
-    """Two models on images of two classes: one missed, one false alarm, one failed case, hostile names, a run beside.
+    """Two models on images of two classes: something missed, false, failed, empty, hostile names, a training beside.
 
     Args:
         folder: gets the predictions of the first model, and its training.
@@ -91,6 +91,8 @@ def two_evaluations(folder: Path, cases: int = 14) -> tuple[EvaluationResult, Ev
     first["case 03"] = np.where(first["case 03"] == 2, 0, first["case 03"])
     references["case 04"] = np.where(references["case 04"] == 2, 0, references["case 04"])
     first["case 05"] = np.full((60, 72), 9, np.uint8)
+    for maps in (references, first, second):
+        maps["case 06"] = np.zeros((60, 72), np.uint8)
     options: dict[str, Any] = {"images": images, "on_error": "continue", "bootstrap_samples": 50, "size_strata": True}
     results = [evaluate(found, references, NAMES, **options) for found in (first, second)]
     write_run(folder)

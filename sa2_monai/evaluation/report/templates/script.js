@@ -50,7 +50,7 @@ for (const viewer of document.querySelectorAll(".viewer")) {
   update();
 }
 
-// The table of cases: sorted by a column, cases without a value last; filtered by words and by findings.
+// The table of cases: sorted by a column, cases without a value last; filtered by a text and by findings.
 const table = document.querySelector("table.cases");
 if (table) {
   const body = table.tBodies[0];
@@ -81,11 +81,11 @@ if (table) {
   const form = document.querySelector(".filter");
   const [words, kind, count] = ["input", "select", "output"].map((name) => form.querySelector(name));
   const filter = () => {
-    const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = words.value.trim().toLowerCase();
     let shown = 0;
     for (const row of rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !wanted.every((word) => text.includes(word))
+      const text = [...row.querySelectorAll("th, .word")].map((cell) => cell.textContent).join(" ").toLowerCase();
+      row.hidden = !text.includes(wanted)
         || Boolean(kind.value && !row.dataset.found.split(" ").includes(kind.value));
       shown += !row.hidden;
     }
