@@ -68,11 +68,13 @@ class ReportImages:
         figures: of the missed structures, and of the worst, median and best cases.
         thumbnails: case -> data address.
         left: characters that may still be taken.
+        omitted: figures that there was no room for.
     """
 
     figures: list[Figure] = field(default_factory=list)
     thumbnails: dict[str, str] = field(default_factory=dict)
     left: int = BUDGET
+    omitted: int = 0
 
     def take(self, *addresses: str) -> bool:
         """Whether there is room for some more."""
@@ -113,6 +115,8 @@ def collect_images(result: EvaluationResult, drawn: Sequence[Overlay], budget: i
         figure = _figure(kind, case, scores[case], plane)
         if found.take(*(layer.address for layer in figure.layers)):
             found.figures.append(figure)
+        else:
+            found.omitted += 1
     dimensions = sum(not math.isnan(result.per_case[0].get(f"spacing_{axis}", math.nan)) for axis in range(3))
     order = sorted(scores, key=lambda case: (math.isnan(scores[case]), scores[case], case))
     for case in order[: _THUMBNAILS.get(dimensions, _THUMBNAILS[2])]:

@@ -18,6 +18,7 @@ __all__ = ["Origin", "find_origin"]
 #: Records of the run that made predictions, see :class:`sa2_monai.training.RunRecord`.
 RECORDS = ("run_evaluate.json", "run_inference.json")
 TRAINING_RECORD = "run.json"
+_SLACK = 60.0  # seconds, for folders that were copied
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Origin:
         training: record of the training of these weights; empty where there is none.
         history: its epochs, see :func:`sa2_monai.evaluation.report.html.curves.read_history`.
         folder: of the predictions, as text; empty for arrays.
-        remarks: what was found but does not belong to these weights.
+        remarks: what is doubtful, or was found but does not belong to these weights.
     """
 
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -111,13 +112,14 @@ def find_origin(result: EvaluationResult, folder: str | Path | None = None) -> O
     files = {Path(row["prediction_file"]) for row in result.per_case if row["prediction_file"]}
     homes = sorted({file.parent for file in files})
     places = [place / name for home in homes for place in (home, home.parent) for name in RECORDS]
-    record = next((found for found in map(_read, places) if found.get("weights")), {})
+    found = next((place for place in places if _read(place).get("weights")), None)
+    record = {} if found is None else _read(found)
     weights = record.get("weights") or {}
     digest, path = weights.get("sha256"), Path(str(weights.get("path", "")))
     sidecar = _read(path.with_suffix(".json")) if weights else {}
     if digest and sidecar.get("sha256") != digest:
         sidecar = {}
-    remarks: list[str] = []
+    remarks = _newer(files, found)
     for place in _unique([path.parent.parent / "eval"] if weights else [], [] if folder is None else [Path(folder)]):
         training, history = _read(place / TRAINING_RECORD), read_history(place / HISTORY_NAME)
         if not training and not history:
@@ -128,6 +130,16 @@ def find_origin(result: EvaluationResult, folder: str | Path | None = None) -> O
             continue
         return Origin(record, sidecar, training, history, _name(homes), tuple(remarks))
     return Origin(record, sidecar, folder=_name(homes), remarks=tuple(remarks))
+
+
+def _newer(files: Iterable[Path], record: Path | None) -> list[str]:
+    """Files that were written after the record of their run may be of another one."""
+    if record is None:
+        return []
+    last = max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
+    if last <= record.stat().st_mtime + _SLACK:
+        return []
+    return [f"some predictions are newer than {record}, which names the model and its weights: it may be another one"]
 
 
 def _name(folders: Sequence[Path]) -> str:

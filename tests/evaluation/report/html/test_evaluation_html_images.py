@@ -83,6 +83,8 @@ def test_images_keep_within_the_budget(result: EvaluationResult) -> None:
     assert part.left >= 0
     assert 0 < len(part.figures) < len(whole.figures)
     assert part.figures[0].kind.startswith("missed")
+    assert part.omitted == len(whole.figures) - len(part.figures)
+    assert f"{part.omitted} more had no room on this page" in html_report(result, part)
 
 
 def test_a_page_of_large_images_stays_small() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,16 @@ def test_the_sidecar_of_other_weights_is_left_out(tmp_path: Path) -> None:
     sidecar = tmp_path / "models" / "model.json"
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "sha256": "ef" * 32}))
     assert find_origin(result_in(tmp_path / "predictions")).sidecar == {}
+
+
+def test_predictions_that_are_newer_than_their_record(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    record, prediction = (tmp_path / "predictions" / name for name in ("run_inference.json", "a.png"))
+    prediction.write_bytes(b"")
+    for age, remarks in ((30, 0), (90, 1)):
+        os.utime(record, (1e9, 1e9))
+        os.utime(prediction, (1e9 + age, 1e9 + age))
+        assert len(find_origin(result_in(tmp_path / "predictions")).remarks) == remarks
 
 
 def test_a_report_beside_a_training(tmp_path: Path) -> None:
