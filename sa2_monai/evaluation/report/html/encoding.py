@@ -27,9 +27,9 @@ def layer_address(pixels: np.ndarray) -> str:
         table = colours.view(np.uint8).reshape(-1, 4)
         image = Image.fromarray(index.reshape(pixels.shape[:2]).astype(np.uint8), mode="P")
         image.putpalette(table[:, :3].tobytes())
-        image.save(stream, format="PNG", optimize=True, transparency=table[:, 3].tobytes())
+        image.save(stream, format="PNG", transparency=table[:, 3].tobytes())
     else:
-        Image.fromarray(pixels).save(stream, format="PNG", optimize=True)
+        Image.fromarray(pixels).save(stream, format="PNG")
     return _address("png", stream)
 
 

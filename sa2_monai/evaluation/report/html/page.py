@@ -25,7 +25,7 @@ from sa2_monai.evaluation.report.html.images import ReportImages
 from sa2_monai.evaluation.report.html.metrics import FIRST, TITLES, explanations, metric_title
 from sa2_monai.evaluation.report.html.numbers import interval, number, p_value, signed
 from sa2_monai.evaluation.report.html.origin import Origin
-from sa2_monai.evaluation.report.html.plots import box_plots
+from sa2_monai.evaluation.report.html.plots import box_plots, difference_plot
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.scores.rows import STATES
 from sa2_monai.evaluation.scores.size_strata import PUBLISHED_COLUMNS, STRATA_COLUMNS
@@ -108,6 +108,7 @@ def html_report(
         "plots": box_plots(result, summary["protocol"]["unit"]),
         "curves": learning_curves(origin.history, summary["classes"]),
         "comparison": comparison,
+        "difference_plot": None if second is None else difference_plot(result, second),
         "class_values": {name: int(value) for value, name in summary["classes"].items()},
         "strata_keys": _strata_keys(summary),
         "published": {k: number(v) for k, v in summary.get("paper", {}).items() if isinstance(v, float)},

@@ -14,7 +14,7 @@ from sa2_monai.evaluation.report.html.metrics import PLOTTED, SHARES, metric_tit
 from sa2_monai.evaluation.report.html.numbers import number
 from sa2_monai.evaluation.result import EvaluationResult
 
-__all__ = ["WIDTH", "Box", "BoxPlot", "PlotRow", "Point", "box_plot", "box_plots"]
+__all__ = ["WIDTH", "Box", "BoxPlot", "PlotRow", "Point", "box_plot", "box_plots", "difference_plot"]
 
 WIDTH = 520
 _ROW, _TOP, _BOTTOM, _SIDE = 48, 4, 28, 14
@@ -79,6 +79,27 @@ def box_plots(result: EvaluationResult, unit: str) -> list[BoxPlot]:
         if any(math.isfinite(value) for _, cases in rows for _, value in cases):
             plots.append(box_plot(metric_title(metric, unit), rows, (0.0, 1.0) if metric in SHARES else None))
     return plots
+
+
+def difference_plot(result: EvaluationResult, second: EvaluationResult) -> BoxPlot | None:
+    """Differences of the Dice of every case; ``None`` where the protocol has no Dice of a case."""
+    other = {(row["case"], row["class_name"]): row["dice"] for row in second.per_case}
+    rows = [
+        (
+            name,
+            [
+                (row["case"], row["dice"] - other.get((row["case"], name), math.nan))
+                for row in result.per_case
+                if row["class_name"] == name
+            ],
+        )
+        for name in result.summary["per_class"]
+    ]
+    values = [value for _, cases in rows for _, value in cases if math.isfinite(value)]
+    if not values:
+        return None
+    title = "Dice by case, A \N{MINUS SIGN} B"
+    return box_plot(title, rows, (min(0.0, *values), max(0.0, *values)))
 
 
 def box_plot(

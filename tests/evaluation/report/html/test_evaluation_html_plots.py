@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sa2_monai.evaluation import evaluate
 from sa2_monai.evaluation.report.html.axis import axis_of, ticks
 from sa2_monai.evaluation.report.html.curves import learning_curves, read_history
-from sa2_monai.evaluation.report.html.plots import box_plot
+from sa2_monai.evaluation.report.html.plots import box_plot, difference_plot
 
 
 def test_ticks_are_round_and_cover_the_range() -> None:
@@ -39,6 +40,21 @@ def test_box_and_points_lie_where_the_values_are() -> None:
     assert (second.box, second.points, second.median) == (None, (), "no value")
     many = box_plot("x", [("a", [(str(i), i / 1000) for i in range(1000)] + [("far", 9.0)])])
     assert [point.text for point in many.rows[0].points] == ["far: 9.00"]
+
+
+def test_differences_of_two_models() -> None:
+    reference = np.zeros((10, 10), np.uint8)
+    reference[2:8, 2:8] = 1
+    half = np.where(np.arange(10) < 5, reference, 0).astype(np.uint8)
+    references = {"same": reference, "better": reference, "worse": reference}
+    first = evaluate({"same": half, "better": reference, "worse": half}, references, ["background", "x"])
+    second = evaluate({"same": half, "better": half, "worse": reference}, references, ["background", "x"])
+    plot = difference_plot(first, second)
+    assert plot is not None
+    texts = [f"better: {1 / 3:.3f}", "same: 0.00", f"worse: \N{MINUS SIGN}{1 / 3:.3f}"]
+    assert [point.text for point in plot.rows[0].points] == texts
+    better, same, worse = (point.x for point in plot.rows[0].points)
+    assert worse < same == plot.axis.at(0) < better
 
 
 def test_learning_curves(tmp_path: Path) -> None:
