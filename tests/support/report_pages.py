@@ -111,7 +111,7 @@ def write_run(folder: Path, digest: str = "ab" * 32, trained: str | None = None)
     lines = ["epoch,train_loss,val_mean_dice,val_dice_liver & <bile>,val_dice_spleen,learning_rate,seconds"]
     for epoch in range(1, 9):
         dice = f"{1 - 0.5 / epoch},{1 - 0.4 / epoch},{1 - 0.6 / epoch}" if epoch % 2 == 0 else ",,"
-        lines.append(f"{epoch},{1 / epoch},{dice},0.001,12.5")
+        lines.append(f"{epoch},{1 / epoch},{dice},0.001,465.675")
     (folder / "eval" / "history.csv").write_text("\n".join(lines) + "\n")
     training: dict[str, Any] = {
         "status": "interrupted",

@@ -87,8 +87,11 @@ class Origin:
         kept = f"weights of epoch {best}" if best else ""
         if kept and isinstance(metric, float):
             kept += f", {str(self.sidecar.get('metric_name') or 'metric').replace('_', ' ')} {number(metric)}"
-        seconds = self.training.get("seconds") or sum(row.get("seconds", 0.0) for row in self.history)
+        # a record is of the last start; the history of a resumed training goes on
+        seconds = sum(row.get("seconds", 0.0) for row in self.history) or self.training.get("seconds")
         state = "" if status in (None, "completed") else f"the training is {status}"
+        if not state and isinstance(planned, int) and 0 < done < planned:
+            state = "the training was stopped early"
         images = (self.training.get("inputs") or {}).get("count")
         data = configuration.get("dataset_dir")
         return [

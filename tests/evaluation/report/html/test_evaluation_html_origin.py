@@ -59,6 +59,26 @@ def test_the_sidecar_of_other_weights_is_left_out(tmp_path: Path) -> None:
     assert find_origin(result_in(tmp_path / "predictions")).sidecar == {}
 
 
+STATES = {
+    "completed": ", the training was stopped early",
+    "running": ", the training is running",
+    "failed": ", the training is failed",
+}
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_a_training_that_did_not_come_to_its_end(status: str, tmp_path: Path) -> None:
+    write_run(tmp_path)
+    record = tmp_path / "eval" / "run.json"
+    content = {**json.loads(record.read_text()), "status": status}
+    record.write_text(json.dumps(content))
+    result = result_in(tmp_path / "predictions")
+    assert lines(find_origin(result))["Epochs"].endswith(STATES[status])
+    content["configuration"]["max_epochs"] = 8
+    record.write_text(json.dumps({**content, "status": "completed"}))
+    assert lines(find_origin(result))["Epochs"] == "8 of 8 | weights of epoch 6, val mean dice 0.861"
+
+
 def test_predictions_that_are_newer_than_their_record(tmp_path: Path) -> None:
     write_run(tmp_path)
     record, prediction = (tmp_path / "predictions" / name for name in ("run_inference.json", "a.png"))
