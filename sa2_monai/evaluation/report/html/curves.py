@@ -19,6 +19,7 @@ HISTORY_NAME = "history.csv"
 _WIDTH, _HEIGHT = 520, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 10, 30
 _MOST_LINES = 6  # of classes; more cannot be told apart
+_MOST_DOTS = 100  # of a line, which can be pointed at
 
 _log = logging.getLogger(__name__)
 #: One line per epoch: the columns of the file that hold a number there.
@@ -31,7 +32,7 @@ class Line:
 
     Attributes:
         path: of the points, as the attribute ``points`` of a polyline.
-        dots: the points by themselves, with a text each.
+        dots: points by themselves, with a text each; of very many only some.
     """
 
     name: str
@@ -124,4 +125,5 @@ def _curve(title: str, history: History, columns: Sequence[tuple[str, str]], val
 
 def _line(name: str, points: Sequence[tuple[float, float]], value: int | None, x: Axis, y: Axis) -> Line:
     places = [(x.at(epoch), y.at(height), f"{name}, epoch {epoch:g}: {number(height)}") for epoch, height in points]
-    return Line(name, value, " ".join(f"{left},{top}" for left, top, _ in places), tuple(places))
+    path = " ".join(f"{left},{top}" for left, top, _ in places)
+    return Line(name, value, path, tuple(places[:: math.ceil(len(places) / _MOST_DOTS)]))

@@ -23,7 +23,7 @@ from sa2_monai.metrics.boxes import unsigned
 __all__ = ["BUDGET", "Figure", "LayerImage", "ReportImages", "collect_images"]
 
 #: Characters of all images of a page; tables and plots have the rest of 5 MB.
-BUDGET = 3_800_000
+BUDGET = 3_400_000
 _SMALL, _LARGE = 320, 560  # pixels of the longer side of a figure
 _THUMBNAIL = 112  # pixels of its longer side
 _THUMBNAILS = {2: 200, 3: 60}  # most of them, by dimensions: a volume takes longer to read again

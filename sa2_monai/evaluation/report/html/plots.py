@@ -19,7 +19,7 @@ __all__ = ["WIDTH", "Box", "BoxPlot", "PlotRow", "Point", "box_plot", "box_plots
 WIDTH = 520
 _ROW, _TOP, _BOTTOM, _SIDE = 48, 4, 28, 14
 _LABEL, _MIDDLE = 16, 33  # of a row: base line of its name, middle of its box
-_MOST_POINTS = 400  # of one row; beyond that the box and the outliers say it better
+_MOST_POINTS, _OF_ALL_ROWS = 400, 1500  # of one row; beyond that the box and the outliers say it better
 _SPREAD = 11  # height over which points lie
 
 
@@ -120,11 +120,12 @@ def box_plot(
         limits = (min([0.0, *values]), max(values, default=1.0))
     axis = axis_of(*limits, _SIDE, WIDTH - _SIDE)
     bottom = _TOP + _ROW * len(shown)
-    laid = tuple(_row(name, cases, _TOP + _ROW * index, axis) for index, (name, cases) in enumerate(shown))
+    most = _MOST_POINTS if len(values) <= _OF_ALL_ROWS else 0
+    laid = tuple(_row(name, cases, _TOP + _ROW * index, axis, most) for index, (name, cases) in enumerate(shown))
     return BoxPlot(title, bottom + _BOTTOM, bottom, axis, laid)
 
 
-def _row(name: str, cases: Sequence[tuple[str, float]], top: float, axis: Axis) -> PlotRow:
+def _row(name: str, cases: Sequence[tuple[str, float]], top: float, axis: Axis, most: int) -> PlotRow:
     label, middle = top + _LABEL, top + _MIDDLE
     if not cases:
         return PlotRow(name, "no value", label, middle, None, ())
@@ -137,7 +138,7 @@ def _row(name: str, cases: Sequence[tuple[str, float]], top: float, axis: Axis) 
         # spread over the height in a fixed pattern, so that equal values do not hide each other
         Point(axis.at(value), round(middle + _SPREAD * ((index * 0.618034) % 1 - 0.5), 1), f"{case}: {number(value)}")
         for index, (case, value) in enumerate(cases)
-        if len(cases) <= _MOST_POINTS or not low <= value <= high
+        if len(cases) <= most or not low <= value <= high
     )
     box = Box(*(axis.at(float(value)) for value in (low, p25, median, p75, high)))
     return PlotRow(name, f"median {number(float(median))}", label, middle, box, points)

@@ -50,6 +50,16 @@ for (const viewer of document.querySelectorAll(".viewer")) {
   update();
 }
 
+// A box that has nothing to scroll is no stop for the keyboard.
+const measure = new ResizeObserver((entries) => {
+  for (const { target: box } of entries) {
+    const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+    if (scrolls) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+});
+for (const box of document.querySelectorAll(".scroll")) measure.observe(box);
+
 // The table of cases: sorted by a column, cases without a value last; filtered by a text and by findings.
 const table = document.querySelector("table.cases");
 if (table) {

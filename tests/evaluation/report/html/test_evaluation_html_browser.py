@@ -246,6 +246,13 @@ def test_motion_only_where_it_is_wanted(look: Callable[..., Any]) -> None:
     assert look(reduced_motion="no-preference").evaluate(behaviour) == "smooth"
 
 
+def test_only_what_scrolls_is_a_stop(look: Callable[..., Any]) -> None:
+    for viewport, stops in ((DESKTOP, ["Cases"]), (PHONE, ["Classes", "Missed and false structures", "Cases"])):
+        page = look(viewport=viewport)
+        page.wait_for_function("!document.querySelector('#versions .scroll').hasAttribute('tabindex')")
+        assert [box.get_attribute("aria-label") for box in page.locator(".scroll[tabindex]").all()][:3] == stops
+
+
 def test_every_control_has_a_name(look: Callable[..., Any]) -> None:
     page = look()
     unnamed = page.evaluate("""() => [...document.querySelectorAll("input, select, button, [tabindex], img")]

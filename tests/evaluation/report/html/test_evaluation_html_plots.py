@@ -42,6 +42,14 @@ def test_box_and_points_lie_where_the_values_are() -> None:
     assert [point.text for point in many.rows[0].points] == ["far: 9.00"]
 
 
+def test_many_classes_with_many_cases_are_boxes() -> None:
+    values = [(str(index), 0.5 + index / 1000) for index in range(200)]
+    few = box_plot("Dice", [(str(row), values) for row in range(7)], (0, 1))
+    assert [len(row.points) for row in few.rows] == [200] * 7
+    many = box_plot("Dice", [(str(row), [*values, ("far", 0.0)]) for row in range(14)], (0, 1))
+    assert [[point.text for point in row.points] for row in many.rows] == [["far: 0.00"]] * 14
+
+
 def test_differences_of_two_models() -> None:
     reference = np.zeros((10, 10), np.uint8)
     reference[2:8, 2:8] = 1
@@ -71,6 +79,14 @@ def test_learning_curves(tmp_path: Path) -> None:
     assert dice.best is not None
     assert dice.best[2] == "best 0.500 at epoch 2"
     assert dice.x.at(3) == dice.x.end
+
+
+def test_a_long_training_has_a_dot_here_and_there(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,train_loss\n" + "".join(f"{epoch},{1 / epoch}\n" for epoch in range(1, 2001)))
+    (loss,) = learning_curves(read_history(path), {"1": "a"})
+    assert len(loss.lines[0].path.split()) == 2000
+    assert len(loss.lines[0].dots) == 100
 
 
 def test_one_class_needs_no_second_line(tmp_path: Path) -> None:
