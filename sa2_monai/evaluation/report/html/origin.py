@@ -44,24 +44,23 @@ class Origin:
     @property
     def model(self) -> str:
         """Name of the model; empty where nothing says it."""
-        named = self.record.get("bundle") or self.training.get("bundle") or {}
-        return str(named.get("name") or self.sidecar.get("network") or "")
+        names = (_part(found, "bundle").get("name") for found in (self.record, self.training))
+        return str(next(filter(None, names), "") or self.sidecar.get("network") or "")
 
     @property
     def data(self) -> str:
         """Name of the folder of the data; empty where nothing says it."""
-        path = self.record.get("configuration", {}).get("dataset_dir")
+        path = _part(self.record, "configuration").get("dataset_dir")
         return Path(str(path)).resolve().name if path else ""
 
     @property
     def weights(self) -> str:
         """SHA-256 of the weights; empty where it is not known."""
-        return str((self.record.get("weights") or {}).get("sha256") or "")
+        return str(_part(self.record, "weights").get("sha256") or "")
 
     def lines(self) -> list[tuple[str, str, str]]:
         """What a page says about it: name, value, and what is only added to it."""
-        configuration = self.record.get("configuration", {})
-        bundle = self.record.get("bundle") or {}
+        configuration, bundle = (_part(self.record, name) for name in ("configuration", "bundle"))
         version = f"version {bundle['version']}" if bundle.get("version") else ""
         parameters = self.sidecar.get("parameters")
         size = f"{number(parameters / 1e6)} million parameters" if isinstance(parameters, int) else ""
@@ -76,9 +75,12 @@ class Origin:
         return [(name, value, more) for name, value, more in lines if value]
 
     def _training_lines(self) -> list[tuple[str, str, str]]:
-        configuration = self.training.get("configuration", {})
+        configuration = _part(self.training, "configuration")
         planned, status = configuration.get("max_epochs"), self.training.get("status")
-        done = int(self.history[-1]["epoch"]) if self.history else len(self.training.get("epochs") or ())
+        recorded = self.training.get("epochs")
+        done = len(recorded) if isinstance(recorded, list) else 0
+        if self.history:
+            done = int(self.history[-1]["epoch"])
         epochs = ""
         if done:
             epochs = f"{done} of {planned}" if planned else str(done)
@@ -92,11 +94,15 @@ class Origin:
         state = "" if status in (None, "completed") else f"the training is {status}"
         if not state and isinstance(planned, int) and 0 < done < planned:
             state = "the training was stopped early"
-        images = (self.training.get("inputs") or {}).get("count")
+        images = _part(self.training, "inputs").get("count")
         data = configuration.get("dataset_dir")
         return [
             ("Epochs", epochs, _joined(kept, state)),
-            ("Training time", duration(seconds) if seconds else "", _device(self.training)),
+            (
+                "Training time",
+                duration(seconds) if isinstance(seconds, (int, float)) and seconds else "",
+                _device(self.training),
+            ),
             ("Training data", Path(str(data)).name if data else "", f"{images} cases" if images else ""),
         ]
 
@@ -115,9 +121,9 @@ def find_origin(result: EvaluationResult, folder: str | Path | None = None) -> O
     files = {Path(row["prediction_file"]) for row in result.per_case if row["prediction_file"]}
     homes = sorted({file.parent for file in files})
     places = [place / name for home in homes for place in (home, home.parent) for name in RECORDS]
-    found = next((place for place in places if _read(place).get("weights")), None)
+    found = next((place for place in places if _part(_read(place), "weights")), None)
     record = {} if found is None else _read(found)
-    weights = record.get("weights") or {}
+    weights = _part(record, "weights")
     digest, path = weights.get("sha256"), Path(str(weights.get("path", "")))
     sidecar = _read(path.with_suffix(".json")) if weights else {}
     if digest and sidecar.get("sha256") != digest:
@@ -127,9 +133,9 @@ def find_origin(result: EvaluationResult, folder: str | Path | None = None) -> O
         training, history = _read(place / TRAINING_RECORD), read_history(place / HISTORY_NAME)
         if not training and not history:
             continue
-        other = (training.get("weights") or {}).get("sha256")
+        other = _part(training, "weights").get("sha256")
         if digest and other and other != digest:
-            remarks.append(f"the training recorded in {place} made other weights ({other[:12]}) and is not shown")
+            remarks.append(f"the training recorded in {place} made other weights ({str(other)[:12]}) and is not shown")
             continue
         return Origin(record, sidecar, training, history, _name(homes), tuple(remarks))
     return Origin(record, sidecar, folder=_name(homes), remarks=tuple(remarks))
@@ -158,9 +164,15 @@ def _joined(*texts: Any) -> str:
 
 
 def _device(record: Mapping[str, Any]) -> str:
-    device, versions = record.get("device"), record.get("versions") or {}
+    device, versions = record.get("device"), _part(record, "versions")
     torch = f"PyTorch {versions['torch']}" if versions.get("torch") else ""
     return _joined(f"on {device}" if isinstance(device, str) and device else "", torch)
+
+
+def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A part of a record; empty where it is missing, or something else."""
+    part = record.get(name)
+    return part if isinstance(part, Mapping) else {}
 
 
 def _read(path: Path) -> dict[str, Any]:

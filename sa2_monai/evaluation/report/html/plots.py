@@ -17,8 +17,8 @@ from sa2_monai.evaluation.result import EvaluationResult
 __all__ = ["WIDTH", "Box", "BoxPlot", "PlotRow", "Point", "box_plot", "box_plots", "difference_plot"]
 
 WIDTH = 520
-_ROW, _TOP, _BOTTOM, _SIDE = 48, 4, 28, 14
-_LABEL, _MIDDLE = 16, 33  # of a row: base line of its name, middle of its box
+_ROW, _TOP, _BOTTOM, _SIDE = 50, 4, 28, 14
+_LABEL, _MIDDLE = 14, 29  # of a row: base line of its name, middle of its box
 _MOST_POINTS, _OF_ALL_ROWS = 400, 1500  # of one row; beyond that the box and the outliers say it better
 _SPREAD = 11  # height over which points lie
 

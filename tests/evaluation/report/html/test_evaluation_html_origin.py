@@ -98,13 +98,17 @@ def test_a_report_beside_a_training(tmp_path: Path) -> None:
     assert lines(origin)["Predictions"].startswith(str(tmp_path / "predictions"))
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "{"])
+ODD = {"weights": "x", "configuration": 3, "bundle": [], "epochs": 4, "seconds": "long", "inputs": 1, "versions": 2}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "{", json.dumps(ODD)])
 def test_other_files_say_nothing(content: str, tmp_path: Path) -> None:
     (tmp_path / "run_inference.json").write_text(content)
     (tmp_path / "run.json").write_text(content)
     origin = find_origin(result_in(tmp_path), tmp_path)
-    assert (origin.record, origin.training) == ({}, {})
-    assert origin.model == ""
+    assert origin.record == {}
+    assert (origin.model, origin.data, origin.weights) == ("", "", "")
+    assert list(lines(origin)) == ["Predictions"]
 
 
 def test_arrays_have_no_origin() -> None:
