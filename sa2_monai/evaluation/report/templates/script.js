@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 "use strict";
 // Without this script all is there to read: the tables in their order, the layers of an image side by side.
 

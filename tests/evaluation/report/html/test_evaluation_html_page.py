@@ -54,6 +54,7 @@ def section(page: str, name: str) -> str:
 
 
 def test_what_matters_comes_first(page: str) -> None:
+    assert page.startswith("<!DOCTYPE html>\n")
     assert re.findall(r"<h2>(.*?)</h2>", page) == TITLES
     links = [value for value in Page(page).values("href") if not value.startswith("#image-")]
     assert [f'id="{link[1:]}"' in page for link in links] == [True] * len(TITLES)
