@@ -74,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{format_comparison(comparison)}")
     if args.output:
         settings = {key: value for key, value in vars(args).items() if key not in ("command", "debug")}
-        paths = save_report(result, args.output, overlays=args.overlays, comparison=comparison, settings=settings)
+        paths = save_report(
+            result, args.output, overlays=args.overlays, comparison=comparison, settings=settings, second=second
+        )
         clock.lap("report")
         paths["manifest"] = write_manifest(args.output, result, settings, clock, second)
         print(f"\nPer case:  {paths['csv']}\nSummary:   {paths['json']}\nTable:     {paths['table']}")

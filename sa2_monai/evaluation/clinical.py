@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from sa2_monai.evaluation.cases.processes import share_cases
 from sa2_monai.evaluation.options import EvaluationOptions
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.scores.case_rows import case_rows, diagonal
+from sa2_monai.evaluation.scores.constant_prediction import constant_prediction_warnings, everything_marked_dice
 from sa2_monai.evaluation.scores.instances import InstanceCounts, count_instances, summarize_instances
 from sa2_monai.evaluation.scores.rows import METRICS
 from sa2_monai.evaluation.scores.size_strata import SIZE_COLUMN, object_percent, summarize_strata
@@ -36,6 +37,7 @@ class _Measured:
     rows: list[dict[str, Any]]
     unit: str
     diagonal: float
+    pixels: int
     size: float | None
     objects: InstanceCounts | None
     ignored: int | None
@@ -71,6 +73,7 @@ def run(cases: CaseFiles, options: EvaluationOptions) -> EvaluationResult:
     diagonals = {case: values.diagonal for case, values in measured.items()} if options.empty == "worst" else None
     metrics = (*METRICS, *options.extra)
     blocks = summarize(rows, list(measured), options.names, bootstrap, metrics, diagonals)
+    warnings += _constant_predictions(rows, measured, blocks["per_class"])
     if options.strata:
         sizes = {case: values.size for case, values in measured.items() if values.size is not None}
         blocks["size_strata"] = summarize_strata(
@@ -129,15 +132,17 @@ def _measure(loader: CaseLoader, options: EvaluationOptions, case: str) -> _Meas
     item = loader.load(case)
     rows = case_rows(item, options.table, options.tolerances, options.extra)
     size = object_percent(item) if options.strata else None
+    ignored = 0 if item.ignored is None else int(item.ignored.sum())
     for row in rows if options.strata else ():
         row[SIZE_COLUMN] = size
     return _Measured(
         rows=rows,
         unit=item.geometry.unit,
         diagonal=diagonal(item),
+        pixels=item.reference.size - ignored,
         size=size,
         objects=count_instances(item, options.instances) if options.instances else None,
-        ignored=None if item.ignored is None else int(item.ignored.sum()),
+        ignored=None if item.ignored is None else ignored,
         resampled=item.resampled,
         remarks=item.remarks,
     )
@@ -171,6 +176,24 @@ def _warnings(measured: Mapping[str, _Measured], options: EvaluationOptions) -> 
         check_not_all_ignored(options.ignore_value, any(values.ignored is not None for values in measured.values()))
         found.append("no_reference_object: no reference holds any object; Dice is 0 for every false alarm, else open")
     return found + grouped((f"file: {remark}", case) for case, values in measured.items() for remark in values.remarks)
+
+
+def _constant_predictions(
+    rows: Sequence[Mapping[str, Any]], measured: Mapping[str, _Measured], per_class: Mapping[str, Any]
+) -> list[str]:
+    of_class = {name: [row for row in rows if row["class_name"] == name] for name in per_class}
+    seen = {name: found for name, found in of_class.items() if any(row["voxels_ref"] for row in found)}
+    constant = {
+        name: everything_marked_dice(
+            [row["voxels_ref"] for row in found], [max(1, measured[row["case"]].pixels) for row in found]
+        )
+        for name, found in seen.items()
+    }
+    return constant_prediction_warnings(
+        {name: per_class[name]["dice"]["mean"] for name in seen},
+        constant,
+        {name: sum(row["voxels_pred"] for row in found) for name, found in seen.items()},
+    )
 
 
 def _protocol(

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from sa2_monai.evaluation.evaluator import evaluate
 from sa2_monai.evaluation.report.html import HTML_NAME, html_report
+from sa2_monai.evaluation.report.html.images import collect_images
+from sa2_monai.evaluation.report.html.origin import find_origin
 from sa2_monai.evaluation.report.overlays import draw_overlays, write_overlays
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.scores.table import format_comparison
@@ -87,6 +90,7 @@ def save_report(
     overlays: int = 3,
     comparison: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
+    second: EvaluationResult | None = None,
 ) -> dict[str, Any]:
     """Write the files of a report.
 
@@ -96,6 +100,7 @@ def save_report(
         overlays: images each of the worst, median and best cases; 0 for none.
         comparison: what :func:`sa2_monai.evaluation.compare` returned, written as ``comparison.json``.
         settings: of the run, listed in the HTML file.
+        second: the evaluation that was compared with: its values by case and its model, for the HTML file.
 
     Returns:
         Paths under ``"csv"``, ``"json"``, ``"table"``, ``"html"``, where there are such also ``"instances"`` and
@@ -114,5 +119,15 @@ def save_report(
     paths["table"] = write_atomically(folder / TABLE_NAME, text)
     drawn = draw_overlays(result, overlays) if overlays > 0 else []
     paths["overlays"] = write_overlays(result, folder / "overlays", overlays, drawn) if overlays > 0 else []
-    paths["html"] = write_atomically(folder / HTML_NAME, html_report(result, drawn, comparison, settings))
+    page = html_report(
+        result,
+        collect_images(result, drawn),
+        comparison,
+        settings,
+        origin=find_origin(result, folder),
+        second=second,
+        second_origin=None if second is None else find_origin(second),
+        written=datetime.now(timezone.utc).date().isoformat(),
+    )
+    paths["html"] = write_atomically(folder / HTML_NAME, page)
     return paths

@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.io.label_maps import PREPROCESSED
 from sa2_monai.io.volumes.lattice import fit_grid
 from sa2_monai.io.volumes.read import load_volume
 from sa2_monai.metrics.checks import at_most
 
-__all__ = ["Plane", "plane_of"]
+__all__ = ["Plane", "case_plane", "plane_of"]
 
+_log = logging.getLogger(__name__)
 _AIR, _WINDOW = -500, (-160, 240)  # HU; a soft-tissue window
 
 
@@ -35,7 +38,27 @@ class Plane(NamedTuple):
     place: str
 
 
-def plane_of(item: LoadedCase, image: Any) -> Plane:
+def case_plane(result: EvaluationResult, case: str, focus: int | None = None) -> Plane:
+    """What is drawn of a case of an evaluation, which is read again.
+
+    Args:
+        result: an evaluation; an image that cannot be read is left out with a message in the log.
+        case: its name.
+        focus: see :func:`plane_of`.
+
+    Raises:
+        OSError: when a mask is gone.
+        ValueError: when it cannot be read any more.
+    """
+    item = result.load_case(case)
+    try:
+        return plane_of(item, result.images.get(case), focus)
+    except (OSError, ValueError, RuntimeError) as error:
+        _log.warning("overlay of case %s without its image: %s", case, error)
+        return plane_of(item, None, focus)
+
+
+def plane_of(item: LoadedCase, image: Any, focus: int | None = None) -> Plane:
     """Choose what is drawn of a case.
 
     Volumes with an affine are shown as radiologists see them: axial slices with anterior above and the patient's right
@@ -44,6 +67,7 @@ def plane_of(item: LoadedCase, image: Any) -> Plane:
     Args:
         item: the case.
         image: path or array of the image on the grid of the reference, or ``None``.
+        focus: class whose errors choose the slice of a volume; ``None`` for those of all.
 
     Raises:
         OSError: when the image cannot be opened.
@@ -60,7 +84,8 @@ def plane_of(item: LoadedCase, image: Any) -> Plane:
     axis = int(np.argmax(spacing)) if not at_most(spacing.max(), 1.2 * spacing.min()) else 2
     others = tuple(a for a in range(3) if a != axis)
     guess = np.zeros_like(reference) if prediction is None else prediction
-    wrong = np.count_nonzero(guess != reference, axis=others)
+    errors = guess != reference if focus is None else (guess == focus) != (reference == focus)
+    wrong = np.count_nonzero(errors, axis=others)
     if not wrong.any():
         wrong = np.count_nonzero(reference, axis=others)
     index = int(np.argmax(wrong))

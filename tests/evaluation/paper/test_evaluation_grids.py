@@ -138,7 +138,7 @@ def test_size_range_has_the_foreground_measures_of_every_subset(tmp_path: Path) 
     assert any("S-measure is not published" in line for line in result.summary["deviations"])
     html = (tmp_path / "report.html").read_text()
     assert "Sizes of objects" in html
-    assert f"<td>&lt; 1 %</td><td>3</td><td>{below['micro']['dice']:.4f}</td>" in html
+    assert f'<th scope="row">&lt; 1 %</th><td>3</td><td>{below["micro"]["dice"]:.3f}</td>' in html
     assert "< 100 %" in (tmp_path / "table.txt").read_text()
 
 

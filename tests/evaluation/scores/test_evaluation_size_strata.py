@@ -123,7 +123,7 @@ def test_the_tables_show_the_strata(tmp_path: Path) -> None:
     html = paths["html"].read_text()
     assert "Sizes of objects" in html
     assert "&lt; 1 %<br><small>ultra-small</small>" in html
-    assert "<th>S-measure</th>" in html
+    assert '<th scope="col">S-measure</th>' in html
     with paths["csv"].open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[-3:] == ["resampled", "s_measure", "object_percent"]
@@ -136,8 +136,12 @@ def test_more_classes_have_a_line_each_and_one_of_their_mean(tmp_path: Path) -> 
     reference[2:6, 2:6], reference[10:14, 10:14] = 1, 2
     result = evaluate({"a": reference}, {"a": reference}, ["b", "x", "y"], size_strata=True)
     html = save_report(result, tmp_path, overlays=0)["html"].read_text()
-    section = html[html.index("Sizes of objects") :]
-    assert section.index("<td>x</td>") < section.index("<td>y</td>") < section.index("mean of classes")
+    section = html[html.index('<section id="sizes">') :]
+    assert (
+        section.index('<td class="word">x</td>')
+        < section.index('<td class="word">y</td>')
+        < section.index("mean of classes")
+    )
 
 
 def test_nothing_changes_without_the_option(tmp_path: Path) -> None:

@@ -14,13 +14,20 @@ _SMALL, _LARGE = 512, 1024  # pixels of the longer side that an image is enlarge
 _NO_IMAGE = 64  # grey
 
 
-def display_size(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of the drawing of a mask: enlarged by a whole factor, or reduced to 1024 pixels."""
+def display_size(height: int, width: int, small: int = _SMALL, large: int = _LARGE) -> tuple[int, int]:
+    """Rows and columns of the drawing of a mask, by its longer side.
+
+    Args:
+        height: rows of the mask.
+        width: columns of the mask.
+        small: below that a mask is enlarged by a whole factor, to this size or a little more.
+        large: pixels that it is reduced to.
+    """
     longer = max(height, width)
-    if longer < _SMALL:
-        factor = float(math.ceil(_SMALL / longer))
+    if longer < small:
+        factor = float(math.ceil(small / longer))
     else:
-        factor = min(1.0, _LARGE / longer)
+        factor = min(1.0, large / longer)
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 

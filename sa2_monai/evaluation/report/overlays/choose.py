@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import math
 import re
 from collections.abc import Sequence
@@ -15,17 +14,16 @@ import numpy as np
 from PIL import Image
 
 from sa2_monai.evaluation.report.overlays.draw import draw_overlay
-from sa2_monai.evaluation.report.planes import plane_of
+from sa2_monai.evaluation.report.planes import Plane, case_plane
 from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.io.atomic import write_atomically
 
-__all__ = ["Overlay", "choose_cases", "draw_overlays", "png_bytes", "write_overlays"]
+__all__ = ["Overlay", "case_scores", "choose_cases", "draw_overlays", "png_bytes", "write_overlays"]
 
 _OWN_NAMES = re.compile(r"(worst|median|best)_\d+_.*\.png")
-_log = logging.getLogger(__name__)
 
 
-def _scores(result: EvaluationResult) -> dict[str, float]:
+def case_scores(result: EvaluationResult) -> dict[str, float]:
     """Dice of every case, mean over its classes; from the counts where the protocol has no Dice per case."""
     values: dict[str, list[float]] = {}
     for row in result.per_case:
@@ -46,7 +44,7 @@ def choose_cases(result: EvaluationResult, count: int = 3) -> list[tuple[str, in
     Returns:
         Tuples ``(kind, rank from 1, case, Dice)``; cases without a Dice are left out.
     """
-    ranked = sorted((dice, case) for case, dice in _scores(result).items() if not math.isnan(dice))
+    ranked = sorted((dice, case) for case, dice in case_scores(result).items() if not math.isnan(dice))
     free = list(range(len(ranked)))
     chosen: list[tuple[str, int, str, float]] = []
     middle = (len(ranked) - 1) / 2
@@ -68,13 +66,19 @@ def choose_cases(result: EvaluationResult, count: int = 3) -> list[tuple[str, in
 
 
 class Overlay(NamedTuple):
-    """One image of a report: why it was chosen (worst, median, best), its rank from 1, and what it shows."""
+    """One image of a report: why it was chosen (worst, median, best), its rank from 1, and what it shows.
+
+    Attributes:
+        page: the drawing with its legend.
+        plane: the maps and the image that were drawn.
+    """
 
     kind: str
     rank: int
     case: str
     dice: float
     page: Image.Image
+    plane: Plane
 
 
 def draw_overlays(result: EvaluationResult, count: int = 3) -> list[Overlay]:
@@ -95,15 +99,10 @@ def draw_overlays(result: EvaluationResult, count: int = 3) -> list[Overlay]:
     found = []
     names = {int(value): name for value, name in result.summary.get("classes", {}).items()}
     for kind, rank, case, dice in choose_cases(result, count):
-        item = result.load_case(case)
-        try:
-            plane = plane_of(item, result.images.get(case))
-        except (OSError, ValueError, RuntimeError) as error:
-            _log.warning("overlay of case %s without its image: %s", case, error)
-            plane = plane_of(item, None)
+        plane = case_plane(result, case)
         title = f"{case}, {plane.place}" if plane.place else case
         page = draw_overlay(plane.image, plane.prediction, plane.reference, title, dice, names)
-        found.append(Overlay(kind, rank, case, dice, page))
+        found.append(Overlay(kind, rank, case, dice, page, plane))
     return found
 
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The learning curve of a training: ``history.csv`` read, and where its lines lie."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sa2_monai.evaluation.report.html.axis import Axis, axis_of, ticks
+from sa2_monai.evaluation.report.html.numbers import number
+
+__all__ = ["HISTORY_NAME", "Curve", "Line", "learning_curves", "read_history"]
+
+HISTORY_NAME = "history.csv"
+_WIDTH, _HEIGHT = 520, 230
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 10, 30
+_MOST_LINES = 6  # of classes; more cannot be told apart
+_MOST_DOTS = 100  # of a line, which can be pointed at
+
+_log = logging.getLogger(__name__)
+#: One line per epoch: the columns of the file that hold a number there.
+History = Sequence[Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: its name, the value of its class for the colour (``None`` for a mean), ``x,y`` of its points.
+
+    Attributes:
+        path: of the points, as the attribute ``points`` of a polyline.
+        dots: points by themselves, with a text each; of very many only some.
+    """
+
+    name: str
+    class_value: int | None
+    path: str
+    dots: tuple[tuple[float, float, str], ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A plot over epochs."""
+
+    title: str
+    x: Axis
+    y: Axis
+    lines: tuple[Line, ...]
+    best: tuple[float, float, str] | None = None
+    width: int = _WIDTH
+    height: int = _HEIGHT
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The epochs of a ``history.csv``; none where there is no such file, or with a message where it is another one.
+
+    Args:
+        path: columns ``epoch``, ``train_loss``, ``val_mean_dice``, ``val_dice_<class>``, ``learning_rate``,
+            ``seconds``; empty where an epoch was not validated.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [
+                {name: float(text) for name, text in row.items() if isinstance(text, str) and text.strip()}
+                for row in csv.DictReader(file)
+            ]
+        if not all("epoch" in row for row in rows):
+            raise ValueError("it has no column epoch")
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, csv.Error) as error:
+        _log.warning("%s is not shown in the report: %s", path, error)
+        return []
+    return rows
+
+
+def learning_curves(history: History, classes: Mapping[str, str]) -> list[Curve]:
+    """Loss, and Dice of the validation, over the epochs.
+
+    Args:
+        history: what :func:`read_history` returned.
+        classes: value -> name of the classes, which have the colours of the overlays.
+    """
+    values = {name: int(value) for value, name in classes.items()}
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    of_classes = [name for name in columns if name.startswith("val_dice_")][:_MOST_LINES]
+    of_classes = of_classes if len(of_classes) > 1 else []
+    dice = [(name.removeprefix("val_dice_"), name) for name in of_classes]
+    mean = [("mean" if of_classes else "Dice", "val_mean_dice")]
+    curves = [
+        _curve("Loss", history, [("training", "train_loss")], {}),
+        _curve("Dice of the validation", history, [*dice, *mean], values),
+    ]
+    return [curve for curve in curves if curve is not None]
+
+
+def _curve(title: str, history: History, columns: Sequence[tuple[str, str]], values: Mapping[str, int]) -> Curve | None:
+    points = {
+        name: [(row["epoch"], row[column]) for row in history if math.isfinite(row.get(column, math.nan))]
+        for name, column in columns
+    }
+    points = {name: found for name, found in points.items() if found}
+    if not points:
+        return None
+    all_y = [y for found in points.values() for _, y in found]
+    epochs = [row["epoch"] for row in history]
+    low, high = min(all_y), max(all_y)
+    margin = 0.0 if high > low else 0.05
+    last = max(epochs)
+    marks = tuple(mark for mark in ticks(0.0, last, 6) if mark <= last)
+    x = Axis(0.0, max(last, 1.0), _LEFT, _WIDTH - _RIGHT, marks)
+    y = axis_of(low - margin, high + margin, _HEIGHT - _BOTTOM, _TOP, 4)
+    lines = tuple(_line(name, found, values.get(name), x, y) for name, found in points.items())
+    best = None
+    if "val_mean_dice" in dict(columns).values():
+        name = columns[-1][0]
+        epoch, value = max(points.get(name, []), key=lambda point: point[1], default=(0.0, math.nan))
+        if math.isfinite(value):
+            best = (x.at(epoch), y.at(value), f"best {number(value)} at epoch {epoch:g}")
+    return Curve(title, x, y, lines, best)
+
+
+def _line(name: str, points: Sequence[tuple[float, float]], value: int | None, x: Axis, y: Axis) -> Line:
+    places = [(x.at(epoch), y.at(height), f"{name}, epoch {epoch:g}: {number(height)}") for epoch, height in points]
+    path = " ".join(f"{left},{top}" for left, top, _ in places)
+    return Line(name, value, path, tuple(places[:: math.ceil(len(places) / _MOST_DOTS)]))
