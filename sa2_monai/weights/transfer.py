@@ -110,7 +110,7 @@ def _other_classes(
 ) -> str | None:
     """Why the head of the weights is for other classes; ``None`` when it is not."""
     if any(tensors[name].shape != own[name].shape for name in head):
-        return f"{len(own[head[-1]])} outputs instead of {len(tensors[head[-1]])}"
+        return f"{len(own[head[-1]])} instead of {len(tensors[head[-1]])} outputs"
     theirs, ours = info.get("class_names"), expected.get("class_names")
     if theirs and ours and list(theirs) != list(ours):
         return f"for {', '.join(map(str, ours))} instead of {', '.join(map(str, theirs))}"
