@@ -54,9 +54,12 @@ def state(network: nn.Module) -> State:
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
-def tuned(folder: Path, source: Path, resume: bool = False, *, layer_decay: float = 1.0, **options: Any) -> Run:
+def tuned(
+    folder: Path, source: Path, resume: bool = False, *, layer_decay: float = 1.0, wrapped: bool = False, **options: Any
+) -> Run:
     """Four epochs of SA2-Net on grey images, the first two of them frozen; ``history`` has the state after each."""
     network = narrow("sa2net")
+    given = nn.DataParallel(network) if wrapped else network
     run = Run(
         folder,
         4,
@@ -66,7 +69,7 @@ def tuned(folder: Path, source: Path, resume: bool = False, *, layer_decay: floa
         validate=False,
         loss=DeepSupervisionLoss(nn.MSELoss()),
         optimizer=lambda _, lr: torch.optim.AdamW(parameter_groups(network, lr, layer_decay), lr=lr, weight_decay=0.1),
-        first=[LoadPretrained(source, network, {"class_names": NAMES}, FROZEN)],
+        first=[LoadPretrained(source, given, {"class_names": NAMES}, FROZEN)],
         **options,
     )
     run.history = []  # type: ignore[attr-defined]
@@ -107,10 +110,24 @@ def test_frozen_parts_stay_and_learn_later(tmp_path: Path, source: Path, caplog:
     assert "new tensors: head1.weight, head1.bias, head2.weight" in caplog.text
 
 
+def test_a_wrapped_network_learns_the_same(tmp_path: Path, source: Path) -> None:
+    """There gradients are calculated and thrown away."""
+    runs = [tuned(tmp_path / str(wrapped), source, wrapped=wrapped, layer_decay=0.7) for wrapped in (False, True)]
+    asked: list[list[bool]] = []
+    for run in runs:
+        parameter = run.network.get_parameter("up1.project.weight")
+        asked.append(seen := [])
+        run.trainer.add_event_handler(
+            Events.ITERATION_COMPLETED, lambda _, p=parameter, seen=seen: seen.append(p.requires_grad)
+        )
+    assert same(*(run.run().network for run in runs))
+    assert asked == [[False, False, True, True], [True] * 4]
+
+
 @pytest.mark.parametrize("layer_decay", [1.0, 0.5])
 def test_a_resumed_training_is_the_same(layer_decay: float, tmp_path: Path, source: Path) -> None:
     straight = tuned(tmp_path / "straight", source, layer_decay=layer_decay).run()
-    for stop_at in (2, 3, 4):  # one step is an epoch: in a frozen epoch, at the border, behind it
+    for stop_at in (2, 3):  # one step is an epoch: in the last frozen one, and in the first that is not
         folder = tmp_path / str(stop_at)
         with pytest.raises(Stop):
             tuned(folder, source, layer_decay=layer_decay, stop_at=stop_at).run()
