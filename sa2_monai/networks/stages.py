@@ -20,7 +20,7 @@ def stages_of(network: nn.Module) -> list[list[str]]:
         network: not wrapped.
 
     Raises:
-        ValueError: for a network that is none of the catalogue.
+        ValueError: for a network that is none of the catalogue, and for one that was given further parts.
     """
     record = record_of(network)
     if record is None:
@@ -28,6 +28,8 @@ def stages_of(network: nn.Module) -> list[list[str]]:
     owners = {module: stage for stage, modules in enumerate(record.stages) for module in modules}
     found: list[list[str]] = [[] for _ in record.stages]
     for name, _ in network.named_parameters():
-        module = max((one for one in owners if name.startswith(f"{one}.")), key=len)
+        module = max((one for one in owners if name.startswith(f"{one}.")), key=len, default=None)
+        if module is None:
+            raise ValueError(f"{type(network).__name__}: {name} belongs to no stage of {record.class_name}.")
         found[owners[module]].append(name)
     return found

@@ -96,9 +96,9 @@ def transfer_weights(
         remarks.append(f"{first} is new ({after} channels instead of {before}, which were neither grey nor colours)")
         del tensors[first]
     network.load_state_dict(tensors, strict=False)
-    loaded, new = ([name for name in own if (name in tensors) == there] for there in (True, False))
+    new = [name for name in own if name not in tensors]
     told = [one for one in differing_settings(origin.info, expected) if one[0] not in _MAY_DIFFER]
-    return Transfer(loaded, new, remarks, origin.info, told)
+    return Transfer([name for name in own if name in tensors], new, remarks, origin.info, told)
 
 
 def _other_classes(
