@@ -68,7 +68,7 @@ def test_stages_are_in_the_order_of_the_forward_pass(record: Network) -> None:
 def test_other_networks_have_no_stages() -> None:
     more = build(CATALOGUE["sa2net"])
     more.add_module("second_head", torch.nn.Linear(1, 1))
-    with pytest.raises(ValueError, match="second_head.weight belongs to no stage of SA2Net"):
+    with pytest.raises(ValueError, match=r"second_head\.weight belongs to no stage of SA2Net"):
         stages_of(more)
     with pytest.raises(ValueError, match="Linear is no network of this package"):
         stages_of(torch.nn.Linear(1, 1))
