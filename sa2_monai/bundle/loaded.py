@@ -182,6 +182,8 @@ class LoadedBundle(BundleModel):
     ) -> Path:
         """Train on a data set, from the weights if there are any; from then on the new weights are used.
 
+        For other classes or channels the head is new, see :func:`sa2_monai.weights.transfer_weights`.
+
         Args:
             dataset_dir: folder of the data set.
             dataset: see :meth:`evaluate`.

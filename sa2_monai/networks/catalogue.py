@@ -66,6 +66,9 @@ class Network:
         size_divisor: the number that height and width must be multiples of.
         smallest_batch: images that a step of training needs.
         options: arguments of the constructor that trained weights tell in the file beside them, apart from channels.
+        first_layer: name of the weight whose shape depends on the channels of the image.
+        stages: modules of each stage from the input to the logits, see :func:`sa2_monai.networks.stages.stages_of`; the
+            last one, the head, holds all that depends on the number of classes.
         grey_as_colour: a network for one channel has the tensors of one for three, as the channel is repeated.
         checkpoints: published checkpoints that ``import-weights`` reads.
         encoders: ImageNet weights that its encoder can start from, those of the published network first.
@@ -86,12 +89,20 @@ class Network:
     legal_sizes: str
     size_divisor: int
     options: tuple[str, ...]
+    first_layer: str
+    stages: tuple[tuple[str, ...], ...]
     checkpoints: str
     smallest_batch: int = 1
     grey_as_colour: bool = False
     encoders: tuple[Encoder, ...] = ()
     encoder_weights: str | None = None
 
+
+#: Of DAE-Former and HSA-UNet.
+_DUAL_STAGES = (
+    *(("stage1",), ("stage2",), ("stage3",)),
+    *(("expand3", "decoder2"), ("expand2", "decoder1", "head"), ("head.classify",)),
+)
 
 _RECORDS = (
     Network(
@@ -109,6 +120,8 @@ _RECORDS = (
         legal_sizes="height and width are positive multiples of 16; they may differ",
         size_divisor=16,
         options=("embed_dims", "channel_heads"),
+        first_layer="stage1.embed.conv.weight",
+        stages=_DUAL_STAGES,
         grey_as_colour=True,
         checkpoints="DAE-Former trained by its authors' code, e.g. on Synapse (.pth, bare tensors)",
     ),
@@ -127,6 +140,8 @@ _RECORDS = (
         legal_sizes="height and width are positive multiples of 112, best of 224; they may differ",
         size_divisor=112,
         options=("embed_dims", "channel_heads", "window_size"),
+        first_layer="stage1.embed.conv1.weight",
+        stages=_DUAL_STAGES,
         grey_as_colour=True,
         checkpoints="HSA-UNet trained by its authors' code, with or without the unused direction prior "
         "(.pth, bare tensors)",
@@ -148,6 +163,12 @@ _RECORDS = (
         options=(
             *("deep_level", "img_size", "stem_channels", "encoder_channels", "encoder_depths"),
             "channel_attention_heads",
+        ),
+        first_layer="encoder.stem.conv1.weight",
+        stages=(
+            *(("encoder.stem",), ("encoder.stages.0",), ("encoder.stages.1",), ("encoder.stages.2",)),
+            *(("encoder.stages.3", "encoder.norm"), ("level3",), ("level2",), ("level1",), ("level0",)),
+            ("level0.expand.classify",),
         ),
         grey_as_colour=True,
         checkpoints="MSA2-Net trained by its authors' code, in both readings of it: deep_level dual and lka "
@@ -181,6 +202,12 @@ _RECORDS = (
         legal_sizes="height and width are positive multiples of 16; they may differ",
         size_divisor=16,
         options=("base_channels",),
+        first_layer="stage1.conv.weight",
+        stages=(
+            *(("stage1",), ("stage2",), ("stage3",), ("stage4",), ("stage5",)),
+            ("side2", "side3", "side4", "side5", "attention"),
+            *(("up4",), ("up3",), ("up2",), ("up1",), ("head1", "head2", "head3", "head4")),
+        ),
         checkpoints="SA2-Net trained by its authors' code: MoNuSeg/GlaS (.pth.tar, tensors under 'state_dict') "
         "and SegPC-2021/ISIC-2018 (.pt, bare tensors)",
     ),
@@ -200,6 +227,12 @@ _RECORDS = (
         size_divisor=32,
         smallest_batch=2,  # its pooled branch has one value per image, which is no statistic
         options=("base_channels", "img_size", "encoder"),
+        first_layer="encoder.conv1.weight",
+        stages=(
+            *(("encoder.conv1", "encoder.bn1"), ("encoder.layer1",), ("encoder.layer2",), ("encoder.layer3",)),
+            *(("encoder.layer4",), ("branches", "guidance", "aspp")),
+            *(("decoder.0",), ("decoder.1",), ("decoder.2",), ("decoder.3",), ("head",)),
+        ),
         checkpoints="SvANet trained by its authors' code with ResNet-50 and the options of its published command "
         "(.pth, bare tensors)",
         encoders=(

@@ -3,7 +3,7 @@
 
 All handlers are written inline in the ``handlers`` list of a bundle's YAML. The engine arrives through ``attach``, so
 no handler refers to the trainer that lists it. In ``train#handlers``, :class:`OneWriter` comes first,
-:class:`LoadWeights` and :class:`LoadEncoder` before :class:`CheckpointHandler` and :class:`EarlyStop` after it;
+:class:`LoadPretrained` and :class:`LoadEncoder` before :class:`CheckpointHandler` and :class:`EarlyStop` after it;
 :class:`RunRecord` comes behind all that, and :class:`TrackedRun` last.
 """
 
@@ -16,18 +16,22 @@ from sa2_monai.training.divergence import DivergedError, DivergenceCheck
 from sa2_monai.training.early_stop import EarlyStop
 from sa2_monai.training.epoch_seed import EpochSeed
 from sa2_monai.training.freeze import FreezeEncoder
+from sa2_monai.training.load_pretrained import LoadPretrained
 from sa2_monai.training.load_weights import LoadEncoder, LoadWeights
 from sa2_monai.training.one_writer import OneWriter, check_folder
+from sa2_monai.training.parameter_groups import parameter_groups
 from sa2_monai.training.progress import show_progress
 from sa2_monai.training.run_record import RunRecord
 from sa2_monai.training.schedules.late_polynomial_lr import LatePolynomialLR
 from sa2_monai.training.schedules.two_stage_cosine import TwoStageCosine
+from sa2_monai.training.schedules.with_floor import CosineRestarts, Plateau
 from sa2_monai.training.tracking.run import TrackedRun
 
 __all__ = [
     "CheckpointHandler",
     "ClassDice",
     "CleanUpCheck",
+    "CosineRestarts",
     "DiskCacheDataset",
     "DivergedError",
     "DivergenceCheck",
@@ -36,12 +40,15 @@ __all__ = [
     "FreezeEncoder",
     "LatePolynomialLR",
     "LoadEncoder",
+    "LoadPretrained",
     "LoadWeights",
     "OneWriter",
+    "Plateau",
     "RunRecord",
     "TrackedRun",
     "TwoStageCosine",
     "check_folder",
+    "parameter_groups",
     "show_progress",
     "start_processes",
 ]

@@ -49,7 +49,8 @@ def restore_optimizer(
     if then["class"] != now["class"] or len(then["groups"]) != len(now["groups"]):
         raise ValueError(
             f"{source} was written with {then['class']} and {len(then['groups'])} parameter groups, the configuration "
-            f"has {now['class']} and {len(now['groups'])}. Restore that setting, or start without resume."
+            f"has {now['class']} and {len(now['groups'])}. Restore that setting (layer_decay makes groups), or "
+            "start without resume."
         )
     try:
         optimizer.load_state_dict(state)

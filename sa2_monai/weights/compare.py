@@ -24,6 +24,7 @@ __all__ = [
     "check_info",
     "check_state_dict",
     "check_validated",
+    "differing_settings",
     "not_finite",
 ]
 
@@ -182,7 +183,22 @@ def check_info(
     Raises:
         ValueError: naming each differing setting with both values.
     """
-    wrong = []
+    wrong = differing_settings(info, expected)
+    if wrong:
+        facts = "; ".join(f"{key} is {theirs!r}, the configuration says {ours!r}" for key, theirs, ours in wrong)
+        values = ", ".join(f"{key}={theirs!r}" for key, theirs, _ in wrong)
+        hint = hint or f"Set {values} in the configuration, or use weights that were trained with its settings."
+        raise ValueError(f"{source} was trained with other settings: {facts}. {hint}")
+
+
+def differing_settings(info: Mapping[str, Any], expected: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Settings of :data:`SETTINGS` that both sides state otherwise, with their values: name, of the weights, expected.
+
+    Args:
+        info: sidecar of the weights.
+        expected: settings of the configuration.
+    """
+    found = []
     for key in SETTINGS:
         theirs, ours = _comparable(info.get(key)), _comparable(expected.get(key))
         same = _SAME.get(key, {})
@@ -190,12 +206,8 @@ def check_info(
             continue
         stated = (key in info and key in expected) if key in _NULL_IS_A_VALUE else None not in (theirs, ours)
         if stated and theirs != ours:
-            wrong.append((key, theirs, ours))
-    if wrong:
-        facts = "; ".join(f"{key} is {theirs!r}, the configuration says {ours!r}" for key, theirs, ours in wrong)
-        values = ", ".join(f"{key}={theirs!r}" for key, theirs, _ in wrong)
-        hint = hint or f"Set {values} in the configuration, or use weights that were trained with its settings."
-        raise ValueError(f"{source} was trained with other settings: {facts}. {hint}")
+            found.append((key, theirs, ours))
+    return found
 
 
 def check_validated(info: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ from sa2_monai.networks.catalogue import CATALOGUE, Encoder
 from sa2_monai.networks.factory import record_of
 from sa2_monai.weights.compare import check_finite
 from sa2_monai.weights.encoder_names import encoder_owner
+from sa2_monai.weights.first_layer import adapt_channels
 from sa2_monai.weights.load import load_weights
 from sa2_monai.weights.read import read_safely, tensors_in
 from sa2_monai.weights.state import unwrap
@@ -186,10 +187,7 @@ def _fitted(value: torch.Tensor, wanted: torch.Size, is_stem: bool) -> torch.Ten
     if value.ndim == 4 and value.shape[2:] == (1, 1) and value.shape[:2] == wanted:  # a linear layer as a convolution
         return value.flatten(1)
     if is_stem and value.ndim == 4 and value.shape[1] == 3:
-        channels = wanted[1]
-        if channels == 1:
-            return value.sum(1, keepdim=True)
-        return value.repeat(1, -(-channels // 3), 1, 1)[:, :channels] * (3 / channels)
+        return adapt_channels(value, wanted[1])
     return value
 
 

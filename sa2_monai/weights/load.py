@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from sa2_monai.io.digest import sha256_of
@@ -17,7 +18,7 @@ from sa2_monai.weights.read import read_safely, tensors_in
 from sa2_monai.weights.save import read_info, sidecar_of
 from sa2_monai.weights.state import unwrap
 
-__all__ = ["load_weights"]
+__all__ = ["load_weights", "read_weights"]
 
 
 def load_weights(
@@ -42,17 +43,28 @@ def load_weights(
             number of channels, has values that are not finite, or was trained with other settings than ``expected``.
     """
     path = existing_path(path)
+    state_dict, info = read_weights(path)
+    check_state_dict(network, state_dict, str(path))
+    check_info(info, expected or {}, path)
+    unwrap(network).load_state_dict(state_dict, strict=True)
+    return info
+
+
+def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors of a weight file by name, and its sidecar, which must be that of the file; empty when there is none.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        OSError: when it cannot be read.
+        ValueError: when the file is no checkpoint, is damaged or altered, or is a state for resuming.
+    """
     info = _checked_info(path) if path.is_file() else {}
     content = read_safely(path)
     if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping) and "optimizer" in content:
         raise ValueError(
             f"{path} holds the state of an unfinished training (for resuming), not weights. Use model.pt beside it."
         )
-    state_dict = tensors_in(content, path)
-    check_state_dict(network, state_dict, str(path))
-    check_info(info, expected or {}, path)
-    unwrap(network).load_state_dict(state_dict, strict=True)
-    return info
+    return tensors_in(content, path), info
 
 
 def _checked_info(path: Path) -> dict[str, Any]:

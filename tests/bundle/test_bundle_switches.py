@@ -100,6 +100,12 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("hsaunet", "embed_dims", [128, 320], "expected three whole numbers"),
     ("msa2net", "resize", "antialias", "(did you mean antialiased?)"),
     ("svanet", "encoder_weights", "", "expected a text or null"),
+    ("sa2net", "encoder_weights", "w.pth", "of this network's encoder there are no ImageNet weights, of msa2net"),
+    ("daeformer", "frozen_epochs", -1, "expected a whole number from 0"),
+    ("sa2net", "frozen_epochs", 3, "but pretrained is null: nothing has learned yet"),
+    ("svanet", "frozen_epochs", 3, "but pretrained is null and encoder_weights is null: nothing has learned yet"),
+    ("hsaunet", "layer_decay", 0, "expected a number above 0, at most 1"),
+    ("msa2net", "layer_decay", 1.5, "expected a number above 0, at most 1"),
     ("svanet", "validation", "non", "(did you mean none?)"),
 ]
 # The same for what evaluate.yaml adds.
@@ -269,6 +275,13 @@ def test_an_overlay_may_bring_ids_that_are_used() -> None:
     mine["losses"]["mine"] = {"_target_": "torch.nn.CrossEntropyLoss"}
     check_config(mine)
     assert "base_channels is -2, expected" in refused("sa2net", "train", width=-1, base_channels="$2 * @width")
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_a_start_allows_frozen_epochs(bundle: str) -> None:
+    check_config(config(bundle, "train", pretrained="model.pt", frozen_epochs=3, layer_decay=0.8), unknown=True)
+    if bundle in ("msa2net", "svanet"):
+        check_config(config(bundle, "train", encoder_weights="w.pth", frozen_epochs=3), unknown=True)
 
 
 def test_expressions_are_left_to_the_run() -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from monai.bundle import ConfigParser, ConfigWorkflow
 
 from tests.support.fast_yaml import install
+from tests.support.narrow import WIDTH as WIDTH
 
 install()
 
@@ -29,19 +30,6 @@ BASES = ("train", "inference")
 
 # A bundle on a small image set and a slow machine.
 TINY: dict[str, Any] = {"roi_size": [32, 32], "batch_size": 2, "num_workers": 0, "device": "cpu", "amp": False}
-# Smallest legal width of each network.
-WIDTH: dict[str, dict[str, Any]] = {
-    "sa2net": {"base_channels": 4},
-    "daeformer": {"embed_dims": [8, 16, 32], "channel_heads": 2},
-    "hsaunet": {"embed_dims": [16, 32, 64], "channel_heads": 2, "window_size": 2},
-    "msa2net": {
-        "stem_channels": [8, 8],
-        "encoder_channels": [32, 64, 128, 256],
-        "encoder_depths": [1, 1, 1, 1],
-        "channel_attention_heads": 2,
-    },
-    "svanet": {"base_channels": 4, "encoder": "resnet14"},
-}
 
 
 class Merge(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bundle_tools import WIDTH, failure, make_workflow
+from bundle_tools import failure, make_workflow
 from monai.engines import SupervisedTrainer
 from PIL import Image
 
@@ -118,12 +118,12 @@ def test_a_fold_that_does_not_exist(refused: Callable[..., str]) -> None:
     assert "fold is 5, but num_folds is 5, expected 0 to 4" in refused(fold=5)
 
 
-def test_weights_of_another_class_count(bundle: str, refused: Callable[..., str], tmp_path: Path) -> None:
-    other = create_network(bundle, in_channels=3, out_channels=4, **WIDTH[bundle])
-    save_weights(other.state_dict(), tmp_path / "four.pt", {})
-    message = refused(pretrained=str(tmp_path / "four.pt"))
-    assert str(tmp_path / "four.pt") in message
-    assert "out_channels=4" in message
+def test_weights_of_another_width(bundle: str, refused: Callable[..., str], tmp_path: Path) -> None:
+    other = create_network(bundle, in_channels=3, out_channels=4, base_channels=8)
+    save_weights(other.state_dict(), tmp_path / "wide.pt", {})
+    message = refused(pretrained=str(tmp_path / "wide.pt"))
+    assert f"{tmp_path / 'wide.pt'} does not fit this SA2Net: base_channels is 8 in the weights, 4 here." in message
+    assert "Set base_channels to 8" in message
 
 
 def test_weights_of_another_network(refused: Callable[..., str], tmp_path: Path) -> None:

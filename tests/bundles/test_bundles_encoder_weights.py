@@ -48,7 +48,8 @@ def test_the_bundles_that_have_an_encoder_have_the_switch() -> None:
 
 
 @EVERY
-def test_a_training_starts_from_the_file(bundle: str, images: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("switches", [{"learning_rate": 0.0}, {"frozen_epochs": 1}], ids=["no rate", "frozen"])
+def test_a_training_starts_from_the_file(bundle: str, switches: dict[str, Any], images: Path, tmp_path: Path) -> None:
     path = tmp_path / FILES[bundle]
     start = published_file(bundle, path)
     run(
@@ -57,10 +58,10 @@ def test_a_training_starts_from_the_file(bundle: str, images: Path, tmp_path: Pa
         dataset_dir=str(images),
         encoder_weights=str(path),
         max_epochs=1,
-        learning_rate=0.0,
+        **switches,
     )
     state = torch.load(tmp_path / "models" / "last_state.pt", weights_only=True)["model"]
-    learned = [name for name in start if "running" not in name and "num_batches" not in name]
+    learned = [n for n in start if "frozen_epochs" in switches or ("running" not in n and "num_batches" not in n)]
     assert len(learned) > 20
     assert all(torch.equal(state[f"encoder.{name}"], start[name]) for name in learned)
     record = read_json(tmp_path / "eval" / "run.json")

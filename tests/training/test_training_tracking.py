@@ -155,9 +155,12 @@ def test_a_server_that_is_gone_hides_no_error(
 def test_a_new_training_takes_no_run_of_a_killed_process(mlflow: Any, tmp_path: Path) -> None:
     client = mlflow.MlflowClient(URI)
     killed = client.create_run(client.create_experiment("monai_experiment"), "killed")
-    weights = tmp_path / "given.pt"
+    weights = tmp_path / "earlier" / "models" / "model.pt"  # of a run
+    weights.parent.mkdir(parents=True)
     weights.write_bytes(b"some weights")
-    Run(tmp_path, max_epochs=1, extra=tracked(tmp_path, pretrained=weights, weights=tmp_path / "model.pt")).run()
+    Run(
+        tmp_path, max_epochs=1, extra=tracked(tmp_path, pretrained=tmp_path / "earlier", weights=tmp_path / "model.pt")
+    ).run()
     first, second = runs(client)
     assert first is killed
     assert first.data.metrics == {}

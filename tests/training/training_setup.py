@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,12 @@ def jitter(image: torch.Tensor) -> torch.Tensor:
     return image * (1 + 0.01 * random.random()) + 0.01 * float(np.random.rand())  # noqa: NPY002
 
 
-def items(count: int = 10) -> list[dict[str, Any]]:
+def items(count: int = 10, side: int = 8) -> list[dict[str, Any]]:
     rng = np.random.RandomState(0)
     return [
         {
-            "image": rng.rand(1, 8, 8).astype(np.float32),
-            "label": rng.rand(1, 8, 8).astype(np.float32),
+            "image": rng.rand(1, side, side).astype(np.float32),
+            "label": rng.rand(1, side, side).astype(np.float32),
             "case": f"case_{number}",
         }
         for number in range(count)
@@ -80,13 +81,14 @@ class Run:
         num_workers: int = 0,
         seed: int | None = 5,
         learning_rate: float = 1e-2,
-        optimizer: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
         scheduler: Any = None,
         info: dict[str, Any] | None = None,
         network: nn.Module | None = None,
         stop_at: int | None = None,
         batch_size: int = 4,
         cache: bool = False,
+        first: list[Any] | None = None,
         extra: list[Any] | None = None,
         save_interval: int = 1,
         amp: bool = False,
@@ -94,7 +96,7 @@ class Run:
         loss: nn.Module | None = None,
     ) -> None:
         self.network = network or tiny_network()
-        self.optimizer = optimizer(self.network.parameters(), lr=learning_rate)  # type: ignore[call-arg]
+        self.optimizer = optimizer(self.network.parameters(), lr=learning_rate)
         make = scheduler or (lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=max_epochs))
         self.scheduler = make(self.optimizer)
         transform = Compose(
@@ -128,7 +130,7 @@ class Run:
             info=info,
             save_interval=save_interval,
         )
-        handlers: list[Any] = [] if seed is None else [EpochSeed(seed, self.dataset)]
+        handlers: list[Any] = [*(first or []), *([] if seed is None else [EpochSeed(seed, self.dataset)])]
         handlers += [self.checkpoint]  # before validation and schedule: its place must not matter
         handlers += [ValidationHandler(val_interval, self.evaluator)] if validate else []
         handlers += [LrScheduleHandler(self.scheduler, print_lr=False), *(extra or [])]

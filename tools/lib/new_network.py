@@ -31,7 +31,7 @@ def _missing(name: str, root: Path) -> Iterator[str]:
     class_name = record.class_name if record else "its class"
     bundle = root / "bundles" / name
     if record is None:
-        yield "sa2_monai/networks/catalogue.py: the record, which names the class, its options and published facts"
+        yield "sa2_monai/networks/catalogue.py: the record, which names the class, options, stages and published facts"
     yield from _file(root, f"sa2_monai/networks/{name}.py", rf"^class {class_name}\b", f"the network, {class_name}")
     tester = rf'^class \w+\(BaseNetworkTester\):(.|\n)*?NAME = "{name}"'
     yield from _file(root, f"tests/networks/test_networks_{name}.py", tester, "its tests, after BaseNetworkTester")

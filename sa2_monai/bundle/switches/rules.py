@@ -46,6 +46,12 @@ def _trainings(values: Mapping[str, Any]) -> Iterator[str]:
             f"pretrained is {weights!r} and encoder_weights is {encoder!r}: a training starts from a whole network or "
             "from an encoder, set one of them to null"
         )
+    starts = [name for name in ("pretrained", "encoder_weights") if name in values]
+    if values.get("frozen_epochs") and starts and weights is None and encoder is None:
+        yield (
+            f"frozen_epochs is {values['frozen_epochs']}, but {' and '.join(f'{name} is null' for name in starts)}: "
+            "nothing has learned yet that could be kept, leave frozen_epochs at 0"
+        )
     if values.get("validation") == "none":
         if values.get("fold") is not None:
             yield f"fold is {values['fold']}, but validation is 'none', with which no part validates: leave fold out"

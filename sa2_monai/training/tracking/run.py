@@ -20,7 +20,7 @@ from sa2_monai.training.run_record import RunRecord
 from sa2_monai.training.tracking.loss import TrackedLoss
 from sa2_monai.training.tracking.values import read_switches, report_metrics
 from sa2_monai.version import __version__
-from sa2_monai.weights import sha256_of
+from sa2_monai.weights import sha256_of, weight_file
 
 __all__ = ["TrackedRun"]
 
@@ -53,7 +53,7 @@ class TrackedRun:
         output_dir: folder of the run.
         config_file: the file of the merged configuration: ``@save_execute_config``, which MONAI sets when it tracks.
         weights: file of the weights that the run makes or uses.
-        pretrained: file of the weights that a training begins with.
+        pretrained: weights that a training begins with: a file, or the folder of a run or bundle.
         evaluator: of a training, the evaluator of its validation.
         log_interval: of a training, iterations between two entries of the loss, see :class:`TrackedLoss`.
         artifacts: names of files and folders in ``output_dir`` that are kept with the run; those that do not exist are
@@ -154,7 +154,8 @@ class TrackedRun:
 
     @staticmethod
     def _hash(what: str, path: str | os.PathLike[str] | None) -> dict[str, str]:
-        return {} if path is None or not Path(path).is_file() else {f"{what}_sha256": sha256_of(path)}
+        file = None if path is None or not Path(path).exists() else weight_file(path)
+        return {} if file is None else {f"{what}_sha256": sha256_of(file)}
 
     def _end(self, engine: Engine) -> None:
         if not self._run_id:
