@@ -226,7 +226,7 @@ def test_check_of_what_is_to_be_prepared(
         (["prepare", "glas", ".", "out", "--form", "f"], "--form is 'f', 'glas' has none"),
         (["prepare", "kits23", ".", "out", "--workers", "-1"], "--workers is -1, expected 0 or more"),
         (["split", "none", ".", "out"], "NAME is 'none'"),
-        (["check"], "the following arguments are required: NAME, DIR"),
+        (["check"], "the following arguments are required: DATA"),
         (["turn"], "invalid choice: 'turn'"),
     ],
 )

@@ -12,6 +12,7 @@ from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.layouts.cases import Case, Parts, files_of
 from sa2_monai.data.layouts.dataset_json import read_dataset_json
+from sa2_monai.data.layouts.described import SPLITS
 from sa2_monai.data.layouts.discovery.contents import class_facts, description_of, unless_default
 from sa2_monai.data.layouts.discovery.found import FoundData
 from sa2_monai.data.layouts.discovery.globs import glob_layout
@@ -187,5 +188,5 @@ def _channels(cases: list[Case], files: str) -> int | None:
 def _left_out(folder: Path, layout: Layout, read: Sequence[Path]) -> str:
     """Line about what is not used: not the cases, their masks of single objects, or the tables that were read."""
     objects = [path for paths in layout.objects.values() for path in paths]
-    tables = [folder / "dataset.json", folder / PATIENT_TABLE, *read]
+    tables = [folder / "dataset.json", folder / PATIENT_TABLE, folder / SPLITS, *read]
     return str(unused_files(folder, [*files_of(layout.parts), *objects, *tables]))
