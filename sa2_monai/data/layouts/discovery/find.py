@@ -29,6 +29,7 @@ from sa2_monai.io.problems import CASE_ERRORS
 
 __all__ = ["find_data"]
 
+_VOXELS = (".raw", ".zraw")
 #: Layouts of one's own by kind of files.
 _OWN = {"folder": "images", "decathlon": "images", "volumes": "volumes"}
 
@@ -188,5 +189,9 @@ def _channels(cases: list[Case], files: str) -> int | None:
 def _left_out(folder: Path, layout: Layout, read: Sequence[Path]) -> str:
     """Line about what is not used: not the cases, their masks of single objects, or the tables that were read."""
     objects = [path for paths in layout.objects.values() for path in paths]
+    # Voxels beside the header that names them.
+    objects += [
+        path.with_suffix(s) for path in files_of(layout.parts) for s in _VOXELS if path.suffix in (".mhd", ".nhdr")
+    ]
     tables = [folder / "dataset.json", folder / PATIENT_TABLE, folder / SPLITS, *read]
     return str(unused_files(folder, [*files_of(layout.parts), *objects, *tables]))

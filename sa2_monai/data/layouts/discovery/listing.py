@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sa2_monai.data.layouts.cases import PART_NAMES
 from sa2_monai.data.layouts.channel_files import stem_of
-from sa2_monai.data.layouts.discovery.words import FolderMeaning, folder_meaning
+from sa2_monai.data.layouts.discovery.words import FolderMeaning, folder_meaning, label_names_of
 from sa2_monai.data.layouts.folder_walk import LeftOut, walk
 from sa2_monai.io.dicom.files import is_dicom
 from sa2_monai.io.images.read import IMAGE_SUFFIXES
@@ -44,6 +44,8 @@ class Item:
         role = next(((m.role, name) for m, name in _deepest(meanings, self.folders) if m.role), ("", ""))
         part = next((m.part for m, _ in _deepest(meanings, self.folders) if m.part), "")
         rest = tuple(name for name, m in zip(self.folders, meanings, strict=True) if not (m.role or m.part))
+        if loose and not role[0] and rest and any(label_names_of(self.stem)):  # contours/ct_mask.nii.gz
+            return "label", rest[-1], part, rest[:-1]
         return role[0], role[1], part, rest
 
 
