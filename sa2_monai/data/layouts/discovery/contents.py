@@ -22,7 +22,7 @@ from sa2_monai.io.volumes.read import load_volume
 
 __all__ = ["ClassFacts", "class_facts", "description_of", "unless_default"]
 
-_SAMPLE = 16  # label files that are looked into
+_SAMPLE = {"images": 16, "volumes": 3}  # label files that are looked into
 _MANY = 8  # object numbers in one file from which they are no classes
 _ENDS = [*range(16), *range(240, 256)]  # black and white, as JPEG leaves them
 _MOST = 32  # classes that are numbered and not named
@@ -76,7 +76,8 @@ def class_facts(where: Path, parts: Parts, kind: str, colours: Path | None = Non
     if colours is None and isinstance(labels, Mapping) and labels:
         return _described(description, labels, kind)
     files = [Path(case["label"]) for cases in parts.values() for case in cases if "label" in case]
-    sample = files[:: max(1, len(files) // _SAMPLE)][:_SAMPLE]
+    number = _SAMPLE[kind]
+    sample = files[:: max(1, len(files) // number)][:number]
     folder = where if where.is_dir() else where.parent
     table = colours or find_class_table(folder)
     entries = read_class_table(table) if table is not None else []

@@ -95,9 +95,9 @@ def list_items(directory: Path, kind: str) -> Listing:
         if len(folders) == 1:
             found.folders.append(folders[0])
         found.others.update(suffix_of(path) for path in files)
-        if kind == "volumes" and folders and _is_series(files):
-            found.items.append(Item(place, folders[:-1], place.name))
-            continue
+        if kind == "volumes" and folders and _is_series(files):  # its label may lie among the slices
+            beside = any(path.name.lower().endswith(suffixes) for path in files)
+            found.items.append(Item(place, folders if beside else folders[:-1], place.name))
         found.items += [Item(path, folders, stem_of(path)) for path in files if path.name.lower().endswith(suffixes)]
     for names in PART_NAMES.values():
         if set(names) <= set(found.folders) and len(names) > 1:
@@ -115,7 +115,6 @@ def suffix_of(path: Path) -> str:
 
 
 def _is_series(files: Sequence[Path]) -> bool:
-    """Whether the files of a folder are a DICOM series: several slices, nothing else that is an image."""
+    """Whether there is a DICOM series among the files of a folder: several slices."""
     slices = [path for path in files if suffix_of(path) in (".dcm", ".dicom", ".ima", "without suffix")]
-    others = [path for path in files if path.name.lower().endswith(VOLUME_SUFFIXES)]
-    return len(slices) > 1 and not others and is_dicom(slices[0])
+    return len(slices) > 1 and is_dicom(slices[0])
