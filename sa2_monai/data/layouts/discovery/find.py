@@ -83,8 +83,11 @@ def find_data(
 
 def _public(where: Path) -> str | None:
     for name in prepared_sets(where):
-        if name in DATASETS and DATASETS[name].parts(where, ListOptions()):
-            return name
+        try:
+            if name in DATASETS and DATASETS[name].parts(where, ListOptions()):
+                return name
+        except (OSError, ValueError):  # prepared in a form that has another name
+            continue
     names = public_sets(where)
     if len(names) > 1:
         titles = "; ".join(f"--dataset {name} ({DATASETS[name].title})" for name in names)
