@@ -10,8 +10,9 @@ examine          ``sa2-monai datasets check``, with published_counts; its parts 
 prepare          ``sa2-monai datasets prepare``; its parts in preparation/
 dataset          ``DataSet``: what there is to know of a data set; registry finds one by its name
 datasets/        one module per public data set, and own.py for folders of one's own
-layouts/         how folders and file names become cases
+layouts/         how folders and file names become cases; its discovery/ has ``find_data``
 download/        public data sets that are fetched
+export/          ``sa2-monai datasets export``: the forms of nnU-Net and of the decathlon
 samples/         generated data sets
 ================ ======================================================================================================
 
@@ -30,6 +31,8 @@ from sa2_monai.data.datasets.acdc import ACDC_CLASSES, ACDC_SPLITS
 from sa2_monai.data.download.bbbc038 import DOWNLOADS, download
 from sa2_monai.data.examine import examine_dataset
 from sa2_monai.data.kinds import input_kind, list_cases, list_images, list_volumes
+from sa2_monai.data.layouts.discovery.find import find_data
+from sa2_monai.data.layouts.discovery.found import FoundData
 from sa2_monai.data.preparation.folder import prepared_parts_of
 from sa2_monai.data.preparation.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES
 from sa2_monai.data.preparation.transunet_calibration import calibrate, orient
@@ -62,6 +65,7 @@ __all__ = [
     "SYNAPSE_CLASSES",
     "SYNAPSE_TABLES",
     "Draw",
+    "FoundData",
     "Image2DReader",
     "PreprocessedReader",
     "SliceDataset",
@@ -74,6 +78,7 @@ __all__ = [
     "dataset_classes",
     "download",
     "examine_dataset",
+    "find_data",
     "image_size",
     "input_kind",
     "kfold",
