@@ -11,10 +11,13 @@ from sa2_monai.bundle.planning.plan import Choice
 __all__ = ["batch_size", "cache_rate", "num_workers"]
 
 _CPU_PIXELS = 128 * 128 * 4  # of a step
-# GiB that a training step takes per image of 224 x 224 with the published width, in single precision; see activations.
-_ACTIVATIONS = {"sa2net": 1.0, "daeformer": 1.0, "hsaunet": 1.0, "msa2net": 1.0, "svanet": 1.0}
-_FIXED = 2.0  # GiB of the libraries, the weights and the optimizer
+# GiB that autograd keeps per image of 224 x 224 with the published width, in single precision: the tensors that
+# torch.autograd.graph.saved_tensors_hooks sees in one forward pass.
+_ACTIVATIONS = {"sa2net": 0.63, "daeformer": 0.58, "hsaunet": 0.47, "msa2net": 0.56, "svanet": 0.58}
+_GRADIENTS = 2.0  # what a step takes beside them, as a factor: gradients and the working memory of convolutions
+_FIXED = 5.0  # GiB of the libraries, the weights and the optimizer, of the largest network
 _PART = 0.8  # of the free memory that may be taken
+_FILLED = 0.9  # of the steps of an epoch, when the last one is smaller
 _CACHED = 0.5  # of the free memory that decoded cases may take
 
 
@@ -25,7 +28,7 @@ def batch_size(draft: Draft) -> Choice:
         wanted = _CPU_PIXELS / pixels
         why = f"{_CPU_PIXELS} pixels in a step, as a CPU likes it"
     else:
-        each = _ACTIVATIONS[draft.name] * pixels / 224**2
+        each = _GRADIENTS * _ACTIVATIONS[draft.name] * pixels / 224**2
         room = (_PART * draft.fingerprint.machine.memory - _FIXED) / each
         published = int(draft.base["batch_size"])
         wanted = min(room, published)
@@ -58,10 +61,12 @@ def num_workers(draft: Draft) -> Choice:
 
 
 def _fitting(wanted: int, slices: int) -> int:
-    """The number within a quarter of ``wanted`` that fills the steps of an epoch best."""
+    """The number within a quarter of ``wanted`` that fills the steps of an epoch best, where ``wanted`` leaves gaps."""
+
+    def filled(number: int) -> float:
+        return slices / (number * math.ceil(slices / number))
+
+    if filled(wanted) >= _FILLED:
+        return wanted
     near = range(max(1, math.ceil(0.75 * wanted)), math.floor(1.25 * wanted) + 1)
-
-    def filled(number: int) -> tuple[float, int]:
-        return slices / (number * math.ceil(slices / number)), -abs(number - wanted)
-
-    return max(near, key=filled, default=wanted)
+    return max(near, key=lambda number: (filled(number), -abs(number - wanted)))

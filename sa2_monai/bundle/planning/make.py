@@ -16,7 +16,7 @@ from sa2_monai.bundle.planning.plan import Choice, Plan
 from sa2_monai.bundle.planning.published import networks_of, protocol
 from sa2_monai.bundle.planning.speed import seconds_per_step
 from sa2_monai.bundle.planning.width import NARROW, width
-from sa2_monai.data.fingerprint import Fingerprint, measure_fingerprint
+from sa2_monai.data.fingerprint import measure_fingerprint
 
 if TYPE_CHECKING:
     from sa2_monai.data.layouts.discovery import FoundData

@@ -9,9 +9,9 @@ import numpy as np
 
 from sa2_monai.data.fingerprint.arrays import CaseArrays
 from sa2_monai.data.fingerprint.colours import ImageColours, measure_colours
+from sa2_monai.data.fingerprint.facts import Labels
 from sa2_monai.data.fingerprint.intensities import draw_values
 from sa2_monai.data.fingerprint.labels import class_map
-from sa2_monai.data.fingerprint.facts import Labels
 from sa2_monai.data.fingerprint.objects import SliceObjects, is_one_piece, measure_objects, touching_share
 
 __all__ = ["CaseFacts", "ClassOfCase", "look_at_case"]

@@ -119,7 +119,7 @@ def _meaning(
     kept = [value for value in values if value != ignore]
     if two and any(case.lossy for case in cases) and len(kept) > 2:
         return THRESHOLD, None, f"lossy label files hold {shown}: what is above 127 is foreground"
-    if two and set(kept) <= {0, 1} or two and set(kept) <= {0, _VOID}:
+    if two and (set(kept) <= {0, 1} or set(kept) <= {0, _VOID}):
         return None, ignore, f"the files hold {shown}: 0 is background, the other value foreground"
     if two and _are_instances(cases):
         numbers = int(np.median([len(case.counts) - 1 for case in cases]))
@@ -129,15 +129,15 @@ def _meaning(
     largest = len(class_names) - 1 if class_names is not None else _MOST_CLASSES
     if ignore is None and _VOID in kept and len(kept) > 3 and max(kept[:-1]) <= largest:
         return None, _VOID, f"the files hold {shown}: class numbers, and 255 for pixels without a label"
-    if kept and 0 <= kept[0] and kept[-1] <= largest:
+    if kept and kept[0] >= 0 and kept[-1] <= largest:
         return None, ignore, f"the files hold {shown}: the numbers of the classes"
     if class_names is None and 0 in kept and len(kept) <= 16:
         return {value: index for index, value in enumerate(kept)}, ignore, f"the files hold {shown}, each a class"
     raise ValueError(
         f"the labels hold {shown}, which can mean several things"
         + (f" for the classes {', '.join(class_names)}" if class_names is not None else "")
-        + "; say so with label_values=nonzero (instance numbers), label_values=threshold (grey masks), or a table value "
-        "-> class, such as 'label_values={0: 0, 128: 1, 255: 2}'"
+        + "; say so with label_values=nonzero (instance numbers), label_values=threshold (grey masks), or a table "
+        "value -> class, such as 'label_values={0: 0, 128: 1, 255: 2}'"
     )
 
 
