@@ -31,6 +31,8 @@ from sa2_monai.data.datasets.acdc import ACDC_CLASSES, ACDC_SPLITS
 from sa2_monai.data.download.bbbc038 import DOWNLOADS, download
 from sa2_monai.data.examine import examine_dataset
 from sa2_monai.data.kinds import input_kind, list_cases, list_images, list_volumes
+from sa2_monai.data.layouts.discovery.find import find_data
+from sa2_monai.data.layouts.discovery.found import FoundData
 from sa2_monai.data.preparation.folder import prepared_parts_of
 from sa2_monai.data.preparation.synapse_labels import SYNAPSE_CLASSES, SYNAPSE_TABLES
 from sa2_monai.data.preparation.transunet_calibration import calibrate, orient
@@ -65,6 +67,7 @@ __all__ = [
     "SYNAPSE_TABLES",
     "Draw",
     "Fingerprint",
+    "FoundData",
     "Image2DReader",
     "PreprocessedReader",
     "SliceDataset",
@@ -77,6 +80,7 @@ __all__ = [
     "dataset_classes",
     "download",
     "examine_dataset",
+    "find_data",
     "image_size",
     "input_kind",
     "kfold",
