@@ -107,11 +107,7 @@ def _run(arguments: list[str]) -> int:
     module = importlib.import_module(command.module)
     subparser.description = (module.__doc__ or "").strip().split("\n\n")[0]
     module.add_arguments(subparser)
-    args, rest = parser.parse_known_args(arguments)
-    if rest and (not hasattr(args, "overrides") or any(word.startswith("-") for word in rest)):
-        subparser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:  # ID=VALUE behind an option that follows DATA, which argparse leaves over
-        args.overrides = [*args.overrides, *rest]
+    args = _parse(parser, arguments)
     try:
         return int(module.run(args) or DONE)
     except UsageError as error:
@@ -125,6 +121,16 @@ def _run(arguments: list[str]) -> int:
         clear = "\r\x1b[K" if sys.stderr.isatty() else ""
         print(f"{clear}sa2-monai {command.name}: error: {root_cause(error)}", file=sys.stderr)
         return FAILED
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Parse; ``ID=VALUE`` may also stand behind options, where argparse has finished with positional arguments."""
+    args, more = parser.parse_known_args(arguments)
+    if more and not (hasattr(args, "overrides") and all("=" in word and word[0] != "-" for word in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:
+        args.overrides = [*args.overrides, *more]
+    return args
 
 
 def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

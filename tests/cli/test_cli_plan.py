@@ -45,7 +45,7 @@ WRONG = [
     (["--network", "unet"], 2, "--network is 'unet', expected one of daeformer, hsaunet, msa2net, sa2net, svanet"),
     (["--time", "0"], 2, "--time is 0, expected minutes above 0"),
     (["--device", "cpu", "bathc_size=3"], 2, "bathc_size is no switch of this configuration"),
-    (["--device", "cpu", "batch_size"], 2, "expected ID=VALUE, got 'batch_size'"),
+    (["batch_size", "--device", "cpu"], 2, "expected ID=VALUE, got 'batch_size'"),
     (["--nonsense"], 2, "unrecognized arguments: --nonsense"),
 ]
 

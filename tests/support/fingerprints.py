@@ -46,6 +46,7 @@ def images(
         "kind": "images",
         "description": "images/ and labels/",
         "channels": 3,
+        "channel_names": (),
         "counts": Counts(64, 16, 20, 64, 64),
         "geometry": Geometry(size, size, size),
         "intensities": values(0.0, 1.0),

@@ -47,6 +47,8 @@ TEST_CASES: list[tuple[Any, Draft, Any]] = [
     (intensity.intensity, draft(images()), "percentiles"),
     (intensity.intensity, draft(volumes()), "percentiles"),
     (intensity.intensity, draft(ct()), "window"),
+    (intensity.intensity, draft(volumes(channel_names=("CT",))), "window"),
+    (intensity.intensity, draft(replace(ct(), channel_names=("MRI",))), "percentiles"),
     (intensity.intensity, draft(volumes(kind="preprocessed")), "none"),
     (
         intensity.intensity_range,
