@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from pathlib import Path
 
 from sa2_monai.cli.common import read_override
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         args.data = str(write_pairs(Path(args.output).with_name("pairs.csv"), found.parts))
         found, args.images, args.labels = find_data(args.data, found.dataset), None, None
     overlays = [Path(file) for file in args.config]
+    print(f"measuring {found.path}: {found.description}", file=sys.stderr)
     try:
         plan = make_plan(found, args.network, overlays, given, args.device, args.time)
     except SwitchError as error:

@@ -9,14 +9,13 @@ from sa2_monai.bundle.planning.draft import Draft
 from sa2_monai.bundle.planning.plan import Choice
 from sa2_monai.data.fingerprint.facts import Colours, Fingerprint
 
-__all__ = ["STAINED", "intensity", "intensity_range", "is_ct"]
+__all__ = ["intensity", "intensity_range", "is_ct"]
 
 _AIR = -500.0  # HU; a CT has air around or in the patient
 _LOWEST = -4000.0  # HU that a scanner writes for what lies outside of its circle
 _NARROWEST = 150.0  # HU; a narrower window turns noise into contrast
 _STEP = 5.0
-#: How much more violet than green structures of stained tissue are, of the range.
-STAINED = 0.03
+_STAINED = 0.03  # how much more violet than green structures of stained tissue are, of the range
 _DARK, _LIGHT = 0.2, 0.6  # brightness of what is no structure
 
 
@@ -54,7 +53,7 @@ def intensity_range(draft: Draft) -> Choice | None:
 
 
 def _appearance(colours: Colours) -> str:
-    if colours.colour and colours.violet > STAINED:
+    if colours.colour and colours.violet > _STAINED:
         others = "" if colours.colour == 1 else f" (and {100 * (1 - colours.colour):.0f} % grey images)"
         return f"stained tissue{others}"
     kind = "colour" if colours.colour else "grey"

@@ -9,6 +9,9 @@ from sa2_monai.bundle.planning.plan import Choice
 __all__ = ["channel_order", "class_names", "ignore_value", "in_channels", "kind", "label_values", "layout", "num_folds"]
 
 
+_LISTED = 4  # classes whose numbers are told one by one
+
+
 def layout(draft: Draft) -> Choice:
     """Registry name of the data set."""
     return Choice(draft.fingerprint.dataset, f"found: {draft.fingerprint.description}")
@@ -25,7 +28,10 @@ def kind(draft: Draft) -> Choice:
 def class_names(draft: Draft) -> Choice:
     """Names of the classes."""
     labels = draft.fingerprint.labels
-    shares = ", ".join(f"{100 * one.frequency:.2g} %" for one in draft.fingerprint.classes[1:])
+    parts = [100 * one.frequency for one in draft.fingerprint.classes[1:]]
+    shares = ", ".join(f"{part:.2g} %" for part in parts)
+    if len(parts) > _LISTED:
+        shares = f"{min(parts):.2g} to {max(parts):.2g} %"
     source = "said by the data set" if labels.named else "the data set names none, class_names=[...] does"
     return Choice(list(labels.class_names), f"{source}; share of the pixels: {shares}")
 

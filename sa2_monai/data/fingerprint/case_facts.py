@@ -6,13 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import ndimage
 
 from sa2_monai.data.fingerprint.arrays import CaseArrays
 from sa2_monai.data.fingerprint.colours import ImageColours, measure_colours
 from sa2_monai.data.fingerprint.facts import Labels
 from sa2_monai.data.fingerprint.intensities import draw_values
-from sa2_monai.data.fingerprint.labels import class_map
+from sa2_monai.data.fingerprint.labels import NO_CLASS, class_map
 from sa2_monai.data.fingerprint.objects import SliceObjects, is_one_piece, measure_objects, touching_share
+from sa2_monai.io.label_values import NONZERO
 
 __all__ = ["CaseFacts", "ClassOfCase", "look_at_case"]
 
@@ -53,30 +55,33 @@ def look_at_case(case: CaseArrays, labels: Labels, rng: np.random.Generator) -> 
         rng: draws the values that are kept.
     """
     classes = class_map(case.label, labels)
-    instances = case.label if labels.label_values == "nonzero" else case.instances
     brightness = case.image.mean(axis=0)
+    places = ndimage.find_objects(np.where(classes == NO_CLASS, 0, classes), len(labels.class_names) - 1)
+    found = {0: _look_at_class(classes == 0, brightness, rng)}
+    for index, place in enumerate(places, start=1):
+        inside = place or (slice(0), slice(0), slice(0))  # nothing beyond the box of a class is of interest
+        found[index] = _look_at_class(classes[inside] == index, brightness[inside], rng)
+        if place is not None:
+            instances = case.label if labels.label_values == NONZERO else case.instances
+            _look_at_objects(found[index], classes[inside] == index, None if instances is None else instances[inside])
     return CaseFacts(
         size=(int(classes.shape[0]), int(classes.shape[1]), int(classes.shape[2])),
         channels=len(case.image),
-        pixels=int((classes != 255).sum()),
+        pixels=int((classes != NO_CLASS).sum()),
         values=draw_values(brightness, _VALUES, rng),
         colours=_colours(case, classes),
-        classes={
-            index: _look_at_class(index, classes, brightness, instances, rng)
-            for index in range(len(labels.class_names))
-        },
+        classes=found,
     )
 
 
-def _look_at_class(
-    index: int, classes: np.ndarray, brightness: np.ndarray, instances: np.ndarray | None, rng: np.random.Generator
-) -> ClassOfCase:
-    mask = classes == index
+def _look_at_class(mask: np.ndarray, brightness: np.ndarray, rng: np.random.Generator) -> ClassOfCase:
+    slices = int(mask.any(axis=(0, 1)).sum())
+    return ClassOfCase(int(mask.sum()), slices, draw_values(brightness[mask], _VALUES, rng))
+
+
+def _look_at_objects(found: ClassOfCase, mask: np.ndarray, instances: np.ndarray | None) -> None:
     shows = np.flatnonzero(mask.any(axis=(0, 1)))
-    found = ClassOfCase(int(mask.sum()), len(shows), draw_values(brightness[mask], _VALUES, rng))
-    if index == 0 or len(shows) == 0:
-        return found
-    found.one_piece = is_one_piece(mask[..., shows[0] : shows[-1] + 1])
+    found.one_piece = is_one_piece(mask)
     for place in shows[:: -(-len(shows) // _SLICES)]:
         numbers = None if instances is None else instances[..., place]
         objects = measure_objects(mask[..., place], numbers)
@@ -84,11 +89,10 @@ def _look_at_class(
             found.objects.append(objects)
         if numbers is not None:
             found.touching.append(touching_share(np.where(mask[..., place], numbers, 0)))
-    return found
 
 
 def _colours(case: CaseArrays, classes: np.ndarray) -> ImageColours | None:
     if not case.bits:
         return None
-    structures = (classes[..., 0] > 0) & (classes[..., 0] != 255)
+    structures = (classes[..., 0] > 0) & (classes[..., 0] != NO_CLASS)
     return measure_colours(np.moveaxis(case.image[..., 0], 0, -1), structures, case.bits)

@@ -14,10 +14,12 @@ from sa2_monai.data.fingerprint.objects import is_one_piece
 from sa2_monai.io.label_colours import label_key
 from sa2_monai.io.label_values import NONZERO, THRESHOLD
 
-__all__ = ["LabelValues", "class_map", "look_at_labels", "read_labels"]
+__all__ = ["NO_CLASS", "LabelValues", "class_map", "look_at_labels", "read_labels"]
 
+#: In a class map: there is no label.
+NO_CLASS = 255
 _SHOWN = 64
-_VOID = 255
+_VOID = 255  # value in files that means that by convention
 _MOST_CLASSES = 64  # class numbers above are taken for something else
 _MANY = 5  # instances in the median case: with fewer, numbers are taken for classes
 _BLENDED = 0.1  # share of pixels between black and white that still looks like blurred borders
@@ -43,13 +45,22 @@ def look_at_labels(label: np.ndarray, lossy: bool) -> LabelValues:
         label: (H, W, D).
         lossy: whether the file's compression may have invented values.
     """
-    values, counts = np.unique(label, return_counts=True)
+    values, counts = _counted(label)
     found = [int(value) for value in values if value != 0]
     consecutive = found == list(range(1, len(found) + 1))
     # A sample of the numbers will do: of thousands of instances all would take minutes.
     sample = found[:: max(1, len(found) // 16)]
     numbered = len(found) > 1 and consecutive and all(is_one_piece(_crop(label == value)) for value in sample)
     return LabelValues(dict(zip(map(int, values), map(int, counts), strict=True)), numbered, lossy)
+
+
+def _counted(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values and how often each is there; without sorting, where they are small."""
+    if label.dtype.kind == "u" and label.dtype.itemsize <= 2:
+        counts = np.bincount(label.reshape(-1))
+        values = np.flatnonzero(counts)
+        return values, counts[values]
+    return np.unique(label, return_counts=True)
 
 
 def _crop(mask: np.ndarray) -> np.ndarray:
@@ -93,7 +104,7 @@ def class_map(label: np.ndarray, labels: Labels) -> np.ndarray:
     elif table == THRESHOLD:
         classes = (label > 127).astype(np.uint8)
     else:
-        classes = np.full(label.shape, _VOID, np.uint8)
+        classes = np.full(label.shape, NO_CLASS, np.uint8)
         default = {index: index for index in range(len(labels.class_names))}
         known = dict(table) if isinstance(table, Mapping) else default
         if table is None and len(labels.class_names) == 2 and labels.ignore_value != _VOID:
@@ -101,7 +112,7 @@ def class_map(label: np.ndarray, labels: Labels) -> np.ndarray:
         for value, index in known.items():
             classes[label == value] = index
     if labels.ignore_value is not None:
-        classes[label == labels.ignore_value] = _VOID
+        classes[label == labels.ignore_value] = NO_CLASS
     return classes
 
 

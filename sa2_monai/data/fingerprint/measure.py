@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,16 @@ from sa2_monai.data.fingerprint.intensities import summarise
 from sa2_monai.data.fingerprint.labels import look_at_labels, read_labels
 from sa2_monai.data.fingerprint.machine import measure_machine
 from sa2_monai.data.fingerprint.parts import split_parts
-from sa2_monai.io.images.read import is_lossy
+from sa2_monai.io.images.read import image_size, is_lossy
+from sa2_monai.io.volumes.read import volume_header
 
 if TYPE_CHECKING:
     from sa2_monai.data.layouts.discovery import FoundData
 
 __all__ = ["measure_fingerprint"]
 
+_PIXELS = 300e6  # of all cases that are read
+_FEWEST = 4
 CASES = {"images": 48, "volumes": 24, "preprocessed": 96}  # that are read, by kind
 
 
@@ -43,7 +47,8 @@ def measure_fingerprint(
         given: switches that the user set: how cases are split (``fold``, ``num_folds``, ``split_seed``,
             ``patient_pattern``, ``split``), ``class_names``, ``label_values``, ``ignore_value``, ``slice_axis``.
         device: ``"cpu"`` or ``"cuda"``; ``None`` takes a GPU where there is one.
-        cases: how many are read at most; ``None``: 48 images, 24 volumes or 96 preprocessed files.
+        cases: how many are read at most; ``None``: 48 images, 24 volumes or 96 preprocessed files. Of large ones
+            fewer, which hold 300 million pixels together, but at least four.
         seed: of the choice.
 
     Raises:
@@ -56,8 +61,8 @@ def measure_fingerprint(
     if not training:
         raise ValueError(f"{found.path}: has no training cases with labels; there is nothing to plan for")
     rng = np.random.default_rng(seed)
-    number = min(cases or CASES[found.kind], len(training))
-    chosen = [training[i] for i in sorted(rng.permutation(len(training))[:number])]
+    order = [training[i] for i in rng.permutation(len(training))[: cases or CASES[found.kind]]]
+    chosen = sorted(_readable(order, found.kind), key=lambda case: str(case["case"]))
     headers = look_at_headers(chosen, found.kind, given.get("slice_axis"))
     labels = _labels(found, given, chosen, headers.slice_axis)
     facts = [look_at_case(read_case(case, found.kind, headers.slice_axis), labels, rng) for case in chosen]
@@ -72,7 +77,7 @@ def measure_fingerprint(
             training=len(training),
             validation=len(parts["validation"]),
             test=len(parts["test"]),
-            measured=number,
+            measured=len(chosen),
             slices=round(depth * len(training)),
             listed_validation=bool(found.parts.get("validation")) and given.get("fold") is None,
         ),
@@ -86,6 +91,15 @@ def measure_fingerprint(
         ),
         machine=measure_machine(device),
     )
+
+
+def _readable(cases: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """As many of the first cases as can be read in a minute or so."""
+    if kind == "preprocessed":
+        return list(cases)
+    sizes = [math.prod(image_size(c["label"]) if kind == "images" else volume_header(c["label"]).shape) for c in cases]
+    within = int(np.searchsorted(np.cumsum(sizes), _PIXELS, side="right"))
+    return list(cases[: max(within, _FEWEST)])
 
 
 def _labels(found: FoundData, given: Mapping[str, Any], chosen: Sequence[Mapping[str, Any]], axis: str) -> Labels:

@@ -42,6 +42,13 @@ def test_of_many_cases_the_same_ones_are_chosen(sample_dir: Path) -> None:
     assert first.classes == second.classes
 
 
+def test_of_large_cases_fewer_are_read(sample_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sa2_monai.data.fingerprint.measure._PIXELS", 6 * 128 * 128)
+    assert measure_fingerprint(find_data(sample_dir), device="cpu").counts.measured == 6
+    monkeypatch.setattr("sa2_monai.data.fingerprint.measure._PIXELS", 100)
+    assert measure_fingerprint(find_data(sample_dir), device="cpu").counts.measured == 4
+
+
 def write_volumes(folder: Path, affine: np.ndarray, shape: tuple[int, int, int], number: int = 6) -> Path:
     rng = np.random.default_rng(0)
     for case in range(number):
