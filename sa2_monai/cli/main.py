@@ -44,6 +44,7 @@ COMMANDS = (
     Command("bundles", "list the bundles, or copy one to edit it", "sa2_monai.cli.bundles"),
     Command("sample", "make a small data set, images or volumes", "sa2_monai.cli.sample"),
     Command("datasets", "list the data sets, check a download, prepare it", "sa2_monai.cli.datasets"),
+    Command("plan", "measure a data set and plan its training, with reasons", "sa2_monai.cli.plan"),
     Command("predict", "segment images with a trained network", "sa2_monai.cli.predict"),
     Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
     Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),
@@ -107,7 +108,7 @@ def _run(arguments: list[str]) -> int:
     module = importlib.import_module(command.module)
     subparser.description = (module.__doc__ or "").strip().split("\n\n")[0]
     module.add_arguments(subparser)
-    args = parser.parse_args(arguments)
+    args = _parse(parser, arguments)
     try:
         return int(module.run(args) or DONE)
     except UsageError as error:
@@ -121,6 +122,16 @@ def _run(arguments: list[str]) -> int:
         clear = "\r\x1b[K" if sys.stderr.isatty() else ""
         print(f"{clear}sa2-monai {command.name}: error: {root_cause(error)}", file=sys.stderr)
         return FAILED
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Parse; ``ID=VALUE`` may also stand behind options, where argparse has finished with positional arguments."""
+    args, more = parser.parse_known_args(arguments)
+    if more and not (hasattr(args, "overrides") and all("=" in word and word[0] != "-" for word in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:
+        args.overrides = [*args.overrides, *more]
+    return args
 
 
 def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

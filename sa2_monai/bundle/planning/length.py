@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a training is: epochs, their length, validations, patience."""
+
+from __future__ import annotations
+
+import math
+
+from sa2_monai.bundle.planning.draft import Draft
+from sa2_monai.bundle.planning.plan import Choice
+
+__all__ = ["PUBLISHED_STEPS", "max_epochs", "patience", "slices_per_epoch", "val_interval"]
+
+#: Steps of the published trainings: epochs x images / batch size of MoNuSeg (2000 x 30 / 4), Synapse (400 x 2211 / 24;
+#: MSA2-Net 700 x 2211 / 20) and ISIC 2018 (100 x 2594 / 4).
+PUBLISHED_STEPS = {"sa2net": 15_000, "daeformer": 36_850, "hsaunet": 36_850, "msa2net": 77_385, "svanet": 64_850}
+_PART = 0.8  # of the time that goes into steps; the rest: reading, validation, the start
+_FEWEST_EPOCHS = 16
+_VALIDATIONS = (4, 16)
+_VALIDATION_PART = 0.15  # of the time of the steps
+
+
+def slices_per_epoch(draft: Draft, seconds: float) -> Choice:
+    """Samples of an epoch, where all slices would be too many.
+
+    Args:
+        draft: the plan so far.
+        seconds: that one step takes; not used on a GPU without a time budget.
+    """
+    slices, batch = draft.fingerprint.counts.slices, draft["batch_size"]
+    steps = _steps(draft, seconds)
+    if steps / math.ceil(slices / batch) >= _FEWEST_EPOCHS / 2:
+        return Choice(None, f"all {slices}")
+    number = batch * max(1, round(steps / _FEWEST_EPOCHS))
+    return Choice(number, f"of {slices}, others in each epoch: {_FEWEST_EPOCHS} epochs fit into {steps} steps")
+
+
+def max_epochs(draft: Draft, seconds: float) -> Choice:
+    """Epochs that fit into the time, or the steps of the published training; the last one is validated.
+
+    Args:
+        draft: the plan so far.
+        seconds: that one step takes.
+    """
+    steps, length = _steps(draft, seconds), _epoch_steps(draft)
+    fitting = max(1, steps // length)
+    interval = draft.given.get("val_interval") or _interval(draft, fitting)
+    epochs = interval * max(1, fitting // interval)
+    if draft.minutes is None:
+        return Choice(epochs, f"{PUBLISHED_STEPS[draft.name]} steps as published, {length} in an epoch")
+    assumed = "" if draft.budget is not None else " assumed"
+    return Choice(
+        epochs,
+        f"{draft.minutes:.3g} minutes{assumed} x {_PART} / ({length} steps an epoch x {seconds:.2g} s, measured)",
+    )
+
+
+def val_interval(draft: Draft) -> Choice:
+    """Epochs between validations."""
+    epochs = draft["max_epochs"]
+    interval = _interval(draft, epochs)
+    cost = _validation_steps(draft)
+    return Choice(interval, f"{epochs // interval} validations, each about as long as {cost:.2g} steps")
+
+
+def patience(draft: Draft) -> Choice:
+    """Epochs without a better validation Dice."""
+    return Choice(draft["max_epochs"], "all: the schedule ends low, and the last epochs are often the best")
+
+
+def _interval(draft: Draft, epochs: int) -> int:
+    """Epochs between validations: so that these take a sixth of the steps' time, four of them half of it at most."""
+    affordable = epochs * _epoch_steps(draft) / _validation_steps(draft)
+    fewest, most = _VALIDATIONS
+    number = min(max(_VALIDATION_PART * affordable, min(fewest, affordable / 2), 1.0), most)
+    return max(1, int(epochs / number))
+
+
+def _steps(draft: Draft, seconds: float) -> int:
+    if draft.minutes is None:
+        return PUBLISHED_STEPS[draft.name]
+    return max(1, int(60 * draft.minutes * _PART / seconds))
+
+
+def _epoch_steps(draft: Draft) -> int:
+    slices = draft["slices_per_epoch"] or draft.fingerprint.counts.slices
+    return math.ceil(slices / draft["batch_size"])
+
+
+def _validation_steps(draft: Draft) -> float:
+    """Steps that take as long as one validation: a third for the same pixels, as there is no way back."""
+    counts, geometry = draft.fingerprint.counts, draft.fingerprint.geometry
+    window = math.prod(draft["roi_size"])
+    pixels = window
+    if draft["view"] == "windows":
+        pixel = 1.0
+        if draft["pixdim"] is not None:
+            pixel = draft["pixdim"] / (geometry.spacing[0] if geometry.spacing else 1.0)
+        tiles = [
+            max(1, math.ceil((size / pixel - side * draft["overlap"]) / (side * (1 - draft["overlap"]))))
+            for size, side in zip(geometry.size, draft["roi_size"], strict=True)
+        ]
+        pixels = window * math.prod(tiles)
+    return max(1e-3, counts.validation * geometry.depth * pixels / (3 * window * draft["batch_size"]))
