@@ -12,13 +12,16 @@ from typing import Any
 
 from sa2_monai.bundle.unzip import extract_bundle
 
-__all__ = ["CHECKOUT", "bundle_of_weights", "config_file", "dataset_overlay", "dataset_overlays", "find_bundle"]
+__all__ = ["CHECKOUT", "OF_RUNS", "bundle_of_weights", "config_file", "dataset_overlay", "dataset_overlays", "find_bundle"]
 __all__ += ["find_config", "load", "load_one", "open_bundle"]
 
 #: JSON first, as MONAI Label does.
 SUFFIXES = (".json", ".yaml", ".yml")
 #: Folder of the bundles that names stand for.
 CHECKOUT = Path(__file__).resolve().parents[2] / "bundles"
+
+#: Beside the configurations of a run: how they were planned, no overlay of a data set.
+OF_RUNS = ("plan", "fingerprint")
 
 
 def find_bundle(path_or_name: str | os.PathLike[str]) -> Path:
@@ -124,7 +127,7 @@ def dataset_overlays(folder: str | os.PathLike[str]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for file in sorted((Path(folder) / "configs").iterdir()):
-        other = file.suffix not in SUFFIXES or file.stem in ("train", "inference", "metadata")
+        other = file.suffix not in SUFFIXES or file.stem in ("train", "inference", "metadata", *OF_RUNS)
         if not other and "layout" in load_one(file):
             found[file.stem] = file
     return found

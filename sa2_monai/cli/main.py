@@ -22,7 +22,7 @@ from sa2_monai.version import __version__
 
 __all__ = ["COMMANDS", "Command", "UsageError", "main", "root_cause"]
 
-DONE, FAILED = 0, 1  # and 2 for wrong use, which is argparse's own code
+DONE, FAILED, WRONG_USE = 0, 1, 2  # the last is argparse's own code
 # As a shell reports a program that ended by SIGINT or SIGPIPE.
 INTERRUPTED, PIPE_CLOSED = 130, 141
 
@@ -43,6 +43,7 @@ COMMANDS = (
     Command("info", "list the networks and the installed versions", "sa2_monai.cli.info"),
     Command("sample", "make a small data set, images or volumes", "sa2_monai.cli.sample"),
     Command("datasets", "list the data sets, check a download, prepare it", "sa2_monai.cli.datasets"),
+    Command("train", "train a network on your data; the run is a bundle", "sa2_monai.cli.train"),
     Command("predict", "segment images with a trained network", "sa2_monai.cli.predict"),
     Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
     Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),
@@ -106,11 +107,11 @@ def _run(arguments: list[str]) -> int:
     module = importlib.import_module(command.module)
     subparser.description = (module.__doc__ or "").strip().split("\n\n")[0]
     module.add_arguments(subparser)
-    args = parser.parse_args(arguments)
+    args = _parse(parser, arguments)
     try:
         return int(module.run(args) or DONE)
     except UsageError as error:
-        subparser.error(str(error))
+        subparser.exit(WRONG_USE, f"sa2-monai {command.name}: error: {error}\n")
     except BrokenPipeError:
         raise
     except (OSError, ValueError, RuntimeError, ImportError, MemoryError) as error:
@@ -120,6 +121,16 @@ def _run(arguments: list[str]) -> int:
         clear = "\r\x1b[K" if sys.stderr.isatty() else ""
         print(f"{clear}sa2-monai {command.name}: error: {root_cause(error)}", file=sys.stderr)
         return FAILED
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Parse; ``ID=VALUE`` may also stand behind options, where argparse has finished with positional arguments."""
+    args, more = parser.parse_known_args(arguments)
+    if more and not (hasattr(args, "overrides") and all("=" in word and word[0] != "-" for word in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:
+        args.overrides = [*args.overrides, *more]
+    return args
 
 
 def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what the caller asks for to the configurations of a run, all of it checked before anything is built."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sa2_monai.bundle.locate import config_file, find_bundle, find_config, load, load_one
+from sa2_monai.bundle.packaging.contents import BundleContents, describe_contents, merged_configs, merged_metadata
+from sa2_monai.bundle.packaging.inputs import OWN_DATA
+from sa2_monai.bundle.packaging.metadata import edit_metadata
+from sa2_monai.bundle.run.request import TrainRequest
+from sa2_monai.bundle.run.target import check_target
+from sa2_monai.bundle.switches import SwitchError, check_config, check_values, close_match
+from sa2_monai.bundle.switches.schema import switch_names
+from sa2_monai.bundle.verbatim import verbatim
+from sa2_monai.data import find_data
+from sa2_monai.networks.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from sa2_monai.bundle.planning import Plan
+    from sa2_monai.data import FoundData
+
+__all__ = ["RunSetup", "default_folder", "find_overlays", "known_ids", "named_bundle", "plan_run", "refuse_unknown"]
+
+#: Configurations that are no overlays of a training.
+_NO_OVERLAYS = ("train", "inference", "evaluate", "evaluate_paper", "ensemble", "inference_trt", "metadata")
+#: Metadata of the bundles for data of somebody's own.
+_OWN_META = {"images": "folder", "volumes": "nifti_folder", "preprocessed": "nifti_folder"}
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """A training that is decided.
+
+    Attributes:
+        folder: of the run, absolute.
+        network: name of the network.
+        contents: configurations and metadata of the run's bundle.
+        data: folder or file of the data, absolute.
+        about: the data in a line.
+        plan: what was planned; ``None`` where nothing was.
+        pairs: the data as found by patterns, to be written as a table; else ``None``.
+    """
+
+    folder: Path
+    network: str
+    contents: BundleContents
+    data: Path
+    about: str
+    plan: Plan | None = None
+    pairs: FoundData | None = None
+
+
+def plan_run(request: TrainRequest) -> RunSetup:
+    """Find out what the data are, plan what is not given, and merge it all.
+
+    Args:
+        request: what the caller asks for, without ``resume``.
+
+    Raises:
+        SwitchError: unknown ids, or values that are no choice.
+        FileNotFoundError: no such data, bundle or overlay.
+        ValueError: data that nobody can be certain about, or a folder that holds something else.
+    """
+    assert request.data is not None
+    if request.output is not None:
+        check_target(Path(request.output))
+    network, bundle = named_bundle(request.network)
+    overlays = find_overlays(request, bundle)
+    refuse_unknown(request.overrides, known_ids(bundle, overlays), network)
+
+    layout = request.given.get("layout", _layout_of(overlays))
+    found = find_data(request.data, layout, request.images, request.labels, request.colours)
+    plan = _make_plan(request, found, network, overlays) if request.plan else None
+    if plan is not None and network is None:
+        network, bundle = plan.network, find_bundle(plan.network)
+        refuse_unknown(request.overrides, known_ids(bundle, overlays), network)
+    if network is None or bundle is None:
+        raise ValueError("without a plan --network says which network to train")
+
+    folder = Path(os.path.abspath(request.output or default_folder(network, request.data)))
+    if request.output is None:
+        check_target(folder)
+    by_pattern = request.images is not None
+    data = folder / "configs" / "pairs.csv" if by_pattern else Path(os.path.abspath(found.path))
+    found_out = {"layout": found.dataset, **({} if plan is None else plan.values())}
+    values = {**_without(found_out, overlays), **request.given, "dataset_dir": verbatim(str(data))}
+    train, inference = merged_configs(bundle, overlays, values)
+    inference["dataset_dir"] = "/workspace/data/images"
+    check_config(train, unknown=True, entries=["training"])
+    check_config(inference)
+    name = Path(request.data).resolve().name
+    contents = _describe(bundle, train, inference, found, name)
+    about = f"{request.data}: {found.description}, {_counts(found)}"
+    return RunSetup(folder, network, contents, data, about, plan, found if by_pattern else None)
+
+
+def default_folder(network: str, data: str | os.PathLike[str]) -> Path:
+    """``runs/<network>-<data>`` in the working directory.
+
+    Args:
+        network: its name.
+        data: folder or file of the data.
+    """
+    path = Path(os.path.abspath(data))
+    return Path("runs") / f"{network}-{path.stem if path.is_file() else path.name}"
+
+
+def find_overlays(request: TrainRequest, bundle: Path | None) -> list[Path]:
+    """The overlay files.
+
+    Args:
+        request: what the caller asks for.
+        bundle: folder of the bundle, whose overlays may be named; ``None`` when the plan chooses it.
+
+    Raises:
+        ValueError: a name or file that is none.
+    """
+    found = []
+    for name in request.overlays:
+        inside = None if bundle is None or os.sep in name else config_file(bundle, name)
+        if name in _NO_OVERLAYS:
+            raise ValueError(f"--config {name}: this file is no overlay of a training; name a data set or a file")
+        if inside is None and not Path(name).is_file():
+            if bundle is None:
+                raise ValueError(f"--config {name}: no such file; for an overlay of a bundle give its --network, too")
+            raise ValueError(f"--config {name}: neither an overlay of {bundle / 'configs'} nor a file")
+        found.append(Path(os.path.abspath(inside or name)))
+    return found
+
+
+def known_ids(bundle: Path | None, overlays: list[Path]) -> set[str]:
+    """Top-level ids that a value may be given for; those of all bundles while the network is not known.
+
+    Args:
+        bundle: folder of the bundle, or ``None``.
+        overlays: files of the caller.
+    """
+    if bundle is not None:
+        return set(load(find_config(bundle, "train"), *overlays))
+    return set(load(find_config(find_bundle(next(iter(CATALOGUE))), "train"))) | switch_names(None)
+
+
+def refuse_unknown(overrides: Mapping[str, Any], known: set[str], network: str | None) -> None:
+    """Refuse ids that nothing would use, and values that are no choice.
+
+    Args:
+        overrides: values by id.
+        known: ids that there are.
+        network: name of the network, or ``None``.
+
+    Raises:
+        SwitchError: one line with all of them.
+    """
+    unknown = [name for name in overrides if name.replace("::", "#").split("#")[0] not in known]
+    if unknown:
+        near = {name: close_match(name, known) for name in unknown}
+        names = ", ".join(f"{name} (did you mean {near[name]}?)" if near[name] else name for name in sorted(unknown))
+        whose = f"the bundle {network}" if network else "no bundle"
+        raise SwitchError(f"{whose} has {'no ' if network else ''}{names}; its switches stand at the top of train.yaml")
+    plain = {
+        name: value for name, value in overrides.items() if not (isinstance(value, str) and value[:1] in ("$", "@", "%"))
+    }
+    check_values(plain, None, network)
+
+
+def named_bundle(name: str | None) -> tuple[str | None, Path | None]:
+    """Name of the network and folder of its bundle, which a name or a folder means; ``None`` for both without one.
+
+    Args:
+        name: what the caller says.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such bundle, or it is of no network of this package.
+    """
+    if name is None:
+        return None, None
+    folder = find_bundle(name)
+    if folder.is_file():
+        raise ValueError(f"{folder} is a zip file; a training needs the folder of a bundle. Extract it first.")
+    info = load_one(find_config(folder, "train")).get("model_info")
+    network = info.get("network") if isinstance(info, Mapping) else None
+    if network not in CATALOGUE:
+        raise ValueError(f"{folder} is no bundle of a network of this package; expected one of {', '.join(CATALOGUE)}.")
+    return str(network), folder
+
+
+def _layout_of(overlays: list[Path]) -> str | None:
+    """The layout that an overlay names."""
+    named = [content["layout"] for content in map(load_one, overlays) if "layout" in content]
+    return named[-1] if named else None
+
+
+def _make_plan(request: TrainRequest, found: FoundData, network: str | None, overlays: list[Path]) -> Plan:
+    from sa2_monai.bundle.planning import make_plan
+
+    return make_plan(
+        found,
+        network=network,
+        overlays=overlays,
+        given=request.given,
+        device=request.call.get("device"),
+        minutes=request.minutes,
+    )
+
+
+def _without(values: dict[str, Any], overlays: list[Path]) -> dict[str, Any]:
+    """Values that no overlay has: overlays win over what was found and planned."""
+    named = {key.lstrip("+").replace("::", "#").split("#")[0] for file in overlays for key in load_one(file)}
+    return {name: value for name, value in values.items() if name not in named}
+
+
+def _describe(
+    bundle: Path, train: dict[str, Any], inference: dict[str, Any], found: FoundData, name: str
+) -> BundleContents:
+    layout = str(train["layout"])
+    metas = [bundle / "configs" / f"{stem}_meta.json" for stem in (layout, _OWN_META[found.kind])]
+    metadata = merged_metadata(bundle, next((file for file in metas if file.is_file()), None))
+    if layout in OWN_DATA:
+        metadata = edit_metadata(metadata, {"data_source": f"{name}, own data ({_counts(found)})"})
+    return describe_contents(
+        bundle, layout, train, inference, metadata, divisor=_divisor(train), change=f"trained on {name}"
+    )
+
+
+def _divisor(train: dict[str, Any]) -> int:
+    """What height and width must be multiples of; the network is built without memory for its weights."""
+    import torch
+    from monai.bundle import ConfigParser
+
+    with torch.device("meta"):
+        network = ConfigParser(copy.deepcopy(train)).get_parsed_content("network_def")
+    return int(getattr(network, "divisor", 1))
+
+
+def _counts(found: FoundData) -> str:
+    """Number of cases of each part, in words."""
+    what = "images" if found.kind == "images" else "volumes"
+    return ", ".join(f"{len(cases)} {part} {what}" for part, cases in found.parts.items() if cases)
