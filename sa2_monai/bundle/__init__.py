@@ -12,6 +12,7 @@ switches/    names, types and ranges of the switches, checked wherever a value c
 prediction/  ``sa2-monai predict``: cases, batches, parts for several programs
 crossval/    ``sa2-monai crossval``: folds and their ensemble
 packaging/   ``sa2-monai package``: stand-alone bundles with weights and a model card
+planning/    ``sa2-monai plan``: from the fingerprint of the data to switches with reasons
 exporting/   ``sa2-monai export``: TorchScript, ONNX, torch.export, TensorRT, compared with the network
 ============ ==========================================================================================================
 
@@ -31,14 +32,18 @@ if TYPE_CHECKING:
     from sa2_monai.bundle.loaded import LoadedBundle, load_bundle
     from sa2_monai.bundle.locate import find_bundle, open_bundle
     from sa2_monai.bundle.packaging.package import package_bundle
+    from sa2_monai.bundle.planning.make import make_plan
+    from sa2_monai.bundle.planning.plan import Choice, Plan
     from sa2_monai.bundle.switches import SwitchError, check_switches
     from sa2_monai.bundle.switches.validated import as_validated
     from sa2_monai.bundle.unzip import extract_bundle
 
 __all__ = [
     "FORMATS",
+    "Choice",
     "LoadedBundle",
     "ParityReport",
+    "Plan",
     "SwitchError",
     "as_validated",
     "check_switches",
@@ -47,6 +52,7 @@ __all__ = [
     "extract_bundle",
     "find_bundle",
     "load_bundle",
+    "make_plan",
     "open_bundle",
     "package_bundle",
 ]
@@ -55,8 +61,10 @@ __getattr__ = lazy_names(
     __name__,
     {
         "FORMATS": f"{__name__}.exporting.export",
+        "Choice": f"{__name__}.planning.plan",
         "LoadedBundle": f"{__name__}.loaded",
         "ParityReport": f"{__name__}.exporting.parity",
+        "Plan": f"{__name__}.planning.plan",
         "SwitchError": f"{__name__}.switches",
         "as_validated": f"{__name__}.switches.validated",
         "check_switches": f"{__name__}.switches",
@@ -65,6 +73,7 @@ __getattr__ = lazy_names(
         "extract_bundle": f"{__name__}.unzip",
         "find_bundle": f"{__name__}.locate",
         "load_bundle": f"{__name__}.loaded",
+        "make_plan": f"{__name__}.planning.make",
         "open_bundle": f"{__name__}.locate",
         "package_bundle": f"{__name__}.packaging.package",
     },

@@ -6,6 +6,7 @@ datalist         ``load_datalist``: the cases of one part of a data set, for tra
 kinds            ``list_cases``: the cases of files and folders without labels, for prediction
 slice_dataset    ``SliceDataset``: slices as samples; slice_store keeps a case; slice_sampler, slice_draw: an epoch
 splits           folds, held-out test parts, split files
+fingerprint/     ``measure_fingerprint``: what training cases are like, measured
 examine          ``sa2-monai datasets check``, with published_counts; its parts in checks/
 prepare          ``sa2-monai datasets prepare``; its parts in preparation/
 dataset          ``DataSet``: what there is to know of a data set; registry finds one by its name
@@ -43,6 +44,7 @@ from sa2_monai.io.readers import case_reader
 from sa2_monai.io.volumes.read import Volume, read_volume, volume_header
 
 if TYPE_CHECKING:
+    from sa2_monai.data.fingerprint import Fingerprint, measure_fingerprint
     from sa2_monai.data.samples.images import make_sample, sample_is_current
     from sa2_monai.data.samples.volumes import make_sample_volumes, sample_volumes_are_current
     from sa2_monai.data.slice_dataset import SliceDataset
@@ -64,6 +66,7 @@ __all__ = [
     "SYNAPSE_CLASSES",
     "SYNAPSE_TABLES",
     "Draw",
+    "Fingerprint",
     "FoundData",
     "Image2DReader",
     "PreprocessedReader",
@@ -89,6 +92,7 @@ __all__ = [
     "load_parts",
     "make_sample",
     "make_sample_volumes",
+    "measure_fingerprint",
     "orient",
     "prepare_dataset",
     "prepared_parts_of",
@@ -111,12 +115,14 @@ __getattr__ = lazy_names(
     {
         "PreprocessedReader": "sa2_monai.io.readers.preprocessed",
         "Draw": "sa2_monai.data.slice_draw",
+        "Fingerprint": "sa2_monai.data.fingerprint",
         "Image2DReader": "sa2_monai.io.readers.images",
         "SliceDataset": "sa2_monai.data.slice_dataset",
         "SliceSampler": "sa2_monai.data.slice_sampler",
         "VolumeReader": "sa2_monai.io.readers.volumes",
         "make_sample": "sa2_monai.data.samples.images",
         "make_sample_volumes": "sa2_monai.data.samples.volumes",
+        "measure_fingerprint": "sa2_monai.data.fingerprint",
         "sample_is_current": "sa2_monai.data.samples.images",
         "sample_volumes_are_current": "sa2_monai.data.samples.volumes",
         "slice_counter": "sa2_monai.data.slice_store",

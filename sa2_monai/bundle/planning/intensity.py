@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How intensities come to [0, 1]."""
+
+from __future__ import annotations
+
+import math
+
+from sa2_monai.bundle.planning.draft import Draft
+from sa2_monai.bundle.planning.plan import Choice
+from sa2_monai.data.fingerprint.facts import Fingerprint
+
+__all__ = ["intensity", "intensity_range"]
+
+_AIR = -500.0  # HU; a CT has air around or in the patient
+_LOWEST = -4000.0  # HU that a scanner writes for what lies outside of its circle
+_NARROWEST = 150.0  # HU; a narrower window turns noise into contrast
+_STEP = 5.0
+
+
+def intensity(draft: Draft) -> Choice:
+    """Way of scaling."""
+    print_ = draft.fingerprint
+    if print_.kind == "preprocessed":
+        return Choice("none", "preprocessed files have been scaled when they were made")
+    if is_ct(print_):
+        return Choice("window", f"values go down to {print_.intensities.minimum:.0f}: Hounsfield units of CT")
+    if print_.kind == "volumes":
+        low, high = print_.intensities.p00_5, print_.intensities.p99_5
+        return Choice("percentiles", f"no unit of their own: 99 % of the values lie in {low:.4g} .. {high:.4g}")
+    assert print_.colours is not None
+    low, high = print_.colours.exposure
+    return Choice(
+        "percentiles", f"exposures differ: the 99th percentile of an image is {low:.2f} .. {high:.2f} of the range"
+    )
+
+
+def intensity_range(draft: Draft) -> Choice | None:
+    """Window, where there is one: what the structures have, widened to steps of five."""
+    if draft["intensity"] != "window" or not is_ct(draft.fingerprint):
+        return None
+    found = [one.intensities for one in draft.fingerprint.classes[1:] if one.intensities is not None]
+    low = _STEP * math.floor(min(one.p00_5 for one in found) / _STEP)
+    high = _STEP * math.ceil(max(one.p99_5 for one in found) / _STEP)
+    missing = max(0.0, _NARROWEST - (high - low)) / 2
+    return Choice(
+        [low - missing, high + missing],
+        f"0.5th to 99.5th percentile of the structures, {low:.0f} to {high:.0f} HU"
+        + (f", widened to {_NARROWEST:.0f} HU" if missing else ""),
+    )
+
+
+def is_ct(fingerprint: Fingerprint) -> bool:
+    """Whether the values are Hounsfield units: volumes of one channel in which there is air.
+
+    Args:
+        fingerprint: of the data.
+    """
+    values = fingerprint.intensities
+    one = fingerprint.kind == "volumes" and fingerprint.channels == 1
+    return one and _LOWEST <= values.minimum <= _AIR and values.maximum > 0

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loss, optimizer, learning rate, schedule."""
+
+from __future__ import annotations
+
+from sa2_monai.bundle.planning.draft import Draft
+from sa2_monai.bundle.planning.plan import Choice
+
+__all__ = ["learning_rate", "loss_name", "min_learning_rate", "optimizer", "restart_interval"]
+
+_NARROW_RATE = 2.0e-3
+_ADAMW = {
+    "_target_": "torch.optim.AdamW",
+    "params": "$@network.parameters()",
+    "lr": "@learning_rate",
+    "weight_decay": 1.0e-4,
+}
+
+
+def loss_name(draft: Draft) -> Choice:
+    """Name of the loss."""
+    one_output = draft.name == "sa2net" and draft.classes == 2
+    if draft["ignore_value"] is not None:
+        return Choice("bce_dice" if one_output else "cross_entropy", "leaves out pixels without a label")
+    if one_output:
+        return Choice("bce_dice", "published for two classes, balanced by the pixels of a batch")
+    rare = min(draft.fingerprint.classes[1:], key=lambda one: one.frequency)
+    return Choice("dice_ce", f"{rare.name} is {100 * rare.frequency:.2g} % of the pixels: Dice counts each class alike")
+
+
+def learning_rate(draft: Draft) -> Choice:
+    """The highest of the schedule."""
+    if draft.on_cpu:
+        return Choice(_NARROW_RATE, "a narrow network and a short training bear more than the published rate")
+    published = float(draft.base["learning_rate"])
+    if draft.network.name == "sa2net" or draft.network.name == "svanet":
+        return Choice(published, "published")
+    rate = published * draft["batch_size"] / int(draft.base["batch_size"])
+    return Choice(float(f"{rate:.3g}"), f"published {published:.3g}, in proportion to the batch size")
+
+
+def min_learning_rate(draft: Draft) -> Choice:
+    """The lowest of SA2-Net's cosine."""
+    return Choice(1.0e-5, "the schedule ends near zero, where the best epochs are")
+
+
+def restart_interval(draft: Draft) -> Choice:
+    """Of SA2-Net's cosine."""
+    return Choice(None, "one cosine that ends at the last epoch")
+
+
+def optimizer(draft: Draft) -> Choice | None:
+    """Of the transformers in a short training; otherwise the published one."""
+    if not draft.on_cpu or draft.name in ("sa2net", "svanet"):
+        return None
+    return Choice(_ADAMW, "AdamW gets further in minutes than the published SGD")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a training is: epochs, their length, validations, patience."""
+
+from __future__ import annotations
+
+import math
+
+from sa2_monai.bundle.planning.draft import Draft
+from sa2_monai.bundle.planning.plan import Choice
+
+__all__ = ["PUBLISHED_STEPS", "max_epochs", "patience", "slices_per_epoch", "val_interval"]
+
+#: Steps of the published trainings: epochs times slices divided by the batch size.
+PUBLISHED_STEPS = {"sa2net": 15_000, "daeformer": 36_850, "hsaunet": 36_850, "msa2net": 77_385, "svanet": 64_850}
+_PART = 0.8  # of the time that goes into steps; the rest: reading, validation, the start
+_FEWEST_EPOCHS = 16
+_VALIDATIONS = (4, 16)
+_VALIDATION_PART = 0.15  # of the time of the steps
+
+
+def slices_per_epoch(draft: Draft, seconds: float) -> Choice:
+    """Samples of an epoch, where all slices would be too many.
+
+    Args:
+        draft: the plan so far.
+        seconds: that one step takes; not used on a GPU without a time budget.
+    """
+    slices, batch = draft.fingerprint.counts.slices, draft["batch_size"]
+    steps = _steps(draft, seconds)
+    if steps / math.ceil(slices / batch) >= _FEWEST_EPOCHS / 2:
+        return Choice(None, f"all {slices}")
+    number = batch * max(1, round(steps / _FEWEST_EPOCHS))
+    return Choice(number, f"of {slices}, others in each epoch: {_FEWEST_EPOCHS} epochs fit into {steps} steps")
+
+
+def max_epochs(draft: Draft, seconds: float) -> Choice:
+    """Epochs that fit into the time, or the steps of the published training.
+
+    Args:
+        draft: the plan so far.
+        seconds: that one step takes.
+    """
+    steps, length = _steps(draft, seconds), _epoch_steps(draft)
+    epochs = max(1, steps // length)
+    if draft.minutes is None:
+        return Choice(epochs, f"{PUBLISHED_STEPS[draft.name]} steps as published, {length} in an epoch")
+    assumed = "" if draft.budget is not None else " assumed"
+    return Choice(
+        epochs,
+        f"{draft.minutes:.3g} minutes{assumed} x {_PART} / ({length} steps an epoch x {seconds:.2g} s, measured)",
+    )
+
+
+def val_interval(draft: Draft) -> Choice:
+    """Epochs between validations."""
+    epochs, length = draft["max_epochs"], _epoch_steps(draft)
+    cost = _validation_steps(draft)
+    number = min(max(_VALIDATION_PART * epochs * length / cost, _VALIDATIONS[0]), _VALIDATIONS[1])
+    interval = max(1, math.ceil(epochs / number))
+    return Choice(interval, f"{math.ceil(epochs / interval)} validations, each about as long as {cost:.2g} steps")
+
+
+def patience(draft: Draft) -> Choice:
+    """Epochs without a better validation Dice."""
+    return Choice(draft["max_epochs"], "all: the schedule ends low, and the last epochs are often the best")
+
+
+def _steps(draft: Draft, seconds: float) -> int:
+    if draft.minutes is None:
+        return PUBLISHED_STEPS[draft.name]
+    return max(1, int(60 * draft.minutes * _PART / seconds))
+
+
+def _epoch_steps(draft: Draft) -> int:
+    slices = draft["slices_per_epoch"] or draft.fingerprint.counts.slices
+    return math.ceil(slices / draft["batch_size"])
+
+
+def _validation_steps(draft: Draft) -> float:
+    """Steps that take as long as one validation: a third for the same pixels, as there is no way back."""
+    counts, geometry = draft.fingerprint.counts, draft.fingerprint.geometry
+    window = math.prod(draft["roi_size"])
+    pixels = window
+    if draft["view"] == "windows":
+        pixel = 1.0
+        if draft["pixdim"] is not None:
+            pixel = draft["pixdim"] / (geometry.spacing[0] if geometry.spacing else 1.0)
+        tiles = [
+            max(1, math.ceil((size / pixel - side * draft["overlap"]) / (side * (1 - draft["overlap"]))))
+            for size, side in zip(geometry.size, draft["roi_size"], strict=True)
+        ]
+        pixels = window * math.prod(tiles)
+    return max(1e-3, counts.validation * geometry.depth * pixels / (3 * window * draft["batch_size"]))
