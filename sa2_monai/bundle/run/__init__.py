@@ -10,6 +10,7 @@ train      ``train_run``: all of it, in order
 watch      the facts of each epoch; console shows them, history writes ``history.csv``, curves draws ``curves.png``
 baseline   what a constant prediction would score, so that a network that has learned nothing is told apart
 log        everything that MONAI, Ignite and this package say goes to ``logs/train.log``
+results    what a package takes over from a run
 ending     what was reached, and the next commands; shell quotes commands
 evaluate   ``evaluate_run``: the run's test part
 ========== ============================================================================================================

@@ -24,22 +24,38 @@ def log_to(file: Path, tell: Callable[[str], None]) -> Iterator[None]:
         tell: shows a line to the user.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    root = logging.getLogger()
     to_file, to_user = logging.FileHandler(file, encoding="utf-8"), _Notes(tell)
     to_file.setFormatter(logging.Formatter(_FORMAT))
-    level = root.level
-    root.setLevel(logging.INFO)
-    root.addHandler(to_file)
-    root.addHandler(to_user)
-    logging.captureWarnings(True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(to_file.close)
+        stack.enter_context(_handlers(logging.getLogger(), [to_file, to_user], keep=True))
+        for logger in _with_own_handlers():
+            stack.enter_context(_handlers(logger, [to_file]))
+        logging.captureWarnings(True)
+        stack.callback(logging.captureWarnings, False)
+        yield
+
+
+def _with_own_handlers() -> list[logging.Logger]:
+    """Loggers of MONAI and Ignite that print by themselves; that of ``StatsHandler`` is made with the first of them."""
+    from monai.apps.utils import get_logger
+
+    get_logger("monai.handlers.StatsHandler")
+    known = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    return [one for one in known if one.name.split(".")[0] in ("monai", "ignite") and one.handlers]
+
+
+@contextlib.contextmanager
+def _handlers(logger: logging.Logger, handlers: list[logging.Handler], keep: bool = False) -> Iterator[None]:
+    """Give a logger other handlers, or further ones, for the time of a ``with`` block."""
+    before, level = list(logger.handlers), logger.level
+    logger.handlers[:] = [*before, *handlers] if keep else handlers
+    logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logging.captureWarnings(False)
-        root.removeHandler(to_user)
-        root.removeHandler(to_file)
-        root.setLevel(level)
-        to_file.close()
+        logger.handlers[:] = before
+        logger.setLevel(level)
 
 
 class _Notes(logging.Handler):

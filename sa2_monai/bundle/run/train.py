@@ -108,10 +108,15 @@ def _train(folder: Path, request: TrainRequest, tell: Callable[[str], None], qui
         "progress": False,  # one bar for all, below
         **call,
     }
-    console = Console(tell, bar=False if quiet else None, seconds=call.get("time_limit"))
+    def show(text: str) -> None:
+        logger.info("%s", text)
+        tell(text)
+
+    console = Console(show, bar=False if quiet else None, seconds=call.get("time_limit"))
     seen: dict[str, Any] = {}
 
     def attach(workflow: Any) -> None:
+        logging.getLogger("ignite").setLevel(logging.INFO)  # until the end of the workflow, which had it silent
         parser = workflow.parser
         trainer, evaluator = (parser.get_parsed_content(name) for name in ("train#trainer", "validate#evaluator"))
         names, ignored = (parser.get_parsed_content(name) for name in ("class_names", "ignore_value"))
@@ -125,6 +130,7 @@ def _train(folder: Path, request: TrainRequest, tell: Callable[[str], None], qui
 
     started = time.monotonic()
     with log_to(folder / LOG, tell):
+        logger.info("%s", monai_command(folder, request))
         try:
             run_training([folder / "configs" / "train.json"], overrides, request.tracking, attach)
         except Exception as error:
