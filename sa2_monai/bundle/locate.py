@@ -12,7 +12,15 @@ from typing import Any
 
 from sa2_monai.bundle.unzip import extract_bundle
 
-__all__ = ["CHECKOUT", "OF_RUNS", "bundle_of_weights", "config_file", "dataset_overlay", "dataset_overlays", "find_bundle"]
+__all__ = [
+    "CHECKOUT",
+    "OF_RUNS",
+    "bundle_of_weights",
+    "config_file",
+    "dataset_overlay",
+    "dataset_overlays",
+    "find_bundle",
+]
 __all__ += ["find_config", "load", "load_one", "open_bundle"]
 
 #: JSON first, as MONAI Label does.

@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TextIO, cast
+from typing import NamedTuple, NoReturn, TextIO, cast
 
 from sa2_monai.io.causes import root_cause
 from sa2_monai.io.paths import verbatim_paths
@@ -22,13 +22,21 @@ from sa2_monai.version import __version__
 
 __all__ = ["COMMANDS", "Command", "UsageError", "main", "root_cause"]
 
-DONE, FAILED, WRONG_USE = 0, 1, 2  # the last is argparse's own code
+DONE, FAILED = 0, 1  # and 2 for wrong use, which is argparse's own code
 # As a shell reports a program that ended by SIGINT or SIGPIPE.
 INTERRUPTED, PIPE_CLOSED = 130, 141
 
 
 class UsageError(Exception):
     """Wrong use that only a command can notice, after its arguments were parsed; ends with exit code 2."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are the one line that says what is wrong; the options stand in ``--help``."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 class Command(NamedTuple):
@@ -111,7 +119,7 @@ def _run(arguments: list[str]) -> int:
     try:
         return int(module.run(args) or DONE)
     except UsageError as error:
-        subparser.exit(WRONG_USE, f"sa2-monai {command.name}: error: {error}\n")
+        subparser.error(str(error))
     except BrokenPipeError:
         raise
     except (OSError, ValueError, RuntimeError, ImportError, MemoryError) as error:
@@ -134,7 +142,7 @@ def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Na
 
 
 def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="sa2-monai",
         description="Published 2D segmentation networks as MONAI bundles.",
         epilog="'sa2-monai COMMAND --help' explains a command.",

@@ -5,8 +5,9 @@
 request    what the caller asks for
 setup      from the request to the configurations: what the data are, the plan, overlays, overrides, all checked
 resume     the same for a training that goes on
-target     which folder a training may begin in; folder writes the files of the run's bundle
-train      ``train_run``: all of it, in order
+ids        bundle, overlays and ids by their names; target says which folder a training may begin in
+folder     the files that make the run a bundle
+train      ``train_run``; training does the work of a request that is in order
 watch      the facts of each epoch; console shows them, history writes ``history.csv``, curves draws ``curves.png``
 baseline   what a constant prediction would score, so that a network that has learned nothing is told apart
 log        everything that MONAI, Ignite and this package say goes to ``logs/train.log``

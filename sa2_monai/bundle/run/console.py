@@ -33,6 +33,7 @@ class Console:
         self.tell = tell
         self.shows_bar = show_progress(bar)
         self.seconds = seconds
+        self.epochs: list[int] = []  # those that were shown
         self._started = time.monotonic()
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._bar: Any = None
@@ -49,6 +50,7 @@ class Console:
     def __call__(self, epoch: Epoch) -> None:
         """Show an epoch."""
         self.close()
+        self.epochs.append(epoch.number)
         self._recent.append(epoch.seconds)
         left = (epoch.of - epoch.number) * sum(self._recent) / len(self._recent)
         if self.seconds is not None:

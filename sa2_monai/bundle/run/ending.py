@@ -30,6 +30,7 @@ class RunResult:
         network: name of the network.
         end: ``"complete"``; ``"patience"``: no epoch was better for long; ``"time"``: stopped by the time limit.
         epochs: epochs that are through.
+        epochs_run: how many of them by this call.
         max_epochs: epochs that were wanted.
         seconds: of this call.
         dice: best validation Dice, in [0, 1]; ``None`` without a validation.
@@ -43,6 +44,7 @@ class RunResult:
     network: str
     end: str
     epochs: int
+    epochs_run: int
     max_epochs: int
     seconds: float
     dice: float | None = None
@@ -68,6 +70,8 @@ def last_words(result: RunResult) -> str:
     lines = [""]
     if result.end == "time":
         lines.append(f"stopped by the time limit at {reached}: not a result; --resume goes on")
+    elif not result.epochs_run:
+        lines.append(f"nothing was left to do: {reached} is through; --epochs with a larger number trains on")
     else:
         lines.append(f"training complete: {reached}, {duration(result.seconds)}{_ENDS[result.end]}")
     if result.dice is not None:

@@ -69,6 +69,6 @@ class _Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record."""
         message = record.getMessage()
-        if record.name.split(".")[0] == "sa2_monai" and message not in self._told:
+        if record.levelno == logging.WARNING and record.name.split(".")[0] == "sa2_monai" and message not in self._told:
             self._told.add(message)
             self.tell(f"note: {message}")

@@ -11,8 +11,9 @@ from typing import Any
 from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.packaging.contents import override
+from sa2_monai.bundle.run.history import HISTORY, read_history
+from sa2_monai.bundle.run.ids import find_overlays, named_bundle, refuse_unknown
 from sa2_monai.bundle.run.request import TrainRequest
-from sa2_monai.bundle.run.setup import find_overlays, named_bundle, refuse_unknown
 from sa2_monai.bundle.run.target import BEST, STATE, is_run
 from sa2_monai.io.atomic import write_json
 
@@ -43,7 +44,7 @@ def resume_run(request: TrainRequest) -> Path:
     then = load(folder / _TRAIN)
     (data,) = resolve(then, "dataset_dir")
     network, bundle = named_bundle(request.network)
-    overlays = find_overlays(request, bundle)
+    overlays = find_overlays(request.overlays, bundle)
     known = load(folder / _TRAIN, *overlays)
     refuse_unknown(request.overrides, set(known), then["model_info"]["network"])
     for name, value in request.given.items():
@@ -64,9 +65,19 @@ def resume_run(request: TrainRequest) -> Path:
         )
     if not (folder / STATE).is_file() and (folder / BEST).is_file():
         raise FileNotFoundError(f"{folder / STATE}: no such file; without it the training cannot go on.")
+    epochs, done = known["max_epochs"], _epochs_done(folder)
+    if isinstance(epochs, int) and epochs < done:
+        raise ValueError(
+            f"max_epochs is {epochs}, but {folder} has trained {done} epochs. Give --epochs of at least {done}."
+        )
     if changed:
         write_json(folder / _TRAIN, known)
     return folder
+
+
+def _epochs_done(folder: Path) -> int:
+    rows = read_history(folder / "eval" / HISTORY)
+    return int(rows[-1]["epoch"]) if rows else 0
 
 
 def _same_data(data: str | os.PathLike[str], then: str, folder: Path) -> bool:

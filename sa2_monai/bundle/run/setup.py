@@ -5,31 +5,27 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sa2_monai.bundle.locate import config_file, find_bundle, find_config, load, load_one
+from sa2_monai.bundle.locate import find_bundle
 from sa2_monai.bundle.packaging.contents import BundleContents, describe_contents, merged_configs, merged_metadata
 from sa2_monai.bundle.packaging.inputs import OWN_DATA
 from sa2_monai.bundle.packaging.metadata import edit_metadata
+from sa2_monai.bundle.run.ids import find_overlays, known_ids, named_bundle, read_keys, read_plain, refuse_unknown
 from sa2_monai.bundle.run.request import TrainRequest
 from sa2_monai.bundle.run.target import check_target
-from sa2_monai.bundle.switches import SwitchError, check_config, check_values, close_match
-from sa2_monai.bundle.switches.schema import switch_names
+from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.data import find_data
-from sa2_monai.networks.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from sa2_monai.bundle.planning import Plan
     from sa2_monai.data import FoundData
 
-__all__ = ["RunSetup", "default_folder", "find_overlays", "known_ids", "named_bundle", "plan_run", "refuse_unknown"]
+__all__ = ["RunSetup", "default_folder", "plan_run"]
 
-#: Configurations that are no overlays of a training.
-_NO_OVERLAYS = ("train", "inference", "evaluate", "evaluate_paper", "ensemble", "inference_trt", "metadata")
 #: Metadata of the bundles for data of somebody's own.
 _OWN_META = {"images": "folder", "volumes": "nifti_folder", "preprocessed": "nifti_folder"}
 
@@ -69,18 +65,14 @@ def plan_run(request: TrainRequest) -> RunSetup:
         ValueError: data that nobody can be certain about, or a folder that holds something else.
     """
     assert request.data is not None
-    if request.output is not None:
-        check_target(Path(request.output))
     network, bundle = named_bundle(request.network)
-    overlays = find_overlays(request, bundle)
-    refuse_unknown(request.overrides, known_ids(bundle, overlays), network)
-
+    overlays = find_overlays(request.overlays, bundle)
     layout = request.given.get("layout", _layout_of(overlays))
     found = find_data(request.data, layout, request.images, request.labels, request.colours)
     plan = _make_plan(request, found, network, overlays) if request.plan else None
     if plan is not None and network is None:
         network, bundle = plan.network, find_bundle(plan.network)
-        refuse_unknown(request.overrides, known_ids(bundle, overlays), network)
+        refuse_unknown(request.overrides, *known_ids(network, request.overlays))
     if network is None or bundle is None:
         raise ValueError("without a plan --network says which network to train")
 
@@ -112,88 +104,9 @@ def default_folder(network: str, data: str | os.PathLike[str]) -> Path:
     return Path("runs") / f"{network}-{path.stem if path.is_file() else path.name}"
 
 
-def find_overlays(request: TrainRequest, bundle: Path | None) -> list[Path]:
-    """The overlay files.
-
-    Args:
-        request: what the caller asks for.
-        bundle: folder of the bundle, whose overlays may be named; ``None`` when the plan chooses it.
-
-    Raises:
-        ValueError: a name or file that is none.
-    """
-    found = []
-    for name in request.overlays:
-        inside = None if bundle is None or os.sep in name else config_file(bundle, name)
-        if name in _NO_OVERLAYS:
-            raise ValueError(f"--config {name}: this file is no overlay of a training; name a data set or a file")
-        if inside is None and not Path(name).is_file():
-            if bundle is None:
-                raise ValueError(f"--config {name}: no such file; for an overlay of a bundle give its --network, too")
-            raise ValueError(f"--config {name}: neither an overlay of {bundle / 'configs'} nor a file")
-        found.append(Path(os.path.abspath(inside or name)))
-    return found
-
-
-def known_ids(bundle: Path | None, overlays: list[Path]) -> set[str]:
-    """Top-level ids that a value may be given for; those of all bundles while the network is not known.
-
-    Args:
-        bundle: folder of the bundle, or ``None``.
-        overlays: files of the caller.
-    """
-    if bundle is not None:
-        return set(load(find_config(bundle, "train"), *overlays))
-    return set(load(find_config(find_bundle(next(iter(CATALOGUE))), "train"))) | switch_names(None)
-
-
-def refuse_unknown(overrides: Mapping[str, Any], known: set[str], network: str | None) -> None:
-    """Refuse ids that nothing would use, and values that are no choice.
-
-    Args:
-        overrides: values by id.
-        known: ids that there are.
-        network: name of the network, or ``None``.
-
-    Raises:
-        SwitchError: one line with all of them.
-    """
-    unknown = [name for name in overrides if name.replace("::", "#").split("#")[0] not in known]
-    if unknown:
-        near = {name: close_match(name, known) for name in unknown}
-        names = ", ".join(f"{name} (did you mean {near[name]}?)" if near[name] else name for name in sorted(unknown))
-        whose = f"the bundle {network}" if network else "no bundle"
-        raise SwitchError(f"{whose} has {'no ' if network else ''}{names}; its switches stand at the top of train.yaml")
-    plain = {
-        name: value for name, value in overrides.items() if not (isinstance(value, str) and value[:1] in ("$", "@", "%"))
-    }
-    check_values(plain, None, network)
-
-
-def named_bundle(name: str | None) -> tuple[str | None, Path | None]:
-    """Name of the network and folder of its bundle, which a name or a folder means; ``None`` for both without one.
-
-    Args:
-        name: what the caller says.
-
-    Raises:
-        FileNotFoundError, ValueError: there is no such bundle, or it is of no network of this package.
-    """
-    if name is None:
-        return None, None
-    folder = find_bundle(name)
-    if folder.is_file():
-        raise ValueError(f"{folder} is a zip file; a training needs the folder of a bundle. Extract it first.")
-    info = load_one(find_config(folder, "train")).get("model_info")
-    network = info.get("network") if isinstance(info, Mapping) else None
-    if network not in CATALOGUE:
-        raise ValueError(f"{folder} is no bundle of a network of this package; expected one of {', '.join(CATALOGUE)}.")
-    return str(network), folder
-
-
 def _layout_of(overlays: list[Path]) -> str | None:
     """The layout that an overlay names."""
-    named = [content["layout"] for content in map(load_one, overlays) if "layout" in content]
+    named = [content["layout"] for content in map(read_plain, overlays) if "layout" in content]
     return named[-1] if named else None
 
 
@@ -212,7 +125,7 @@ def _make_plan(request: TrainRequest, found: FoundData, network: str | None, ove
 
 def _without(values: dict[str, Any], overlays: list[Path]) -> dict[str, Any]:
     """Values that no overlay has: overlays win over what was found and planned."""
-    named = {key.lstrip("+").replace("::", "#").split("#")[0] for file in overlays for key in load_one(file)}
+    named = {key for file in overlays for key in read_keys(file)}
     return {name: value for name, value in values.items() if name not in named}
 
 

@@ -44,4 +44,6 @@ def check_target(folder: Path) -> None:
                 f"{folder} holds a trained run. Go on with it by --resume, or choose another --output."
             )
     if folder.name in CATALOGUE:
-        raise ValueError(f"--output {folder}: the name is that of a network; choose another, such as {folder.name}_run.")
+        raise ValueError(
+            f"--output {folder}: the name is that of a network; choose another, such as {folder.name}_run."
+        )
