@@ -21,7 +21,7 @@ __all__ = [
     "dataset_overlays",
     "find_bundle",
 ]
-__all__ += ["find_config", "load", "load_one", "open_bundle"]
+__all__ += ["find_bundle", "find_config", "load", "load_one", "open_bundle"]
 
 #: JSON first, as MONAI Label does.
 SUFFIXES = (".json", ".yaml", ".yml")

@@ -141,7 +141,7 @@ def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Na
     return args
 
 
-def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, OneLineParser]]:
     parser = OneLineParser(
         prog="sa2-monai",
         description="Published 2D segmentation networks as MONAI bundles.",

@@ -70,6 +70,6 @@ class ConstantBaseline:
         if what is None:
             return None
         return (
-            f"the best validation Dice, {best:.3f}, is no better than {what}: the network has learned nothing yet. Look "
-            "at the masks ('sa2-monai datasets check'), train longer, or lower the learning rate."
+            f"the best validation Dice, {best:.3f}, is no better than {what}: the network has learned nothing yet. "
+            "Look at the masks ('sa2-monai datasets check'), train longer, or lower the learning rate."
         )

@@ -68,7 +68,7 @@ def resume_run(request: TrainRequest) -> Path:
     epochs, done = known["max_epochs"], _epochs_done(folder)
     if isinstance(epochs, int) and epochs < done:
         raise ValueError(
-            f"max_epochs is {epochs}, but {folder} has trained {done} epochs. Give --epochs of at least {done}."
+            f"max_epochs is {epochs}, but {folder} has trained {done} epochs. Give --epochs {done} or more."
         )
     if changed:
         write_json(folder / _TRAIN, known)

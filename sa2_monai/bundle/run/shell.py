@@ -18,7 +18,7 @@ def console_command(*words: str | os.PathLike[str]) -> str:
     Args:
         words: its arguments.
     """
-    return shlex.join([*_program(), *map(os.fspath, words)])
+    return shlex.join([*_program(), *(os.fspath(word) for word in words)])
 
 
 def python_command(*words: str | os.PathLike[str]) -> str:
@@ -27,7 +27,7 @@ def python_command(*words: str | os.PathLike[str]) -> str:
     Args:
         words: its arguments.
     """
-    return shlex.join([_python(), *map(os.fspath, words)])
+    return shlex.join([_python(), *(os.fspath(word) for word in words)])
 
 
 def short_path(path: Path) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``train_run``: from what somebody asks for to a trained bundle. A wrong request is refused before torch is imported."""
+"""``train_run``: from what somebody asks for to a bundle; what is wrong is refused before torch is imported."""
 
 from __future__ import annotations
 
