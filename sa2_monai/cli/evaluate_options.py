@@ -210,8 +210,10 @@ def _tolerance(text: str) -> float | dict[str, float]:
 def _label_values(text: str) -> str | dict[int, int]:
     if text in ("nonzero", "threshold"):
         return text
+    from sa2_monai.io.label_colours import label_key
+
     try:
-        return {int(value): int(target) for value, target in (part.split(":") for part in text.split(","))}
+        return {label_key(value): int(target) for value, target in (part.split(":") for part in text.split(","))}
     except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"expected 'nonzero', 'threshold' or pairs such as 0:0,255:1, got {text!r}"

@@ -51,6 +51,7 @@ COMMANDS = (
     Command("info", "list the networks and the installed versions", "sa2_monai.cli.info"),
     Command("sample", "make a small data set, images or volumes", "sa2_monai.cli.sample"),
     Command("datasets", "list the data sets, check a download, prepare it", "sa2_monai.cli.datasets"),
+    Command("plan", "measure a data set and plan its training, with reasons", "sa2_monai.cli.plan"),
     Command("train", "train a network on your data; the run is a bundle", "sa2_monai.cli.train"),
     Command("predict", "segment images with a trained network", "sa2_monai.cli.predict"),
     Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
@@ -115,6 +116,11 @@ def _run(arguments: list[str]) -> int:
     module = importlib.import_module(command.module)
     subparser.description = (module.__doc__ or "").strip().split("\n\n")[0]
     module.add_arguments(subparser)
+    args, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(args, "overrides") or any(word.startswith("-") for word in rest)):
+        subparser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # ID=VALUE behind an option that follows DATA, which argparse leaves over
+        args.overrides = [*args.overrides, *rest]
     args = _parse(parser, arguments)
     try:
         return int(module.run(args) or DONE)

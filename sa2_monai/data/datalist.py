@@ -197,7 +197,7 @@ def _split(
         raise FileNotFoundError(f"{dataset_dir}: no such folder; give the folder of the data set as dataset_dir")
     if directory.is_file() and directory.suffix == ".json":
         dataset = dataset if dataset == "volumes" else "decathlon"
-    elif not directory.is_dir():
+    elif not directory.is_dir() and not (directory.suffix.lower() == ".csv" and DATASETS[dataset].described):
         raise ValueError(f"{dataset_dir}: is a file, expected the folder of the data set or its dataset.json")
     if fold is not None and not 0 <= fold < num_folds:
         raise ValueError(f"fold is {fold}, expected 0 to {num_folds - 1} (num_folds is {num_folds})")

@@ -79,7 +79,7 @@ def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ..
         flat = volume.header.axes == 2
         return (volume.array[:, :, 0] if flat else volume.array), volume.header.affine, volume.header.remarks
     if suffix in IMAGES:
-        return read_label(path), None, ()
+        return read_label(path, colours=True), None, ()
     if suffix in ARRAYS:
         return _read_array(path), None, ()
     if suffix in PREPROCESSED:

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sa2_monai.io.label_colours import colour_name
+
 __all__ = [
+    "COLOUR_HINT",
     "NONZERO",
     "THRESHOLD",
     "WORDS",
@@ -18,6 +21,7 @@ __all__ = [
     "LabelTable",
     "Unexplained",
     "above_threshold",
+    "from_colour_file",
     "from_lossy_file",
     "unexplained",
 ]
@@ -30,6 +34,12 @@ WORDS = (NONZERO, THRESHOLD)
 _HALF, _FULL = 127, 255
 #: Values that mark pixels without a label in many data sets, and are no classes in any.
 _VOIDS = (-1, 255)
+
+
+COLOUR_HINT = (
+    "say which colour is which class: --colours FILE (a table colour, class name), or label_values such as "
+    '{"#000000": 0, "#ff0000": 1}'
+)
 
 
 class BinaryTable(dict[int, int]):
@@ -60,6 +70,7 @@ def unexplained(
     table: Mapping[int, int] | str,
     ignore_value: int | None = None,
     lossy: Callable[[], bool] = lambda: False,
+    coloured: Callable[[], bool] = lambda: False,
 ) -> Unexplained | None:
     """What is wrong with the values of a label file.
 
@@ -68,6 +79,7 @@ def unexplained(
         table: value -> class, or one of :data:`WORDS`.
         ignore_value: value of pixels without a label; ``None`` if there is none.
         lossy: whether the compression of the file invents values; asked only where it matters.
+        coloured: whether the values are those of colours; asked only where values are unknown.
 
     Returns:
         ``None`` where every value is explained.
@@ -90,6 +102,9 @@ def unexplained(
     if isinstance(table, str):
         raise ValueError(f"label_values is {table!r}, expected a table value -> class, or one of {', '.join(WORDS)}")
     unknown = [value for value in present if value not in table]  # 1.0 finds the key 1; 0.5 finds nothing
+    if unknown and coloured():
+        names = ", ".join(map(colour_name, present[:12])) + (", ..." if len(present) > 12 else "")
+        return Unexplained("label files in colours without a class for each", names, COLOUR_HINT)
     if unknown:
         kind = f"label values outside the table {_table(table)}"
         return Unexplained(kind, _listed(unknown), _hint(unknown, table, lossy))
@@ -130,6 +145,20 @@ def from_lossy_file(source: str) -> bool:
     try:
         return bool(source) and Path(source).is_file() and is_lossy(source)
     except (OSError, ValueError):  # a name that is no path; a file that was read otherwise, as DICOM segmentations
+        return False
+
+
+def from_colour_file(source: str) -> bool:
+    """Whether an array comes from a file that holds colours.
+
+    Args:
+        source: path, or any text that is none.
+    """
+    from sa2_monai.io.images.read import is_colour
+
+    try:
+        return bool(source) and Path(source).is_file() and is_colour(source)
+    except (OSError, ValueError):
         return False
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import ImageMetaKey, convert_to_dst_type, convert_to_tensor
 
+from sa2_monai.io.label_colours import label_key
 from sa2_monai.io.label_values import (
     NONZERO,
     THRESHOLD,
     WORDS,
     BinaryTable,
     above_threshold,
+    from_colour_file,
     from_lossy_file,
     unexplained,
 )
@@ -49,7 +52,7 @@ class MapLabelsd(MapTransform):
             - ``None`` with two classes: 0 is background, 1 or 255 are foreground; both in one file are refused, as 255
               is the mark of pixels without a label as well. ``None`` with more: the values are the class indices.
             - a mapping of raw value to class index, for instance ``{0: 0, 85: 1, 170: 2}`` (keys may be strings of
-              digits, as JSON has them). Several raw values may share a class.
+              digits, as JSON has them, or colours, ``"#ff0000"``). Several raw values may share a class.
             - ``"nonzero"``: every value but 0 is class 1 (instance numbers, smoothed masks). Refused for lossy files,
               in which noise takes the place of 0.
             - ``"threshold"``: values above 127 are class 1, for masks in lossy files (JPEG). In files without loss
@@ -113,7 +116,7 @@ class MapLabelsd(MapTransform):
                 f"label_values must be null, a table of raw value to class index, {NONZERO!r} or {THRESHOLD!r}, got "
                 f"{label_values!r}."
             )
-        table = {int(raw): int(index) for raw, index in label_values.items()}
+        table = {label_key(raw): int(index) for raw, index in label_values.items()}
         wrong = {raw: index for raw, index in table.items() if not 0 <= index < self.num_classes}
         if wrong or not table:
             raise ValueError(
@@ -141,7 +144,8 @@ class MapLabelsd(MapTransform):
         table: Mapping[int, int] | str = self.word or self.table or {}
         if not listed and self.table is not None and not isinstance(self.table, BinaryTable):
             table = self._table_of_indices(values, name)
-        wrong = unexplained(values, table, self.ignore_value, lambda: from_lossy_file(name))
+        lossy, coloured = partial(from_lossy_file, name), partial(from_colour_file, name)
+        wrong = unexplained(values, table, self.ignore_value, lossy, coloured)
         if wrong is not None:
             raise ValueError(f"label {name} has the values {wrong.found}: {wrong.kind}; {wrong.fix}.")
         if self.word == NONZERO:

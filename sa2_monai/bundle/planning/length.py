@@ -34,14 +34,16 @@ def slices_per_epoch(draft: Draft, seconds: float) -> Choice:
 
 
 def max_epochs(draft: Draft, seconds: float) -> Choice:
-    """Epochs that fit into the time, or the steps of the published training.
+    """Epochs that fit into the time, or the steps of the published training; the last one is validated.
 
     Args:
         draft: the plan so far.
         seconds: that one step takes.
     """
     steps, length = _steps(draft, seconds), _epoch_steps(draft)
-    epochs = max(1, steps // length)
+    fitting = max(1, steps // length)
+    interval = draft.given.get("val_interval") or _interval(draft, fitting)
+    epochs = interval * max(1, fitting // interval)
     if draft.minutes is None:
         return Choice(epochs, f"{PUBLISHED_STEPS[draft.name]} steps as published, {length} in an epoch")
     assumed = "" if draft.budget is not None else " assumed"
@@ -53,16 +55,21 @@ def max_epochs(draft: Draft, seconds: float) -> Choice:
 
 def val_interval(draft: Draft) -> Choice:
     """Epochs between validations."""
-    epochs, length = draft["max_epochs"], _epoch_steps(draft)
+    epochs = draft["max_epochs"]
+    interval = _interval(draft, epochs)
     cost = _validation_steps(draft)
-    number = min(max(_VALIDATION_PART * epochs * length / cost, _VALIDATIONS[0]), _VALIDATIONS[1])
-    interval = max(1, math.ceil(epochs / number))
-    return Choice(interval, f"{math.ceil(epochs / interval)} validations, each about as long as {cost:.2g} steps")
+    return Choice(interval, f"{epochs // interval} validations, each about as long as {cost:.2g} steps")
 
 
 def patience(draft: Draft) -> Choice:
     """Epochs without a better validation Dice."""
     return Choice(draft["max_epochs"], "all: the schedule ends low, and the last epochs are often the best")
+
+
+def _interval(draft: Draft, epochs: int) -> int:
+    """Epochs between validations, so that these take a sixth of the steps' time, and are neither few nor many."""
+    number = _VALIDATION_PART * epochs * _epoch_steps(draft) / _validation_steps(draft)
+    return max(1, int(epochs / min(max(number, _VALIDATIONS[0]), _VALIDATIONS[1])))
 
 
 def _steps(draft: Draft, seconds: float) -> int:

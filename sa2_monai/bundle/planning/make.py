@@ -16,6 +16,9 @@ from sa2_monai.bundle.planning.plan import Choice, Plan
 from sa2_monai.bundle.planning.published import networks_of, protocol
 from sa2_monai.bundle.planning.speed import seconds_per_step
 from sa2_monai.bundle.planning.width import NARROW, width
+from sa2_monai.bundle.switches import SwitchError, check_config, check_values
+from sa2_monai.bundle.switches.schema import switch_names
+from sa2_monai.bundle.switches.unknown import unknown_ids
 from sa2_monai.data.fingerprint import measure_fingerprint
 
 if TYPE_CHECKING:
@@ -49,7 +52,8 @@ def make_plan(
 
     Raises:
         OSError, ValueError: data that cannot be read, see :func:`~sa2_monai.data.fingerprint.measure_fingerprint`; an
-            unknown network or device; minutes that are not above 0.
+            unknown network or device; minutes that are not above 0; a
+            :class:`~sa2_monai.bundle.SwitchError` for switches that do not exist or contradict each other.
     """
     if minutes is not None and not minutes > 0:
         raise ValueError(f"minutes is {minutes}, expected a number above 0")
@@ -58,14 +62,24 @@ def make_plan(
     for overlay in overlays:
         settled |= load_one(overlay)
     settled |= dict(given or {})
-    fingerprint = measure_fingerprint(found, settled, device)
     base = load(find_config(find_bundle(name), "train"))
+    _check_given(name, base, settled)
+    fingerprint = measure_fingerprint(found, settled, device)
     draft = Draft(fingerprint, name, base, settled, minutes)
     draft.choices |= protocol(name, found.dataset)
     draft.choices["dataset_dir"] = Choice(str(Path(found.path).resolve()), "where the data are")
     decide(draft)
+    check_config({**base, **{switch: choice.value for switch, choice in draft.choices.items()}, **settled})
     choices = {switch: draft.choices[switch] for switch in base if switch in draft.choices and switch not in settled}
     return Plan(name, reason, choices, fingerprint)
+
+
+def _check_given(network: str, base: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
+    """Values and ids of the user's, before any file is read."""
+    check_values(settled, network=network)
+    unknown = list(unknown_ids({**base, **settled}, switch_names(network)))
+    if unknown:
+        raise SwitchError("; ".join(unknown))
 
 
 def decide(draft: Draft) -> None:

@@ -8,8 +8,8 @@ from sa2_monai.networks.catalogue import CATALOGUE
 __all__ = ["choose_network"]
 
 _OF_KIND = {
-    "images": ("sa2net", "made for microscopy; it trains from scratch on few images, which the others do less well"),
-    "volumes": ("daeformer", "made for slices of abdominal CT; the least memory and time of the four for volumes"),
+    "images": ("sa2net", "made for microscopy, and convolutional, so that it learns from scratch on few images"),
+    "volumes": ("daeformer", "made for slices of abdominal CT, the smallest of the three transformers"),
     "preprocessed": ("daeformer", "made for the preprocessed slices of the literature"),
 }
 

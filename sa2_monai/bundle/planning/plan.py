@@ -83,15 +83,11 @@ class Plan:
         Raises:
             OSError: the files cannot be written.
         """
-        from sa2_monai.io.atomic import atomic_write
+        from sa2_monai.io.atomic import write_atomically
 
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for file, text in (
-            (target.with_name("fingerprint.json"), self.fingerprint.to_json()),
-            (target, self.overlay_text()),
-        ):
-            atomic_write(file, lambda stream, text=text: stream.write(text.encode()))
+        write_atomically(target.with_name("fingerprint.json"), self.fingerprint.to_json())
+        write_atomically(target, self.overlay_text())
 
 
 def _written(value: Any) -> str:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from sa2_monai.data.checks.opened_files import OpenedFiles
-from sa2_monai.io.label_values import LabelTable, from_lossy_file, unexplained
+from sa2_monai.io.label_values import LabelTable, from_colour_file, from_lossy_file, unexplained
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.problems import Problems, listing
 
@@ -130,7 +130,7 @@ def _check_label(
             )
         )
     values = set(label.counts)
-    wrong = unexplained(values, table, ignore_value, lambda: from_lossy_file(path))
+    wrong = unexplained(values, table, ignore_value, lambda: from_lossy_file(path), lambda: from_colour_file(path))
     if wrong is not None:
         found.append((wrong.kind, f"{path}: {wrong.found}", wrong.fix))
     return found, values

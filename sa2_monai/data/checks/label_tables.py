@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.io.label_colours import label_key
 from sa2_monai.io.label_values import NONZERO, WORDS, BinaryTable, LabelTable
 from sa2_monai.io.problems import listing
 
@@ -17,8 +18,8 @@ def label_table(label_values: Mapping[Any, int] | str | None, class_names: Seque
     """Table of the values in label files.
 
     Args:
-        label_values: value in the file -> class (keys may be text, as JSON and YAML have them); ``"nonzero"``: every
-            value but 0 is class 1; ``"threshold"``: values above 127 are class 1 (masks in JPEG files); or ``None``:
+        label_values: value in the file -> class (keys may be text, as JSON and YAML have them, or colours as
+            ``"#ff0000"``); ``"nonzero"``: every value but 0 is class 1; ``"threshold"``: values above 127 are class 1 (masks in JPEG files); or ``None``:
             class 1 is 1 or 255 of two classes (not both in one file), otherwise every class is its own value.
         class_names: names of the classes, background first.
 
@@ -45,9 +46,11 @@ def label_table(label_values: Mapping[Any, int] | str | None, class_names: Seque
             )
         return label_values
     try:
-        table = {int(value): int(index) for value, index in label_values.items()}
+        table = {label_key(value): int(index) for value, index in label_values.items()}
     except (TypeError, ValueError, AttributeError):
-        raise ValueError(f"label_values is {label_values!r}, expected a table of integers value -> class") from None
+        raise ValueError(
+            f"label_values is {label_values!r}, expected a table of integers value -> class (or of colours, #ff0000)"
+        ) from None
     outside = {value: index for value, index in table.items() if not 0 <= index < len(names)}
     if outside or not table:
         raise ValueError(

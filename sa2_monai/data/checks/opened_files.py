@@ -116,5 +116,5 @@ class OpenedFiles:
         if self.files == "volumes":
             volume = load_volume(path, label=True)
             return LabelFacts(volume.array.shape, count_values(volume.array), volume.header.remarks)
-        array = read_label(path) if self.files == "images" else read_preprocessed(path, "label")
+        array = read_label(path, colours=True) if self.files == "images" else read_preprocessed(path, "label")
         return LabelFacts(array.shape, count_values(array), ())

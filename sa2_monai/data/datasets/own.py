@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Your own data: folders of images or volumes, and what a ``dataset.json`` lists."""
+"""Your own data: folders of images or volumes in the layouts of labs, and what a dataset.json or a CSV lists."""
 
 from __future__ import annotations
 
 from sa2_monai.data.dataset import DataSet
 from sa2_monai.data.layouts.dataset_json import decathlon_parts
-from sa2_monai.data.layouts.folders import folder_parts
-from sa2_monai.data.layouts.volume_folders import volume_parts
+from sa2_monai.data.layouts.discovery.recognise import own_parts
 
 __all__ = ["DATASETS"]
 
 DATASETS = {
     "folder": DataSet(
-        lambda directory, options: folder_parts(directory),
+        lambda directory, options: own_parts(directory, "images", options.unlabelled, options.cache_dir),
         title="images of your own: images/ and labels/, or train/, val/ and test/ with those inside",
         described=True,
     ),
@@ -22,7 +21,7 @@ DATASETS = {
         described=True,
     ),
     "volumes": DataSet(
-        lambda directory, options: volume_parts(directory, options.unlabelled),
+        lambda directory, options: own_parts(directory, "volumes", options.unlabelled, options.cache_dir),
         "volumes",
         title="volumes of your own: images/ and labels/, imagesTr/ and labelsTr/, or a dataset.json",
         described=True,

@@ -27,5 +27,5 @@ def summarise(values: np.ndarray) -> Intensities | None:
     """Percentiles, mean and standard deviation; ``None`` of no values."""
     if values.size == 0:
         return None
-    points = np.percentile(values, [0, 0.5, 5, 50, 95, 99.5, 100])
-    return Intensities(*map(float, points), float(values.mean()), float(values.std()))
+    points = map(float, np.percentile(values, [0, 0.5, 5, 50, 95, 99.5, 100]))
+    return Intensities(*points, mean=float(values.mean()), std=float(values.std()))  # type: ignore[misc]

@@ -127,11 +127,14 @@ def _meaning(
     if two and _are_blended(cases):
         return THRESHOLD, None, "black and white with grey borders: what is above 127 is foreground"
     largest = len(class_names) - 1 if class_names is not None else _MOST_CLASSES
-    if ignore is None and _VOID in kept and len(kept) > 3 and max(kept[:-1]) <= largest:
-        return None, _VOID, f"the files hold {shown}: class numbers, and 255 for pixels without a label"
+    void = -1 if -1 in kept else _VOID
+    others = [value for value in kept if value != void]
+    # 0, 1 and 255 may be two classes of three values: nothing says that 255 is none.
+    if ignore is None and len(others) >= (2 if void == -1 else 3) and void in kept and 0 <= others[-1] <= largest:
+        return None, void, f"the files hold {shown}: class numbers, and {void} for pixels without a label"
     if kept and kept[0] >= 0 and kept[-1] <= largest:
         return None, ignore, f"the files hold {shown}: the numbers of the classes"
-    if class_names is None and 0 in kept and len(kept) <= 16:
+    if class_names is None and kept and kept[0] == 0 and len(kept) <= 16:
         return {value: index for index, value in enumerate(kept)}, ignore, f"the files hold {shown}, each a class"
     raise ValueError(
         f"the labels hold {shown}, which can mean several things"

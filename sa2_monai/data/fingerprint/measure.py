@@ -69,7 +69,9 @@ def measure_fingerprint(
         description=found.description,
         channels=max(one.channels for one in facts),
         counts=Counts(
-            *(len(parts[part]) for part in ("training", "validation", "test")),
+            training=len(training),
+            validation=len(parts["validation"]),
+            test=len(parts["test"]),
             measured=number,
             slices=round(depth * len(training)),
             listed_validation=bool(found.parts.get("validation")) and "fold" not in splits,

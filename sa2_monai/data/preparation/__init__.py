@@ -6,7 +6,7 @@ folder, jobs, lists                              the folder of a preparation: wh
 slices, axial                                    volumes as slices in PNG files (SvANet's form)
 transunet, transunet_form, transunet_calibration Synapse as TransUNet has it; preprocessed_writer writes such files
 segpc_cells, segpc_crops                         SegPC-2021 as crops around single cells
-masks, image_arrays, cache                       made on the way and kept: masks in colour or JPEG, arrays of images
+masks, object_masks, image_arrays, cache         made on the way and kept: masks in colour or JPEG or of single objects
 synapse_labels                                   names and numberings of the organs of Synapse
 ================================================ ======================================================================
 

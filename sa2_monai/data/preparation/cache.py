@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from sa2_monai.io.atomic import write_atomically
 
-__all__ = ["CACHE", "cache_folder", "cached_label", "write_png"]
+__all__ = ["CACHE", "cache_folder", "cached_label", "is_cached", "write_png"]
 
 logger = logging.getLogger(__name__)
 
@@ -97,10 +97,20 @@ def cached_label(source: Path, path: Path, rule: str, convert: Callable[[Path], 
         ValueError: ``source`` is damaged.
     """
     key = hashlib.sha256(f"{rule}\n".encode() + source.read_bytes()).hexdigest()
-    if _key_of(path) == key:
+    if is_cached(path, key):
         return False
     write_png(path, convert(source), key)
     return True
+
+
+def is_cached(path: Path, key: str) -> bool:
+    """Whether a label map was made from what the key stands for.
+
+    Args:
+        path: PNG that :func:`write_png` may have written.
+        key: see there.
+    """
+    return _key_of(path) == key
 
 
 def _key_of(path: Path) -> str | None:

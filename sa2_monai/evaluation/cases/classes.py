@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
+from sa2_monai.io.label_colours import label_key
 from sa2_monai.io.label_values import (
     THRESHOLD,
     WORDS,
     BinaryTable,
     above_threshold,
+    from_colour_file,
     from_lossy_file,
     unexplained,
 )
@@ -83,7 +86,7 @@ def value_table(
         if lenient and len(classes) == 2:
             return BinaryTable({**table, 255: max(classes)})
         return table
-    table = {int(value): int(target) for value, target in label_values.items()}
+    table = {label_key(value): int(target) for value, target in label_values.items()}
     unknown = sorted(set(table.values()) - set(classes))
     if unknown:
         raise ValueError(f"label_values maps to {unknown}, expected values of the classes {dict(classes)}")
@@ -104,7 +107,7 @@ def check_ignore_value(
         raise ValueError("label_values 'threshold' gives every pixel a class; leave ignore_value out, or give a table")
     used = ignore_value in classes if label_values is None else False
     if isinstance(label_values, Mapping):
-        used = any(int(value) == ignore_value and target != 0 for value, target in label_values.items())
+        used = any(label_key(value) == ignore_value and target != 0 for value, target in label_values.items())
     if used or ignore_value == 0:
         raise ValueError(
             f"ignore_value is {ignore_value}, but that value of the references stands for a class; give another value, "
@@ -157,7 +160,8 @@ def map_values(
         ValueError: when the array holds a value that is not in the table, or one that can be read in two ways.
     """
     values = present_values(array)
-    wrong = unexplained(values.tolist(), table, ignore_value, lambda: from_lossy_file(source))
+    lossy, coloured = partial(from_lossy_file, source), partial(from_colour_file, source)
+    wrong = unexplained(values.tolist(), table, ignore_value, lossy, coloured)
     if wrong is not None:
         also = f" ({hint})" if hint else ""
         raise ValueError(

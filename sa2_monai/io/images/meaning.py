@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sa2_monai.io.images.samples import ImageFileError, Samples, damaged
+from sa2_monai.io.label_colours import colour_numbers
 
 __all__ = ["luminance", "to_image", "to_label"]
 
@@ -62,12 +63,13 @@ def to_image(samples: Samples, path: Path, channels: int | None) -> np.ndarray:
     return _with_channels(array, colour, channels, path)
 
 
-def to_label(samples: Samples, path: Path) -> np.ndarray:
+def to_label(samples: Samples, path: Path, colours: bool = False) -> np.ndarray:
     """Class or instance numbers: the values as stored, one per pixel.
 
     Args:
         samples: what the file holds.
         path: the file, for messages.
+        colours: a colour image gives the numbers of its colours, see :mod:`sa2_monai.io.label_colours`.
 
     Returns:
         (H, W): uint8, uint16 or int32.
@@ -86,6 +88,8 @@ def to_label(samples: Samples, path: Path) -> np.ndarray:
         spread = array.max(axis=2) != array.min(axis=2)
         if samples.lossy and array.dtype == np.uint8 and int(np.ptp(array, axis=2).max(initial=0)) <= _LOSSY_GREY:
             array = luminance(array)
+        elif spread.any() and colours and samples.colour and array.dtype == np.uint8 and not samples.lossy:
+            return colour_numbers(array)
         elif spread.any():
             what = "a colour image with" if samples.colour else f"an image with {array.shape[2]}"
             raise ImageFileError(

@@ -24,6 +24,7 @@ from sa2_monai.io.images.tiff import read_tiff, tiff_lossy, tiff_size
 __all__ = [
     "IMAGE_SUFFIXES",
     "image_size",
+    "is_colour",
     "is_image",
     "is_lossy",
     "luminance",
@@ -68,7 +69,7 @@ def read_image(path: PathLike, channels: int | None = None, channel_order: str =
     return np.ascontiguousarray(array)
 
 
-def read_label(path: PathLike) -> np.ndarray:
+def read_label(path: PathLike, colours: bool = False) -> np.ndarray:
     """Read a label map: class or instance numbers, never intensities.
 
     The values are those that are stored: the indices of a palette, 0 and 1 of one bit, 0 to 15 of four bits, and the
@@ -77,6 +78,8 @@ def read_label(path: PathLike) -> np.ndarray:
 
     Args:
         path: as for :func:`read_image`.
+        colours: read masks in colour, too: each colour is one number, which a table of ``label_values`` with keys such
+            as ``"#ff0000"`` knows (:mod:`sa2_monai.io.label_colours`). Not of lossy files, which blur colours.
 
     Returns:
         Integer array (H, W): uint8, uint16 or int32; negative values stay negative.
@@ -85,7 +88,7 @@ def read_label(path: PathLike) -> np.ndarray:
         FileNotFoundError: the file is missing.
         ValueError: the file cannot be read, has transparent pixels, differing channels, fractional or huge values.
     """
-    return np.ascontiguousarray(to_label(read_samples(Path(path)), Path(path)))
+    return np.ascontiguousarray(to_label(read_samples(Path(path)), Path(path), colours))
 
 
 def image_size(path: PathLike) -> tuple[int, int]:
@@ -107,6 +110,20 @@ def image_size(path: PathLike) -> tuple[int, int]:
     if format == "DICOM":
         return dicom_size(path)
     return npy_size(path) if format == "NPY" else pillow_size(path, format)
+
+
+def is_colour(path: PathLike) -> bool:
+    """Whether a label file holds colours and not numbers.
+
+    Args:
+        path: as for :func:`read_image`.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: the file cannot be read.
+    """
+    samples = read_samples(Path(path))
+    return samples.colour and bool((samples.array.max(axis=2) != samples.array.min(axis=2)).any())
 
 
 def is_lossy(path: PathLike) -> bool:

@@ -125,7 +125,7 @@ class Image2DReader(ImageReader):
 
     def _read_one(self, name: PathLike, channels: int | None) -> np.ndarray:
         if self.label:
-            return read_label(name)[:, :, None]
+            return read_label(name, colours=True)[:, :, None]
         array = read_image(name, channels, self.channel_order)
         if array.dtype.kind == "u":
             return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)

@@ -8,19 +8,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.checks.label_tables import label_table
 from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import DATASETS
-from sa2_monai.data.layouts.cases import Parts
+from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.dataset_json import read_dataset_json
+from sa2_monai.data.layouts.discovery.contents import ClassFacts, class_facts, description_of
 from sa2_monai.data.layouts.discovery.found import FoundData
+from sa2_monai.data.layouts.discovery.globs import glob_layout
+from sa2_monai.data.layouts.discovery.layout import Layout, QuestionError
+from sa2_monai.data.layouts.discovery.public import prepared_sets, public_sets
+from sa2_monai.data.layouts.discovery.recognise import own_layout, with_joined_objects
 from sa2_monai.data.layouts.folder_walk import unused_files
-from sa2_monai.data.layouts.patients import PATIENT_TABLE
-from sa2_monai.data.registry import dataset_classes, unknown_dataset
+from sa2_monai.data.layouts.patients import PATIENT_TABLE, add_patients
+from sa2_monai.data.registry import unknown_dataset
 from sa2_monai.io.images.read import read_image
+from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.paths import existing_path
+from sa2_monai.io.problems import CASE_ERRORS
 
 __all__ = ["find_data"]
+
+#: Layouts of one's own by kind of files.
+_OWN = {"folder": "images", "decathlon": "images", "volumes": "volumes"}
 
 
 def find_data(
@@ -33,11 +42,15 @@ def find_data(
     """Find out what a folder of data is: which layout, which cases, what the files say of classes and channels.
 
     Args:
-        path: folder of the data, or a ``dataset.json``.
+        path: folder of the data, a ``dataset.json``, or a CSV of pairs.
         dataset: name in the registry, where the user says it.
-        images: glob of the images, relative to ``path``, for folders that no layout fits.
-        labels: glob of the labels.
-        colours: table colour -> class of colour masks.
+        images: pattern of the images, relative to ``path``, for folders that no layout fits.
+        labels: pattern of the labels.
+        colours: table colour -> class of masks in colour.
+
+    Returns:
+        What was found. With ``images`` and ``labels`` only ``parts`` says which files belong together: write them with
+        :func:`~sa2_monai.data.layouts.pairs_csv.write_pairs` for ``load_datalist``.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -48,74 +61,132 @@ def find_data(
         raise FileNotFoundError(f"{path}: no such file or folder; give the folder of your data")
     if dataset is not None and dataset not in DATASETS:
         raise ValueError(unknown_dataset(dataset))
-    errors: list[ValueError | FileNotFoundError] = []
-    for name in [dataset] if dataset is not None else ["folder", "volumes"]:
-        entry = DATASETS[name]
-        try:
-            parts = entry.parts(where, ListOptions(unlabelled=True))
-        except (ValueError, FileNotFoundError) as error:
-            errors.append(error)
-            continue
-        cases = [case for members in parts.values() for case in members]
-        if dataset is None and name == "folder" and any(_is_volume(case["image"]) for case in cases):
-            continue
-        description = where if where.suffix == ".json" else where / "dataset.json"
-        content = read_dataset_json(description) if entry.described and description.is_file() else {}
-        names, table = _classes(where, name, content)
-        channel_names = _channel_names(content)
-        return FoundData(
-            path=where,
-            dataset=name,
-            kind=entry.files,
-            description=f"listed in {description.name}" if content else entry.title.partition(":")[2].strip(),
-            parts=parts,
-            class_names=names,
-            label_values=table,
-            ignore_value=entry.ignore_value,
-            channels=_channels(cases, entry.files),
-            channel_names=channel_names,
-            left_out=_left_out(where, parts) if entry.described and where.is_dir() else "",
-        )
-    raise errors[0]
+    if (images is None) != (labels is None):
+        given, other = ("--images", "--labels") if labels is None else ("--labels", "--images")
+        raise ValueError(f"{path}: {given} needs {other} as well; give both patterns, relative to the folder")
+    if images is not None and labels is not None:
+        layout = glob_layout(where, images, labels)
+        return _own(where, dataset or _kind_of(layout.parts), layout, colours)
+    if dataset is None and where.is_dir():
+        dataset = _public(where)
+    if dataset is not None and dataset not in _OWN:
+        return _published(where, dataset)
+    if dataset is not None:
+        return _own(where, dataset, own_layout(where, _OWN[dataset], unlabelled=True), colours)
+    return _own(where, *_either(where), colours)
 
 
-def _is_volume(image: Any) -> bool:
-    from sa2_monai.io.names import VOLUME_SUFFIXES
+def _public(where: Path) -> str | None:
+    for name in prepared_sets(where):
+        if name in DATASETS and DATASETS[name].parts(where, ListOptions()):
+            return name
+    names = public_sets(where)
+    if len(names) > 1:
+        titles = "; ".join(f"--dataset {name} ({DATASETS[name].title})" for name in names)
+        raise QuestionError(f"{where}: can be read in {len(names)} ways, which is meant? {titles}")
+    return names[0] if names else None
 
-    return str(image if isinstance(image, str) else image[0]).lower().endswith(VOLUME_SUFFIXES)
 
-
-def _classes(
-    where: Path, dataset: str, content: Mapping[str, Any]
-) -> tuple[list[str] | None, Mapping[Any, int] | str | None]:
+def _published(where: Path, dataset: str) -> FoundData:
     entry = DATASETS[dataset]
-    if entry.classes is not None:
-        return list(entry.classes), entry.label_values
-    if not content.get("labels"):
-        return None, entry.label_values
-    names, table = dataset_classes(where, "volumes")
-    default = label_table(None, names)
-    usual = isinstance(table, dict) and isinstance(default, dict) and table.items() <= default.items()
-    return names, None if usual else table
+    parts: Parts = {}
+    if entry.prepare_first is None or not entry.prepare_first(where):
+        parts = entry.parts(where, ListOptions(unlabelled=True))
+    return FoundData(
+        path=where,
+        dataset=dataset,
+        kind=entry.files,
+        description=entry.title,
+        parts=parts,
+        class_names=None if entry.classes is None else list(entry.classes),
+        label_values=entry.label_values,
+        ignore_value=entry.ignore_value,
+        channels=_channels([case for cases in parts.values() for case in cases], entry.files),
+    )
+
+
+def _either(where: Path) -> tuple[str, Layout]:
+    """Images or volumes: the one that the files are."""
+    found: dict[str, Layout] = {}
+    errors: dict[str, ValueError | FileNotFoundError] = {}
+    for name in ("folder", "volumes"):
+        try:
+            layout = own_layout(where, _OWN[name], unlabelled=True)
+        except (ValueError, FileNotFoundError) as error:
+            errors[name] = error
+            continue
+        if _kind_of(layout.parts) == name:  # a list may name files of either kind
+            found[name] = layout
+    if len(found) > 1:
+        counts = {name: sum(map(len, layout.parts.values())) for name, layout in found.items()}
+        raise QuestionError(
+            f"{where}: holds {counts['folder']} image and {counts['volumes']} volume cases, which are meant? Give "
+            "--dataset folder or --dataset volumes"
+        )
+    if found:
+        return next(iter(found.items()))
+    asked = [error for error in errors.values() if isinstance(error, QuestionError)]
+    # Where the files are volumes, what is wrong with the volumes is the answer.
+    volumes = where.is_dir() and any(path.name.lower().endswith(VOLUME_SUFFIXES) for path in where.rglob("*"))
+    raise asked[0] if asked else errors["volumes" if volumes and "volumes" in errors else next(iter(errors))]
+
+
+def _kind_of(parts: Parts) -> str:
+    """Layout by the kind of the first image."""
+    image = next((case["image"] for cases in parts.values() for case in cases), "")
+    first = str(image if isinstance(image, str) else image[0])
+    return "volumes" if first.lower().endswith(VOLUME_SUFFIXES) or os.path.isdir(first) else "folder"
+
+
+def _own(where: Path, dataset: str, layout: Layout, colours: str | os.PathLike[str] | None) -> FoundData:
+    kind = _OWN[dataset]
+    layout = with_joined_objects(where, layout, kind)
+    if dataset == "volumes":
+        add_patients(where if where.is_dir() else where.parent, layout.parts)
+    facts = class_facts(where, layout.parts, kind, None if colours is None else existing_path(colours))
+    description = description_of(where)
+    content = read_dataset_json(description) if description.is_file() else {}
+    cases = [case for members in layout.parts.values() for case in members]
+    return FoundData(
+        path=where,
+        dataset=dataset,
+        kind=kind,
+        description="; ".join(filter(None, [layout.description, facts.remark])),
+        parts=layout.parts,
+        class_names=facts.names,
+        label_values=facts.table,
+        ignore_value=facts.ignore_value,
+        channels=_channels(cases, kind),
+        channel_names=_channel_names(content) or layout.channel_names,
+        left_out=_left_out(where, layout, kind, facts) if where.is_dir() else "",
+    )
 
 
 def _channel_names(content: Mapping[str, Any]) -> list[str] | None:
     names = content.get("channel_names", content.get("modality"))
     if not isinstance(names, Mapping) or not all(str(key).isdigit() for key in names):
         return None
-    return [str(names[key]) for key in sorted(names, key=int)]
+    return [str(names[key]) for key in sorted(names, key=int)] or None
 
 
-def _channels(cases: list[dict[str, Any]], files: str) -> int | None:
+def _channels(cases: list[Case], files: str) -> int | None:
     if not cases:
         return None
     image = cases[0]["image"]
-    if not isinstance(image, str):
-        return len(image)
-    return int(read_image(image).shape[2]) if files == "images" else 1
+    paths = [image] if isinstance(image, str) else image
+    if files != "images":
+        return len(paths)
+    try:
+        return sum(int(read_image(path).shape[2]) for path in paths)
+    except CASE_ERRORS:  # left to the check, which names every such file
+        return None
 
 
-def _left_out(folder: Path, parts: Parts) -> str:
-    entries = [case[key] for cases in parts.values() for case in cases for key in case if key not in ("case", "group")]
-    files = [name for entry in entries for name in (entry if isinstance(entry, list) else [entry])]
-    return str(unused_files(folder, [*files, folder / "dataset.json", folder / PATIENT_TABLE]))
+def _left_out(folder: Path, layout: Layout, kind: str, facts: ClassFacts) -> str:
+    used = [folder / "dataset.json", folder / PATIENT_TABLE, *(p for of in layout.objects.values() for p in of)]
+    for cases in layout.parts.values():
+        for case in cases:
+            entries = [case[key] for key in ("image", "label", "instances") if key in case]
+            for name in (name for entry in entries for name in (entry if isinstance(entry, list) else [entry])):
+                used += sorted(Path(name).iterdir()) if os.path.isdir(name) else [Path(name)]
+    return str(unused_files(folder, used))

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure a data set and plan its training: every switch with its reason.
+
+Training cases are read, in a bounded number; validation and test cases are not looked at. With --output the plan is an
+overlay for 'sa2-monai train' and 'python -m monai.bundle run', and fingerprint.json beside it holds the numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from sa2_monai.cli.common import read_override
+from sa2_monai.cli.main import UsageError
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``sa2-monai plan``."""
+    parser.epilog = "example: sa2-monai plan DATA --output plan.yaml --time 30"
+    parser.add_argument("data", metavar="DATA", help="folder of your data, a dataset.json or a table of pairs")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="ID=VALUE", help="switches that you set yourself, in YAML; they are not planned"
+    )
+    parser.add_argument("--network", metavar="NAME", help="sa2net, daeformer, hsaunet, msa2net or svanet")
+    parser.add_argument("--dataset", metavar="NAME", help="what DATA is, where that is not clear ('datasets list')")
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="overlay whose switches are not planned; repeatable",
+    )
+    parser.add_argument(
+        "--output", "-o", metavar="FILE", help="write the overlay here, with fingerprint.json beside it"
+    )
+    parser.add_argument(
+        "--time", type=float, metavar="MINUTES", help="for the training (default: 20 on a CPU; on a GPU as published)"
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="of the training (default: a GPU where there is one)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the plan and the command that trains with it.
+
+    Args:
+        args: the parsed arguments of :func:`add_arguments`.
+
+    Returns:
+        0.
+
+    Raises:
+        UsageError: an unknown network, or switches that are none of its own or have values that they cannot have.
+        OSError, ValueError: data that cannot be read, or whose meaning is not certain.
+    """
+    from sa2_monai.bundle import SwitchError, make_plan
+    from sa2_monai.data import find_data
+    from sa2_monai.networks.catalogue import CATALOGUE
+
+    given = dict(read_override(text) for text in args.overrides)
+    if args.network is not None and args.network not in CATALOGUE:
+        raise UsageError(f"--network is {args.network!r}, expected one of {', '.join(CATALOGUE)}")
+    if args.time is not None and not args.time > 0:
+        raise UsageError(f"--time is {args.time:g}, expected minutes above 0")
+    found = find_data(args.data, args.dataset)
+    overlays = [Path(file) for file in args.config]
+    try:
+        plan = make_plan(found, args.network, overlays, given, args.device, args.time)
+    except SwitchError as error:
+        raise UsageError(str(error)) from error
+    print(plan.table())
+    if found.left_out:
+        print(f"\nnot used: {found.left_out}")
+    if args.output:
+        plan.write(args.output)
+        print(f"\nwritten: {args.output} and {Path(args.output).with_name('fingerprint.json')}")
+    print(f"\nNext\n  {_next(args, plan.network)}")
+    return 0
+
+
+def _next(args: argparse.Namespace, network: str) -> str:
+    """The training with this plan; without a file it is planned again, the same way."""
+    words = ["sa2-monai", "train", args.data, "--network", network]
+    if args.dataset:
+        words += ["--dataset", args.dataset]
+    for file in [*([args.output] if args.output else []), *args.config]:
+        words += ["--config", file]
+    if args.time is not None and not args.output:
+        words += ["--time", f"{args.time:g}"]
+    words += ["--output", f"runs/{network}-{Path(args.data).resolve().name}", *args.overrides]
+    return shlex.join(words)
