@@ -90,8 +90,8 @@ def run(args: argparse.Namespace) -> int:
         train_run(request)
     except SwitchError as error:
         raise UsageError(str(error)) from error
-    except KeyboardInterrupt:
-        print(f"\nsa2-monai train: stopped{_how_to_go_on(args.output)}", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\nsa2-monai train: stopped{_how_to_go_on(getattr(stop, 'folder', None))}", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -118,10 +118,11 @@ def _absolute(path: str | None) -> str | None:
     return os.path.abspath(path) if path is not None and os.path.exists(path) else path
 
 
-def _how_to_go_on(output: str | None) -> str:
-    from sa2_monai.bundle.run.ending import resume_command
+def _how_to_go_on(folder: Path | None) -> str:
     from sa2_monai.bundle.run.target import STATE
 
-    if output is None or not (Path(output) / STATE).is_file():
-        return "; no epoch was through, so there is nothing to go on with"
-    return f"; the state of the last epoch is kept. Go on with: {resume_command(Path(output).absolute())}"
+    if folder is None or not (folder / STATE).is_file():
+        return " before an epoch was through; there is nothing to go on with"
+    from sa2_monai.bundle.run.ending import resume_command
+
+    return f"; the state of the last epoch is kept. Go on with: {resume_command(folder)}"

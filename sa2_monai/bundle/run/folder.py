@@ -13,7 +13,8 @@ from sa2_monai.bundle.packaging.contents import BundleContents, settings_of
 from sa2_monai.bundle.packaging.documents import write_configs, write_documents
 from sa2_monai.bundle.packaging.metadata import eval_metrics
 from sa2_monai.bundle.run.setup import RunSetup
-from sa2_monai.bundle.run.target import BEST
+from sa2_monai.bundle.run.target import BEST, LOG
+from sa2_monai.data.layouts.pairs_csv import write_pairs
 from sa2_monai.io.atomic import write_json
 from sa2_monai.weights import read_info
 
@@ -30,11 +31,11 @@ def write_run(setup: RunSetup) -> None:
         OSError: a file cannot be written.
     """
     folder = setup.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / LOG
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch()  # first: by this the folder is known as that of a run
     write_configs(folder, setup.contents)
     if setup.pairs is not None:
-        from sa2_monai.data.layouts.pairs_csv import write_pairs
-
         write_pairs(setup.data, setup.pairs.parts)
     if setup.plan is not None:
         setup.plan.write(folder / "configs" / "plan.yaml")

@@ -16,6 +16,7 @@ from sa2_monai.bundle.run.ids import find_overlays, named_bundle, refuse_unknown
 from sa2_monai.bundle.run.request import TrainRequest
 from sa2_monai.bundle.run.target import BEST, STATE, is_run
 from sa2_monai.io.atomic import write_json
+from sa2_monai.training.divergence import DivergedError
 
 __all__ = ["resume_run"]
 
@@ -24,6 +25,8 @@ _MAY_CHANGE = {
     *("max_epochs", "num_workers", "cache_rate", "log_interval", "amp"),
     *("tracking_uri", "experiment_name", "run_name", "save_execute_config"),
 }
+#: Of a training that has diverged this is what to do about it.
+_AFTER_DIVERGING = {"learning_rate", "min_learning_rate"}
 _TRAIN = "configs/train.json"
 
 
@@ -51,7 +54,8 @@ def resume_run(request: TrainRequest) -> Path:
         override(known, name, value)
     changed = [name for name in known if _plain(known[name]) != _plain(then.get(name))]
     wrong = [f"{name} is {_short(known[name])}, was {_short(then.get(name))}" for name in changed]
-    wrong = [text for name, text in zip(changed, wrong, strict=True) if name not in _MAY_CHANGE]
+    allowed = _MAY_CHANGE | (_AFTER_DIVERGING if _has_diverged(folder) else set())
+    wrong = [text for name, text in zip(changed, wrong, strict=True) if name not in allowed]
     if network not in (None, then["model_info"]["network"]):
         wrong.insert(0, f"the network is {network}, was {then['model_info']['network']}")
     if request.images is not None or request.colours is not None:
@@ -78,6 +82,12 @@ def resume_run(request: TrainRequest) -> Path:
 def _epochs_done(folder: Path) -> int:
     rows = read_history(folder / "eval" / HISTORY)
     return int(rows[-1]["epoch"]) if rows else 0
+
+
+def _has_diverged(folder: Path) -> bool:
+    record = folder / "eval" / "run.json"
+    content = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    return str(content.get("error", "")).startswith(DivergedError.__name__)
 
 
 def _same_data(data: str | os.PathLike[str], then: str, folder: Path) -> bool:

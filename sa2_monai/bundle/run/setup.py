@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ from sa2_monai.bundle.run.target import check_target
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.data import find_data
+from sa2_monai.data.layouts.pairs_csv import write_pairs
 
 if TYPE_CHECKING:
     from sa2_monai.bundle.planning import Plan
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunSetup", "default_folder", "plan_run"]
 
+#: Table of the cases that were found by patterns, beside the run's configurations.
+PAIRS = "pairs.csv"
 #: Metadata of the bundles for data of somebody's own.
 _OWN_META = {"images": "folder", "volumes": "nifti_folder", "preprocessed": "nifti_folder"}
 
@@ -80,7 +85,7 @@ def plan_run(request: TrainRequest) -> RunSetup:
     if request.output is None:
         check_target(folder)
     by_pattern = request.images is not None
-    data = folder / "configs" / "pairs.csv" if by_pattern else Path(os.path.abspath(found.path))
+    data = folder / "configs" / PAIRS if by_pattern else Path(os.path.abspath(found.path))
     found_out = {"layout": found.dataset, **({} if plan is None else plan.values())}
     values = {**_without(found_out, overlays), **request.given, "dataset_dir": verbatim(str(data))}
     train, inference = merged_configs(bundle, overlays, values)
@@ -113,14 +118,17 @@ def _layout_of(overlays: list[Path]) -> str | None:
 def _make_plan(request: TrainRequest, found: FoundData, network: str | None, overlays: list[Path]) -> Plan:
     from sa2_monai.bundle.planning import make_plan
 
-    return make_plan(
-        found,
-        network=network,
-        overlays=overlays,
-        given=request.given,
-        device=request.call.get("device"),
-        minutes=request.minutes,
-    )
+    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
+        if request.images is not None:  # no layout: listed by a table, as in the run
+            found = dataclasses.replace(found, path=write_pairs(Path(folder) / PAIRS, found.parts))
+        return make_plan(
+            found,
+            network=network,
+            overlays=overlays,
+            given=request.given,
+            device=request.call.get("device"),
+            minutes=request.minutes,
+        )
 
 
 def _without(values: dict[str, Any], overlays: list[Path]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sa2_monai.io.ownership import is_claim
+from sa2_monai.io.ownership import claim_folder, is_claim
 from sa2_monai.networks.catalogue import CATALOGUE
 
 __all__ = ["BEST", "LOG", "STATE", "check_target", "is_run"]
@@ -21,7 +21,7 @@ def is_run(folder: Path) -> bool:
     Args:
         folder: the folder.
     """
-    return (folder / LOG).is_file() and (folder / "configs" / "train.json").is_file()
+    return (folder / LOG).is_file() and (folder / "configs").is_dir()
 
 
 def check_target(folder: Path) -> None:
@@ -32,6 +32,7 @@ def check_target(folder: Path) -> None:
 
     Raises:
         FileExistsError: naming what is there and what to do.
+        FolderInUseError: another program trains in it.
         ValueError: the folder has the name of a network, which its weights could not be told from.
     """
     if os.path.lexists(folder) and not folder.is_dir():
@@ -39,6 +40,8 @@ def check_target(folder: Path) -> None:
     if folder.is_dir() and any(not is_claim(path) for path in folder.iterdir()):
         if not is_run(folder):
             raise FileExistsError(f"{folder} holds other files, and no run. Choose another --output.")
+        with claim_folder(folder, "training"):  # it may be at work
+            pass
         if (folder / BEST).is_file() or (folder / STATE).is_file():
             raise FileExistsError(
                 f"{folder} holds a trained run. Go on with it by --resume, or choose another --output."

@@ -29,13 +29,25 @@ from sa2_monai.io.causes import root_cause
 from sa2_monai.io.ownership import claim_folder
 from sa2_monai.training import EarlyStop
 
-__all__ = ["TrainingError", "monai_command", "train"]
+__all__ = ["StoppedTrainingError", "TrainingError", "monai_command", "train"]
 
 logger = logging.getLogger(__name__)
 
 
 class TrainingError(RuntimeError):
     """A training ended with an error; the message is its reason, the cause is what was raised."""
+
+
+class StoppedTrainingError(KeyboardInterrupt):
+    """Somebody has stopped a training.
+
+    Attributes:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"the training in {folder} was stopped")
+        self.folder = folder
 
 
 def train(request: TrainRequest, quiet: bool) -> RunResult:
@@ -123,8 +135,10 @@ def _train(folder: Path, request: TrainRequest, tell: Callable[[str], None], qui
         logger.info("%s", monai_command(folder, request))
         try:
             run_training([folder / "configs" / "train.json"], overrides, request.tracking, attach)
+        except KeyboardInterrupt as error:
+            logger.info("stopped by the user")
+            raise StoppedTrainingError(folder) from error
         except Exception as error:
-            console.close()
             logger.exception("the training failed")
             if isinstance(error, (OSError, ValueError, ImportError, MemoryError)):
                 raise
