@@ -30,6 +30,7 @@ LEVELS = (
     ("evaluation", "inference", "training"),
     ("bundle",),
     ("cli",),
+    ("__main__",),
 )
 #: What may be imported beside that, from the same line: who, whom, why.
 BESIDE = {
