@@ -25,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides", nargs="*", metavar="ID=VALUE", help="switches that you set yourself, in YAML; they are not planned"
     )
     parser.add_argument("--network", metavar="NAME", help="sa2net, daeformer, hsaunet, msa2net or svanet")
-    parser.add_argument("--dataset", metavar="NAME", help="what DATA is, where that is not clear ('datasets list')")
     parser.add_argument(
         "--config",
         action="append",
@@ -39,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time", type=float, metavar="MINUTES", help="for the training (default: 20 on a CPU; on a GPU as published)"
     )
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="of the training (default: a GPU where there is one)")
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; the GPU where there is one by default")
+    layout = parser.add_argument_group("data that are laid out in another way")
+    layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
+    layout.add_argument("--labels", metavar="GLOB", help="their masks")
+    layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from sa2_monai.bundle import SwitchError, make_plan
     from sa2_monai.data import find_data
+    from sa2_monai.data.layouts.pairs_csv import write_pairs
     from sa2_monai.networks.catalogue import CATALOGUE
 
     given = dict(read_override(text) for text in args.overrides)
@@ -64,7 +68,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--network is {args.network!r}, expected one of {', '.join(CATALOGUE)}")
     if args.time is not None and not args.time > 0:
         raise UsageError(f"--time is {args.time:g}, expected minutes above 0")
-    found = find_data(args.data, args.dataset)
+    found = find_data(args.data, given.get("layout"), args.images, args.labels, args.colours)
+    if args.images is not None and args.output:
+        # The overlay names its data; the folder alone does not say which files belong together.
+        args.data = str(write_pairs(Path(args.output).with_name("pairs.csv"), found.parts))
+        found, args.images, args.labels = find_data(args.data, found.dataset), None, None
     overlays = [Path(file) for file in args.config]
     try:
         plan = make_plan(found, args.network, overlays, given, args.device, args.time)
@@ -83,8 +91,9 @@ def run(args: argparse.Namespace) -> int:
 def _next(args: argparse.Namespace, network: str) -> str:
     """The training with this plan; without a file it is planned again, the same way."""
     words = ["sa2-monai", "train", args.data, "--network", network]
-    if args.dataset:
-        words += ["--dataset", args.dataset]
+    for option in ("images", "labels", "colours"):
+        if getattr(args, option) is not None:
+            words += [f"--{option}", getattr(args, option)]
     for file in [*([args.output] if args.output else []), *args.config]:
         words += ["--config", file]
     if args.time is not None and not args.output:

@@ -19,16 +19,16 @@ _STEP = 5.0
 
 def intensity(draft: Draft) -> Choice:
     """Way of scaling."""
-    print_ = draft.fingerprint
-    if print_.kind == "preprocessed":
+    data = draft.fingerprint
+    if data.kind == "preprocessed":
         return Choice("none", "preprocessed files have been scaled when they were made")
-    if is_ct(print_):
-        return Choice("window", f"values go down to {print_.intensities.minimum:.0f}: Hounsfield units of CT")
-    if print_.kind == "volumes":
-        low, high = print_.intensities.p00_5, print_.intensities.p99_5
+    if is_ct(data):
+        return Choice("window", f"CT: Hounsfield units, from {data.intensities.minimum:.0f}")
+    if data.kind == "volumes":
+        low, high = data.intensities.p00_5, data.intensities.p99_5
         return Choice("percentiles", f"no unit of their own: 99 % of the values lie in {low:.4g} .. {high:.4g}")
-    assert print_.colours is not None
-    low, high = print_.colours.exposure
+    assert data.colours is not None
+    low, high = data.colours.exposure
     return Choice(
         "percentiles", f"exposures differ: the 99th percentile of an image is {low:.2f} .. {high:.2f} of the range"
     )
@@ -50,11 +50,14 @@ def intensity_range(draft: Draft) -> Choice | None:
 
 
 def is_ct(fingerprint: Fingerprint) -> bool:
-    """Whether the values are Hounsfield units: volumes of one channel in which there is air.
+    """Whether the values are Hounsfield units: as the data set says, else volumes of one channel in which there is air.
 
     Args:
         fingerprint: of the data.
     """
+    if fingerprint.kind != "volumes" or fingerprint.channels != 1:
+        return False
+    if fingerprint.channel_names:
+        return fingerprint.channel_names[0].upper().startswith("CT")
     values = fingerprint.intensities
-    one = fingerprint.kind == "volumes" and fingerprint.channels == 1
-    return one and _LOWEST <= values.minimum <= _AIR and values.maximum > 0
+    return _LOWEST <= values.minimum <= _AIR and values.maximum > 0

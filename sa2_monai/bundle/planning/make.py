@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from sa2_monai.data.layouts.discovery import FoundData
 
 __all__ = ["decide", "make_plan"]
+
+#: Switches that a time budget changes.
+_OF_TIME = ("slices_per_epoch", "max_epochs", "val_interval", "patience")
 
 Decision = Callable[[Draft], Choice | None]
 
@@ -66,9 +69,11 @@ def make_plan(
     _check_given(name, base, settled)
     fingerprint = measure_fingerprint(found, settled, device)
     draft = Draft(fingerprint, name, base, settled, minutes)
-    draft.choices |= protocol(name, found.dataset)
-    draft.choices["dataset_dir"] = Choice(str(Path(found.path).resolve()), "where the data are")
-    decide(draft)
+    draft.choices |= {"dataset_dir": Choice(str(Path(found.path).resolve()), "where the data are")}
+    published = protocol(name, found.dataset)
+    draft.choices |= published
+    # What the overlay does not say is published, too: it stands in train.yaml.
+    decide(draft, _OF_TIME if published else None)
     check_config({**base, **{switch: choice.value for switch, choice in draft.choices.items()}, **settled})
     choices = {switch: draft.choices[switch] for switch in base if switch in draft.choices and switch not in settled}
     return Plan(name, reason, choices, fingerprint)
@@ -82,14 +87,17 @@ def _check_given(network: str, base: Mapping[str, Any], settled: Mapping[str, An
         raise SwitchError("; ".join(unknown))
 
 
-def decide(draft: Draft) -> None:
-    """Add a choice for each switch of the network that is neither given nor published.
+def decide(draft: Draft, switches: Collection[str] | None = None) -> None:
+    """Add a choice for each switch of the network that is not given.
 
     Args:
         draft: with the fingerprint and the network.
+        switches: those of a published protocol that a time budget changes; ``None`` for all.
     """
+    if switches is not None and draft.budget is None:
+        return
     for switch, decision in _decisions(draft).items():
-        if switch in draft.base and switch not in draft.given and switch not in draft.choices:
+        if switch in draft.base and switch not in draft.given and (switches is None or switch in switches):
             choice = decision(draft)
             if choice is not None:
                 draft.choices[switch] = choice

@@ -103,7 +103,7 @@ def _divisor(draft: Draft) -> int:
 
 def _legal(draft: Draft, side: int) -> int:
     divisor = _divisor(draft)
-    return divisor * max(1, math.ceil(side / divisor - 0.25))
+    return divisor * max(1, math.floor(side / divisor + 0.5))
 
 
 def _times(side: int, thickness: float) -> str:

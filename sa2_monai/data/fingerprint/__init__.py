@@ -4,6 +4,7 @@
 ============ ==========================================================================================================
 measure      ``measure_fingerprint``: reads the training cases, in a bounded number
 facts        ``Fingerprint`` and its parts: plain numbers, written as JSON
+parts        training, validation and test cases, as the training will split them
 arrays       the image and the label map of one case as arrays, slices last
 case_facts   what is measured of one case
 objects      connected structures of a label map: number, area, thickness, contact

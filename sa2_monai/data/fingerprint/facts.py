@@ -152,7 +152,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where the training will run: ``"cpu"`` or ``"cuda"``, its name, free memory in GiB, processors."""
+    """Where the training will run: ``"cpu"`` or ``"cuda:0"``, its name, free memory in GiB, processors."""
 
     device: str
     name: str
@@ -162,12 +162,13 @@ class Machine:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """All that was measured; see the records."""
+    """All that was measured; see the records. ``channel_names`` are empty where the data set says none."""
 
     dataset: str
     kind: str
     description: str
     channels: int
+    channel_names: tuple[str, ...]
     counts: Counts
     geometry: Geometry
     intensities: Intensities

@@ -11,6 +11,7 @@ import numpy as np
 
 from sa2_monai.data.fingerprint.facts import Labels
 from sa2_monai.data.fingerprint.objects import is_one_piece
+from sa2_monai.io.label_colours import label_key
 from sa2_monai.io.label_values import NONZERO, THRESHOLD
 
 __all__ = ["LabelValues", "class_map", "look_at_labels", "read_labels"]
@@ -113,7 +114,7 @@ def _meaning(
 ) -> tuple[dict[int, int] | str | None, int | None, str]:
     shown = _shown(values)
     if label_values is not None:
-        table = label_values if isinstance(label_values, str) else {int(v): int(i) for v, i in label_values.items()}
+        table = label_values if isinstance(label_values, str) else _as_keys(label_values)
         return table, ignore, f"said by the data set; the files hold {shown}"
     two = class_names is None or len(class_names) == 2
     kept = [value for value in values if value != ignore]
@@ -142,6 +143,11 @@ def _meaning(
         + "; say so with label_values=nonzero (instance numbers), label_values=threshold (grey masks), or a table "
         "value -> class, such as 'label_values={0: 0, 128: 1, 255: 2}'"
     )
+
+
+def _as_keys(table: Mapping[Any, int]) -> dict[int, int]:
+    """The table with numbers for colours."""
+    return {label_key(value): int(index) for value, index in table.items()}
 
 
 def _are_instances(cases: Sequence[LabelValues]) -> bool:

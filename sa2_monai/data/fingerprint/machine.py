@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from sa2_monai.data.fingerprint.facts import Machine
@@ -17,22 +18,25 @@ def measure_machine(device: str | None = None) -> Machine:
     """Device, free memory and processors.
 
     Args:
-        device: ``"cpu"`` or ``"cuda"``; ``None`` takes a GPU where there is one, as the configurations do.
+        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``; ``None`` takes a GPU where there is one.
 
     Raises:
-        ValueError: another device, or ``"cuda"`` where there is none.
+        ValueError: another device, or a GPU where there is none.
     """
-    if device not in (None, "cpu", "cuda"):
-        raise ValueError(f"device is {device!r}, expected 'cpu' or 'cuda'")
+    if device is not None and re.fullmatch(r"cpu|cuda(:\d+)?", device) is None:
+        raise ValueError(f"device is {device!r}, expected 'cpu', 'cuda' or 'cuda:N'")
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if device != "cpu":
         import torch
 
         if torch.cuda.is_available():
-            free, _ = torch.cuda.mem_get_info()
-            return Machine("cuda", torch.cuda.get_device_name(), free / _GIB, processors)
-        if device == "cuda":
-            raise ValueError("device is 'cuda', but PyTorch finds no GPU here; leave the device out, or give 'cpu'")
+            chosen = torch.device(device or "cuda:0")
+            free, _ = torch.cuda.mem_get_info(chosen)
+            return Machine(str(chosen), torch.cuda.get_device_name(chosen), free / _GIB, processors)
+        if device is not None:
+            raise ValueError(
+                f"device is {device!r}, but PyTorch finds no GPU here; leave the device out, or give 'cpu'"
+            )
     return Machine("cpu", f"{processors} processors", _free_memory() / _GIB, processors)
 
 

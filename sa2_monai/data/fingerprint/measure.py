@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sa2_monai.data.datalist import load_parts
 from sa2_monai.data.fingerprint.arrays import read_case, read_label_of
 from sa2_monai.data.fingerprint.case_facts import CaseFacts, ClassOfCase, look_at_case
 from sa2_monai.data.fingerprint.colours import joined_colours
@@ -17,6 +16,7 @@ from sa2_monai.data.fingerprint.geometry import joined_geometry, look_at_headers
 from sa2_monai.data.fingerprint.intensities import summarise
 from sa2_monai.data.fingerprint.labels import look_at_labels, read_labels
 from sa2_monai.data.fingerprint.machine import measure_machine
+from sa2_monai.data.fingerprint.parts import split_parts
 from sa2_monai.io.images.read import is_lossy
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def measure_fingerprint(
             several things; each message names the file or folder.
     """
     given = dict(given or {})
-    splits = {name: given[name] for name in _SPLITS if given.get(name) is not None}
-    parts = load_parts(found.path, found.dataset, **splits)
+    parts = split_parts(found, given)
     training = [case for case in parts["training"] if "label" in case]
     if not training:
         raise ValueError(f"{found.path}: has no training cases with labels; there is nothing to plan for")
@@ -68,13 +67,14 @@ def measure_fingerprint(
         kind=found.kind,
         description=found.description,
         channels=max(one.channels for one in facts),
+        channel_names=tuple(found.channel_names or ()),
         counts=Counts(
             training=len(training),
             validation=len(parts["validation"]),
             test=len(parts["test"]),
             measured=number,
             slices=round(depth * len(training)),
-            listed_validation=bool(found.parts.get("validation")) and "fold" not in splits,
+            listed_validation=bool(found.parts.get("validation")) and given.get("fold") is None,
         ),
         geometry=joined_geometry([one.size for one in facts], headers),
         intensities=summarise(np.concatenate([one.values for one in facts])),  # type: ignore[arg-type]
@@ -86,9 +86,6 @@ def measure_fingerprint(
         ),
         machine=measure_machine(device),
     )
-
-
-_SPLITS = ("fold", "num_folds", "split_seed", "patient_pattern", "split")
 
 
 def _labels(found: FoundData, given: Mapping[str, Any], chosen: Sequence[Mapping[str, Any]], axis: str) -> Labels:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,21 @@ from sa2_monai.data.fingerprint.arrays import plane_order
 
 
 def test_a_generated_set_of_images(sample_dir: Path) -> None:
-    print_ = measure_fingerprint(find_data(sample_dir), device="cpu")
-    assert (print_.counts.training, print_.counts.validation, print_.counts.test) == (8, 4, 4)
-    assert (print_.counts.measured, print_.counts.slices) == (8, 8)
-    assert print_.geometry.size == (128, 128)
-    assert print_.colours is not None
-    assert print_.colours.bits == 8
-    assert 0 < print_.colours.colour < 1  # stained and grey
-    assert print_.colours.violet > 0.03
-    nucleus = print_.classes[1]
+    fingerprint = measure_fingerprint(find_data(sample_dir), device="cpu")
+    assert (fingerprint.counts.training, fingerprint.counts.validation, fingerprint.counts.test) == (8, 4, 4)
+    assert (fingerprint.counts.measured, fingerprint.counts.slices) == (8, 8)
+    assert fingerprint.geometry.size == (128, 128)
+    assert fingerprint.colours is not None
+    assert fingerprint.colours.bits == 8
+    assert 0 < fingerprint.colours.colour < 1  # stained and grey
+    assert fingerprint.colours.violet > 0.03
+    nucleus = fingerprint.classes[1]
     assert nucleus.objects is not None
     assert nucleus.objects.touching is not None
     assert 4 < nucleus.objects.thickness < 40
-    assert nucleus.frequency + print_.classes[0].frequency == pytest.approx(1)
-    assert print_.machine.device == "cpu"
-    content = json.loads(print_.to_json())
+    assert nucleus.frequency + fingerprint.classes[0].frequency == pytest.approx(1)
+    assert fingerprint.machine.device == "cpu"
+    content = json.loads(fingerprint.to_json())
     assert content["classes"][1]["name"] == "nucleus"
 
 
@@ -74,21 +75,21 @@ VOLUMES: list[tuple[np.ndarray, tuple[int, int, int], str, tuple[int, int], tupl
 def test_the_axis_of_the_slices(
     affine: np.ndarray, shape: tuple[int, int, int], axis: str, size: Any, spacing: Any, tmp_path: Path
 ) -> None:
-    print_ = measure_fingerprint(find_data(write_volumes(tmp_path, affine, shape)), device="cpu")
-    assert print_.geometry.slice_axis == axis
-    assert print_.geometry.size == size
-    assert print_.geometry.spacing == pytest.approx(spacing)
-    assert print_.classes[1].objects is not None
-    assert print_.classes[1].objects.one_piece == 1.0
-    intensities = print_.classes[1].intensities
+    fingerprint = measure_fingerprint(find_data(write_volumes(tmp_path, affine, shape)), device="cpu")
+    assert fingerprint.geometry.slice_axis == axis
+    assert fingerprint.geometry.size == size
+    assert fingerprint.geometry.spacing == pytest.approx(spacing)
+    assert fingerprint.classes[1].objects is not None
+    assert fingerprint.classes[1].objects.one_piece == 1.0
+    intensities = fingerprint.classes[1].intensities
     assert intensities is not None
     assert intensities.median == pytest.approx(100, abs=10)
 
 
 def test_a_given_axis_is_kept(tmp_path: Path) -> None:
     folder = write_volumes(tmp_path, np.diag([1.0, 1.0, 5.0, 1.0]), (20, 24, 16))
-    print_ = measure_fingerprint(find_data(folder), {"slice_axis": "sagittal"}, device="cpu")
-    assert (print_.geometry.slice_axis, print_.geometry.size) == ("sagittal", (24, 16))
+    fingerprint = measure_fingerprint(find_data(folder), {"slice_axis": "sagittal"}, device="cpu")
+    assert (fingerprint.geometry.slice_axis, fingerprint.geometry.size) == ("sagittal", (24, 16))
 
 
 def test_planes_of_a_volume_whose_axes_are_swapped() -> None:
@@ -96,6 +97,20 @@ def test_planes_of_a_volume_whose_axes_are_swapped() -> None:
     assert plane_order(affine, "axial") == [2, 0, 1]
     assert plane_order(affine, "sagittal") == [0, 1, 2]
     assert plane_order(affine, "acquisition") == [2, 0, 1]
+
+
+def test_cases_that_were_found_by_patterns(sample_dir: Path, tmp_path: Path) -> None:
+    """Their folder alone does not say which files belong together."""
+    for file in sorted((sample_dir / "images").iterdir()):
+        target = tmp_path / "odd" / file.stem
+        target.mkdir(parents=True)
+        shutil.copy(file, target / f"{file.stem}.png")
+        shutil.copy(sample_dir / "labels" / file.name, target / f"{file.stem}_truth.png")
+    found = find_data(tmp_path, images="odd/*/*[0-9].png", labels="odd/*/*_truth.png")
+    counts = measure_fingerprint(found, device="cpu").counts
+    assert counts.training + counts.validation + counts.test == 16
+    assert not counts.listed_validation
+    assert min(counts.training, counts.validation, counts.test) > 0
 
 
 def test_no_training_cases(tmp_path: Path) -> None:
@@ -108,5 +123,5 @@ def test_no_training_cases(tmp_path: Path) -> None:
 
 
 def test_an_unknown_device(sample_dir: Path) -> None:
-    with pytest.raises(ValueError, match="device is 'tpu', expected 'cpu' or 'cuda'"):
+    with pytest.raises(ValueError, match="device is 'tpu', expected 'cpu', 'cuda' or 'cuda:N'"):
         measure_fingerprint(find_data(sample_dir), device="tpu")

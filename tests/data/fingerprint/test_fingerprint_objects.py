@@ -45,7 +45,8 @@ def test_instances_have_borders_of_their_own() -> None:
     numbers = np.zeros((40, 80), np.int32)
     numbers[10:30, 10:30], numbers[10:30, 30:50] = 1, 2
     together, apart = measure_objects(numbers > 0), measure_objects(numbers > 0, numbers)
-    assert together is not None and apart is not None
+    assert together is not None
+    assert apart is not None
     assert (together.areas.tolist(), apart.areas.tolist()) == ([800], [400, 400])
     assert apart.thickness < together.thickness
 
