@@ -15,12 +15,13 @@ from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.checks.voxels import look_into_images
 from sa2_monai.data.dataset import DataSet, Job, ListOptions
 from sa2_monai.data.datasets import DATASETS
-from sa2_monai.data.layouts.cases import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts, files_of
 from sa2_monai.data.layouts.folder_walk import LeftOut, unused_files
 from sa2_monai.data.layouts.patients import PATIENT_TABLE
 from sa2_monai.data.published_counts import collected_messages, compare_counts
 from sa2_monai.data.registry import dataset_classes, unknown_dataset
 from sa2_monai.data.splits import check_disjoint
+from sa2_monai.io.label_colours import colour_name
 from sa2_monai.io.problems import listing
 
 __all__ = ["examine_dataset"]
@@ -36,6 +37,7 @@ def examine_dataset(
     class_names: Sequence[str] | None = None,
     label_values: Mapping[Any, int] | str | None = None,
     ignore_value: int | None = None,
+    listed: Parts | None = None,
 ) -> dict[str, Any]:
     """Compare a folder with the data set that it should hold; every file is opened, unlabelled images too.
 
@@ -48,6 +50,7 @@ def examine_dataset(
         class_names: see :func:`~sa2_monai.data.load_datalist`.
         label_values: see there.
         ignore_value: see there.
+        listed: the cases, where the folder alone does not say them.
 
     Returns:
         ``dataset``, ``directory``, ``split``, ``files``; ``classes``; ``parts``: by part the numbers ``cases``,
@@ -85,7 +88,8 @@ def examine_dataset(
         table = table if label_values is None else label_table(label_values, names)
         report["classes"] = names
         with collected_messages() as messages:
-            parts, jobs = _listed(entry, folder, ListOptions(None, split, unlabelled=True))
+            options = ListOptions(None, split, unlabelled=True)
+            parts, jobs = (listed, []) if listed is not None else _listed(entry, folder, options)
         check_disjoint(parts)
     except (OSError, ValueError) as error:
         report["problems"].append(str(error))
@@ -102,6 +106,8 @@ def examine_dataset(
         void = entry.ignore_value if ignore_value is None else ignore_value
         opened = OpenedFiles(entry.files)
         report["sizes"], report["label_values"], empty = measure_files(opened, cases, table, void)
+        if isinstance(label_values, Mapping) and any(str(key).startswith("#") for key in label_values):
+            report["label_values"] = {colour_name(float(v)): share for v, share in report["label_values"].items()}
         with collected_messages() as messages:
             try:
                 entry.check(str(directory), labelled, table, None, True, ignore_value, opened)
@@ -141,10 +147,7 @@ def _listed(entry: DataSet, folder: Path, options: ListOptions) -> tuple[Parts, 
 
 def _unused(folder: Path, parts: Parts) -> LeftOut:
     """Files of a folder of the user's own that are not part of the data set."""
-    cases = [case for found in parts.values() for case in found]
-    entries = [case[key] for case in cases for key in ("image", "label", "instances") if key in case]
-    files = [name for entry in entries for name in (entry if isinstance(entry, list) else [entry])]
-    return unused_files(folder, [*files, folder / "dataset.json", folder / PATIENT_TABLE])
+    return unused_files(folder, [*files_of(parts), folder / "dataset.json", folder / PATIENT_TABLE])
 
 
 def _numbers(cases: Sequence[Case]) -> dict[str, int | None]:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.data.checks.label_tables import label_names, label_table, without_ignored
+from sa2_monai.data.checks.label_tables import label_table, without_ignored
+from sa2_monai.data.dataset import DataSet, ListOptions
 from sa2_monai.data.datasets import DATASETS
-from sa2_monai.data.layouts.dataset_json import read_dataset_json
+from sa2_monai.data.layouts.discovery.contents import class_facts, description_of
 from sa2_monai.io.kinds import KINDS, kind_of
 from sa2_monai.io.label_values import LabelTable
 from sa2_monai.io.paths import existing_path
@@ -27,7 +28,8 @@ def dataset_classes(
 
     Args:
         dataset_dir: folder of the data set (or a ``dataset.json``, whose ``labels`` name the classes in the order of
-            their values, in the decathlon's form value -> name or nnU-Net's name -> value).
+            their values, in the decathlon's form value -> name or nnU-Net's name -> value; without one, a table of
+            colours in the folder does, or the values of the labels number the classes).
         dataset: a name of :data:`DATASETS`.
         class_names: names given by the user; then only the table is looked up.
 
@@ -46,13 +48,21 @@ def dataset_classes(
         return list(class_names), without_ignored(table, entry.ignore_value)
     if entry.classes is not None:
         return list(entry.classes), without_ignored(label_table(entry.label_values, entry.classes), entry.ignore_value)
-    directory = existing_path(dataset_dir)
-    description = directory if directory.suffix == ".json" else directory / "dataset.json"
-    if entry.files == "volumes" and description.is_file():
-        labels = read_dataset_json(description).get("labels")
-        if isinstance(labels, Mapping) and labels:
-            return _named_classes(description, labels)
-    return list(_TWO_CLASSES), without_ignored(label_table(entry.label_values, _TWO_CLASSES), entry.ignore_value)
+    names, values = _own_classes(existing_path(dataset_dir), entry) if entry.described else (None, entry.label_values)
+    names = names or list(_TWO_CLASSES)
+    return names, without_ignored(label_table(values, names), entry.ignore_value)
+
+
+def _own_classes(directory: Path, entry: DataSet) -> tuple[list[str] | None, Mapping[Any, int] | str | None]:
+    """What a data set of one's own says of its classes; nothing where it cannot be read, which others will say."""
+    try:
+        parts = {} if description_of(directory).is_file() else entry.parts(directory, ListOptions(unlabelled=True))
+    except (OSError, ValueError):
+        return None, entry.label_values
+    facts = class_facts(directory, parts, entry.files)
+    if facts.names is None and facts.classes is not None:
+        return ["background", *(f"class {value}" for value in range(1, facts.classes))], None
+    return facts.names, facts.table
 
 
 def unknown_dataset(name: str) -> str:
@@ -79,18 +89,3 @@ def check_kind(dataset: str, kind: str | None) -> None:
     files = DATASETS[dataset].files
     if kind is not None and kind_of(kind) != files:
         raise ValueError(f"kind is {kind!r}, but {dataset!r} consists of {files}; set kind: {files}, or another layout")
-
-
-def _named_classes(path: Path, labels: Mapping[str, Any]) -> tuple[list[str], LabelTable]:
-    entries = sorted(label_names(path, labels))
-    if any(name.lower() == "ignore" for _, name in entries):
-        raise ValueError(
-            f"{path}: 'labels' has the value 'ignore', which no loss here leaves out; give class_names and "
-            "label_values, with a class for every value"
-        )
-    if entries[0][0] != 0:
-        raise ValueError(f"{path}: 'labels' has no value 0; expected the background, value 0, and the classes")
-    if len(entries) < 2:
-        raise ValueError(f"{path}: 'labels' names the background only; add the classes, or give class_names")
-    names = [name for _, name in entries]
-    return names, label_table({value: index for index, (value, _) in enumerate(entries)}, names)

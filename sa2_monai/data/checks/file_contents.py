@@ -75,7 +75,7 @@ def measure_files(
     if isinstance(table, str):
         shares = {"0": total[0] / voxels, "nonzero": 1 - total[0] / voxels} if total else {}
     else:
-        shares = {f"{value:g}": total[value] / voxels for value in sorted(total)}
+        shares = {f"{value:.8g}": total[value] / voxels for value in sorted(total)}
     return sizes, shares, empty
 
 

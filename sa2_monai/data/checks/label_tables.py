@@ -19,8 +19,9 @@ def label_table(label_values: Mapping[Any, int] | str | None, class_names: Seque
 
     Args:
         label_values: value in the file -> class (keys may be text, as JSON and YAML have them, or colours as
-            ``"#ff0000"``); ``"nonzero"``: every value but 0 is class 1; ``"threshold"``: values above 127 are class 1 (masks in JPEG files); or ``None``:
-            class 1 is 1 or 255 of two classes (not both in one file), otherwise every class is its own value.
+            ``"#ff0000"``); ``"nonzero"``: every value but 0 is class 1; ``"threshold"``: values above 127 are class 1
+            (masks in JPEG files); or ``None``: class 1 is 1 or 255 of two classes (not both in one file), otherwise
+            every class is its own value.
         class_names: names of the classes, background first.
 
     Returns:
@@ -128,6 +129,8 @@ def check_label_names(path: Path, labels: Any, table: LabelTable, class_names: S
     lower = [name.lower() for name in class_names]
     found = []
     for number, name in entries:
+        if name.lower() == "ignore":  # nnU-Net's word for pixels without a label
+            continue
         if number not in table:
             found.append(f"value {number} ({name}) belongs to no class")
         elif name.lower() in lower and lower.index(name.lower()) != table[number]:

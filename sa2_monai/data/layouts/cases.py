@@ -11,7 +11,7 @@ from sa2_monai.io.images.read import IMAGE_SUFFIXES
 from sa2_monai.io.names import same_forms
 from sa2_monai.io.problems import Problems
 
-__all__ = ["EXPECTED_LAYOUT", "PART_NAMES", "Case", "Parts", "distinct_cases", "images_in", "pair_by_stem"]
+__all__ = ["EXPECTED_LAYOUT", "PART_NAMES", "Case", "Parts", "distinct_cases", "files_of", "images_in", "pair_by_stem"]
 
 #: One case: ``image`` (a path, or a list of one file per channel), ``label``, ``case`` (its name), ``group`` (patient).
 Case = dict[str, Any]
@@ -74,6 +74,20 @@ def pair_by_stem(
         )
     problems.raise_if_any()
     return [{"image": str(image_of[stem]), "label": str(label_of[stem]), "case": stem} for stem in sorted(image_of)]
+
+
+def files_of(parts: Parts) -> list[Path]:
+    """All files of data lists: images with all their channels, labels, instances, and the slices of DICOM series.
+
+    Args:
+        parts: data lists by part.
+    """
+    files: list[Path] = []
+    for case in (case for cases in parts.values() for case in cases):
+        entries = [case[key] for key in ("image", "label", "instances") if key in case]
+        for name in (Path(name) for entry in entries for name in (entry if isinstance(entry, list) else [entry])):
+            files += sorted(name.iterdir()) if name.is_dir() else [name]
+    return files
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -46,7 +46,7 @@ def csv_layout(path: Path) -> Layout:
     Raises:
         ValueError: no such columns, files that are missing, or parts that are none; all of them are named.
     """
-    return Layout(f"pairs listed in {path.name}", csv_parts(path))
+    return Layout(f"pairs listed in {path.name}", csv_parts(path), tables=[path])
 
 
 def csv_parts(path: Path) -> Parts:

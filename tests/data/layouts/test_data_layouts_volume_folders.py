@@ -241,9 +241,11 @@ def test_classes_of_dataset_json(tmp_path: Path) -> None:
     assert dataset_classes(path) == (["background", "b", "e"], {0: 0, 2: 1, 5: 2})
     assert dataset_classes(tmp_path / "nowhere") == (["background", "foreground"], {0: 0, 1: 1, 255: 1})
     assert dataset_classes(tmp_path, class_names=("x", "y")) == (["x", "y"], {0: 0, 1: 1, 255: 1})
+    # nnU-Net's value of voxels without a label is no class; find_data gives it as ignore_value.
+    write_json(tmp_path, labels={"background": 0, "a": 1, "ignore": 2})
+    assert dataset_classes(tmp_path) == (["background", "a"], {0: 0, 1: 1})
     for labels, message in [
         ({"background": 0, "whole": [1, 2]}, "regions of several values are not supported"),
-        ({"background": 0, "a": 1, "ignore": 2}, "'ignore', which no loss here leaves out"),
         ({"a": 1, "b": 2}, "has no value 0"),
         ({"background": 0}, "names the background only"),
     ]:

@@ -114,7 +114,7 @@ def _is(item: Item, affix: str) -> bool:
 def _glob(affix: str, folders: dict[tuple[str, ...], list[Item]]) -> str:
     item = next(item for items in folders.values() for item in items if _is(item, affix))
     suffix = item.path.name[len(item.stem) :]
-    name = affix if affix.endswith("*") else f"*{affix}"
+    name = affix if affix.endswith("*") or affix == item.stem else f"*{affix}"
     return f"{'**/' if item.folders else ''}{name}{suffix}"
 
 

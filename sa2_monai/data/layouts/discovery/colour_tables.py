@@ -17,7 +17,7 @@ __all__ = ["TableEntry", "find_class_table", "read_class_table"]
 _NAMES = ("name", "class", "class_name", "label", "classname", "category")
 _COLOURS = ("color", "colour", "hex", "rgb", "color_rgb")
 _FILES = re.compile(
-    r"(class(es)?([_-]?(dict|colou?rs?|names?|map))?|label[_-]?(map|colou?rs?|names?|description)s?|colou?r[_-]?map|"
+    r"(class(es)?([_-]?(dict|colou?rs?|names?|map))?|labels?([_-]?(map|colou?rs?|names?|description)s?)?|colou?r[_-]?map|"
     r"colou?rs?|palette|legend)\.(csv|json|txt|label|ctbl)|.*\.(label|ctbl)",
     re.IGNORECASE,
 )

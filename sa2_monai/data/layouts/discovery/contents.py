@@ -20,7 +20,7 @@ from sa2_monai.io.label_values import COLOUR_HINT, NONZERO
 from sa2_monai.io.problems import CASE_ERRORS, listing
 from sa2_monai.io.volumes.read import load_volume
 
-__all__ = ["ClassFacts", "class_facts", "description_of"]
+__all__ = ["ClassFacts", "class_facts", "description_of", "unless_default"]
 
 _SAMPLE = 16  # label files that are looked into
 _MANY = 8  # object numbers in one file from which they are no classes
@@ -37,6 +37,7 @@ class ClassFacts(NamedTuple):
         ignore_value: value of pixels without a label.
         classes: number of classes that the values of the labels show, where nothing names them.
         remark: for the description of the data, or empty.
+        tables: files that were read.
     """
 
     names: list[str] | None = None
@@ -44,6 +45,7 @@ class ClassFacts(NamedTuple):
     ignore_value: int | None = None
     classes: int | None = None
     remark: str = ""
+    tables: Sequence[Path] = ()
 
 
 def description_of(where: Path) -> Path:
@@ -71,7 +73,7 @@ def class_facts(where: Path, parts: Parts, kind: str, colours: Path | None = Non
     description = description_of(where)
     labels = read_dataset_json(description).get("labels") if description.is_file() else None
     if colours is None and isinstance(labels, Mapping) and labels:
-        return _described(description, labels)
+        return _described(description, labels, kind)
     files = [Path(case["label"]) for cases in parts.values() for case in cases if "label" in case]
     sample = files[:: max(1, len(files) // _SAMPLE)][:_SAMPLE]
     folder = where if where.is_dir() else where.parent
@@ -81,14 +83,14 @@ def class_facts(where: Path, parts: Parts, kind: str, colours: Path | None = Non
     if kind == "images" and any(map(_in_colour, sample)):
         return _coloured(folder, arrays, entries, table)
     values = sorted({int(value) for array in arrays for value in np.unique(array)})
-    if entries and kind == "images":
+    if table is not None and kind == "images":
         found = _palette_classes(sample, entries, values)
         if found is not None:
-            return found._replace(remark=f"class names from {table.name if table else ''}")
-    if entries:
+            return found._replace(remark=f"class names from {table.name}", tables=[table])
+    if table is not None:
         found = _numbered_classes(entries, values)
         if found is not None:
-            return found._replace(remark=f"class names from {table.name if table else ''}")
+            return found._replace(remark=f"class names from {table.name}", tables=[table])
         if colours is not None:
             shown = listing([str(value) for value in values])
             raise ValueError(f"{colours}: has no class for some of the values of the labels ({shown}); complete it")
@@ -98,20 +100,30 @@ def class_facts(where: Path, parts: Parts, kind: str, colours: Path | None = Non
     return ClassFacts(classes=top + 1 if 2 <= top < _MOST and set(range(1, top + 1)) <= set(values) else None)
 
 
-def _described(path: Path, labels: Mapping[str, Any]) -> ClassFacts:
+def _described(path: Path, labels: Mapping[str, Any], kind: str) -> ClassFacts:
     entries = sorted(label_names(path, labels))
     ignored = [value for value, name in entries if name.lower() == "ignore"]
     entries = [(value, name) for value, name in entries if name.lower() != "ignore"]
+    if kind == "images" and len(entries) < 2:  # lists of images need not name their two classes
+        return ClassFacts()
     if not entries or entries[0][0] != 0:
         raise ValueError(f"{path}: 'labels' has no value 0; expected the background, value 0, and the classes")
     if len(entries) < 2:
         raise ValueError(f"{path}: 'labels' names the background only; add the classes, or give class_names")
     names = [name for _, name in entries]
     table = {value: index for index, (value, _) in enumerate(entries)}
-    return ClassFacts(names, _unless_default(table, names), ignored[0] if ignored else None)
+    return ClassFacts(
+        names, unless_default(table, names) if kind == "images" else table, ignored[0] if ignored else None
+    )
 
 
-def _unless_default(table: Mapping[Any, int], names: Sequence[str]) -> Mapping[Any, int] | None:
+def unless_default(table: Mapping[Any, int], names: Sequence[str]) -> Mapping[Any, int] | None:
+    """A table for the switch ``label_values``; ``None`` where the default rule says the same.
+
+    Args:
+        table: value -> class.
+        names: of the classes, background first.
+    """
     default = label_table(None, names)
     given = label_table(table, names)
     usual = isinstance(given, dict) and isinstance(default, dict) and given.items() <= default.items()
@@ -142,16 +154,16 @@ def _coloured(
     present = sorted({int(value) for array in arrays for value in np.unique(array)})
     known = {entry.colour for entry in entries}
     unknown = [value for value in present if value not in known and value != 0]
-    if not entries or unknown:
+    if table is None or unknown:
         shown = listing([colour_name(value) for value in (unknown if entries else present)], 12)
-        which = f"colours that {table.name} has no class for" if entries and table else "colours"
+        which = f"colours that {table.name} has no class for" if table else "colours"
         raise QuestionError(f"{where}: the labels hold {which} ({shown}), which are which class? {COLOUR_HINT}")
     names, index_of = _ordered(entries, black=0 in present)
     codes = {entry.colour: index_of[entry.name] for entry in entries if entry.colour is not None}
     if 0 in present:
         codes.setdefault(0, 0)
     keys = {colour_name(colour): index for colour, index in codes.items()}
-    return ClassFacts(names, keys, remark=f"labels in colours, classes from {table.name if table else ''}")
+    return ClassFacts(names, keys, remark=f"labels in colours, classes from {table.name}", tables=[table])
 
 
 def _ordered(entries: Sequence[TableEntry], black: bool) -> tuple[list[str], dict[str, int]]:
@@ -187,7 +199,7 @@ def _palette_classes(files: Sequence[Path], entries: Sequence[TableEntry], value
     first = {colour: value for value, colour in reversed(all_of.items())}
     table = {first[colour]: index for colour, index in codes.items() if colour in first}
     table |= {value: codes.get(colour, 0) for value, colour in shown.items()}
-    return ClassFacts(names, _unless_default(dict(sorted(table.items())), names))
+    return ClassFacts(names, unless_default(dict(sorted(table.items())), names))
 
 
 def _numbered_classes(entries: Sequence[TableEntry], values: Sequence[int]) -> ClassFacts | None:
@@ -198,7 +210,7 @@ def _numbered_classes(entries: Sequence[TableEntry], values: Sequence[int]) -> C
     names, index_of = _ordered(entries, black=0 in values)
     table = {value: index_of[name] for name, value in of.items() if value is not None}
     table.setdefault(0, 0)
-    return ClassFacts(names, _unless_default(dict(sorted(table.items())), names)) if len(names) > 1 else None
+    return ClassFacts(names, unless_default(dict(sorted(table.items())), names)) if len(names) > 1 else None
 
 
 def _are_objects(arrays: Sequence[np.ndarray]) -> bool:

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import DATASETS
-from sa2_monai.data.layouts.cases import Case, Parts
+from sa2_monai.data.layouts.cases import Case, Parts, files_of
 from sa2_monai.data.layouts.dataset_json import read_dataset_json
-from sa2_monai.data.layouts.discovery.contents import ClassFacts, class_facts, description_of
+from sa2_monai.data.layouts.discovery.contents import class_facts, description_of, unless_default
 from sa2_monai.data.layouts.discovery.found import FoundData
 from sa2_monai.data.layouts.discovery.globs import glob_layout
 from sa2_monai.data.layouts.discovery.layout import Layout, QuestionError
@@ -154,11 +154,13 @@ def _own(where: Path, dataset: str, layout: Layout, colours: str | os.PathLike[s
         description="; ".join(filter(None, [layout.description, facts.remark])),
         parts=layout.parts,
         class_names=facts.names,
-        label_values=facts.table,
+        label_values=unless_default(facts.table, facts.names)
+        if facts.names and isinstance(facts.table, Mapping)
+        else facts.table,
         ignore_value=facts.ignore_value,
         channels=_channels(cases, kind),
         channel_names=_channel_names(content) or layout.channel_names,
-        left_out=_left_out(where, layout, kind, facts) if where.is_dir() else "",
+        left_out=_left_out(where, layout, [*layout.tables, *facts.tables]) if where.is_dir() else "",
     )
 
 
@@ -182,11 +184,8 @@ def _channels(cases: list[Case], files: str) -> int | None:
         return None
 
 
-def _left_out(folder: Path, layout: Layout, kind: str, facts: ClassFacts) -> str:
-    used = [folder / "dataset.json", folder / PATIENT_TABLE, *(p for of in layout.objects.values() for p in of)]
-    for cases in layout.parts.values():
-        for case in cases:
-            entries = [case[key] for key in ("image", "label", "instances") if key in case]
-            for name in (name for entry in entries for name in (entry if isinstance(entry, list) else [entry])):
-                used += sorted(Path(name).iterdir()) if os.path.isdir(name) else [Path(name)]
-    return str(unused_files(folder, used))
+def _left_out(folder: Path, layout: Layout, read: Sequence[Path]) -> str:
+    """Line about what is not used: not the cases, their masks of single objects, or the tables that were read."""
+    objects = [path for paths in layout.objects.values() for path in paths]
+    tables = [folder / "dataset.json", folder / PATIENT_TABLE, *read]
+    return str(unused_files(folder, [*files_of(layout.parts), *objects, *tables]))

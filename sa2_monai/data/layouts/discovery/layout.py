@@ -49,6 +49,7 @@ class Layout:
         parts: data lists.
         channel_names: where the names of the files say them.
         listed: a file lists the cases, so that none is left out of them.
+        tables: files that list the cases.
         objects: label files of single objects by the case that they belong to; empty where each case has one label.
     """
 
@@ -56,6 +57,7 @@ class Layout:
     parts: Parts
     channel_names: list[str] | None = None
     listed: bool = False
+    tables: Sequence[Path] = ()
     objects: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
 
