@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.support.shortcuts",
     "tests.support.global_state",
     "tests.support.data_folders",
+    "tests.support.trained_run",
 ]

@@ -116,11 +116,6 @@ def _run(arguments: list[str]) -> int:
     module = importlib.import_module(command.module)
     subparser.description = (module.__doc__ or "").strip().split("\n\n")[0]
     module.add_arguments(subparser)
-    args, rest = parser.parse_known_args(arguments)
-    if rest and (not hasattr(args, "overrides") or any(word.startswith("-") for word in rest)):
-        subparser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:  # ID=VALUE behind an option that follows DATA, which argparse leaves over
-        args.overrides = [*args.overrides, *rest]
     args = _parse(parser, arguments)
     try:
         return int(module.run(args) or DONE)

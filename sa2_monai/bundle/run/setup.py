@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,6 @@ from sa2_monai.bundle.run.target import check_target
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.data import find_data
-from sa2_monai.data.layouts.pairs_csv import write_pairs
 
 if TYPE_CHECKING:
     from sa2_monai.bundle.planning import Plan
@@ -118,17 +115,14 @@ def _layout_of(overlays: list[Path]) -> str | None:
 def _make_plan(request: TrainRequest, found: FoundData, network: str | None, overlays: list[Path]) -> Plan:
     from sa2_monai.bundle.planning import make_plan
 
-    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
-        if request.images is not None:  # no layout: listed by a table, as in the run
-            found = dataclasses.replace(found, path=write_pairs(Path(folder) / PAIRS, found.parts))
-        return make_plan(
-            found,
-            network=network,
-            overlays=overlays,
-            given=request.given,
-            device=request.call.get("device"),
-            minutes=request.minutes,
-        )
+    return make_plan(
+        found,
+        network=network,
+        overlays=overlays,
+        given=request.given,
+        device=request.call.get("device"),
+        minutes=request.minutes,
+    )
 
 
 def _without(values: dict[str, Any], overlays: list[Path]) -> dict[str, Any]:
