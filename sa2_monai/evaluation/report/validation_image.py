@@ -50,13 +50,12 @@ class ValidationImage(TensorBoardHandler):
     def attach(self, engine: Engine) -> None:
         """Attach to the evaluator of a training."""
         engine.add_event_handler(Events.ITERATION_COMPLETED(once=1), self)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self._keep)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.keep)
 
     def __call__(self, engine: Engine) -> None:
         """Draw the first case: items ``image`` ``(C, ...)``, ``label`` and ``pred`` ``(1, ...)``, class numbers.
 
         Raises:
-            OSError: when the image cannot be written.
             ValueError: when label and prediction have different shapes.
         """
         item = engine.state.output[0]  # type: ignore[index]
@@ -81,8 +80,12 @@ class ValidationImage(TensorBoardHandler):
         self._writer.add_image("validation", np.asarray(page), engine.state.epoch, dataformats="HWC")
         self._writer.flush()
 
-    def _keep(self, engine: Engine) -> None:
-        """Write the image of an epoch that is the best, or the first; the metrics have been compared by now."""
+    def keep(self, engine: Engine) -> None:
+        """Write the image of an epoch that is the best, or the first; the metrics have been compared by now.
+
+        Raises:
+            OSError: when the image cannot be written.
+        """
         best = getattr(engine.state, "best_metric_epoch", -1)
         if self._page is not None and (best in (-1, engine.state.epoch) or not self.path.exists()):
             write_atomically(self.path, self._page)
