@@ -11,8 +11,9 @@ examine          ``sa2-monai datasets check``, with published_counts; its parts 
 prepare          ``sa2-monai datasets prepare``; its parts in preparation/
 dataset          ``DataSet``: what there is to know of a data set; registry finds one by its name
 datasets/        one module per public data set, and own.py for folders of one's own
-layouts/         how folders and file names become cases
+layouts/         how folders and file names become cases; its discovery/ has ``find_data``
 download/        public data sets that are fetched
+export/          ``sa2-monai datasets export``: the forms of nnU-Net and of the decathlon
 samples/         generated data sets
 ================ ======================================================================================================
 

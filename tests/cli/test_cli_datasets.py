@@ -21,6 +21,7 @@ from sa2_monai.cli.main import main
 from sa2_monai.data import DATASETS, SYNAPSE_TABLES
 from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation, report_counts
 from sa2_monai.data.layouts.cases import Case, Parts
+from tests.data.layouts.discovery.lab_folders import build, grey
 
 
 def datasets(*arguments: object) -> int:
@@ -171,6 +172,63 @@ def test_check_of_data_that_are_not(images: Path, capsys: pytest.CaptureFixture[
     assert "nowhere: no such folder" in capsys.readouterr().err
 
 
+def test_check_of_a_path_alone(sample_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build(tmp_path / "d", {f"scans/{n}.png": f"masks/{n}_seg.png" for n in "abcd"})
+    assert datasets("check", tmp_path / "d") == 0
+    assert capsys.readouterr().out == (
+        f"folder in {tmp_path / 'd'}\n  training:    4 cases\n"
+        "  layout:      scans/ and masks/, paired by name with '*_seg'\n"
+        "  pair:        scans/a.png <-> masks/a_seg.png\n"
+        "  pair:        scans/b.png <-> masks/b_seg.png\n"
+        "  pair:        scans/c.png <-> masks/c_seg.png\n"
+        "  sizes:       12 x 10 (height x width)\n  values:      0 (83.33%), 1 (16.67%)\n"
+        "  classes:     background, foreground\nin order\n"
+    )
+    assert datasets("check", sample_dir, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["dataset"], report["layout"]) == ("folder", "listed in dataset.json")
+    assert len(report["pairs"]) == 3
+    # The answer to a question, by its options.
+    build(tmp_path / "d", {f"scans/{n}.png": f"gt/{n}.png" for n in "abcd"})
+    assert datasets("check", tmp_path / "d") == 1
+    error = capsys.readouterr().err
+    assert "gt/ and masks/ pair with all images, which are the labels?" in error
+    assert "Give --labels 'gt/*.png' or 'masks/*.png', with --images 'scans/*.png'" in error
+    assert datasets("check", tmp_path / "d", "--images", "scans/*.png", "--labels", "gt/*.png") == 0
+    assert "pair:        scans/a.png <-> gt/a.png" in capsys.readouterr().out
+    assert datasets("check", tmp_path / "d", "--images", "scans/*.png") == 1
+    assert "--images needs --labels as well" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        datasets("check", "glas", tmp_path / "d", "--images", "*", "--labels", "*")
+    assert stopped.value.code == 2
+    assert "are for data of your own, and 'glas' is published" in capsys.readouterr().err
+
+
+def test_check_shows_colours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build(tmp_path / "d", {f"images/{n}.png": f"masks/{n}.png" for n in "ab"})
+    for name in "ab":
+        array = np.zeros((12, 10, 3), np.uint8)
+        array[:3] = (0, 0, 255)
+        grey(tmp_path / "d" / "masks" / f"{name}.png", array)
+    assert datasets("check", tmp_path / "d") == 1
+    assert "the labels hold colours (#000000, #0000ff), which are which class?" in capsys.readouterr().err
+    table = tmp_path / "table.csv"
+    table.write_text("name,color\nbackground,#000000\nsky,#0000ff\n")
+    assert datasets("check", tmp_path / "d", "--colours", table) == 0
+    printed = capsys.readouterr().out
+    assert "  values:      #000000 (75.00%), #0000ff (25.00%)\n  classes:     background, sky\n" in printed
+
+
+def test_check_counts_classes_that_nobody_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build(tmp_path, {f"{n}.nii.gz": f"{n}_seg.nii.gz" for n in "abc"})
+    array = np.zeros((12, 10), np.uint8)
+    array[:3], array[5:7] = 1, 2
+    for name in "abc":
+        grey(tmp_path / f"{name}_seg.nii.gz", array)
+    assert datasets("check", tmp_path) == 0
+    assert "  classes:     background, class 1, class 2\n" in capsys.readouterr().out
+
+
 def test_check_says_what_is_missing_of_a_published_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1, 2, 101):
         folder = tmp_path / ("training" if number < 101 else "testing") / f"patient{number:03d}"
@@ -226,7 +284,7 @@ def test_check_of_what_is_to_be_prepared(
         (["prepare", "glas", ".", "out", "--form", "f"], "--form is 'f', 'glas' has none"),
         (["prepare", "kits23", ".", "out", "--workers", "-1"], "--workers is -1, expected 0 or more"),
         (["split", "none", ".", "out"], "NAME is 'none'"),
-        (["check"], "the following arguments are required: NAME, DIR"),
+        (["check"], "the following arguments are required: DATA"),
         (["turn"], "invalid choice: 'turn'"),
     ],
 )

@@ -25,7 +25,7 @@ def batch_size(draft: Draft) -> Choice:
     """Slices or images of a step."""
     pixels = math.prod(draft["roi_size"])
     if draft.on_cpu:
-        wanted = _CPU_PIXELS / pixels
+        wanted: float = _CPU_PIXELS / pixels
         why = f"{_CPU_PIXELS} pixels in a step, as a CPU likes it"
     else:
         each = _GRADIENTS * _ACTIVATIONS[draft.name] * pixels / 224**2
@@ -34,9 +34,10 @@ def batch_size(draft: Draft) -> Choice:
         wanted = min(room, published)
         why = f"published {published}; {draft.fingerprint.machine.memory:.0f} GiB free, about {each:.2g} for each"
     slices = draft.fingerprint.counts.slices
-    number = max(_fitting(max(1, math.floor(wanted)), slices), draft.network.smallest_batch)
-    if number != math.floor(wanted):
-        why += f"; {number} divide the {slices} slices of an epoch better than {max(1, math.floor(wanted))}"
+    wanted = max(1, min(math.floor(wanted), slices))
+    number = max(_fitting(wanted, slices), draft.network.smallest_batch)
+    if number != wanted:
+        why += f"; {number} divide the {slices} slices of an epoch better than {wanted}"
     return Choice(number, why)
 
 

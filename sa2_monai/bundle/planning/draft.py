@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sa2_monai.bundle.planning.plan import Choice
+from sa2_monai.bundle.switches.values import switch_values
 from sa2_monai.data.fingerprint import Fingerprint
 from sa2_monai.networks.catalogue import CATALOGUE, Network
 
@@ -37,9 +38,10 @@ class Draft:
     choices: dict[str, Choice] = field(default_factory=dict)
 
     def __getitem__(self, switch: str) -> Any:
-        if switch in self.given:
-            return self.given[switch]
-        return self.choices[switch].value if switch in self.choices else self.base.get(switch)
+        if switch in self.choices and switch not in self.given:
+            return self.choices[switch].value
+        values = {**self.base, **{name: choice.value for name, choice in self.choices.items()}, **self.given}
+        return switch_values(values, [switch]).get(switch)  # an expression by its value
 
     @property
     def network(self) -> Network:

@@ -7,14 +7,17 @@ import math
 
 from sa2_monai.bundle.planning.draft import Draft
 from sa2_monai.bundle.planning.plan import Choice
-from sa2_monai.data.fingerprint.facts import Fingerprint
+from sa2_monai.data.fingerprint.facts import Colours, Fingerprint
 
-__all__ = ["intensity", "intensity_range"]
+__all__ = ["STAINED", "intensity", "intensity_range", "is_ct"]
 
 _AIR = -500.0  # HU; a CT has air around or in the patient
 _LOWEST = -4000.0  # HU that a scanner writes for what lies outside of its circle
 _NARROWEST = 150.0  # HU; a narrower window turns noise into contrast
 _STEP = 5.0
+#: How much more violet than green structures of stained tissue are, of the range.
+STAINED = 0.03
+_DARK, _LIGHT = 0.2, 0.6  # brightness of what is no structure
 
 
 def intensity(draft: Draft) -> Choice:
@@ -29,8 +32,9 @@ def intensity(draft: Draft) -> Choice:
         return Choice("percentiles", f"no unit of their own: 99 % of the values lie in {low:.4g} .. {high:.4g}")
     assert data.colours is not None
     low, high = data.colours.exposure
+    what = _appearance(data.colours)
     return Choice(
-        "percentiles", f"exposures differ: the 99th percentile of an image is {low:.2f} .. {high:.2f} of the range"
+        "percentiles", f"{what}; to one scale: the 99th percentile of an image is {low:.2f} to {high:.2f} of the range"
     )
 
 
@@ -47,6 +51,15 @@ def intensity_range(draft: Draft) -> Choice | None:
         f"0.5th to 99.5th percentile of the structures, {low:.0f} to {high:.0f} HU"
         + (f", widened to {_NARROWEST:.0f} HU" if missing else ""),
     )
+
+
+def _appearance(colours: Colours) -> str:
+    if colours.colour and colours.violet > STAINED:
+        others = "" if colours.colour == 1 else f" (and {100 * (1 - colours.colour):.0f} % grey images)"
+        return f"stained tissue{others}"
+    kind = "colour" if colours.colour else "grey"
+    ground = "dark" if colours.background < _DARK else "light" if colours.background > _LIGHT else "textured"
+    return f"{kind} on a {ground} ground"
 
 
 def is_ct(fingerprint: Fingerprint) -> bool:

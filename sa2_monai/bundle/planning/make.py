@@ -19,6 +19,7 @@ from sa2_monai.bundle.planning.width import NARROW, width
 from sa2_monai.bundle.switches import SwitchError, check_config, check_values
 from sa2_monai.bundle.switches.schema import switch_names
 from sa2_monai.bundle.switches.unknown import unknown_ids
+from sa2_monai.bundle.switches.values import switch_values
 from sa2_monai.data.fingerprint import measure_fingerprint
 
 if TYPE_CHECKING:
@@ -74,15 +75,17 @@ def make_plan(
     draft.choices |= published
     # What the overlay does not say is published, too: it stands in train.yaml.
     decide(draft, _OF_TIME if published else None)
-    check_config({**base, **{switch: choice.value for switch, choice in draft.choices.items()}, **settled})
+    check_config({**base, **{switch: choice.value for switch, choice in draft.choices.items()}, **draft.given})
     choices = {switch: draft.choices[switch] for switch in base if switch in draft.choices and switch not in settled}
     return Plan(name, reason, choices, fingerprint)
 
 
 def _check_given(network: str, base: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
-    """Values and ids of the user's, before any file is read."""
-    check_values(settled, network=network)
-    unknown = list(unknown_ids({**base, **settled}, switch_names(network)))
+    """Values and ids of the user's, before any file is read; of what lies deeper, as ``train#trainer``, nothing."""
+    top = {name: value for name, value in settled.items() if "#" not in name and "::" not in name and name[:1] != "+"}
+    merged = {**base, **top}
+    check_values(switch_values(merged, top), network=network)
+    unknown = list(unknown_ids(merged, switch_names(network)))
     if unknown:
         raise SwitchError("; ".join(unknown))
 

@@ -8,8 +8,6 @@ from sa2_monai.bundle.planning.plan import Choice
 
 __all__ = ["channel_order", "class_names", "ignore_value", "in_channels", "kind", "label_values", "layout", "num_folds"]
 
-_GREY = 0.0
-
 
 def layout(draft: Draft) -> Choice:
     """Registry name of the data set."""
@@ -28,7 +26,7 @@ def class_names(draft: Draft) -> Choice:
     """Names of the classes."""
     labels = draft.fingerprint.labels
     shares = ", ".join(f"{100 * one.frequency:.2g} %" for one in draft.fingerprint.classes[1:])
-    source = "said by the data set" if labels.named else "the data set names none"
+    source = "said by the data set" if labels.named else "the data set names none, class_names=[...] does"
     return Choice(list(labels.class_names), f"{source}; share of the pixels: {shares}")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""List the data sets that can be read, check a download, prepare one for training, write its split to files."""
+"""List the data sets that can be read, check data, prepare or export them, write their split to files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACTIONS = (
     Action("list", "list the data sets: files, classes, splits, terms, bundles that have an overlay", "listing"),
     Action(
         "check",
-        "check a download: numbers of cases, pairs, sizes, label values",
+        "check your data or a download: layout, pairs, numbers of cases, sizes, label values",
         "check",
         "Every image or header and every label is read. Exit code 0: as published; 1: not, and it is said what is "
         "missing or wrong; 2: wrong use.",
@@ -35,6 +35,12 @@ ACTIONS = (
         "prepare",
         "What is finished is kept: after an interruption, run the same command again. Writes dataset.json and, last, "
         "manifest.json with the hashes of all sources and outputs.",
+    ),
+    Action(
+        "export",
+        "write your data in the form of nnU-Net 2 or of the decathlon, with the same parts and folds",
+        "export",
+        "Labels hold class numbers afterwards. OUT must be new or empty, and is there as a whole or not at all.",
     ),
     Action("split", "write the cases of the training, validation and test part to text files", "split"),
     Action(
@@ -52,9 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: parser of the command.
     """
-    parser.epilog = (
-        "example: sa2-monai datasets check monuseg DATA; 'sa2-monai datasets ACTION --help' explains an action"
-    )
+    parser.epilog = "example: sa2-monai datasets check DATA; 'sa2-monai datasets ACTION --help' explains an action"
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action")
     for name, line, module, explained in ACTIONS:
         action = actions.add_parser(name, help=line, description=f"{line[0].upper()}{line[1:]}. {explained}".strip())

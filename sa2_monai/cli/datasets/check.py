@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sa2_monai.cli.common import read_class_names
-from sa2_monai.cli.datasets.common import add_json, known_dataset
+from sa2_monai.cli.datasets.common import add_json, known_dataset, read_label_values
 from sa2_monai.cli.main import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if name is not None:
         known_dataset(name, args.split)
     names = None if args.class_names is None else read_class_names(args.class_names)
-    values = _label_values(args.label_values)
+    values = read_label_values(args.label_values)
     found = _found(args, name)
     if found is None:
         report = examine_dataset(name, args.directory, args.split, names, values, args.ignore_value)
@@ -145,17 +145,3 @@ def text(report: Mapping[str, Any]) -> str:
     lines += [report["left_out"]] if report["left_out"] else []
     lines.append("in order" if report["ok"] else "NOT in order")
     return "\n".join(lines)
-
-
-def _label_values(text: str | None) -> Mapping[str, int] | str | None:
-    if text in (None, "nonzero", "threshold"):
-        return text
-    try:
-        table = json.loads(text)
-    except ValueError:
-        table = None
-    if not isinstance(table, dict):
-        raise UsageError(
-            f'--label-values is {text!r}, expected nonzero, threshold, or JSON such as {{"0": 0, "255": 1}}'
-        )
-    return table

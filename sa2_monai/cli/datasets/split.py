@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sa2_monai.cli.datasets.common import add_dataset, known_dataset
+from sa2_monai.cli.datasets.common import add_dataset, add_split_options, known_dataset
 
 __all__ = ["add_arguments", "run"]
 
@@ -18,14 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fold", type=int, metavar="K", help="fold that validates (default: the data set's own part, or 0)"
     )
-    parser.add_argument("--num-folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
-    parser.add_argument("--seed", type=int, default=999, metavar="N", help="seed of the split (default: 999)")
-    parser.add_argument(
-        "--test-fraction", type=float, default=0.2, metavar="P", help="test part where none is listed (default: 0.2)"
-    )
-    parser.add_argument(
-        "--patient-pattern", metavar="REGEX", help=r"finds the patient in a case name, as '(patient\d+)'"
-    )
+    add_split_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,10 +4,11 @@
 With labels, for training and evaluation:
 
 =================== ===================================================================================================
+discovery           ``find_data``: which layout a folder has, by its own names
 cases               what a case is; images and labels of one stem are paired, names made distinct
-folders             images/ and labels/, with or without parts
-dataset_json        what a ``dataset.json`` of the decathlon lists
-volume_folders      the same for volumes: the layouts of the decathlon and of nnU-Net
+channel_files       images and labels of equal names, also with one file per channel
+described           what a ``dataset.json`` lists, and nnU-Net's folders; dataset_json reads the file
+pairs_csv           a CSV of pairs, read and written
 uctransnet          Train_Folder/ and Test_Folder/ of the published SA2-Net and UCTransNet code
 preprocessed        preprocessed files of the literature, by their published lists
 patients, tables    whose a case is; tables that come with a data set

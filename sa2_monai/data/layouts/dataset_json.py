@@ -73,7 +73,8 @@ def decathlon_case(path: Path, part: str, entry: Any) -> Case:
     Args:
         path: the file; the entry's paths are relative to its folder.
         part: part that the entry stands in, for the message.
-        entry: object with ``image`` and others, or the path of an image without label.
+        entry: object with ``image`` (a path, or a list of one file per channel) and others, or the path of an image
+            without label.
 
     Returns:
         ``image``, ``label``, ``instances`` (absolute paths), ``case`` and ``group``, where the entry has them.
@@ -83,9 +84,14 @@ def decathlon_case(path: Path, part: str, entry: Any) -> Case:
     """
     if isinstance(entry, str):  # the decathlon's own test lists: images without labels
         entry = {"image": entry}
+    files = entry.get("image") if isinstance(entry, dict) else None
+    if isinstance(files, list) and files and all(isinstance(name, str) for name in files):
+        case = decathlon_case(path, part, {**entry, "image": files[0]})
+        case["image"] = [os.path.abspath(existing_path(path.parent / name)) for name in files]
+        return case
     if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):
         raise ValueError(f"{path}: {part!r} holds the entry {entry!r}, expected an object with 'image' and 'label'")
-    case: Case = {}
+    case = {}
     for key in ("image", "label", "instances"):
         if key in entry:
             if not isinstance(entry[key], str):

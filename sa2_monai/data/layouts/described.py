@@ -12,6 +12,7 @@ Image and label are paired by file stem, never by position; ``.nii.gz`` is one s
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,10 +23,12 @@ from sa2_monai.data.layouts.channel_files import CHANNEL, pair_files, stem_of
 from sa2_monai.data.layouts.dataset_json import decathlon_case, decathlon_parts, read_dataset_json
 from sa2_monai.io.images.read import IMAGE_SUFFIXES
 from sa2_monai.io.names import VOLUME_SUFFIXES, volume_stem, volumes_in
-from sa2_monai.io.paths import existing_path
 from sa2_monai.io.problems import listing
 
-__all__ = ["described_parts"]
+__all__ = ["SPLITS", "described_parts"]
+
+#: nnU-Net's folds; a single one is the validation part of the data.
+SPLITS = "splits_final.json"
 
 
 def described_parts(directory: Path, kind: str) -> tuple[Parts, str] | None:
@@ -52,7 +55,7 @@ def described_parts(directory: Path, kind: str) -> tuple[Parts, str] | None:
     if isinstance(content.get("dataset"), Mapping):
         return distinct_cases({"training": _named_files(description, content["dataset"])}), "listed in dataset.json"
     if (folder / "imagesTr").is_dir() and _has_kind(folder, kind):
-        parts = distinct_cases(_task_folders(folder, content, kind))
+        parts = distinct_cases(_with_validation(folder, _task_folders(folder, content, kind)))
         return parts, "imagesTr/ and labelsTr/, paired by name" + (", with nnU-Net's dataset.json" if content else "")
     if description == directory:
         raise ValueError(
@@ -98,6 +101,21 @@ def _task_folders(folder: Path, content: Mapping[str, Any], kind: str) -> Parts:
     return parts
 
 
+def _with_validation(folder: Path, parts: Parts) -> Parts:
+    """Take the validation part out of the training cases where ``splits_final.json`` has one fold only."""
+    try:
+        splits = json.loads((folder / SPLITS).read_text(encoding="utf-8")) if (folder / SPLITS).is_file() else []
+        held_out = set(splits[0]["val"]) if len(splits) == 1 else set()
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / SPLITS}: cannot be read ({error}); expected nnU-Net's list of folds") from error
+    cases = parts.get("training", [])
+    if not held_out or not held_out < {case["case"] for case in cases}:
+        return parts
+    rest = [case for case in cases if case["case"] not in held_out]
+    validation = [case for case in cases if case["case"] in held_out]
+    return {"training": rest, "validation": validation, **{p: parts[p] for p in parts if p != "training"}}
+
+
 def _named_files(path: Path, cases: Mapping[str, Any]) -> list[Case]:
     """nnU-Net's explicit list: case name -> ``{"images": [...], "label": ...}``."""
     found = []
@@ -112,24 +130,19 @@ def _named_files(path: Path, cases: Mapping[str, Any]) -> list[Case]:
 
 def _listed_case(path: Path, part: str, entry: Any) -> Case:
     """Case of a ``dataset.json``: one file or one per channel, named without ``.nii.gz``."""
-    entry = {"image": entry} if isinstance(entry, str) else entry
-    images = entry.get("image") if isinstance(entry, dict) else None
-    if isinstance(images, list) and images and all(isinstance(name, str) for name in images):
-        files = images
-        entry = {**entry, "image": images[0]}
-    else:
-        files = []
     case = decathlon_case(path, part, entry)
     case.pop("instances", None)
-    if "case" not in entry:
-        match = CHANNEL.fullmatch(volume_stem(case["image"]))
-        case["case"] = match[1] if match and len(files) > 1 else volume_stem(case["image"])
-    if entry.get("patient") and "group" not in case:
+    several = isinstance(case["image"], list)
+    first = case["image"][0] if several else case["image"]
+    if isinstance(entry, str) or "case" not in entry:
+        match = CHANNEL.fullmatch(volume_stem(first))
+        case["case"] = match[1] if match and several else volume_stem(first)
+    if isinstance(entry, dict) and entry.get("patient") and "group" not in case:
         case["group"] = str(entry["patient"])
-    if len(files) > 1:
-        case["image"] = [os.path.abspath(existing_path(path.parent / name)) for name in files]
-    elif not os.path.exists(case["image"]):
-        case["image"] = _channel_files(Path(case["image"])) or case["image"]
+    if several and len(case["image"]) == 1:
+        case["image"] = first
+    elif not several and not os.path.exists(first):
+        case["image"] = _channel_files(Path(first)) or first
     return case
 
 

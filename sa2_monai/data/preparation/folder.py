@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from sa2_monai.data.layouts.cases import Case, Parts
-from sa2_monai.data.layouts.dataset_json import decathlon_case, decathlon_parts
+from sa2_monai.data.layouts.cases import Parts
+from sa2_monai.data.layouts.dataset_json import decathlon_parts
 from sa2_monai.io.atomic import write_atomically
 from sa2_monai.io.problems import listing
 
@@ -116,17 +115,7 @@ def prepared_parts_of(directory: Path, name: str) -> Parts | None:
         return None
     if manifest.get("dataset") != name or "form" not in manifest:
         return None
-    return decathlon_parts(directory, _case)
-
-
-def _case(path: Path, part: str, entry: Any) -> Case:
-    """Case of an entry; unlike in the decathlon, an image may be a list of files, one per channel."""
-    images = entry.get("image") if isinstance(entry, dict) else None
-    if not isinstance(images, list) or not images or not all(isinstance(image, str) for image in images):
-        return decathlon_case(path, part, entry)
-    case = decathlon_case(path, part, {**entry, "image": images[0]})
-    case["image"] = [os.path.abspath(path.parent / image) for image in images]
-    return case
+    return decathlon_parts(directory)
 
 
 def read_object(path: Path) -> dict[str, Any] | None:

@@ -151,6 +151,13 @@ def test_the_length_of_a_training(budget: Any, seconds: float, slices: int, expe
     assert length.patience(one).value == one["max_epochs"]
 
 
+def test_validations_that_cost_more_than_the_training_are_few() -> None:
+    one = draft(thin(9, 5000), budget=5.0, batch_size=4, view="windows", roi_size=[128, 128], overlap=0.25)
+    one.choices["max_epochs"] = length.max_epochs(one, 0.5)
+    assert one["max_epochs"] == 30  # 480 steps; one validation is as long as 3600
+    assert length.val_interval(one).value == 30
+
+
 def test_a_budget_that_nobody_named_is_said() -> None:
     one = draft(images(), batch_size=4)
     assert length.max_epochs(one, 1.0).reason.startswith("20 minutes assumed x 0.8 / (16 steps an epoch x 1 s")

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
+from sa2_monai.data import find_data, load_datalist, read_volume
 from sa2_monai.data.kinds import find_cases
 from sa2_monai.data.layouts import input_volumes
 from sa2_monai.io.dicom.files import read_header
@@ -45,3 +48,29 @@ def test_folders_of_a_series(
     assert [case["case"] for case in cases] == ["other", "series"][: 1 + is_case]
     assert str(left_out) == ("" if is_case else "left out: 1 folder of DICOM files without images (series)")
     assert sum(path.parent.name == "series" for path in opened) == read
+
+
+FORMS = {
+    "in a folder of the case": ("{}/CT", "{}/seg.nii.gz"),
+    "images and labels": ("images/{}", "labels/{}.nii.gz"),
+    "label beside the folder": ("{}", "{}_seg.nii.gz"),
+    "label among the slices": ("{}", "{}/mask.nii.gz"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_series_per_case_with_its_label(form: str, tmp_path: Path) -> None:
+    for case in ("case1", "case2", "case3"):
+        image, label = (tmp_path / name.replace("{}", case) for name in FORMS[form])
+        write_series(image, shape=(8, 8, 4))
+        array = np.zeros((8, 8, 4), np.uint8)
+        array[2:4, 2:4, 1:3] = 1
+        label.parent.mkdir(exist_ok=True, parents=True)
+        nib.save(nib.Nifti1Image(array, read_volume(image).header.affine), label)
+    found = find_data(tmp_path)
+    assert (found.dataset, found.channels, found.left_out) == ("volumes", 1, "")
+    cases = load_datalist(found.path, "training", "volumes", num_folds=2, test_fraction=0)
+    assert {case["case"] for case in found.parts["training"]} == {"case1", "case2", "case3"}
+    for case in cases:
+        image, label = (tmp_path / name.replace("{}", case["case"]) for name in FORMS[form])
+        assert (case["image"], case["label"]) == (str(image), str(label))

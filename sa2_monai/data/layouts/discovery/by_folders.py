@@ -118,6 +118,11 @@ def _one_pair_of_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[
                 results[image_folder, label_folder] = pair_members(found.directory, some, of_them)
             except ValueError as error:
                 errors.append(error)
+    if not results and len(images) + len(labels) > 2:  # one set in several folders: images_part_1, images_part_2
+        try:
+            results["", ""] = pair_members(found.directory, _all(images), _all(labels))
+        except ValueError as error:
+            errors.append(error)
     if not results:
         raise errors[0]
     if len(results) > 1:
@@ -134,10 +139,12 @@ def _one_pair_of_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[
 
 
 def _glob(found: Listing, members: Sequence[Member]) -> str:
-    path = members[0][1].path.relative_to(found.directory)
-    suffix = path.name[len(members[0][1].stem) :]
-    folders = {str(item.path.relative_to(found.directory).parent) for _, item in members}
-    return f"{path.parent if len(folders) == 1 else '**'}/*{suffix}".removeprefix("./")
+    """A pattern of these files and of those of the same folder in the other parts."""
+    item = members[0][1]
+    suffix = item.path.name[len(item.stem) :]
+    if not item.folders:
+        return f"*{suffix}"
+    return f"{'**/' if len(item.folders) > 1 else ''}{item.folders[-1]}/*{suffix}"
 
 
 def _with_instances(rows: list[Row], members: Sequence[Member]) -> list[Row]:
@@ -149,7 +156,10 @@ def _description(
     found: Listing, images: dict[str, _Sets], labels: dict[str, _Sets], rules: Sequence[str], parts: set[str]
 ) -> str:
     """``images/ and masks/ in train/ and val/, paired by name``."""
-    names = [sorted({name for sets in side.values() for name in sets if name}) for side in (images, labels)]
-    words = [", ".join(f"{name}/" for name in of[:3]) or "files" for of in names]
+    words = []
+    for side in (images, labels):
+        names = {name for sets in side.values() for name in sets if name}
+        names = names or {item.folders[-1] if item.folders else "" for sets in side.values() for _, item in _all(sets)}
+        words.append(", ".join(f"{name}/" for name in sorted(names)[:3] if name and len(names) < 4) or "files")
     shown = f", parts {', '.join(sorted(filter(None, parts)))}" if any(parts) else ""
     return f"{words[0]} and {words[1]}{shown}, paired {'; '.join(dict.fromkeys(rules))}"

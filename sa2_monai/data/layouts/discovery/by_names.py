@@ -15,6 +15,7 @@ from sa2_monai.io.problems import Problems, listing
 __all__ = ["beside_layout"]
 
 _SEPARATORS = " ._-"
+_NO_CHANNEL = re.compile(r"^\d{1,3}$|mask|seg|label|overlay|pred|output|result", re.IGNORECASE)
 
 
 def beside_layout(found: Listing) -> Layout | None:
@@ -46,6 +47,8 @@ def beside_layout(found: Listing) -> Layout | None:
         if not labels and part == "test":
             rows += [Row(part, rest, item.stem, [item]) for item in others]
             continue
+        more = {key: _further(label, key, affix, others) for key, label in labels.items()}
+        others = [item for item in others if not any(item in of for of in more.values())]
         images = _images_of(labels, others)
         used = {id(item) for of in images.values() for _, item in of}
         for item in others:
@@ -63,7 +66,7 @@ def beside_layout(found: Listing) -> Layout | None:
                 continue
             residues, members = zip(*sorted(images[key], key=lambda pair: pair[0]), strict=True)
             kinds[residues] += 1
-            rows.append(Row(part, rest, key, members, [label]))
+            rows.append(Row(part, rest, key, members, [label, *more[key]]))
         if not labels and names:
             for item in others:
                 problems.add("images without a label", str(item.path), f"add the label {affix!r}, or move it away")
@@ -72,6 +75,12 @@ def beside_layout(found: Listing) -> Layout | None:
     per_case = all(row.rest and not row.name for row in rows)
     words = f"one folder per case, label {affix!r}" if per_case else f"label beside the image, {affix!r} in its name"
     return make_layout(rows, words + (f", channels {', '.join(channels)}" if channels else ""), channels)
+
+
+def _further(label: Item, key: str, affix: str, others: Sequence[Item]) -> list[Item]:
+    """Labels of further objects of an image: ``a_mask_1`` beside ``a_mask``."""
+    form = re.compile(re.escape(label.stem) + r"[ _-]?\d+")
+    return [item for item in others if key and not affix.endswith("*") and form.fullmatch(item.stem)]
 
 
 def _readings(item: Item) -> list[tuple[str, str]]:
@@ -142,9 +151,11 @@ def _channels(found: Listing, kinds: Counter[tuple[str, ...]], rows: Sequence[Ro
         return None
     shown = [f"{number} with {', '.join(n or 'no word' for n in names)}" for names, number in kinds.most_common(3)]
     names = next(iter(kinds))
-    if len(kinds) > 1 or any(re.fullmatch(r"\d{1,3}", name) for name in names):
+    # Colour images have their channels in one file; masks and results of programs are no channels.
+    doubtful = found.kind == "images" or any(_NO_CHANNEL.search(name) for name in names)
+    if len(kinds) > 1 or doubtful:
         raise QuestionError(
-            f"{found.directory}: the cases have different files beside their label ({listing(shown, separator='; ')}); "
+            f"{found.directory}: the cases have several files beside their label ({listing(shown, separator='; ')}); "
             "which is the image? Give --images and --labels, or a CSV of pairs (columns image,label)"
         )
     return [name or "image" for name in names]

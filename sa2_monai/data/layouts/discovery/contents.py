@@ -14,16 +14,17 @@ from sa2_monai.data.layouts.cases import Parts
 from sa2_monai.data.layouts.dataset_json import read_dataset_json
 from sa2_monai.data.layouts.discovery.colour_tables import TableEntry, find_class_table, read_class_table
 from sa2_monai.data.layouts.discovery.layout import QuestionError
-from sa2_monai.io.images.read import is_colour, read_label, read_samples
+from sa2_monai.io.images.read import is_colour, is_lossy, read_label, read_samples
 from sa2_monai.io.label_colours import colour_name, colour_number
-from sa2_monai.io.label_values import COLOUR_HINT, NONZERO
+from sa2_monai.io.label_values import COLOUR_HINT, NONZERO, THRESHOLD
 from sa2_monai.io.problems import CASE_ERRORS, listing
 from sa2_monai.io.volumes.read import load_volume
 
 __all__ = ["ClassFacts", "class_facts", "description_of", "unless_default"]
 
-_SAMPLE = 16  # label files that are looked into
+_SAMPLE = {"images": 16, "volumes": 3}  # label files that are looked into
 _MANY = 8  # object numbers in one file from which they are no classes
+_ENDS = [*range(16), *range(240, 256)]  # black and white, as JPEG leaves them
 _MOST = 32  # classes that are numbered and not named
 _BACKGROUND = ("background", "bg", "_background_", "clear label", "void", "unlabelled", "unlabeled", "none")
 
@@ -75,13 +76,16 @@ def class_facts(where: Path, parts: Parts, kind: str, colours: Path | None = Non
     if colours is None and isinstance(labels, Mapping) and labels:
         return _described(description, labels, kind)
     files = [Path(case["label"]) for cases in parts.values() for case in cases if "label" in case]
-    sample = files[:: max(1, len(files) // _SAMPLE)][:_SAMPLE]
+    number = _SAMPLE[kind]
+    sample = files[:: max(1, len(files) // number)][:number]
     folder = where if where.is_dir() else where.parent
     table = colours or find_class_table(folder)
     entries = read_class_table(table) if table is not None else []
     arrays = _arrays(sample, kind)
     if kind == "images" and any(map(_in_colour, sample)):
         return _coloured(folder, arrays, entries, table)
+    if kind == "images" and files and _are_lossy(sample):
+        return ClassFacts(table=THRESHOLD, remark="labels in JPEG files: values above 127 are foreground")
     values = sorted({int(value) for array in arrays for value in np.unique(array)})
     if table is not None and kind == "images":
         found = _palette_classes(sample, entries, values)
@@ -139,6 +143,14 @@ def _arrays(files: Sequence[Path], kind: str) -> list[np.ndarray]:
         except CASE_ERRORS:
             continue
     return arrays
+
+
+def _are_lossy(files: Sequence[Path]) -> bool:
+    """Whether the labels are masks in black and white whose values a compression has blurred."""
+    try:
+        return all(map(is_lossy, files)) and all(float(np.isin(read_label(path), _ENDS).mean()) > 0.5 for path in files)
+    except CASE_ERRORS:
+        return False
 
 
 def _in_colour(path: Path) -> bool:

@@ -12,6 +12,7 @@ from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.layouts.cases import Case, Parts, files_of
 from sa2_monai.data.layouts.dataset_json import read_dataset_json
+from sa2_monai.data.layouts.described import SPLITS
 from sa2_monai.data.layouts.discovery.contents import class_facts, description_of, unless_default
 from sa2_monai.data.layouts.discovery.found import FoundData
 from sa2_monai.data.layouts.discovery.globs import glob_layout
@@ -28,6 +29,7 @@ from sa2_monai.io.problems import CASE_ERRORS
 
 __all__ = ["find_data"]
 
+_VOXELS = (".raw", ".zraw")
 #: Layouts of one's own by kind of files.
 _OWN = {"folder": "images", "decathlon": "images", "volumes": "volumes"}
 
@@ -187,5 +189,9 @@ def _channels(cases: list[Case], files: str) -> int | None:
 def _left_out(folder: Path, layout: Layout, read: Sequence[Path]) -> str:
     """Line about what is not used: not the cases, their masks of single objects, or the tables that were read."""
     objects = [path for paths in layout.objects.values() for path in paths]
-    tables = [folder / "dataset.json", folder / PATIENT_TABLE, *read]
+    # Voxels beside the header that names them.
+    objects += [
+        path.with_suffix(s) for path in files_of(layout.parts) for s in _VOXELS if path.suffix in (".mhd", ".nhdr")
+    ]
+    tables = [folder / "dataset.json", folder / PATIENT_TABLE, folder / SPLITS, *read]
     return str(unused_files(folder, [*files_of(layout.parts), *objects, *tables]))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from sa2_monai.data.layouts.channel_files import stem_of
@@ -44,14 +45,12 @@ def glob_layout(directory: Path, images: str, labels: str) -> Layout:
     if keys[0] is not None and keys[1] is not None and keys[0].keys() == keys[1].keys():
         rows = []
         for key, path in sorted(keys[0].items()):
-            folders = path.relative_to(directory).parts[:-1]
-            part = next((m.part for name in folders[::-1] if (m := folder_meaning(name)).part), "")
+            part = _part(path.relative_to(directory).parts[:-1])
             name = "_".join(text.strip("/").replace("/", "_") for text in key if text.strip("/")) or stem_of(path)
             rows.append(Row(part, key[:-1], name, [_item(directory, path)], [_item(directory, keys[1][key])]))
         return make_layout(rows, words)
-    members: list[list[Member]] = [[((), _item(directory, path)) for path in sorted(side)] for side in sides]
     try:
-        rows, rule = pair_members(directory, *members)
+        rows, rule = _paired(directory, *sides)
     except ValueError as error:
         shown = [listing([str(path.relative_to(directory)) for path in sorted(side)], 2) for side in sides]
         raise QuestionError(
@@ -60,6 +59,24 @@ def glob_layout(directory: Path, images: str, labels: str) -> Layout:
             "a CSV of pairs (columns image,label)"
         ) from error
     return make_layout(rows, f"{words}, paired {rule}")
+
+
+def _paired(
+    directory: Path, images: dict[Path, tuple[str, ...]], labels: dict[Path, tuple[str, ...]]
+) -> tuple[list[Row], str]:
+    """By names, in the folders that the patterns leave open; else in all of them together."""
+    sides: list[list[Member]]
+    sides = [[(side[path][:-1], _item(directory, path)) for path in sorted(side)] for side in (images, labels)]
+    try:
+        rows, rule = pair_members(directory, *sides)
+    except ValueError:
+        sides = [[((), item) for _, item in side] for side in sides]
+        rows, rule = pair_members(directory, *sides)
+    return [replace(row, part=_part(row.images[0].folders)) for row in rows], rule
+
+
+def _part(folders: tuple[str, ...]) -> str:
+    return next((m.part for name in folders[::-1] if (m := folder_meaning(name)).part), "")
 
 
 def _found(directory: Path, pattern: str, what: str) -> dict[Path, tuple[str, ...]]:

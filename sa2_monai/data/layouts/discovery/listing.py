@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sa2_monai.data.layouts.cases import PART_NAMES
 from sa2_monai.data.layouts.channel_files import stem_of
-from sa2_monai.data.layouts.discovery.words import FolderMeaning, folder_meaning
+from sa2_monai.data.layouts.discovery.words import FolderMeaning, folder_meaning, label_names_of
 from sa2_monai.data.layouts.folder_walk import LeftOut, walk
 from sa2_monai.io.dicom.files import is_dicom
 from sa2_monai.io.images.read import IMAGE_SUFFIXES
@@ -44,6 +44,8 @@ class Item:
         role = next(((m.role, name) for m, name in _deepest(meanings, self.folders) if m.role), ("", ""))
         part = next((m.part for m, _ in _deepest(meanings, self.folders) if m.part), "")
         rest = tuple(name for name, m in zip(self.folders, meanings, strict=True) if not (m.role or m.part))
+        if loose and not role[0] and rest and any(label_names_of(self.stem)):  # contours/ct_mask.nii.gz
+            return "label", rest[-1], part, rest[:-1]
         return role[0], role[1], part, rest
 
 
@@ -93,9 +95,9 @@ def list_items(directory: Path, kind: str) -> Listing:
         if len(folders) == 1:
             found.folders.append(folders[0])
         found.others.update(suffix_of(path) for path in files)
-        if kind == "volumes" and folders and _is_series(files):
-            found.items.append(Item(place, folders[:-1], place.name))
-            continue
+        if kind == "volumes" and folders and _is_series(files):  # its label may lie among the slices
+            beside = any(path.name.lower().endswith(suffixes) for path in files)
+            found.items.append(Item(place, folders if beside else folders[:-1], place.name))
         found.items += [Item(path, folders, stem_of(path)) for path in files if path.name.lower().endswith(suffixes)]
     for names in PART_NAMES.values():
         if set(names) <= set(found.folders) and len(names) > 1:
@@ -113,7 +115,6 @@ def suffix_of(path: Path) -> str:
 
 
 def _is_series(files: Sequence[Path]) -> bool:
-    """Whether the files of a folder are a DICOM series: several slices, nothing else that is an image."""
+    """Whether there is a DICOM series among the files of a folder: several slices."""
     slices = [path for path in files if suffix_of(path) in (".dcm", ".dicom", ".ima", "without suffix")]
-    others = [path for path in files if path.name.lower().endswith(VOLUME_SUFFIXES)]
-    return len(slices) > 1 and not others and is_dicom(slices[0])
+    return len(slices) > 1 and is_dicom(slices[0])

@@ -37,13 +37,14 @@ def pair_members(where: Path, images: Sequence[Member], labels: Sequence[Member]
     Raises:
         ValueError: partners are missing; all of them are named.
     """
+    images, labels = _without_shared_folders(images), _without_shared_folders(labels)
     try:
         return _equal_names(where, images, labels), "by name"
     except ValueError as error:
         problem = error
     by_key = [{(rest, item.stem): item for rest, item in side} for side in (images, labels)]
     if [len(images), len(labels)] == list(map(len, by_key)):
-        for rule in (_one_affix, _several_labels):
+        for rule in (_one_affix, _one_affix_per_folder, _several_labels):
             found = rule(*by_key)
             if found is not None:
                 return found
@@ -55,6 +56,12 @@ def pair_members(where: Path, images: Sequence[Member], labels: Sequence[Member]
         ):
             return [Row("", rest, "", [item], [alone[1][rest]]) for rest, item in sorted(alone[0].items())], "by folder"
     raise problem
+
+
+def _without_shared_folders(members: Sequence[Member]) -> list[Member]:
+    """The files without the folders that all of them have above: they do not say whose a file is."""
+    shared = set.intersection(*(set(rest) for rest, _ in members)) if members else set()
+    return [(tuple(name for name in rest if name not in shared), item) for rest, item in members]
 
 
 def _equal_names(where: Path, images: Sequence[Member], labels: Sequence[Member]) -> list[Row]:
@@ -91,6 +98,21 @@ def _one_affix(images: Mapping[_Key, Item], labels: Mapping[_Key, Item]) -> tupl
     affix = f"{label_before.removesuffix(shared)}*{label_behind.removeprefix(tail)}"
     own = f"{before.removesuffix(shared)}*{behind.removeprefix(tail)}"
     return rows, f"by name with {affix!r}" + (f" for {own!r}" if own != "*" else "")
+
+
+def _one_affix_per_folder(images: Mapping[_Key, Item], labels: Mapping[_Key, Item]) -> tuple[list[Row], str] | None:
+    """The same in each folder by itself: ``training/21_training`` and ``test/01_test``."""
+    folders = sorted({rest for rest, _ in images})
+    if len(folders) < 2:
+        return None
+    rows: list[Row] = []
+    for folder in folders:
+        sides = [{key: item for key, item in side.items() if key[0] == folder} for side in (images, labels)]
+        found = _one_affix(*sides)
+        if found is None:
+            return None
+        rows += found[0]
+    return (rows, "by name with one affix in each folder") if len(rows) == len(labels) else None
 
 
 def _cores(side: Mapping[_Key, Item]) -> tuple[tuple[str, str], dict[_Key, _Key]]:

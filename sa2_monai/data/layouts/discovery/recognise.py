@@ -15,8 +15,9 @@ from sa2_monai.data.layouts.described import described_parts
 from sa2_monai.data.layouts.discovery.by_folders import folder_layout
 from sa2_monai.data.layouts.discovery.by_names import beside_layout
 from sa2_monai.data.layouts.discovery.by_suffix import suffix_layout
-from sa2_monai.data.layouts.discovery.layout import Layout
+from sa2_monai.data.layouts.discovery.layout import Layout, QuestionError
 from sa2_monai.data.layouts.discovery.listing import Listing, list_items
+from sa2_monai.data.layouts.discovery.name_lists import with_name_lists
 from sa2_monai.data.layouts.pairs_csv import csv_layout, find_csv
 from sa2_monai.io.images.read import IMAGE_SUFFIXES
 from sa2_monai.io.names import VOLUME_SUFFIXES
@@ -111,9 +112,9 @@ def _recognised(directory: Path, kind: str) -> Layout:
             errors.append(error)
             continue
         if layout is not None:
-            return layout
+            return with_name_lists(directory, layout)
     if errors:
-        raise errors[0]
+        raise next((error for error in errors if isinstance(error, QuestionError)), errors[0])
     raise _nothing(found)
 
 
@@ -135,7 +136,9 @@ def _nothing(found: Listing) -> Exception:
         hint = f"; its {other} are read with dataset {name!r}" if list_items(images, other).items else ""
         suffixes = IMAGE_SUFFIXES if found.kind == "images" else VOLUME_SUFFIXES
         return ValueError(f"{images}: holds no {found.kind} ({listing(list(suffixes))}); put the images there{hint}")
+    drawn = [suffix for suffix in (".json", ".xml", ".roi", ".svg", ".geojson") if found.others[suffix]]
+    hint = f"; outlines in {listing(drawn)} files are not read: export them as masks (PNG)" if drawn else ""
     return ValueError(
         f"{directory}: is not a data set of a known layout; {ACCEPTED}. Found {found.summary()}; give --images "
-        "GLOB and --labels GLOB"
+        f"GLOB and --labels GLOB{hint}"
     )

@@ -13,12 +13,12 @@ _TABLE = {
     "image": "image images img imgs im ims picture pictures photo photos photograph photographs frame frames original "
     "originals orig input inputs x scan scans volume volumes imaging source sources ct mr mri us rgb",
     "label": "label labels lbl lbls mask masks gt gts groundtruth groundtruths truth truths annotation annotations "
-    "annot annots anno annos annotated seg segs segm segmentation segmentations target targets labelmap labelmaps "
+    "annot annots ann anno annos annotated seg segs segm segmentation segmentations target targets labelmap labelmaps "
     "labelcol manual y reference references",
     "instances": "instance instances",
     # Nothing of the role: what kind of files, which copy of them.
     "neutral": "ground class classes png jpg jpeg tif tiff bmp nii nifti nrrd mha dicom dcm binary tissue file files "
-    "folder set all data dataset raw st nd rd semantic tiles patches resized object objects part split",
+    "folder dir set all data dataset raw st nd rd semantic tiles patches resized object objects part split",
     "training": "train training tr",
     "validation": "val valid validation",
     "test": "test testing ts",

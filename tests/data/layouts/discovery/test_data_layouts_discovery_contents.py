@@ -313,3 +313,32 @@ def test_csv_errors(tmp_path: Path) -> None:
     path.write_text("image,label,part\na.png,b.png,north\n")
     with pytest.raises(ValueError, match=r"parts that are none \(1\):\n    'north'"):
         find_data(path)
+
+
+# --- lists of names
+
+
+@pytest.mark.parametrize("folder", [".", "ImageSets/Segmentation", "splits"])
+def test_parts_by_lists_of_names(folder: str, tmp_path: Path) -> None:
+    build(tmp_path, NAMES)
+    place = tmp_path / folder
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "train.txt").write_text("a\nimages/b.png\nc.png\n")
+    (place / "val.txt").write_text("d\n")
+    (place / "test.txt").write_text("e\n\n")
+    found = find_data(tmp_path)
+    assert {part: [c["case"] for c in cases] for part, cases in found.parts.items()} == {
+        "training": ["a", "b", "c"],
+        "validation": ["d"],
+        "test": ["e"],
+    }
+    assert "parts by test.txt, train.txt, val.txt (1 cases in none of them are not used)" in found.description
+    assert len(load_datalist(tmp_path, "training")) == 3
+    (place / "test.txt").write_text("e\nz9\n")
+    with pytest.raises(ValueError, match=r"test.txt: names 1 cases that are not in .*z9"):
+        find_data(tmp_path)
+    (place / "test.txt").write_text("e\nd\n")
+    with pytest.raises(ValueError, match="names the case d, as does"):
+        find_data(tmp_path)
+    (place / "test.txt").write_text("notes on the test\n")
+    assert list(find_data(tmp_path).parts) == ["training"]

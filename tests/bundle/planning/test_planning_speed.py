@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The timing of real training steps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sa2_monai.bundle.locate import find_bundle, find_config, load
+from sa2_monai.bundle.planning.speed import seconds_per_step
+from sa2_monai.bundle.planning.width import NARROW
+from sa2_monai.networks.catalogue import CATALOGUE
+
+
+@pytest.mark.parametrize("network", sorted(CATALOGUE))
+def test_steps_of_every_network_are_timed(network: str) -> None:
+    narrow = {**NARROW[network], "roi_size": [64, 64], "batch_size": 2, "class_names": ["background", "one", "two"]}
+    config = {**load(find_config(find_bundle(network), "train")), **narrow, "device": "$torch.device('cpu')"}
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    assert seconds_per_step(config) > 0
+    assert config["roi_size"] == [64, 64]  # nothing of it is changed
+    assert torch.equal(torch.get_rng_state(), before)
