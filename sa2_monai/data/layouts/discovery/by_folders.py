@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from sa2_monai.data.layouts.discovery.pairing import Member, pair_members
 
 __all__ = ["folder_layout"]
 
+_NUMBER = re.compile(r"\d+")
 #: Files by the folder whose name gives them their role.
 _Sets = dict[str, list[Member]]
 
@@ -36,7 +38,9 @@ def folder_layout(found: Listing, loose: bool = False) -> Layout | None:
     if images:
         return _layout(found, images, labels, instances)
     # What lies beside the folder of labels are the images: loose files, or files in a folder of any name.
-    everything = {part: {"": [member for of in sets.values() for member in of]} for part, sets in rest.items()}
+    if set(rest) & set(labels):  # further copies of the images have no labels
+        rest = {part: sets for part, sets in rest.items() if part in labels or part == "test"}
+    everything = {part: {"": _all(sets)} for part, sets in rest.items()}
     try:
         return _layout(found, everything, labels, instances) if everything else None
     except QuestionError:
@@ -110,6 +114,9 @@ def _merged(parts: Mapping[str, _Sets]) -> _Sets:
 
 def _one_pair_of_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[list[Row], str]:
     """Rows of the only folder of images and the only folder of labels whose files all belong together."""
+    together = _several_folders(found, images, labels)
+    if together is not None:
+        return together
     results: dict[tuple[str, str], tuple[list[Row], str]] = {}
     errors: list[ValueError] = []
     for image_folder, some in images.items():
@@ -118,11 +125,6 @@ def _one_pair_of_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[
                 results[image_folder, label_folder] = pair_members(found.directory, some, of_them)
             except ValueError as error:
                 errors.append(error)
-    if not results and len(images) + len(labels) > 2:  # one set in several folders: images_part_1, images_part_2
-        try:
-            results["", ""] = pair_members(found.directory, _all(images), _all(labels))
-        except ValueError as error:
-            errors.append(error)
     if not results:
         raise errors[0]
     if len(results) > 1:
@@ -136,6 +138,27 @@ def _one_pair_of_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[
             f"{role}? Give --{role} '{globs[0]}' or '{globs[1]}', with --{other} '{partner}'"
         )
     return next(iter(results.values()))
+
+
+def _several_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[list[Row], str] | None:
+    """One set of files in several folders: ``images_part_1`` and ``_2``, or ``Slide_01`` with ``GT_01``."""
+    if len(images) + len(labels) == 2:
+        return None
+    sides = (images, labels)
+    ways = [[_all(sets) for sets in sides]]
+    if all(map(_NUMBER.search, [*images, *labels])):
+        numbered = [[(_with_number(rest, name), item) for name in sets for rest, item in sets[name]] for sets in sides]
+        ways.insert(0, numbered)
+    for some, of_them in ways:
+        try:
+            return pair_members(found.directory, some, of_them)
+        except ValueError:
+            continue
+    return None
+
+
+def _with_number(rest: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    return (*rest, _NUMBER.findall(folder)[-1])
 
 
 def _glob(found: Listing, members: Sequence[Member]) -> str:

@@ -11,16 +11,16 @@ __all__ = ["FolderMeaning", "folder_meaning", "is_patient_name", "label_names_of
 
 _TABLE = {
     "image": "image images img imgs im ims picture pictures photo photos photograph photographs frame frames original "
-    "originals orig input inputs x scan scans volume volumes imaging source sources ct mr mri us rgb",
+    "originals orig input inputs x scan scans volume volumes imaging source sources ct mr mri us rgb bild bilder",
     "label": "label labels lbl lbls mask masks gt gts groundtruth groundtruths truth truths annotation annotations "
     "annot annots ann anno annos annotated seg segs segm segmentation segmentations target targets labelmap labelmaps "
-    "labelcol manual y reference references",
+    "labelcol msk msks gtv maske masken masque masques semantic semantics manual y reference references",
     "instances": "instance instances",
     # Nothing of the role: what kind of files, which copy of them.
     "neutral": "ground class classes png jpg jpeg tif tiff bmp nii nifti nrrd mha dicom dcm binary tissue file files "
-    "folder dir set all data dataset raw st nd rd semantic tiles patches resized object objects part split",
+    "folder dir set all data dataset raw st nd rd tiles patches resized object objects part split",
     "training": "train training tr",
-    "validation": "val valid validation",
+    "validation": "val valid validation va",
     "test": "test testing ts",
 }
 _WORDS = {meaning: tuple(words.split()) for meaning, words in _TABLE.items()}
@@ -78,8 +78,8 @@ def folder_meaning(name: str, loose: bool = False) -> FolderMeaning:
     if len(words) > 2 and role and set(words) & {*_IMAGE, *_LABEL} <= {"x", "y"}:
         role = ""  # one letter among other words
     part = next((part for part, names in _PARTS.items() if any(word in names for word in words)), "")
-    # tr and ts alone are no parts: they stand behind another word, as in imagesTr.
-    if not role and words[-1] in ("tr", "ts"):
+    # tr, va and ts alone are no parts: they stand behind another word, as in imagesTr.
+    if not role and words[-1] in ("tr", "va", "ts"):
         part = ""
     return FolderMeaning(role, part)
 
@@ -94,6 +94,8 @@ def _split(word: str) -> list[str]:
             for rest in (word.removeprefix(part), word.removesuffix(part)):
                 if rest != word and len(rest) > 1 and rest in roles:
                     return [part, rest]
+    if word.startswith("gt") and len(word) > 4:  # gtpolyp
+        return ["gt", word[2:]]
     if word.removeprefix("ground") in ("truth", "truths"):
         return ["ground", "truth"]
     return [word]

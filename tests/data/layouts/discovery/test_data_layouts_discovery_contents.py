@@ -17,7 +17,7 @@ from sa2_monai.data.layouts.discovery.colour_tables import read_class_table
 from sa2_monai.data.layouts.pairs_csv import write_pairs
 from sa2_monai.io.images.read import read_label
 from sa2_monai.io.label_colours import colour_name, colour_number, label_key
-from tests.data.layouts.discovery.lab_folders import SIZE, an_image, build, grey, pairs_of
+from tests.data.layouts.discovery.lab_folders import SIZE, a_label, an_image, build, grey, pairs_of
 
 RED, BLUE, BLACK, WHITE = (255, 0, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)
 NAMES = {f"images/{n}.png": f"masks/{n}.png" for n in "abcdef"}
@@ -210,6 +210,30 @@ def test_a_mask_per_object(tmp_path: Path) -> None:
     assert set(np.unique(read_label(case["label"]))) == {0, 255}
     assert set(np.unique(read_label(case["instances"]))) == {0, 1, 2, 3}
     assert load_datalist(tmp_path, "training")[0]["label"].endswith(".png")
+
+
+def test_masks_of_further_objects_beside_the_image(tmp_path: Path) -> None:
+    """BUSI's form: most images have ``_mask``, some ``_mask_1`` as well."""
+    build(tmp_path, {f"benign ({k}).png": f"benign ({k})_mask.png" for k in range(1, 6)})
+    second = np.zeros(SIZE, np.uint8)
+    second[9:11, :3] = 255
+    grey(tmp_path / "benign (2)_mask_1.png", second)
+    for k in range(1, 6):
+        a_label(tmp_path / f"benign ({k})_mask.png", 255)
+    case = find_data(tmp_path).parts["training"][1]
+    assert case["case"] == "benign (2)"
+    assert np.count_nonzero(read_label(case["label"])) == 4 * 5 + 2 * 3
+    assert not find_data(tmp_path).left_out
+
+
+def test_jpeg_masks_get_a_threshold(tmp_path: Path) -> None:
+    names = {f"images/{n}.jpg": f"masks/{n}.jpg" for n in "abc"}
+    build(tmp_path, names)
+    for label in names.values():
+        a_label(tmp_path / label, 255)
+    found = find_data(tmp_path)
+    assert found.label_values == "threshold"
+    assert load_datalist(tmp_path, "training", label_values=found.label_values, class_names=["a", "b"])
 
 
 def test_classes_by_number(tmp_path: Path) -> None:
