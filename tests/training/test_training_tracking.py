@@ -292,7 +292,8 @@ def test_image_of_a_validation(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
     np.testing.assert_array_equal(shown[:, :, 0] > 0.5, shape == 1)
     assert title == ("epoch 7, slice 2" if kind == "volume" else "epoch 7")
     assert (dice, names) == (1.0, ["background", "letter"])
-    assert best.startswith(b"\x89PNG") and (tmp_path / "validation.png").read_bytes() == best
+    assert best.startswith(b"\x89PNG")
+    assert (tmp_path / "validation.png").read_bytes() == best
     assert [image.step for image in EventAccumulator(str(tmp_path)).Reload().Images("validation")] == [7, 8]
 
 

@@ -4,18 +4,47 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.run.history import read_history
+from sa2_monai.bundle.run.watch import Epoch
 from sa2_monai.io.atomic import write_atomically
 
-__all__ = ["CURVES", "draw_curves"]
+__all__ = ["CURVES", "Curves", "draw_curves"]
 
 CURVES = "curves.png"
 _PREFIX = "val_dice_"
+_INTERVAL = 60  # seconds between two drawings
 _MOST_CLASSES = 10  # more lines than colours nobody can tell apart
+
+
+class Curves:
+    """Draw the curves of a training while it runs, now and then.
+
+    Args:
+        history: its ``history.csv``.
+        file: the image.
+        title: above it.
+    """
+
+    def __init__(self, history: Path, file: Path, title: str) -> None:
+        self.history = history
+        self.file = file
+        self.title = title
+        self._drawn = time.monotonic()
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Draw after a validation, when it is a while ago."""
+        if epoch.dice is not None and time.monotonic() - self._drawn > _INTERVAL:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw now."""
+        draw_curves(self.history, self.file, self.title)
+        self._drawn = time.monotonic()
 
 
 def draw_curves(history: Path, file: Path, title: str) -> bool:
