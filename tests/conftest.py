@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.support.global_state",
     "tests.support.data_folders",
     "tests.support.browser",
+    "tests.support.trained_run",
 ]

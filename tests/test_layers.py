@@ -42,7 +42,15 @@ MOST_MODULES = {"sa2_monai/networks/blocks": 22}
 #: Packages whose docstring is a map.
 MAPS = (
     *("data", "data/checks", "data/download", "data/layouts", "data/preparation", "data/samples", "io", "io/volumes"),
-    *("io/images", "bundle", "bundle/crossval", "bundle/exporting", "bundle/packaging", "bundle/prediction"),
+    *(
+        "io/images",
+        "bundle",
+        "bundle/crossval",
+        "bundle/exporting",
+        "bundle/packaging",
+        "bundle/prediction",
+        "bundle/run",
+    ),
 )
 MODULES_OF_A_FOLDER, LINES_OF_A_FILE = 20, 500
 FOLDERS = sorted(

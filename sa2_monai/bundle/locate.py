@@ -12,11 +12,13 @@ from typing import Any
 
 from sa2_monai.bundle.unzip import extract_bundle
 
-__all__ = ["bundle_names", "bundle_of_weights", "bundles_folder", "config_file", "dataset_overlay", "dataset_overlays"]
-__all__ += ["find_bundle", "find_config", "load", "load_one", "open_bundle"]
+__all__ = ["OF_RUNS", "bundle_names", "bundle_of_weights", "bundles_folder", "config_file", "dataset_overlay"]
+__all__ += ["dataset_overlays", "find_bundle", "find_config", "load", "load_one", "open_bundle"]
 
 #: JSON first, as MONAI Label does.
 SUFFIXES = (".json", ".yaml", ".yml")
+#: Beside the configurations of a run: how they were planned, no overlay of a data set.
+OF_RUNS = ("plan", "fingerprint")
 
 
 def bundles_folder() -> Path:
@@ -136,7 +138,7 @@ def dataset_overlays(folder: str | os.PathLike[str]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for file in sorted((Path(folder) / "configs").iterdir()):
-        other = file.suffix not in SUFFIXES or file.stem in ("train", "inference", "metadata")
+        other = file.suffix not in SUFFIXES or file.stem in ("train", "inference", "metadata", *OF_RUNS)
         if not other and "layout" in load_one(file):
             found[file.stem] = file
     return found

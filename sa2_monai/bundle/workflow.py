@@ -122,7 +122,10 @@ def run_inference(config: Path, overrides: Mapping[str, Any], report: Report | N
 
 
 def run_training(
-    files: Sequence[str | os.PathLike[str]], overrides: Mapping[str, Any], tracking: str | None = None
+    files: Sequence[str | os.PathLike[str]],
+    overrides: Mapping[str, Any],
+    tracking: str | None = None,
+    prepare: Callable[[Any], None] | None = None,
 ) -> Any:
     """Run a training or an evaluation, see :func:`run_workflow`; the caller's process keeps no fixed seeds.
 
@@ -130,11 +133,12 @@ def run_training(
         files: configuration files in the order of merging.
         overrides: values by id.
         tracking: see :func:`run_workflow`.
+        prepare: see :func:`run_workflow`.
     """
     from monai.utils import set_determinism
 
     try:
-        return run_workflow(files, overrides, "train", tracking=tracking)
+        return run_workflow(files, overrides, "train", prepare, tracking)
     finally:
         set_determinism(None)
 

@@ -12,7 +12,7 @@ __all__ = ["read_class_names", "read_override"]
 
 
 def read_override(text: str) -> tuple[str, Any]:
-    """Id and value of an argument ``ID=VALUE``; the value is YAML.
+    """Id and value of an argument ``ID=VALUE``; the value is YAML, and ``1e-4``, which YAML takes for a text, a number.
 
     Raises:
         UsageError: when it has another form.
@@ -22,6 +22,8 @@ def read_override(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise UsageError(f"expected ID=VALUE, got {text!r}")
+    if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+        return name, float(value)
     try:
         # MONAI's references and expressions are no YAML unless quoted.
         return name, value if value[:1] in ("@", "$", "%") else yaml.safe_load(value)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compare predictions with reference masks and print the table.
+"""Compare predictions with reference masks and print the table; or predict and score the test cases of a run.
 
+With --bundle RUN everything is known: the weights, the data, the classes; files come to RUN/eval by default.
 Cases are paired by file name without extension; a folder of nnU-Net works as it is. With --output the table per case
 (CSV), the summary (JSON), a report to look at (HTML), the printed table, overlay images of the worst, median and best
 cases and a record of the run are written. The exit code is 1 when a case failed or a limit (--fail-under, --fail-over)
@@ -34,6 +35,11 @@ def run(args: argparse.Namespace) -> int:
         UsageError: limits that are none, or a comparison that cannot be.
         ValueError: masks or options that do not fit; the message names the file and the fix.
     """
+    if args.bundle is not None:
+        return _evaluate_bundle(args)
+    if args.predictions is None or args.references is None or args.data is not None:
+        raise UsageError("give --predictions and --references, or --bundle RUN (with --data, if other data are meant)")
+
     from sa2_monai.evaluation.scores.limits import check_classes, check_limits, parse_limits
 
     with _wrong_use():
@@ -84,6 +90,24 @@ def run(args: argparse.Namespace) -> int:
         if paths["overlays"]:
             print(f"Images:  {len(paths['overlays'])} in {paths['overlays'][0].parent}")
     return 0 if result.passed and (second is None or second.passed) else 1
+
+
+def _evaluate_bundle(args: argparse.Namespace) -> int:
+    """The test cases of a run."""
+    if args.predictions is not None or args.references is not None:
+        raise UsageError("--bundle predicts by itself: leave out --predictions and --references")
+
+    from sa2_monai.bundle.run.evaluate import evaluate_run
+    from sa2_monai.evaluation.scores.limits import check_classes, check_limits, parse_limits
+
+    with _wrong_use():
+        limits = [*parse_limits(args.fail_under, lowest=True), *parse_limits(args.fail_over, lowest=False)]
+    result, folder = evaluate_run(args.bundle, args.data, args.output, args.device)
+    with _wrong_use():
+        check_classes(limits, list(result.summary["per_class"]))
+    result.summary["limits"] = check_limits(result.summary, limits)
+    print(f"{result.table()}\n\nReport:    {folder / 'report.html'}\nPer case:  {folder / 'metrics_per_case.csv'}")
+    return 0 if result.passed else 1
 
 
 @contextlib.contextmanager

@@ -17,11 +17,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         *("--predictions", "-p"),
         nargs="+",
-        required=True,
         metavar="DIR",
         help="folder of predicted masks; several folders of probability maps for --family image_ensemble",
     )
-    parser.add_argument("--references", "-r", required=True, metavar="DIR", help="folder of reference masks")
+    parser.add_argument("--references", "-r", metavar="DIR", help="folder of reference masks")
+    parser.add_argument(
+        "--bundle", metavar="RUN", help="instead of both: predict and score the test cases of a run with its weights"
+    )
+    parser.add_argument("--data", metavar="DIR", help="with --bundle: the test cases of other data than the run's")
+    parser.add_argument("--device", metavar="NAME", help="with --bundle: cpu, cuda, cuda:1")
     parser.add_argument(
         "--classes",
         metavar="NAMES",

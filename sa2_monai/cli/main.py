@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TextIO, cast
+from typing import NamedTuple, NoReturn, TextIO, cast
 
 from sa2_monai.io.causes import root_cause
 from sa2_monai.io.paths import verbatim_paths
@@ -31,6 +31,14 @@ class UsageError(Exception):
     """Wrong use that only a command can notice, after its arguments were parsed; ends with exit code 2."""
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are the one line that says what is wrong; the options stand in ``--help``."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
 class Command(NamedTuple):
     """One sub-command: its name, a line of help, and the module that does the work."""
 
@@ -45,6 +53,7 @@ COMMANDS = (
     Command("sample", "make a small data set, images or volumes", "sa2_monai.cli.sample"),
     Command("datasets", "list the data sets, check a download, prepare it", "sa2_monai.cli.datasets"),
     Command("plan", "measure a data set and plan its training, with reasons", "sa2_monai.cli.plan"),
+    Command("train", "train a network on your data; the run is a bundle", "sa2_monai.cli.train"),
     Command("predict", "segment images with a trained network", "sa2_monai.cli.predict"),
     Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
     Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),
@@ -134,8 +143,8 @@ def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Na
     return args
 
 
-def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    parser = argparse.ArgumentParser(
+def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, OneLineParser]]:
+    parser = OneLineParser(
         prog="sa2-monai",
         description="Published 2D segmentation networks as MONAI bundles.",
         epilog="'sa2-monai COMMAND --help' explains a command.",

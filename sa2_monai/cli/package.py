@@ -8,8 +8,10 @@ what MONAI Label, ``monai.bundle.load`` and the model zoo take. The same input g
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from sa2_monai.cli.common import read_override
+from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
 
@@ -23,12 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides", nargs="*", metavar="ID=VALUE", help="values at the top of the configurations, in YAML"
     )
     parser.add_argument(
-        "--bundle", metavar="DIR", help="bundle: folder or name; by default that of the weights' network"
+        "--bundle", metavar="DIR", help="run, or bundle: folder or name; by default that of the weights' network"
     )
     parser.add_argument(
         "--dataset", metavar="NAME", help="overlay of the data set, a name or a file; else the bundle's own"
     )
-    parser.add_argument("--weights", required=True, metavar="FILE", help="trained weights")
+    parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
     parser.add_argument(
         "--output", "-o", required=True, metavar="DIR", help="folder in which the bundle's folder is made"
     )
@@ -61,25 +63,32 @@ def run(args: argparse.Namespace) -> int:
         0. Failures are raised.
 
     Raises:
-        UsageError: an override that is not of the form ID=VALUE.
+        UsageError: an override that is not of the form ID=VALUE, or neither bundle nor weights.
         OSError: missing files, or an output that is there or cannot be written.
         ValueError: weights that do not belong to the bundle or the data set, or texts or an address that are none.
         ImportError: --installed-versions without one of the packages.
         RuntimeError: no TorchScript can be made of the network.
     """
     overrides = dict(read_override(text) for text in args.overrides)
+    if args.bundle is None and args.weights is None:
+        raise UsageError("give --bundle, --weights, or both")
 
     from sa2_monai.bundle import open_bundle, package_bundle
     from sa2_monai.bundle.locate import bundle_of_weights
+    from sa2_monai.bundle.packaging.large_files import missing_weights
+    from sa2_monai.bundle.run.results import name_of_package, results_of
 
     with open_bundle(args.bundle or bundle_of_weights(args.weights)) as folder:
+        weights = Path(args.weights or folder / "models" / "model.pt")
+        if not weights.is_file() and args.weights is None:
+            raise FileNotFoundError(f"{folder} has no models/model.pt. {missing_weights(weights)}")
         written = package_bundle(
             folder,
-            args.weights,
+            weights,
             args.output,
             dataset=args.dataset,
-            results=args.results,
-            name=args.name,
+            results=args.results or (results_of(folder) if args.weights is None else None),
+            name=args.name or (name_of_package(folder) if args.dataset is None else None),
             version=args.bundle_version,
             overrides=overrides,
             make_zip=args.zip,

@@ -30,6 +30,9 @@ class EarlyStop:
             last one; each start of a training counts anew. ``None`` for no limit. Of several processes the clock of
             the first counts.
 
+    Attributes:
+        reason: why it stopped the training, ``"patience"`` or ``"time"``; ``None`` as long as it has not.
+
     Raises:
         ValueError: for a patience below 1 or a time limit that is not positive.
     """
@@ -42,6 +45,7 @@ class EarlyStop:
         self.evaluator = evaluator
         self.patience = patience
         self.time_limit = time_limit
+        self.reason: str | None = None
         self._started = self._epoch_started = 0.0
 
     def attach(self, engine: Engine) -> None:
@@ -52,6 +56,7 @@ class EarlyStop:
 
     def _start(self, engine: Engine) -> None:
         self._started = self._epoch_started = time.monotonic()
+        self.reason = None
         self(engine)
 
     def _check_time(self, engine: Engine) -> None:
@@ -66,6 +71,7 @@ class EarlyStop:
                 self.time_limit,
                 epoch,
             )
+            self.reason = "time"
             engine.terminate()
 
     def __call__(self, engine: Engine) -> None:
@@ -78,4 +84,5 @@ class EarlyStop:
                 best,
                 self.patience,
             )
+            self.reason = "patience"
             engine.terminate()

@@ -279,16 +279,25 @@ def test_image_of_a_validation(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
     pred[0, -1, -1] = 1
     options = {"transposed": kind == "turned image", "upright": kind == "image as volume"}
     handler = ValidationImage(tmp_path, **options, class_names=["background", "letter"])
-    handler(SimpleNamespace(state=SimpleNamespace(epoch=7, output=[{"image": image, "label": label, "pred": pred}])))  # type: ignore[arg-type]
+    output = [{"image": image, "label": label, "pred": pred}]
+    engine: Any = SimpleNamespace(state=SimpleNamespace(epoch=7, best_metric_epoch=7, output=output))
+    handler(engine)
+    handler.keep(engine)
+    best = (tmp_path / "validation.png").read_bytes()
+    engine.state.epoch = 8  # not as good: the file stays that of the weights that are kept
+    handler(engine)
+    handler.keep(engine)
     handler.close()
+    drawn.pop()
     ((shown, prediction, reference, title, dice, names),) = drawn
     np.testing.assert_array_equal(reference, shape)
     np.testing.assert_array_equal(prediction, shape)
     np.testing.assert_array_equal(shown[:, :, 0] > 0.5, shape == 1)
     assert title == ("epoch 7, slice 2" if kind == "volume" else "epoch 7")
     assert (dice, names) == (1.0, ["background", "letter"])
-    assert (tmp_path / "validation.png").read_bytes().startswith(b"\x89PNG")
-    assert EventAccumulator(str(tmp_path)).Reload().Images("validation")[0].step == 7
+    assert best.startswith(b"\x89PNG")
+    assert (tmp_path / "validation.png").read_bytes() == best
+    assert [image.step for image in EventAccumulator(str(tmp_path)).Reload().Images("validation")] == [7, 8]
 
 
 def test_progress_bars_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.locate import dataset_overlays, load_one
+from sa2_monai.bundle.locate import OF_RUNS, dataset_overlays, load_one
+from sa2_monai.bundle.packaging.contents import BundleContents
 from sa2_monai.bundle.packaging.model_card import model_card
 from sa2_monai.bundle.packaging.source_texts import data_license
 
@@ -19,26 +20,22 @@ __all__ = ["write_configs", "write_documents"]
 _NEEDED = ("evaluate", "multi_gpu_train")
 
 
-def write_configs(
-    folder: Path, source: Path, train: dict[str, Any], inference: dict[str, Any], metadata: dict[str, Any]
-) -> None:
+def write_configs(folder: Path, contents: BundleContents) -> None:
     """Write ``configs/*.json``, the logging configuration and the licence.
 
     Args:
         folder: of the new bundle.
-        source: folder of the architecture's bundle; its overlays that are no data sets come along.
-        train: content of the new ``train.json``.
-        inference: content of the new ``inference.json``.
-        metadata: content of the new ``metadata.json``.
+        contents: of it; the overlays of its source that are no data sets come along.
 
     Raises:
         FileNotFoundError: a part of the source is missing.
     """
-    (folder / "configs").mkdir()
-    documents = {"train": train, "inference": inference, "metadata": metadata}
+    source = contents.source
+    (folder / "configs").mkdir(exist_ok=True)
+    documents = {"train": contents.train, "inference": contents.inference, "metadata": contents.metadata}
     datasets = dataset_overlays(source)
     for file in sorted((source / "configs").iterdir()):
-        known = file.stem in (*documents, *datasets) or file.stem.endswith("_meta")
+        known = file.stem in (*documents, *datasets, *OF_RUNS) or file.stem.endswith("_meta")
         if file.suffix in (".yaml", ".yml", ".json") and not known:
             documents[file.stem] = load_one(file)
     if missing := [stem for stem in _NEEDED if stem not in documents]:
@@ -51,36 +48,34 @@ def write_configs(
 
 def write_documents(
     folder: Path,
-    source: Path,
-    dataset: str,
-    metadata: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    weights: Mapping[str, Any],
+    contents: BundleContents,
+    weights: Mapping[str, Any] | None,
     results: Mapping[str, Any] | None,
-    published: bool,
+    published: bool = False,
+    scripted: bool = True,
 ) -> None:
     """Write ``docs/README.md`` and ``docs/data_license.txt``.
 
     Args:
         folder: of the new bundle.
-        source: folder of the architecture's bundle.
-        dataset: name of the data set.
-        metadata: content of ``metadata.json``.
-        settings: values of the configuration by id.
-        weights: content of ``models/model.json``.
+        contents: of it.
+        weights: content of ``models/model.json``; ``None`` as long as there are none.
         results: content of ``metrics_summary.json``, or ``None``.
         published: the weights lie elsewhere, ``large_files.yml`` says where.
+        scripted: the network is there as TorchScript, too.
     """
-    (folder / "docs").mkdir()
+    (folder / "docs").mkdir(exist_ok=True)
+    source, dataset, metadata = contents.source, contents.dataset, contents.metadata
     card = model_card(
         (source / "docs" / "README.md").read_text(encoding="utf-8"),
         metadata=metadata,
         dataset=dataset,
         folder=folder.name,
-        settings=settings,
+        settings=contents.settings,
         weights=weights,
         results=results,
         published=published,
+        scripted=scripted,
     )
     _write(folder / "docs" / "README.md", card)
     terms = (source / "docs" / "data_license.txt").read_text(encoding="utf-8")

@@ -30,9 +30,10 @@ def model_card(
     dataset: str,
     folder: str,
     settings: Mapping[str, Any],
-    weights: Mapping[str, Any],
+    weights: Mapping[str, Any] | None,
     results: Mapping[str, Any] | None,
     published: bool = False,
+    scripted: bool = True,
 ) -> str:
     """``docs/README.md`` in the sections of the model zoo's template.
 
@@ -42,9 +43,10 @@ def model_card(
         dataset: name of the data set (of the overlay).
         folder: name of the new bundle's folder.
         settings: values of the configuration by id.
-        weights: content of the new ``models/model.json``.
+        weights: content of the new ``models/model.json``; ``None`` as long as there are none.
         results: content of ``metrics_summary.json``; ``None`` when no evaluation was given.
         published: the weights lie elsewhere, ``large_files.yml`` says where.
+        scripted: the network is there as TorchScript, too.
     """
     head, parts = sections(source)
     lines = [f"# {metadata['name']}", "", *_head_lines(head, metadata, settings)]
@@ -90,9 +92,9 @@ def model_card(
         "",
         f'From Python: `sa2_monai.load_bundle("{folder}").predict(image)`.',
         "",
-        "`models/model.ts` is the network in TorchScript and runs where `sa2_monai` is not installed.",
-        "",
     ]
+    if scripted:
+        lines += ["`models/model.ts` is the network in TorchScript and runs where `sa2_monai` is not installed.", ""]
     lines += copied_sections(parts, _AFTER)
     lines += ["## References", "", *(f"- {entry}" for entry in metadata.get("references", []))]
     return "\n".join(lines).rstrip() + "\n"
@@ -121,7 +123,9 @@ def _head_lines(head: str, metadata: Mapping[str, Any], settings: Mapping[str, A
     return ["### Authors", "", authors, "", "### Tags", "", tags(parts.get("Tags", ""), metadata, settings), ""]
 
 
-def _weights_lines(weights: Mapping[str, Any], published: bool) -> list[str]:
+def _weights_lines(weights: Mapping[str, Any] | None, published: bool) -> list[str]:
+    if weights is None:
+        return ["None yet: no epoch of the training has been validated."]
     lines = [f"`models/model.pt`: {weights['parameters']:,} parameters, SHA-256 `{weights['sha256']}`."]
     facts = [f"{key} {weights[key]}" for key in ("epoch", "metric", "source") if weights.get(key) is not None]
     lines += [f"Training: {', '.join(facts)}."] if facts else []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import warnings
@@ -15,26 +16,23 @@ from torch import nn
 
 from sa2_monai.bundle.exporting.parity import ParityReport, check_parity, smooth_images
 from sa2_monai.bundle.exporting.torchscript import script_bundle
-from sa2_monai.bundle.locate import dataset_overlay, find_config, load
+from sa2_monai.bundle.locate import dataset_overlay
 from sa2_monai.bundle.network import build_network, resolve
+from sa2_monai.bundle.packaging.contents import describe_contents, merged_configs, merged_metadata
 from sa2_monai.bundle.packaging.documents import write_configs, write_documents
-from sa2_monai.bundle.packaging.inputs import OWN_DATA, check_classes, check_name, read_results, read_texts
+from sa2_monai.bundle.packaging.inputs import check_classes, check_name, read_results, read_texts
 from sa2_monai.bundle.packaging.large_files import check_address, list_large_files, take_out
-from sa2_monai.bundle.packaging.metadata import edit_metadata, installed_versions, packaged_metadata
-from sa2_monai.bundle.packaging.model_card import SHOWN
+from sa2_monai.bundle.packaging.metadata import edit_metadata, installed_versions
 from sa2_monai.bundle.packaging.weights import write_weights
 from sa2_monai.bundle.packaging.zipping import zip_folder
 from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
 from sa2_monai.bundle.switches import check_config
-from sa2_monai.data import DATASETS
-from sa2_monai.io.kinds import current_word
 from sa2_monai.weights import read_info
 
 __all__ = ["package_bundle"]
 
-#: Overlays of the same layouts whose classes are known.
-_SAMPLES = ("sample", "sample_volumes")
-_SETTINGS = ("out_channels", *SHOWN)
+#: Files of the machine that trained.
+_STARTED_FROM = ("pretrained", "encoder_weights")
 
 
 def package_bundle(
@@ -90,7 +88,7 @@ def package_bundle(
         check_address(large_files)
     overlay = None if dataset is None else dataset_overlay(source, dataset)
     sidecar = read_sidecar(weights, source.name)
-    train, inference = _merged(source, overlay, overrides or {})
+    train, inference = merged_configs(source, [] if overlay is None else [overlay], overrides or {})
     check_classes(train, sidecar, weights, "the bundle's data set" if overlay is None else overlay.stem)
     for config in (train, inference):
         check_config(config)
@@ -99,23 +97,24 @@ def package_bundle(
 
     label = overlay.stem if overlay is not None else str(train["layout"])
     train["dataset_dir"] = f"/workspace/data/{label}"
+    train |= {key: None for key in _STARTED_FROM if key in train and key not in (overrides or {})}
     (model_info,) = resolve(inference, "model_info")
-    settings = dict(zip(_SETTINGS, resolve(inference, *_SETTINGS), strict=True))
-    settings["kind"] = current_word(settings["kind"])
     folder_name = check_name(name or f"{label}_{model_info['network']}_segmentation")
-    described = packaged_metadata(
-        _merged_metadata(source, overlay),
-        settings=settings,
+    contents = describe_contents(
+        source,
+        label,
+        train,
+        inference,
+        merged_metadata(source, None if overlay is None else overlay.with_name(f"{overlay.stem}_meta.json")),
         divisor=int(getattr(network, "divisor", 1)),
         change=f"packaged for {label} with trained weights",
         version=version,
         results=summary,
-        citation=DATASETS[train["layout"]].citation if train["layout"] in DATASETS else "",
-        own_data=str(train["layout"]) in OWN_DATA and label not in _SAMPLES,
     )
-    described = edit_metadata(described, own_texts)
+    described = edit_metadata(contents.metadata, own_texts)
     if use_installed_versions:
         described = installed_versions(described)
+    contents = dataclasses.replace(contents, metadata=described)
     full_name = f"{folder_name}_v{described['version']}"
     target = Path(output) / folder_name
     archive = target.with_name(f"{full_name}.zip") if make_zip else None
@@ -129,9 +128,9 @@ def package_bundle(
     building = target.parent / f".{folder_name}.{os.getpid()}.tmp" / folder_name
     try:
         building.mkdir(parents=True)
-        write_configs(building, source, train, inference, described)
+        write_configs(building, contents)
         record = write_weights(weights, building / "models" / "model.pt", {**model_info, **read_info(weights)})
-        write_documents(building, source, label, described, settings, record, summary, published is not None)
+        write_documents(building, contents, record, summary, published is not None)
         script_bundle(building)
         parity = _compare(network, building / "models" / "model.ts", inference)
         if not parity.passed:
@@ -156,28 +155,3 @@ def _compare(network: nn.Module, file: Path, config: Mapping[str, Any]) -> Parit
     in_channels, roi_size, normalize = resolve(config, "in_channels", "roi_size", "normalize")
     with torch.no_grad():
         return check_parity(network, scripted, smooth_images([[1, in_channels, *roi_size]], normalize), "torchscript")
-
-
-def _merged(source: Path, overlay: Path | None, overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Training and inference of one data set. An overlay's ids that only training knows stay out of inference."""
-    added = [] if overlay is None else [overlay]
-    train = load(find_config(source, "train"), *added)
-    base = load(find_config(source, "inference"))
-    inference = load(find_config(source, "inference"), *added)
-    inference = {key: value for key, value in inference.items() if key in base or key not in train}
-    unknown = sorted(key for key in overrides if key not in train and key not in inference)
-    if unknown:
-        raise ValueError(f"{source.name} has no {', '.join(unknown)}; its switches stand at the top of train.yaml")
-    for config in (train, inference):
-        config.update({key: value for key, value in overrides.items() if key in config})
-    return train, inference
-
-
-def _merged_metadata(source: Path, overlay: Path | None) -> dict[str, Any]:
-    files = [source / "configs" / "metadata.json"]
-    if overlay is not None:
-        extra = overlay.with_name(f"{overlay.stem}_meta.json")
-        if not extra.is_file():
-            raise FileNotFoundError(f"{extra}: no such file; it says the names of the classes of {overlay.stem}.")
-        files.append(extra)
-    return load(*files)

@@ -16,7 +16,7 @@ def results_table(results: Mapping[str, Any] | None) -> list[str]:
         results: content of ``metrics_summary.json``, or ``None``.
     """
     if results is None:
-        return ["No evaluation of these weights was given when the bundle was packaged."]
+        return ["These weights have not been evaluated on test cases."]
     protocol = results["protocol"]
     family = f", family `{protocol['family']}`" if "family" in protocol else ""
     lines = [f"Protocol `{protocol['name']}`{family}, {results['cases']} cases.", ""]

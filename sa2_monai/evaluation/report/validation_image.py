@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One validation case as an image, epoch after epoch."""
+"""One validation case as an image, epoch after epoch; the file shows the weights that are kept."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["ValidationImage"]
 class ValidationImage(TensorBoardHandler):
     """Draw reference and prediction into the first case of every validation.
 
-    The image goes to TensorBoard (``validation``, by epoch) and, the last one, to ``validation.png``. Of a volume it
-    is the slice, along the last axis, whose reference shows most: the same one in every epoch. Of several processes one
-    has this handler.
+    The image goes to TensorBoard (``validation``, by epoch); ``validation.png`` is that of the best epoch so far, whose
+    weights are ``model.pt``. Of a volume it is the slice, along the last axis, whose reference shows most: the same one
+    in every epoch. Of several processes one has this handler.
 
     Args:
         output_dir: folder for the image and the file of TensorBoard.
@@ -45,16 +45,17 @@ class ValidationImage(TensorBoardHandler):
         self.transposed = transposed
         self.upright = upright
         self.class_names = class_names
+        self._page: bytes | None = None
 
     def attach(self, engine: Engine) -> None:
         """Attach to the evaluator of a training."""
         engine.add_event_handler(Events.ITERATION_COMPLETED(once=1), self)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.keep)
 
     def __call__(self, engine: Engine) -> None:
         """Draw the first case: items ``image`` ``(C, ...)``, ``label`` and ``pred`` ``(1, ...)``, class numbers.
 
         Raises:
-            OSError: when the image cannot be written.
             ValueError: when label and prediction have different shapes.
         """
         item = engine.state.output[0]  # type: ignore[index]
@@ -75,9 +76,20 @@ class ValidationImage(TensorBoardHandler):
         title = f"epoch {engine.state.epoch}{place}"
         dice = _dice(prediction, reference)
         page = draw_overlay(np.moveaxis(image, 0, -1), prediction, reference, title, dice, self.class_names)
-        write_atomically(self.path, png_bytes(page))
+        self._page = png_bytes(page)
         self._writer.add_image("validation", np.asarray(page), engine.state.epoch, dataformats="HWC")
         self._writer.flush()
+
+    def keep(self, engine: Engine) -> None:
+        """Write the image of an epoch that is the best, or the first; the metrics have been compared by now.
+
+        Raises:
+            OSError: when the image cannot be written.
+        """
+        best = getattr(engine.state, "best_metric_epoch", -1)
+        if self._page is not None and (best in (-1, engine.state.epoch) or not self.path.exists()):
+            write_atomically(self.path, self._page)
+        self._page = None
 
 
 def _array(values: Any) -> np.ndarray:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``evaluate_run``: the test part of a run's data, or other data, scored with the run's weights."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sa2_monai.bundle.loaded import load_bundle
+from sa2_monai.bundle.locate import find_config, load
+from sa2_monai.bundle.network import resolve
+from sa2_monai.bundle.run.folder import complete_run
+from sa2_monai.bundle.run.target import is_run
+from sa2_monai.data import find_data
+from sa2_monai.evaluation import EvaluationResult
+
+__all__ = ["evaluate_run"]
+
+
+def evaluate_run(
+    bundle: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    device: str | None = None,
+) -> tuple[EvaluationResult, Path]:
+    """Predict and score test cases with the bundle's ``configs/evaluate``.
+
+    Args:
+        bundle: folder of a run, or of another bundle with weights.
+        data: other data than the run's; its test part counts.
+        output: folder for label maps, tables and ``report.html``; ``eval/`` of the bundle by default, of other data
+            ``eval-<name>/``.
+        device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
+
+    Returns:
+        The result, and the folder.
+
+    Raises:
+        FileNotFoundError: no such bundle, weights or data.
+        ValueError: data that do not fit.
+    """
+    loaded = load_bundle(bundle, device=device)
+    switches: dict[str, Any] = {}
+    if data is None:
+        (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
+        folder = loaded.root / "eval"
+    else:
+        found = find_data(data)
+        where, switches = found.path, {"layout": found.dataset}
+        folder = loaded.root / f"eval-{Path(data).resolve().name}"
+    folder = Path(output or folder).resolve()
+    result = loaded.evaluate(where, output_dir=folder, **switches)
+    if data is None and is_run(loaded.root):
+        complete_run(loaded.root, result.summary)
+    return result, folder

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what the caller asks for to the configurations of a run, all of it checked before anything is built."""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sa2_monai.bundle.included import run_folder
+from sa2_monai.bundle.locate import find_bundle
+from sa2_monai.bundle.packaging.contents import BundleContents, describe_contents, merged_configs, merged_metadata
+from sa2_monai.bundle.packaging.inputs import OWN_DATA
+from sa2_monai.bundle.packaging.metadata import edit_metadata
+from sa2_monai.bundle.run.ids import find_overlays, known_ids, named_bundle, read_keys, read_plain, refuse_unknown
+from sa2_monai.bundle.run.request import TrainRequest
+from sa2_monai.bundle.run.target import check_target
+from sa2_monai.bundle.switches import check_config
+from sa2_monai.bundle.verbatim import verbatim
+from sa2_monai.data import find_data
+
+if TYPE_CHECKING:
+    from sa2_monai.bundle.planning import Plan
+    from sa2_monai.data import FoundData
+
+__all__ = ["RunSetup", "plan_run"]
+
+#: Table of the cases that were found by patterns, beside the run's configurations.
+PAIRS = "pairs.csv"
+#: Metadata of the bundles for data of somebody's own.
+_OWN_META = {"images": "folder", "volumes": "nifti_folder", "preprocessed": "nifti_folder"}
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """A training that is decided.
+
+    Attributes:
+        folder: of the run, absolute.
+        network: name of the network.
+        contents: configurations and metadata of the run's bundle.
+        data: folder or file of the data, absolute.
+        about: the data in a line.
+        plan: what was planned; ``None`` where nothing was.
+        pairs: the data as found by patterns, to be written as a table; else ``None``.
+    """
+
+    folder: Path
+    network: str
+    contents: BundleContents
+    data: Path
+    about: str
+    plan: Plan | None = None
+    pairs: FoundData | None = None
+
+
+def plan_run(request: TrainRequest) -> RunSetup:
+    """Find out what the data are, plan what is not given, and merge it all.
+
+    Args:
+        request: what the caller asks for, without ``resume``.
+
+    Raises:
+        SwitchError: unknown ids, or values that are no choice.
+        FileNotFoundError: no such data, bundle or overlay.
+        ValueError: data that nobody can be certain about, or a folder that holds something else.
+    """
+    assert request.data is not None
+    network, bundle = named_bundle(request.network)
+    overlays = find_overlays(request.overlays, bundle)
+    layout = request.given.get("layout", _layout_of(overlays))
+    found = find_data(request.data, layout, request.images, request.labels, request.colours)
+    plan = _make_plan(request, found, network, overlays) if request.plan else None
+    if plan is not None and network is None:
+        network, bundle = plan.network, find_bundle(plan.network)
+        refuse_unknown(request.overrides, *known_ids(network, request.overlays))
+    if network is None or bundle is None:
+        raise ValueError("without a plan --network says which network to train")
+
+    folder = Path(os.path.abspath(request.output or run_folder(network, request.data)))
+    if request.output is None:
+        check_target(folder)
+    by_pattern = request.images is not None
+    data = folder / "configs" / PAIRS if by_pattern else Path(os.path.abspath(found.path))
+    found_out = {"layout": found.dataset, **({} if plan is None else plan.values())}
+    values = {**_without(found_out, overlays), **request.given, "dataset_dir": verbatim(str(data))}
+    train, inference = merged_configs(bundle, overlays, values)
+    inference["dataset_dir"] = "/workspace/data/images"
+    check_config(train, unknown=True, entries=["training"])
+    check_config(inference)
+    name = Path(request.data).resolve().name
+    contents = _describe(bundle, train, inference, found, name)
+    about = f"{request.data}: {found.description}, {_counts(found)}"
+    return RunSetup(folder, network, contents, data, about, plan, found if by_pattern else None)
+
+
+def _layout_of(overlays: list[Path]) -> str | None:
+    """The layout that an overlay names."""
+    named = [content["layout"] for content in map(read_plain, overlays) if "layout" in content]
+    return named[-1] if named else None
+
+
+def _make_plan(request: TrainRequest, found: FoundData, network: str | None, overlays: list[Path]) -> Plan:
+    from sa2_monai.bundle.planning import make_plan
+
+    return make_plan(
+        found,
+        network=network,
+        overlays=overlays,
+        given=request.given,
+        device=request.call.get("device"),
+        minutes=request.minutes,
+    )
+
+
+def _without(values: dict[str, Any], overlays: list[Path]) -> dict[str, Any]:
+    """Values that no overlay has: overlays win over what was found and planned."""
+    named = {key for file in overlays for key in read_keys(file)}
+    return {name: value for name, value in values.items() if name not in named}
+
+
+def _describe(
+    bundle: Path, train: dict[str, Any], inference: dict[str, Any], found: FoundData, name: str
+) -> BundleContents:
+    layout = str(train["layout"])
+    metas = [bundle / "configs" / f"{stem}_meta.json" for stem in (layout, _OWN_META[found.kind])]
+    metadata = merged_metadata(bundle, next((file for file in metas if file.is_file()), None))
+    if layout in OWN_DATA:
+        metadata = edit_metadata(metadata, {"data_source": f"{name}, own data ({_counts(found)})"})
+    return describe_contents(
+        bundle, layout, train, inference, metadata, divisor=_divisor(train), change=f"trained on {name}"
+    )
+
+
+def _divisor(train: dict[str, Any]) -> int:
+    """What height and width must be multiples of; the network is built without memory for its weights."""
+    import torch
+    from monai.bundle import ConfigParser
+
+    with torch.device("meta"):
+        network = ConfigParser(copy.deepcopy(train)).get_parsed_content("network_def")
+    return int(getattr(network, "divisor", 1))
+
+
+def _counts(found: FoundData) -> str:
+    """Number of cases of each part, in words."""
+    what = "images" if found.kind == "images" else "volumes"
+    return ", ".join(f"{len(cases)} {part} {what}" for part, cases in found.parts.items() if cases)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a request that is in order to a trained bundle: the work behind ``train_run``."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sa2_monai.bundle.run.ending import RunResult, last_words
+from sa2_monai.bundle.run.folder import complete_run, write_run
+from sa2_monai.bundle.run.log import log_to
+from sa2_monai.bundle.run.observers import Observers
+from sa2_monai.bundle.run.processes import OVERLAY, by_first_process, join_processes
+from sa2_monai.bundle.run.request import TrainRequest
+from sa2_monai.bundle.run.resume import resume_run
+from sa2_monai.bundle.run.setup import RunSetup, plan_run
+from sa2_monai.bundle.run.shell import python_command, short_path
+from sa2_monai.bundle.run.target import LOG
+from sa2_monai.bundle.verbatim import verbatim
+from sa2_monai.bundle.workflow import choose_device, run_training
+from sa2_monai.io.causes import root_cause
+from sa2_monai.io.ownership import claim_folder
+from sa2_monai.training.distributed import rank
+
+__all__ = ["StoppedTrainingError", "TrainingError", "monai_command", "train"]
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingError(RuntimeError):
+    """A training ended with an error; the message is its reason, the cause is what was raised."""
+
+
+class StoppedTrainingError(KeyboardInterrupt):
+    """Somebody has stopped a training.
+
+    Attributes:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"the training in {folder} was stopped")
+        self.folder = folder
+
+
+def train(request: TrainRequest, quiet: bool) -> RunResult:
+    """Plan, write the files of the run, train; see :func:`~sa2_monai.bundle.run.train.train_run`.
+
+    Args:
+        request: what is wanted.
+        quiet: print nothing.
+    """
+    if request.device is not None:
+        choose_device(request.device)
+    several = join_processes()
+    tell: Callable[[str], None] = _silent if quiet or rank() > 0 else _print
+    with contextlib.ExitStack() as held:
+
+        def begin() -> Path:
+            setup = None if request.resume else plan_run(request)
+            folder = resume_run(request) if setup is None else setup.folder
+            held.enter_context(claim_folder(folder, "training"))
+            if setup is not None:
+                write_run(setup)
+                _introduce(setup, request, tell)
+            return folder
+
+        folder = by_first_process(begin)
+        files = [folder / "configs" / f"{name}.json" for name in ("train", *([OVERLAY] if several else []))]
+        started = time.monotonic()
+        observers = Observers(folder, tell, False if quiet else None, request.call.get("time_limit"))
+        if rank() == 0:
+            _train(folder, files, request, tell, observers)
+        else:
+            run_training(files, _overrides(folder, request), request.tracking, observers.look)
+        result = observers.result(time.monotonic() - started)
+        tell(last_words(result))
+    return result
+
+
+def _introduce(setup: RunSetup, request: TrainRequest, tell: Callable[[str], None]) -> None:
+    """Show what will be done, and how MONAI would be told to do it."""
+    tell(setup.about)
+    if setup.plan is not None:
+        tell(f"\n{setup.plan.table()}\n")
+    tell(f"$ {monai_command(setup.folder, request)}\n")
+
+
+def monai_command(folder: Path, request: TrainRequest) -> str:
+    """The equivalent command of MONAI, quoted for the shell.
+
+    Args:
+        folder: of the run, absolute.
+        request: what is wanted.
+    """
+    from sa2_monai.bundle.crossval.runs import command_line_value
+
+    run = Path(short_path(folder))
+    words = ["-m", "monai.bundle", "run", "training"]
+    for name, file in (("meta_file", "metadata.json"), ("config_file", "train.json"), ("logging_file", "logging.conf")):
+        words += [f"--{name}", str(run / "configs" / file)]
+    words += ["--bundle_root", command_line_value(verbatim(str(run)))]
+    for name, value in request.call.items():
+        words += [f"--{name}", command_line_value(value)]
+    if request.tracking is not None:
+        words += ["--tracking", request.tracking]
+    return python_command(*words)
+
+
+def _train(
+    folder: Path, files: list[Path], request: TrainRequest, tell: Callable[[str], None], observers: Observers
+) -> None:
+    """Run the configuration of a run; whatever ends it, the files are as far as it came."""
+    with log_to(folder / LOG, tell):
+        logger.info("%s", monai_command(folder, request))
+        try:
+            run_training(files, _overrides(folder, request), request.tracking, observers.attach)
+        except KeyboardInterrupt as error:
+            logger.info("stopped by the user")
+            raise StoppedTrainingError(folder) from error
+        except Exception as error:
+            logger.exception("the training failed")
+            if isinstance(error, (OSError, ValueError, ImportError, MemoryError)):
+                raise
+            raise TrainingError(root_cause(error)) from error
+        finally:
+            observers.close()
+            complete_run(folder)
+
+
+def _overrides(folder: Path, request: TrainRequest) -> dict[str, Any]:
+    # One bar for all takes the place of those of the configuration.
+    return {"bundle_root": verbatim(str(folder)), "resume": request.resume, "progress": False, **request.call}
+
+
+def _silent(_: str) -> None:
+    """Show nothing."""
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
