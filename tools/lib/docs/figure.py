@@ -57,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="tools/docs figure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("scores", nargs="+", type=Path, metavar="SCORES", help="folder with metrics_per_case.csv")
-    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="default: docs/images/overview.webp")
+    parser.add_argument(
+        "--output", type=Path, default=OUTPUT, metavar="FILE", help="default: docs/images/overview.webp"
+    )
     args = parser.parse_args(argv)
     cases = [median_case(folder) for folder in args.scores]
     atomic_write(args.output, lambda file: drawn(cases).save(file, format="WEBP", quality=QUALITY, method=6))

@@ -24,10 +24,15 @@ INCLUDED = {
     "security.md": "SECURITY.md",
     "monai-label.md": "tools/monailabel_app/README.md",
     "monai-deploy.md": "tools/monai_deploy_app/README.md",
-    **{f"cards/{card.parents[1].name}.md": card.relative_to(ROOT).as_posix() for card in ROOT.glob("bundles/*/docs/README.md")},
+    **{
+        f"cards/{card.parents[1].name}.md": card.relative_to(ROOT).as_posix()
+        for card in ROOT.glob("bundles/*/docs/README.md")
+    },
 }
 _PAGES = {source: page for page, source in INCLUDED.items()}
-_LINK = re.compile(r"(?P<picture>!?)\[(?P<text>[^\]]*)\]\((?!https?://|mailto:|#)(?P<target>[^)#\s]+)(?P<anchor>#[^)]*)?\)")
+_LINK = re.compile(
+    r"(?P<picture>!?)\[(?P<text>[^\]]*)\]\((?!https?://|mailto:|#)(?P<target>[^)#\s]+)(?P<anchor>#[^)]*)?\)"
+)
 
 
 def on_files(files: Any, config: Any) -> Any:
