@@ -55,6 +55,8 @@ WRITTEN = {
 def run(words: list[str], folder: Path) -> None:
     line = " ".join(words)
     more = next((more for start, more in CHEAPER.items() if line.startswith(start)), [])
+    if "--resume" in words:  # it keeps the settings of the run
+        more = []
     # Without PyTorch there is little to import, and it is seen that the command does without.
     program = run_untraced if line.startswith("sa2-monai info") else run_program
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
