@@ -64,7 +64,7 @@ def test_rows_are_image_reference_and_prediction(figure: ModuleType, scores: Pat
     with Image.open(tmp_path / "figure.webp") as written:
         assert written.format == "WEBP"
     page = np.asarray(figure.drawn([figure.median_case(scores)])).astype(int)
-    colour = np.array(figure.class_colour(1))
+    colour = np.array(figure.MASK)
     middle, right = figure.TILE // 2, figure.TILE * 28 // 40  # within the reference and beyond the prediction
     seen = []
     for row in range(3):

@@ -23,7 +23,6 @@ from scipy import ndimage
 
 from sa2_monai.evaluation.report.overlays.canvas import resized, shown_image
 from sa2_monai.io.atomic import atomic_write
-from sa2_monai.io.palette import class_colour
 
 __all__ = ["Case", "drawn", "main", "median_case"]
 
@@ -37,6 +36,7 @@ TITLES = {
 }
 TILE, GAP, TOP, LEFT = 280, 8, 34, 34  # pixels
 PAPER, INK = (255, 255, 255), (40, 40, 40)
+MASK = (60, 235, 60)  # stands out from stains, skin and retina
 OPACITY = 0.35  # of the fill inside of an outline
 QUALITY = 80
 
@@ -117,12 +117,12 @@ def _square(pixels: np.ndarray) -> np.ndarray:
 
 
 def _outlined(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The image with the foreground of a mask in the colour of class 1."""
+    """The image with the foreground of a mask in colour."""
     inside = resized(labels, image.shape[:2]) > 0
-    colour = np.array(class_colour(1))
+    colour = np.array(MASK)
     tile = image.astype(np.float64)
     tile[inside] = (1 - OPACITY) * tile[inside] + OPACITY * colour
-    tile[inside & ~ndimage.binary_erosion(inside)] = colour
+    tile[inside & ~ndimage.binary_erosion(inside, border_value=1)] = colour
     return tile.round().astype(np.uint8)
 
 
