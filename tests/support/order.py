@@ -27,7 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     second: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
-        {"tools": first, "networks": second, "tests": second}.get(item.path.parent.name, others).append(item)
+        {"docs": first, "tools": first, "networks": second, "tests": second}.get(item.path.parent.name, others).append(
+            item
+        )
     half = max(len(items) // 2 - len(first), 0)  # with two processes, where the second one begins
     items[:] = [*first, *others[:half], *second, *others[half:]]
 

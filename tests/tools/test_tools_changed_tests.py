@@ -29,7 +29,8 @@ TEST_CASES = [
     ("tests/support/full_disk.py", ["weights/test_weights_files.py"], ["io/test_io_paths.py"]),
     ("tests/io/test_io_paths.py", ["io/test_io_paths.py"], ["io/test_io_text.py"]),
     ("bundles/svanet/configs/train.yaml", ["bundles/test_bundles_svanet.py"], ["bundles/test_bundles_sa2net.py"]),
-    ("CONTRIBUTING.md", ["tools/test_tools_readme.py"], ["tools/test_tools_slurm.py"]),
+    ("CONTRIBUTING.md", ["docs/test_docs_text.py"], ["tools/test_tools_slurm.py"]),
+    ("mkdocs.yml", ["docs/test_docs_site.py"], ["tools/test_tools_slurm.py"]),
     ("tools/lib/benchmark.py", ["tools/test_tools_benchmark.py"], ["tools/test_tools_slurm.py"]),
 ]
 

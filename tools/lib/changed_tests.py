@@ -88,10 +88,11 @@ def mirrored(path: Path, tests: list[Path]) -> Iterator[Path]:
     if parts[0] == "bundles":
         yield from (test for test in tests if test.name in BUNDLES)
         yield from (test for test in tests if test.name == f"test_bundles_{parts[1]}.py")
-    elif parts[0] in ("tools", "README.md") or path.suffix == ".md":
-        word = "readme" if path.suffix == ".md" else path.stem
+    elif path.suffix == ".md" or parts[0] in ("docs", "mkdocs.yml") or parts[:3] == ("tools", "lib", "docs"):
+        yield from (test for test in tests if test.parent.name == "docs")
+    elif parts[0] == "tools":
         own = [test for test in tests if test.parent.name == "tools"]
-        yield from (test for test in own if word in test.stem.removeprefix("test_tools_"))
+        yield from (test for test in own if path.stem in test.stem.removeprefix("test_tools_"))
     elif parts[0] == "sa2_monai" and len(parts) > 2 and path.stem != "__init__":
         yield from of_module(path, tests)
 
