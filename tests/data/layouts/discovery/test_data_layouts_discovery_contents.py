@@ -339,6 +339,21 @@ def test_csv_errors(tmp_path: Path) -> None:
         find_data(path)
 
 
+def test_which_csv_is_one_of_pairs(tmp_path: Path) -> None:
+    """Tables of patients and of grades are none; two of pairs are a question."""
+    build(tmp_path, {f"scans/{n}.nii.gz": f"masks/{n}.nii.gz" for n in "abc"})
+    (tmp_path / "patients.csv").write_text("case,patient\na,1\nb,1\nc,2\n")
+    (tmp_path / "grades.csv").write_text("image,label\na,benign\nb,malignant\n")
+    found = find_data(tmp_path)
+    assert found.description == "scans/ and masks/, paired by name"
+    assert [case["group"] for case in found.parts["training"]] == ["1", "1", "2"]
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text("image,label\nscans/a.nii.gz,masks/a.nii.gz\n")
+    with pytest.raises(ValueError, match=r"has one.csv, two.csv, each a CSV of pairs; give one of them as DATA"):
+        find_data(tmp_path)
+    assert len(find_data(tmp_path / "one.csv").parts["training"]) == 1
+
+
 # --- lists of names
 
 
