@@ -116,6 +116,14 @@ def test_colours_without_a_table_are_one_question(tmp_path: Path) -> None:
         load_datalist(tmp_path, "training", class_names=["bg", "a", "b"])
 
 
+def test_photographs_in_the_place_of_labels(tmp_path: Path) -> None:
+    build(tmp_path, NAMES)
+    for k, label in enumerate(NAMES.values()):
+        grey(tmp_path / label, np.random.RandomState(k).randint(0, 255, (*SIZE, 3)).astype(np.uint8))
+    with pytest.raises(ValueError, match=r"the labels hold \d+ colours, as photographs and blurred masks do"):
+        find_data(tmp_path)
+
+
 def test_evaluation_takes_colours(tmp_path: Path) -> None:
     folder = in_colours(tmp_path / "d", (BLACK, RED))
     numbers = np.zeros(SIZE, np.uint8)

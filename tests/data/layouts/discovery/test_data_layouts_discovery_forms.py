@@ -205,3 +205,11 @@ def test_the_folder_is_enough(
     assert len(set(names)) == len(names)
     for section in ("training", "validation", "test"):
         assert load_datalist(found.path, section, found.dataset, num_folds=2)
+
+
+def test_results_of_programs_are_left_out(tmp_path: Path) -> None:
+    pairs = each("{}.png", "{}_mask.png")
+    build(tmp_path, {**pairs, "run/predictions/001.png": "run/overlays/001.png"})
+    found = find_data(tmp_path)
+    assert pairs_of(tmp_path, found.parts) == pairs
+    assert found.left_out == "left out: 2 .png"
