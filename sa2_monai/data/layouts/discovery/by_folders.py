@@ -97,7 +97,7 @@ def _layout(found: Listing, images: dict[str, _Sets], labels: dict[str, _Sets], 
             "the labels away"
         )
     rows = _with_instances(rows, [member for sets in instances.values() for member in _all(sets)])
-    return make_layout(rows, _description(found, images, labels, rules, {row.part for row in rows}))
+    return make_layout(rows, _description(images, labels, rules, {row.part for row in rows}))
 
 
 def _all(sets: _Sets) -> list[Member]:
@@ -131,8 +131,8 @@ def _one_pair_of_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[
         side = 0 if len({names[0] for names in results}) > 1 else 1
         folders = sorted({names[side] for names in results})
         role, other, sets = ("images", "labels", images) if side == 0 else ("labels", "images", labels)
-        globs = [_glob(found, sets[name]) for name in folders[:2]]
-        partner = _glob(found, _all(labels if side == 0 else images))
+        globs = [_glob(sets[name]) for name in folders[:2]]
+        partner = _glob(_all(labels if side == 0 else images))
         raise QuestionError(
             f"{found.directory}: {' and '.join(f'{name}/' for name in folders)} pair with all {other}, which are the "
             f"{role}? Give --{role} '{globs[0]}' or '{globs[1]}', with --{other} '{partner}'"
@@ -161,7 +161,7 @@ def _with_number(rest: tuple[str, ...], folder: str) -> tuple[str, ...]:
     return (*rest, _NUMBER.findall(folder)[-1])
 
 
-def _glob(found: Listing, members: Sequence[Member]) -> str:
+def _glob(members: Sequence[Member]) -> str:
     """A pattern of these files and of those of the same folder in the other parts."""
     item = members[0][1]
     suffix = item.path.name[len(item.stem) :]
@@ -175,9 +175,7 @@ def _with_instances(rows: list[Row], members: Sequence[Member]) -> list[Row]:
     return [replace(row, instances=numbers.get((row.rest, row.name))) for row in rows] if numbers else rows
 
 
-def _description(
-    found: Listing, images: dict[str, _Sets], labels: dict[str, _Sets], rules: Sequence[str], parts: set[str]
-) -> str:
+def _description(images: dict[str, _Sets], labels: dict[str, _Sets], rules: Sequence[str], parts: set[str]) -> str:
     """``images/ and masks/ in train/ and val/, paired by name``."""
     words = []
     for side in (images, labels):

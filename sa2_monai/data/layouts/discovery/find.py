@@ -18,7 +18,7 @@ from sa2_monai.data.layouts.discovery.found import FoundData
 from sa2_monai.data.layouts.discovery.globs import glob_layout
 from sa2_monai.data.layouts.discovery.layout import Layout, QuestionError
 from sa2_monai.data.layouts.discovery.public import prepared_sets, public_sets
-from sa2_monai.data.layouts.discovery.recognise import own_layout, with_joined_objects
+from sa2_monai.data.layouts.discovery.recognise import own_layout, unlabelled_tests, with_joined_objects
 from sa2_monai.data.layouts.folder_walk import unused_files
 from sa2_monai.data.layouts.pairs_csv import TABLES
 from sa2_monai.data.layouts.patients import PATIENT_TABLE, add_patients
@@ -155,12 +155,14 @@ def _own(where: Path, dataset: str, layout: Layout, colours: str | os.PathLike[s
     description = description_of(where)
     content = read_dataset_json(description) if description.is_file() else {}
     cases = [case for members in layout.parts.values() for case in members]
+    unscored = unlabelled_tests(layout)
+    unused = f"{unscored} test images without labels, which can be predicted" if unscored else ""
     return FoundData(
         path=where,
         dataset=dataset,
         kind=kind,
-        description="; ".join(filter(None, [layout.description, facts.remark])),
-        parts=layout.parts,
+        description="; ".join(filter(None, [layout.description, facts.remark, unused])),
+        parts={part: found for part, found in layout.parts.items() if part != "test" or not unscored},
         class_names=facts.names,
         label_values=unless_default(facts.table, facts.names)
         if facts.names and isinstance(facts.table, Mapping)

@@ -23,7 +23,7 @@ from sa2_monai.io.images.read import IMAGE_SUFFIXES
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.problems import listing
 
-__all__ = ["own_layout", "own_parts", "with_joined_objects"]
+__all__ = ["own_layout", "own_parts", "unlabelled_tests", "with_joined_objects"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,17 +46,26 @@ def own_layout(directory: Path, kind: str, unlabelled: bool = False) -> Layout:
         QuestionError: several ways to read the folder.
     """
     layout = _recognised(directory, kind)
-    test = layout.parts.get("test", [])
-    labelled = any("label" in case or str(case["image"]) in layout.objects for case in test)
-    if not unlabelled and layout.parts.get("training") and test and not labelled and not layout.listed:
+    if not unlabelled and (count := unlabelled_tests(layout)):
         logger.info(
             "%s: the %d test images have no labels and are left out (predict them with the inference of the bundle); "
             "a test part is held out of the training cases instead",
             directory,
-            len(test),
+            count,
         )
         del layout.parts["test"]
     return layout
+
+
+def unlabelled_tests(layout: Layout) -> int:
+    """Number of cases of a test part that cannot be scored, as none of them has a label; 0 where it is used.
+
+    Args:
+        layout: what was recognised.
+    """
+    test = layout.parts.get("test", [])
+    labelled = any("label" in case or str(case["image"]) in layout.objects for case in test)
+    return 0 if labelled or layout.listed or not layout.parts.get("training") else len(test)
 
 
 def own_parts(directory: Path, kind: str, unlabelled: bool = False, cache_dir: Path | None = None) -> Parts:

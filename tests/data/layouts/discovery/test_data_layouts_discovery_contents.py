@@ -116,6 +116,14 @@ def test_colours_without_a_table_are_one_question(tmp_path: Path) -> None:
         load_datalist(tmp_path, "training", class_names=["bg", "a", "b"])
 
 
+def test_photographs_in_the_place_of_labels(tmp_path: Path) -> None:
+    build(tmp_path, NAMES)
+    for k, label in enumerate(NAMES.values()):
+        grey(tmp_path / label, np.random.RandomState(k).randint(0, 255, (*SIZE, 3)).astype(np.uint8))
+    with pytest.raises(ValueError, match=r"the labels hold \d+ colours, as photographs and blurred masks do"):
+        find_data(tmp_path)
+
+
 def test_evaluation_takes_colours(tmp_path: Path) -> None:
     folder = in_colours(tmp_path / "d", (BLACK, RED))
     numbers = np.zeros(SIZE, np.uint8)
@@ -337,6 +345,21 @@ def test_csv_errors(tmp_path: Path) -> None:
     path.write_text("image,label,part\na.png,b.png,north\n")
     with pytest.raises(ValueError, match=r"parts that are none \(1\):\n    'north'"):
         find_data(path)
+
+
+def test_which_csv_is_one_of_pairs(tmp_path: Path) -> None:
+    """Tables of patients and of grades are none; two of pairs are a question."""
+    build(tmp_path, {f"scans/{n}.nii.gz": f"masks/{n}.nii.gz" for n in "abc"})
+    (tmp_path / "patients.csv").write_text("case,patient\na,1\nb,1\nc,2\n")
+    (tmp_path / "grades.csv").write_text("image,label\na,benign\nb,malignant\n")
+    found = find_data(tmp_path)
+    assert found.description == "scans/ and masks/, paired by name"
+    assert [case["group"] for case in found.parts["training"]] == ["1", "1", "2"]
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text("image,label\nscans/a.nii.gz,masks/a.nii.gz\n")
+    with pytest.raises(ValueError, match=r"has one.csv, two.csv, each a CSV of pairs; give one of them as DATA"):
+        find_data(tmp_path)
+    assert len(find_data(tmp_path / "one.csv").parts["training"]) == 1
 
 
 # --- lists of names

@@ -132,8 +132,8 @@ VOLUMES = {
     "img, label as BTCV": (each("img/img{}.nii.gz", "label/label{}.nii.gz"), ONE_POOL, "'label*'"),
     "imagesTr": (
         {**each("imagesTr/{}.nii.gz", "labelsTr/{}.nii.gz", TRAIN), **each("imagesTs/{}.nii.gz", "", TEST)},
-        PARTS,
-        "imagesTr/ and labelsTr/",
+        {"training": 3},
+        "2 test images without labels, which can be predicted",
     ),
     "_seg beside": (each("{}.mha", "{}_seg.mha"), ONE_POOL, "'_seg'"),
     "dotted": (each("{}.nii.gz", "{}.label.nii.gz"), ONE_POOL, "'.label'"),
@@ -197,7 +197,7 @@ def test_the_folder_is_enough(
         (tmp_path / stray).write_bytes(b"x")
     found = find_data(tmp_path)
     assert (found.dataset, found.path) == (dataset, tmp_path)
-    assert pairs_of(tmp_path, found.parts) == pairs
+    assert pairs_of(tmp_path, found.parts) == {image: label for image, label in pairs.items() if label}
     assert {part: len(cases) for part, cases in found.parts.items()} == parts
     assert words in found.description
     assert not found.left_out
@@ -205,3 +205,11 @@ def test_the_folder_is_enough(
     assert len(set(names)) == len(names)
     for section in ("training", "validation", "test"):
         assert load_datalist(found.path, section, found.dataset, num_folds=2)
+
+
+def test_results_of_programs_are_left_out(tmp_path: Path) -> None:
+    pairs = each("{}.png", "{}_mask.png")
+    build(tmp_path, {**pairs, "run/predictions/001.png": "run/overlays/001.png"})
+    found = find_data(tmp_path)
+    assert pairs_of(tmp_path, found.parts) == pairs
+    assert found.left_out == "left out: 2 .png"
