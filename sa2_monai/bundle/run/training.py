@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import choose_device, run_training
 from sa2_monai.io.causes import root_cause
 from sa2_monai.io.ownership import claim_folder
-from sa2_monai.training.distributed import rank
+from sa2_monai.training.distributed import rank, world_size
 
 __all__ = ["StoppedTrainingError", "TrainingError", "monai_command", "train"]
 
@@ -76,7 +77,9 @@ def train(request: TrainRequest, quiet: bool) -> RunResult:
         if rank() == 0:
             _train(folder, files, request, tell, observers)
         else:
-            run_training(files, _overrides(folder, request), request.tracking, observers.look)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # those of the first process stand in the log
+                run_training(files, _overrides(folder, request), request.tracking, observers.look)
         result = observers.result(time.monotonic() - started)
         tell(last_words(result))
     return result
@@ -100,9 +103,13 @@ def monai_command(folder: Path, request: TrainRequest) -> str:
     from sa2_monai.bundle.crossval.runs import command_line_value
 
     run = Path(short_path(folder))
-    words = ["-m", "monai.bundle", "run", "training"]
-    for name, file in (("meta_file", "metadata.json"), ("config_file", "train.json"), ("logging_file", "logging.conf")):
-        words += [f"--{name}", str(run / "configs" / file)]
+    configs = run / "configs"
+    words, files = ["-m", "monai.bundle", "run", "training"], str(configs / "train.json")
+    if world_size() > 1:
+        words = ["-m", "torch.distributed.run", f"--nproc_per_node={world_size()}", *words]
+        files = str([files, str(configs / f"{OVERLAY}.json")])
+    words += ["--meta_file", str(configs / "metadata.json"), "--config_file", files]
+    words += ["--logging_file", str(configs / "logging.conf")]
     words += ["--bundle_root", command_line_value(verbatim(str(run)))]
     for name, value in request.call.items():
         words += [f"--{name}", command_line_value(value)]
