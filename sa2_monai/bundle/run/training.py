@@ -23,7 +23,7 @@ from sa2_monai.bundle.run.shell import python_command, short_path
 from sa2_monai.bundle.run.target import LOG
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import choose_device, run_training
-from sa2_monai.io.causes import root_cause
+from sa2_monai.io.causes import raised_by_monai, root_cause
 from sa2_monai.io.ownership import claim_folder
 from sa2_monai.training.distributed import rank, world_size
 
@@ -131,9 +131,9 @@ def _train(
             raise StoppedTrainingError(folder) from error
         except Exception as error:
             logger.exception("the training failed")
-            if isinstance(error, (OSError, ValueError, ImportError, MemoryError)):
+            if isinstance(error, (OSError, ValueError, ImportError, MemoryError)) and not raised_by_monai(error):
                 raise
-            raise TrainingError(root_cause(error)) from error
+            raise TrainingError(" ".join(root_cause(error).split())) from error
         finally:
             observers.close()
             complete_run(folder)
