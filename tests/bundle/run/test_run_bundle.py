@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sa2_monai.bundle.locate import dataset_overlays
 from sa2_monai.cli.main import main
 from sa2_monai.data import load_datalist, read_label
 from sa2_monai.weights import read_info, sha256_of
+from tests.support.programs import run_program
 from tests.support.small_models import script_in_process
 from tests.support.trained_run import TrainedRun
 
@@ -105,6 +107,16 @@ def test_monai_loads_a_moved_run(moved: Path, monkeypatch: pytest.MonkeyPatch, t
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
     configs = moved / "configs"
     verify_net_in_out("network_def", str(configs / "metadata.json"), str(configs / "inference.json"), device="cpu")
+
+
+def test_the_printed_line_of_monai_gives_the_same_weights(trained_run: TrainedRun, moved: Path) -> None:
+    shutil.rmtree(moved / "models")
+    (line,) = [line[2:] for line in trained_run.printed.splitlines() if line.startswith("$ ")]
+    words = shlex.split(line.replace(str(trained_run.folder), str(moved)))
+    words[words.index("--bundle_root") + 1] = str(moved)
+    done = run_program(words)
+    assert done.returncode == 0, done.stderr
+    assert sha256_of(moved / "models" / "model.pt") == sha256_of(trained_run.folder / "models" / "model.pt")
 
 
 def test_monai_goes_on_with_a_moved_run(moved: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
