@@ -41,7 +41,7 @@ class RunSetup:
         network: name of the network.
         contents: configurations and metadata of the run's bundle.
         data: folder or file of the data, absolute.
-        about: the data in a line.
+        about: the data in words.
         plan: what was planned; ``None`` where nothing was.
         pairs: the data as found by patterns, to be written as a table; else ``None``.
     """
@@ -92,6 +92,7 @@ def plan_run(request: TrainRequest) -> RunSetup:
     name = Path(request.data).resolve().name
     contents = _describe(bundle, train, inference, found, name)
     about = f"{request.data}: {found.description}, {_counts(found)}"
+    about += f"\nnot used: {found.left_out}" if found.left_out else ""
     return RunSetup(folder, network, contents, data, about, plan, found if by_pattern else None)
 
 
@@ -156,5 +157,5 @@ def _divisor(train: dict[str, Any]) -> int:
 
 def _counts(found: FoundData) -> str:
     """Number of cases of each part, in words."""
-    what = "images" if found.kind == "images" else "volumes"
-    return ", ".join(f"{len(cases)} {part} {what}" for part, cases in found.parts.items() if cases)
+    what = "image" if found.kind == "images" else "volume"
+    return ", ".join(f"{len(c)} {part} {what}{'s' * (len(c) > 1)}" for part, c in found.parts.items() if c)

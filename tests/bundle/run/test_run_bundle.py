@@ -168,3 +168,21 @@ def test_an_evaluation_of_other_data(
     assert (tmp_path / "other" / "report.html").is_file()
     assert (moved / "docs" / "README.md").read_bytes() == before
     assert "4/4" in capsys.readouterr().out
+
+
+WRONG_EVALUATIONS = [
+    (["--bundle", "RUN", "--predictions", "p"], "--bundle predicts by itself"),
+    (["--bundle", "RUN", "--classes", "a,b"], "--classes does not go together with --bundle"),
+    (["--predictions", "p"], "give --predictions and --references, or --bundle RUN"),
+    (
+        ["--predictions", "p", "--references", "r", "--data", "d"],
+        "give --predictions and --references, or --bundle RUN",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), WRONG_EVALUATIONS, ids=[" ".join(words) for words, _ in WRONG_EVALUATIONS])
+def test_evaluations_that_cannot_be(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", *words])
+    assert told in capsys.readouterr().err
