@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sa2_monai.bundle.locate import find_bundle
+from sa2_monai.bundle.locate import find_bundle, find_config
 from sa2_monai.bundle.packaging.contents import BundleContents, describe_contents, merged_configs, merged_metadata
 from sa2_monai.bundle.packaging.inputs import OWN_DATA
 from sa2_monai.bundle.packaging.metadata import edit_metadata
@@ -69,7 +69,9 @@ def plan_run(request: TrainRequest) -> RunSetup:
     assert request.data is not None
     network, bundle = named_bundle(request.network)
     overlays = find_overlays(request.overlays, bundle)
-    layout = request.given.get("layout", _layout_of(overlays))
+    # Without a plan it is all as the bundle says.
+    said_by = overlays if request.plan or bundle is None else [find_config(bundle, "train"), *overlays]
+    layout = request.given.get("layout", _layout_of(said_by))
     found = find_data(request.data, layout, request.images, request.labels, request.colours)
     plan = _make_plan(request, found, network, overlays) if request.plan else None
     if plan is not None and network is None:
@@ -107,9 +109,9 @@ def default_folder(network: str, data: str | os.PathLike[str]) -> Path:
     return Path("runs") / f"{network}-{path.stem if path.is_file() else path.name}"
 
 
-def _layout_of(overlays: list[Path]) -> str | None:
-    """The layout that an overlay names."""
-    named = [content["layout"] for content in map(read_plain, overlays) if "layout" in content]
+def _layout_of(files: list[Path]) -> str | None:
+    """The layout that the last of some files names."""
+    named = [content["layout"] for content in map(read_plain, files) if "layout" in content]
     return named[-1] if named else None
 
 
