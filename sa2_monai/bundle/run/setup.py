@@ -160,4 +160,5 @@ def _divisor(train: dict[str, Any]) -> int:
 def _counts(found: FoundData) -> str:
     """Number of cases of each part, in words."""
     what = "image" if found.kind == "images" else "volume"
-    return ", ".join(f"{len(c)} {part} {what}{'s' * (len(c) > 1)}" for part, c in found.parts.items() if c)
+    parts = {f"{part} " if len(found.parts) > 1 else "": len(cases) for part, cases in found.parts.items() if cases}
+    return ", ".join(f"{count} {part}{what}{'s' * (count > 1)}" for part, count in parts.items())

@@ -6,14 +6,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.run.ending import RunResult, last_words
 from sa2_monai.bundle.run.folder import complete_run, write_run
-from sa2_monai.bundle.run.log import log_to
+from sa2_monai.bundle.run.log import log_to, show_notes
 from sa2_monai.bundle.run.observers import Observers
 from sa2_monai.bundle.run.processes import OVERLAY, by_first_process, join_processes
 from sa2_monai.bundle.run.request import TrainRequest
@@ -59,7 +58,7 @@ def train(request: TrainRequest, quiet: bool) -> RunResult:
         choose_device(request.device)
     several = join_processes()
     tell: Callable[[str], None] = _silent if quiet or rank() > 0 else _print
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as held, show_notes(tell):
 
         def begin() -> Path:
             setup = None if request.resume else plan_run(request)
@@ -75,11 +74,9 @@ def train(request: TrainRequest, quiet: bool) -> RunResult:
         started = time.monotonic()
         observers = Observers(folder, tell, False if quiet else None, request.call.get("time_limit"))
         if rank() == 0:
-            _train(folder, files, request, tell, observers)
+            _train(folder, files, request, observers)
         else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # those of the first process stand in the log
-                run_training(files, _overrides(folder, request), request.tracking, observers.look)
+            run_training(files, _overrides(folder, request), request.tracking, observers.look)
         result = observers.result(time.monotonic() - started)
         tell(last_words(result))
     return result
@@ -118,11 +115,9 @@ def monai_command(folder: Path, request: TrainRequest) -> str:
     return python_command(*words)
 
 
-def _train(
-    folder: Path, files: list[Path], request: TrainRequest, tell: Callable[[str], None], observers: Observers
-) -> None:
+def _train(folder: Path, files: list[Path], request: TrainRequest, observers: Observers) -> None:
     """Run the configuration of a run; whatever ends it, the files are as far as it came."""
-    with log_to(folder / LOG, tell):
+    with log_to(folder / LOG):
         logger.info("%s", monai_command(folder, request))
         try:
             run_training(files, _overrides(folder, request), request.tracking, observers.attach)

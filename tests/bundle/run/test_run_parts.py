@@ -22,7 +22,7 @@ from sa2_monai.bundle.run.console import duration, epoch_line
 from sa2_monai.bundle.run.curves import draw_curves
 from sa2_monai.bundle.run.ending import RunResult, last_words
 from sa2_monai.bundle.run.history import History, read_history
-from sa2_monai.bundle.run.log import log_to
+from sa2_monai.bundle.run.log import log_to, show_notes
 from sa2_monai.bundle.run.shell import console_command, python_command
 from sa2_monai.bundle.run.target import check_target
 from sa2_monai.bundle.run.watch import Epoch
@@ -117,7 +117,7 @@ def test_a_constant_prediction_is_told_apart(best: float | None, told: str | Non
 def test_the_log_takes_what_others_print(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, told = tmp_path / "logs" / "train.log", []
     before = list(logging.getLogger().handlers)
-    with log_to(file, told.append):
+    with show_notes(told.append), log_to(file):
         engine = Engine(lambda *_: 0.5)
         StatsHandler(output_transform=lambda output: output, tag_name="train_loss").attach(engine)
         engine.run([0])
