@@ -15,9 +15,9 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 @contextlib.contextmanager
 def show_notes(tell: Callable[[str], None]) -> Iterator[None]:
-    """Print nothing of what is logged or warned of, for the time of a ``with`` block, but what concerns the user's data.
+    """Print nothing of what is logged or warned of, for a ``with`` block, but what this package itself warns of, once.
 
-    That is what this package itself warns of; it is told once.
+    Such a warning concerns the user's data.
 
     Args:
         tell: shows a line to the user.

@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 from sa2_monai.bundle.run import TrainRequest
 from sa2_monai.bundle.run.folder import write_run
 from sa2_monai.bundle.run.ids import known_ids, refuse_unknown
-from sa2_monai.bundle.run.setup import default_folder, plan_run
+from sa2_monai.bundle.run.setup import plan_run
 from sa2_monai.bundle.run.target import is_run
 from sa2_monai.bundle.switches import SwitchError
 from sa2_monai.data import load_parts
@@ -72,10 +72,3 @@ def test_data_found_by_patterns_are_listed_in_the_run(sample_dir: Path, tmp_path
     parts = load_parts(where, setup.contents.train["layout"])
     assert sum(map(len, parts.values())) == 16
     assert all(Path(case["image"]).is_file() for cases in parts.values() for case in cases)
-
-
-def test_the_folder_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "pairs.csv").touch()
-    assert default_folder("sa2net", "data/nuclei/") == Path("runs/sa2net-nuclei")
-    assert default_folder("sa2net", "pairs.csv") == Path("runs/sa2net-pairs")
