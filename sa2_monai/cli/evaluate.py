@@ -20,6 +20,12 @@ from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
 
+#: Options for masks in folders; those of a run are in its configuration.
+_OF_FILES = (
+    *("classes", "images", "compare", "groups", "label_values", "ignore_value", "family", "unit", "spacing", "empty"),
+    *("instances", "extra_metrics", "size_strata", "allow_resample", "strict"),
+)
+
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, and write the report when a folder is given.
@@ -96,6 +102,9 @@ def _evaluate_bundle(args: argparse.Namespace) -> int:
     """The test cases of a run."""
     if args.predictions is not None or args.references is not None:
         raise UsageError("--bundle predicts by itself: leave out --predictions and --references")
+    if said := [name for name in _OF_FILES if getattr(args, name) not in (None, False)]:
+        option = f"--{said[0].replace('_', '-')}"
+        raise UsageError(f"{option} does not go together with --bundle, whose configs/evaluate.json says it")
 
     from sa2_monai.bundle.run.evaluate import evaluate_run
     from sa2_monai.evaluation.scores.limits import check_classes, check_limits, parse_limits

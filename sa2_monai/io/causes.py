@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from sa2_monai.io.problems import listing
 
-__all__ = ["case_error", "is_out_of_memory", "root_cause", "unwrapped"]
+__all__ = ["case_error", "is_out_of_memory", "raised_by_monai", "root_cause", "unwrapped"]
 
 #: What we and the libraries raise with a message for people; of anything else the type says more than the message.
 _SPEAKING = (OSError, ValueError, RuntimeError, ImportError)
@@ -37,7 +37,7 @@ def unwrapped(error: BaseException) -> BaseException:
     Args:
         error: what was caught.
     """
-    while error.__cause__ is not None and _raised_by_monai(error):
+    while error.__cause__ is not None and raised_by_monai(error):
         error = error.__cause__
     return error
 
@@ -121,7 +121,12 @@ def _is_ours(error: BaseException) -> bool:
     return type(error).__module__.startswith("sa2_monai.")
 
 
-def _raised_by_monai(error: BaseException) -> bool:
+def raised_by_monai(error: BaseException) -> bool:
+    """Whether MONAI itself has raised an exception, not something that it called.
+
+    Args:
+        error: what was caught.
+    """
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -40,6 +40,12 @@ FAILURES = [
     (["DATA", "--output", "DATA"], "holds other files, and no run. Choose another --output"),
     (["DATA", "--config", "plan.yaml"], "--config plan.yaml: no such file"),
 ]
+OF_THE_RUN = [
+    ("class_names=[background, a, b]", "the labels hold 0, 255"),
+    ("learning_rate=@rate", "'rate' is not a valid value"),
+    ("network_def#width=3", "unexpected keyword argument 'width'"),
+    ("roi_size=[33, 33]", "height and width must be positive multiples of 16"),
+]
 
 
 def given(words: list[str], data: Path, run: Path) -> list[str]:
@@ -85,13 +91,13 @@ def test_a_typo_is_told_before_torch_is_imported(sample_dir: Path) -> None:
     assert done.stdout == "2 False\n"
 
 
-def test_classes_that_the_masks_do_not_have(
-    sample_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("word", "told"), OF_THE_RUN, ids=[word for word, _ in OF_THE_RUN])
+def test_errors_of_the_configuration_are_one_line(
+    word: str, told: str, sample_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["DATA", "--output", "RUN", *SMALL, "class_names=[background, a, b]"]
-    assert main(given(words, sample_dir, tmp_path / "run")) == 1
+    assert main(given(["DATA", "--output", "RUN", *SMALL, word], sample_dir, tmp_path / "run")) == 1
     error = capsys.readouterr().err
-    assert "the labels hold 0, 255" in error
+    assert re.match(rf"sa2-monai train: error: .*{told}", error)
     assert error.count("\n") == 1
 
 

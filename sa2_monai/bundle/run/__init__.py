@@ -9,7 +9,7 @@ ids        bundle, overlays and ids by their names; target says which folder a t
 folder     the files that make the run a bundle
 train      ``train_run``; training does the work of a request that is in order
 processes  several of them under torchrun
-observers  those who look on while it trains:
+observers  those who look on while it trains, without a part in it
 watch      the facts of each epoch; console shows them, history writes ``history.csv``, curves draws ``curves.png``
 baseline   what a constant prediction would score, so that a network that has learned nothing is told apart
 log        everything that MONAI, Ignite and this package say goes to ``logs/train.log``

@@ -92,7 +92,7 @@ def epoch_line(epoch: Epoch, left: float) -> str:
         left: seconds that the training will still take.
     """
     width = len(str(epoch.of))
-    parts = [f"epoch {epoch.number:{width}}/{epoch.of}", f"loss {epoch.loss:.3g}"]
+    parts = [f"epoch {epoch.number:{width}}/{epoch.of}", f"loss {_three_digits(epoch.loss)}"]
     if epoch.dice is not None:
         best = "" if epoch.best is None else f" (best {epoch.best:.3f} @{epoch.best_epoch})"
         parts.append(f"Dice {epoch.dice:.3f}{best}")
@@ -100,6 +100,10 @@ def epoch_line(epoch: Epoch, left: float) -> str:
     if epoch.number < epoch.of:
         parts.append(f"left {duration(left)}")
     return "  ".join(parts)
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".")
 
 
 def duration(seconds: float) -> str:

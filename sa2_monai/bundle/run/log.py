@@ -8,31 +8,47 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["log_to"]
+__all__ = ["log_to", "show_notes"]
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @contextlib.contextmanager
-def log_to(file: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Log to a file for the time of a ``with`` block, Python's warnings included.
+def show_notes(tell: Callable[[str], None]) -> Iterator[None]:
+    """Print nothing of what is logged or warned of, for a ``with`` block, but what this package itself warns of, once.
 
-    What this package itself warns of concerns the user's data: it is told as well, once.
+    Such a warning concerns the user's data.
+
+    Args:
+        tell: shows a line to the user.
+    """
+    root = logging.getLogger()
+    to_user = _Notes(tell)
+    root.addHandler(to_user)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(to_user)
+
+
+@contextlib.contextmanager
+def log_to(file: Path) -> Iterator[None]:
+    """Log to a file for the time of a ``with`` block.
 
     Args:
         file: log file, to which is added; its folder is made.
-        tell: shows a line to the user.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    to_file, to_user = logging.FileHandler(file, encoding="utf-8"), _Notes(tell)
+    to_file = logging.FileHandler(file, encoding="utf-8")
     to_file.setFormatter(logging.Formatter(_FORMAT))
+    root = logging.getLogger()
     with contextlib.ExitStack() as stack:
         stack.callback(to_file.close)
-        stack.enter_context(_handlers(logging.getLogger(), [to_file, to_user], keep=True))
+        stack.enter_context(_handlers(root, [*root.handlers, to_file]))
         for logger in _with_own_handlers():
             stack.enter_context(_handlers(logger, [to_file]))
-        logging.captureWarnings(True)
-        stack.callback(logging.captureWarnings, False)
         yield
 
 
@@ -46,10 +62,10 @@ def _with_own_handlers() -> list[logging.Logger]:
 
 
 @contextlib.contextmanager
-def _handlers(logger: logging.Logger, handlers: list[logging.Handler], keep: bool = False) -> Iterator[None]:
-    """Give a logger other handlers, or further ones, for the time of a ``with`` block."""
+def _handlers(logger: logging.Logger, handlers: list[logging.Handler]) -> Iterator[None]:
+    """Give a logger other handlers for the time of a ``with`` block."""
     before, level = list(logger.handlers), logger.level
-    logger.handlers[:] = [*before, *handlers] if keep else handlers
+    logger.handlers[:] = handlers
     logger.setLevel(logging.INFO)
     try:
         yield

@@ -45,8 +45,9 @@ class Observers:
         self._parser: Any = None
 
     def look(self, workflow: Any) -> None:
-        """Keep the workflow, for the result alone."""
+        """Keep the workflow, for the result alone; all processes build the trainer at the same time."""
         self._parser = workflow.parser
+        self._parser.get_parsed_content("train#trainer")
 
     def attach(self, workflow: Any) -> None:
         """Attach to the engines of a workflow, behind the handlers of its configuration."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sa2_monai.bundle.included import run_folder
-from sa2_monai.bundle.locate import find_bundle
+from sa2_monai.bundle.locate import find_bundle, find_config
 from sa2_monai.bundle.packaging.contents import BundleContents, describe_contents, merged_configs, merged_metadata
 from sa2_monai.bundle.packaging.inputs import OWN_DATA
 from sa2_monai.bundle.packaging.metadata import edit_metadata
@@ -42,7 +42,7 @@ class RunSetup:
         network: name of the network.
         contents: configurations and metadata of the run's bundle.
         data: folder or file of the data, absolute.
-        about: the data in a line.
+        about: the data in words.
         plan: what was planned; ``None`` where nothing was.
         pairs: the data as found by patterns, to be written as a table; else ``None``.
     """
@@ -70,7 +70,9 @@ def plan_run(request: TrainRequest) -> RunSetup:
     assert request.data is not None
     network, bundle = named_bundle(request.network)
     overlays = find_overlays(request.overlays, bundle)
-    layout = request.given.get("layout", _layout_of(overlays))
+    # Without a plan it is all as the bundle says.
+    said_by = overlays if request.plan or bundle is None else [find_config(bundle, "train"), *overlays]
+    layout = request.given.get("layout", _layout_of(said_by))
     found = find_data(request.data, layout, request.images, request.labels, request.colours)
     plan = _make_plan(request, found, network, overlays) if request.plan else None
     if plan is not None and network is None:
@@ -93,12 +95,13 @@ def plan_run(request: TrainRequest) -> RunSetup:
     name = Path(request.data).resolve().name
     contents = _describe(bundle, train, inference, found, name)
     about = f"{request.data}: {found.description}, {_counts(found)}"
+    about += f"\nnot used: {found.left_out}" if found.left_out else ""
     return RunSetup(folder, network, contents, data, about, plan, found if by_pattern else None)
 
 
-def _layout_of(overlays: list[Path]) -> str | None:
-    """The layout that an overlay names."""
-    named = [content["layout"] for content in map(read_plain, overlays) if "layout" in content]
+def _layout_of(files: list[Path]) -> str | None:
+    """The layout that the last of some files names."""
+    named = [content["layout"] for content in map(read_plain, files) if "layout" in content]
     return named[-1] if named else None
 
 
@@ -146,5 +149,6 @@ def _divisor(train: dict[str, Any]) -> int:
 
 def _counts(found: FoundData) -> str:
     """Number of cases of each part, in words."""
-    what = "images" if found.kind == "images" else "volumes"
-    return ", ".join(f"{len(cases)} {part} {what}" for part, cases in found.parts.items() if cases)
+    what = "image" if found.kind == "images" else "volume"
+    parts = {f"{part} " if len(found.parts) > 1 else "": len(cases) for part, cases in found.parts.items() if cases}
+    return ", ".join(f"{count} {part}{what}{'s' * (count > 1)}" for part, count in parts.items())

@@ -12,7 +12,7 @@ from typing import Any
 
 from sa2_monai.bundle.run.ending import RunResult, last_words
 from sa2_monai.bundle.run.folder import complete_run, write_run
-from sa2_monai.bundle.run.log import log_to
+from sa2_monai.bundle.run.log import log_to, show_notes
 from sa2_monai.bundle.run.observers import Observers
 from sa2_monai.bundle.run.processes import OVERLAY, by_first_process, join_processes
 from sa2_monai.bundle.run.request import TrainRequest
@@ -22,9 +22,9 @@ from sa2_monai.bundle.run.shell import python_command, short_path
 from sa2_monai.bundle.run.target import LOG
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import choose_device, run_training
-from sa2_monai.io.causes import root_cause
+from sa2_monai.io.causes import raised_by_monai, root_cause
 from sa2_monai.io.ownership import claim_folder
-from sa2_monai.training.distributed import rank
+from sa2_monai.training.distributed import rank, world_size
 
 __all__ = ["StoppedTrainingError", "TrainingError", "monai_command", "train"]
 
@@ -58,7 +58,7 @@ def train(request: TrainRequest, quiet: bool) -> RunResult:
         choose_device(request.device)
     several = join_processes()
     tell: Callable[[str], None] = _silent if quiet or rank() > 0 else _print
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as held, show_notes(tell):
 
         def begin() -> Path:
             setup = None if request.resume else plan_run(request)
@@ -74,7 +74,7 @@ def train(request: TrainRequest, quiet: bool) -> RunResult:
         started = time.monotonic()
         observers = Observers(folder, tell, False if quiet else None, request.call.get("time_limit"))
         if rank() == 0:
-            _train(folder, files, request, tell, observers)
+            _train(folder, files, request, observers)
         else:
             run_training(files, _overrides(folder, request), request.tracking, observers.look)
         result = observers.result(time.monotonic() - started)
@@ -100,9 +100,13 @@ def monai_command(folder: Path, request: TrainRequest) -> str:
     from sa2_monai.bundle.crossval.runs import command_line_value
 
     run = Path(short_path(folder))
-    words = ["-m", "monai.bundle", "run", "training"]
-    for name, file in (("meta_file", "metadata.json"), ("config_file", "train.json"), ("logging_file", "logging.conf")):
-        words += [f"--{name}", str(run / "configs" / file)]
+    configs = run / "configs"
+    words, files = ["-m", "monai.bundle", "run", "training"], str(configs / "train.json")
+    if world_size() > 1:
+        words = ["-m", "torch.distributed.run", f"--nproc_per_node={world_size()}", *words]
+        files = str([files, str(configs / f"{OVERLAY}.json")])
+    words += ["--meta_file", str(configs / "metadata.json"), "--config_file", files]
+    words += ["--logging_file", str(configs / "logging.conf")]
     words += ["--bundle_root", command_line_value(verbatim(str(run)))]
     for name, value in request.call.items():
         words += [f"--{name}", command_line_value(value)]
@@ -111,11 +115,9 @@ def monai_command(folder: Path, request: TrainRequest) -> str:
     return python_command(*words)
 
 
-def _train(
-    folder: Path, files: list[Path], request: TrainRequest, tell: Callable[[str], None], observers: Observers
-) -> None:
+def _train(folder: Path, files: list[Path], request: TrainRequest, observers: Observers) -> None:
     """Run the configuration of a run; whatever ends it, the files are as far as it came."""
-    with log_to(folder / LOG, tell):
+    with log_to(folder / LOG):
         logger.info("%s", monai_command(folder, request))
         try:
             run_training(files, _overrides(folder, request), request.tracking, observers.attach)
@@ -124,9 +126,9 @@ def _train(
             raise StoppedTrainingError(folder) from error
         except Exception as error:
             logger.exception("the training failed")
-            if isinstance(error, (OSError, ValueError, ImportError, MemoryError)):
+            if isinstance(error, (OSError, ValueError, ImportError, MemoryError)) and not raised_by_monai(error):
                 raise
-            raise TrainingError(root_cause(error)) from error
+            raise TrainingError(" ".join(root_cause(error).split())) from error
         finally:
             observers.close()
             complete_run(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sa2_monai.bundle.locate import dataset_overlays
 from sa2_monai.cli.main import main
 from sa2_monai.data import load_datalist, read_label
 from sa2_monai.weights import read_info, sha256_of
+from tests.support.programs import run_program
 from tests.support.small_models import script_in_process
 from tests.support.trained_run import TrainedRun
 
@@ -107,6 +109,16 @@ def test_monai_loads_a_moved_run(moved: Path, monkeypatch: pytest.MonkeyPatch, t
     verify_net_in_out("network_def", str(configs / "metadata.json"), str(configs / "inference.json"), device="cpu")
 
 
+def test_the_printed_line_of_monai_gives_the_same_weights(trained_run: TrainedRun, moved: Path) -> None:
+    shutil.rmtree(moved / "models")
+    (line,) = [line[2:] for line in trained_run.printed.splitlines() if line.startswith("$ ")]
+    words = shlex.split(line.replace(str(trained_run.folder), str(moved)))
+    words[words.index("--bundle_root") + 1] = str(moved)
+    done = run_program(words)
+    assert done.returncode == 0, done.stderr
+    assert sha256_of(moved / "models" / "model.pt") == sha256_of(trained_run.folder / "models" / "model.pt")
+
+
 def test_monai_goes_on_with_a_moved_run(moved: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     configs = moved / "configs"
@@ -156,3 +168,21 @@ def test_an_evaluation_of_other_data(
     assert (tmp_path / "other" / "report.html").is_file()
     assert (moved / "docs" / "README.md").read_bytes() == before
     assert "4/4" in capsys.readouterr().out
+
+
+WRONG_EVALUATIONS = [
+    (["--bundle", "RUN", "--predictions", "p"], "--bundle predicts by itself"),
+    (["--bundle", "RUN", "--classes", "a,b"], "--classes does not go together with --bundle"),
+    (["--predictions", "p"], "give --predictions and --references, or --bundle RUN"),
+    (
+        ["--predictions", "p", "--references", "r", "--data", "d"],
+        "give --predictions and --references, or --bundle RUN",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), WRONG_EVALUATIONS, ids=[" ".join(words) for words, _ in WRONG_EVALUATIONS])
+def test_evaluations_that_cannot_be(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", *words])
+    assert told in capsys.readouterr().err

@@ -22,7 +22,7 @@ from sa2_monai.bundle.run.console import duration, epoch_line
 from sa2_monai.bundle.run.curves import draw_curves
 from sa2_monai.bundle.run.ending import RunResult, last_words
 from sa2_monai.bundle.run.history import History, read_history
-from sa2_monai.bundle.run.log import log_to
+from sa2_monai.bundle.run.log import log_to, show_notes
 from sa2_monai.bundle.run.shell import console_command, python_command
 from sa2_monai.bundle.run.target import check_target
 from sa2_monai.bundle.run.watch import Epoch
@@ -33,11 +33,11 @@ LINES = [
         240,
         "epoch 12/74  loss 0.412  Dice 0.853 (best 0.861 @9)  3.9 s  left 4 min",
     ),
-    (Epoch(3, 100, 1.5, 0.001, 61.04), 7200, "epoch   3/100  loss 1.5  61.0 s  left 2.0 h"),
+    (Epoch(3, 100, 1.5, 0.001, 61.04), 7200, "epoch   3/100  loss 1.50  61.0 s  left 2.0 h"),
     (
         Epoch(2, 2, 0.25, 0.001, 1.0, 0.9, {}, 0.9, 2),
         0,
-        "epoch 2/2  loss 0.25  Dice 0.900 (best 0.900 @2)  1.0 s",
+        "epoch 2/2  loss 0.250  Dice 0.900 (best 0.900 @2)  1.0 s",
     ),
 ]
 DURATIONS = [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (3600, "60 min"), (7200, "2.0 h")]
@@ -117,7 +117,7 @@ def test_a_constant_prediction_is_told_apart(best: float | None, told: str | Non
 def test_the_log_takes_what_others_print(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, told = tmp_path / "logs" / "train.log", []
     before = list(logging.getLogger().handlers)
-    with log_to(file, told.append):
+    with show_notes(told.append), log_to(file):
         engine = Engine(lambda *_: 0.5)
         StatsHandler(output_transform=lambda output: output, tag_name="train_loss").attach(engine)
         engine.run([0])
