@@ -14,6 +14,7 @@ from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.dataset_json import read_dataset_json
+from sa2_monai.data.layouts.pairs_csv import TABLES
 from sa2_monai.data.layouts.patients import add_patients
 from sa2_monai.data.prepare import prepared_in_cache
 from sa2_monai.data.registry import check_kind, dataset_classes, unknown_dataset
@@ -53,7 +54,7 @@ def load_datalist(
     The parts are those of :func:`load_parts`; see there for how splits are made.
 
     Args:
-        dataset_dir: folder of the data set (or a ``dataset.json``).
+        dataset_dir: folder of the data set, its ``dataset.json``, or a CSV of pairs.
         section: ``"training"``, ``"validation"`` or ``"test"``.
         dataset: a name of :data:`DATASETS` (``sa2-monai datasets list``): ``"folder"`` and ``"decathlon"`` are images
             of your own, ``"volumes"`` any folder of NIfTI, NRRD or MetaImage files, decathlon and nnU-Net included; the
@@ -197,7 +198,7 @@ def _split(
         raise FileNotFoundError(f"{dataset_dir}: no such folder; give the folder of the data set as dataset_dir")
     if directory.is_file() and directory.suffix == ".json":
         dataset = dataset if dataset == "volumes" else "decathlon"
-    elif not directory.is_dir() and not (directory.suffix.lower() == ".csv" and DATASETS[dataset].described):
+    elif not directory.is_dir() and not (directory.suffix.lower() in TABLES and DATASETS[dataset].described):
         raise ValueError(f"{dataset_dir}: is a file, expected the folder of the data set or its dataset.json")
     if fold is not None and not 0 <= fold < num_folds:
         raise ValueError(f"fold is {fold}, expected 0 to {num_folds - 1} (num_folds is {num_folds})")

@@ -12,7 +12,7 @@ __all__ = ["DATASETS"]
 DATASETS = {
     "folder": DataSet(
         lambda directory, options: own_parts(directory, "images", options.unlabelled, options.cache_dir),
-        title="images of your own: images/ and labels/, or train/, val/ and test/ with those inside",
+        title="images of your own: images/ and labels/, masks beside the images, a CSV of pairs, dataset.json, ...",
         described=True,
     ),
     "decathlon": DataSet(
@@ -23,7 +23,7 @@ DATASETS = {
     "volumes": DataSet(
         lambda directory, options: own_parts(directory, "volumes", options.unlabelled, options.cache_dir),
         "volumes",
-        title="volumes of your own: images/ and labels/, imagesTr/ and labelsTr/, or a dataset.json",
+        title="volumes of your own: the same layouts, nnU-Net's and the decathlon's, a folder per patient, ...",
         described=True,
     ),
 }

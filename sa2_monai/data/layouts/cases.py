@@ -20,8 +20,11 @@ Parts = dict[str, list[Case]]
 
 #: Parts of a data set, and the names of folders that stand for them.
 PART_NAMES = {"training": ("train", "training"), "validation": ("val", "validation"), "test": ("test",)}
+#: The forms that are understood, in one line.
 EXPECTED_LAYOUT = (
-    "expected images/ and labels/ with equal file stems, train|val|test folders that hold them, or a dataset.json"
+    "expected images/ and labels/ (or masks/, gt/, ...) with equal file stems or one affix, in train|val|test folders "
+    "or not; labels beside the images as <stem>_mask or _seg; a folder per case; a dataset.json; or a CSV of pairs "
+    "(columns image,label)"
 )
 
 

@@ -89,7 +89,7 @@ def _task_folders(folder: Path, content: Mapping[str, Any], kind: str) -> Parts:
         matches = [CHANNEL.fullmatch(stem_of(path)) for path in files_in(folder / "imagesTr")]
         count = 1 + max((int(match[2]) for match in matches if match), default=0) if all(matches) else None
     parts = {}
-    for part, suffix in (("training", "Tr"), ("test", "Ts")):
+    for part, suffix in (("training", "Tr"), ("validation", "Va"), ("test", "Ts")):
         images, labels = folder / f"images{suffix}", folder / f"labels{suffix}"
         if not images.is_dir() or not (part == "training" or files_in(images)):
             continue
@@ -97,7 +97,7 @@ def _task_folders(folder: Path, content: Mapping[str, Any], kind: str) -> Parts:
         if not of_part:
             raise ValueError(f"{images}: holds no {kind} ({listing(list(suffixes))}); put the images there")
         found = files_in(labels) if labels.is_dir() else []
-        parts[part] = pair_files(of_part, found if found or part == "training" else None, folder, count)
+        parts[part] = pair_files(of_part, found if found or part != "test" else None, folder, count)
     return parts
 
 

@@ -17,8 +17,10 @@ from sa2_monai.io.atomic import write_atomically
 from sa2_monai.io.paths import existing_path
 from sa2_monai.io.problems import Problems, listing
 
-__all__ = ["csv_layout", "csv_parts", "find_csv", "write_pairs"]
+__all__ = ["TABLES", "csv_layout", "csv_parts", "find_csv", "write_pairs"]
 
+#: Suffixes of such tables.
+TABLES = (".csv", ".tsv")
 # Names of the columns that people use, the first is the one that is written.
 _COLUMNS = {
     "image": ("image", "images", "img", "image_path", "img_path", "image_file", "image_name", "filename", "input"),
@@ -104,7 +106,7 @@ def find_csv(directory: Path) -> Path | None:
     """
     found = []
     for path in sorted(directory.iterdir()):
-        if path.suffix.lower() not in (".csv", ".tsv") or path.name.startswith(".") or not path.is_file():
+        if path.suffix.lower() not in TABLES or path.name.startswith(".") or not path.is_file():
             continue
         try:
             rows = _read(path)

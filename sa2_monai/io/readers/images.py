@@ -21,7 +21,8 @@ class Image2DReader(ImageReader):
     """Reader of 2D images and label maps for ``LoadImage(d)``, whatever format they have (PNG, JPEG, TIFF, DICOM, ...).
 
     Images come as float32 scaled by the largest value that a sample of the file can have (8 bits: / 255, 12 bits:
-    / 4095, 16 bits: / 65535), label maps with the values in the file. See :func:`~sa2_monai.data.read_image` and
+    / 4095, 16 bits: / 65535), label maps with the values in the file (of masks in
+    colour the numbers of the colours, :mod:`sa2_monai.io.label_colours`). See :func:`~sa2_monai.data.read_image` and
     :func:`~sa2_monai.data.read_label` for what happens to palettes, alpha channels and orientation tags. Several files
     of one image are put together as they are: a colour image and a grey one make four channels.
 

@@ -96,8 +96,9 @@ def test_jpeg_masks(images: Path) -> None:
 def test_a_folder_of_jpeg_masks(images: Path) -> None:
     folder = images.parent / "folders" / "jpeg_masks"
     for label_values in (None, "nonzero"):
-        (problem,) = examine_dataset("folder", folder, label_values=label_values)["problems"]
+        (problem,) = examine_dataset("folder", folder, None, ("background", "x"), label_values)["problems"]
         assert "set label_values to threshold" in problem
+    assert examine_dataset("folder", folder)["ok"]  # where nothing is said of classes, the files say it
     assert examine_dataset("folder", folder, label_values="threshold")["ok"]
     cases = load_datalist(folder, "training", label_values="threshold")
     mapped = MapLabelsd("label", 2, "threshold")({"label": read_label(cases[0]["label"])[None].astype(np.float32)})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from sa2_monai.data.layouts.discovery.pairing import Member, pair_members
 
 __all__ = ["folder_layout"]
 
+_NUMBER = re.compile(r"\d+")
 #: Files by the folder whose name gives them their role.
 _Sets = dict[str, list[Member]]
 
@@ -36,7 +38,9 @@ def folder_layout(found: Listing, loose: bool = False) -> Layout | None:
     if images:
         return _layout(found, images, labels, instances)
     # What lies beside the folder of labels are the images: loose files, or files in a folder of any name.
-    everything = {part: {"": [member for of in sets.values() for member in of]} for part, sets in rest.items()}
+    if set(rest) & set(labels):  # further copies of the images have no labels
+        rest = {part: sets for part, sets in rest.items() if part in labels or part == "test"}
+    everything = {part: {"": _all(sets)} for part, sets in rest.items()}
     try:
         return _layout(found, everything, labels, instances) if everything else None
     except QuestionError:
@@ -93,7 +97,7 @@ def _layout(found: Listing, images: dict[str, _Sets], labels: dict[str, _Sets], 
             "the labels away"
         )
     rows = _with_instances(rows, [member for sets in instances.values() for member in _all(sets)])
-    return make_layout(rows, _description(found, images, labels, rules, {row.part for row in rows}))
+    return make_layout(rows, _description(images, labels, rules, {row.part for row in rows}))
 
 
 def _all(sets: _Sets) -> list[Member]:
@@ -110,6 +114,9 @@ def _merged(parts: Mapping[str, _Sets]) -> _Sets:
 
 def _one_pair_of_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[list[Row], str]:
     """Rows of the only folder of images and the only folder of labels whose files all belong together."""
+    together = _several_folders(found, images, labels)
+    if together is not None:
+        return together
     results: dict[tuple[str, str], tuple[list[Row], str]] = {}
     errors: list[ValueError] = []
     for image_folder, some in images.items():
@@ -118,19 +125,14 @@ def _one_pair_of_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[
                 results[image_folder, label_folder] = pair_members(found.directory, some, of_them)
             except ValueError as error:
                 errors.append(error)
-    if not results and len(images) + len(labels) > 2:  # one set in several folders: images_part_1, images_part_2
-        try:
-            results["", ""] = pair_members(found.directory, _all(images), _all(labels))
-        except ValueError as error:
-            errors.append(error)
     if not results:
         raise errors[0]
     if len(results) > 1:
         side = 0 if len({names[0] for names in results}) > 1 else 1
         folders = sorted({names[side] for names in results})
         role, other, sets = ("images", "labels", images) if side == 0 else ("labels", "images", labels)
-        globs = [_glob(found, sets[name]) for name in folders[:2]]
-        partner = _glob(found, _all(labels if side == 0 else images))
+        globs = [_glob(sets[name]) for name in folders[:2]]
+        partner = _glob(_all(labels if side == 0 else images))
         raise QuestionError(
             f"{found.directory}: {' and '.join(f'{name}/' for name in folders)} pair with all {other}, which are the "
             f"{role}? Give --{role} '{globs[0]}' or '{globs[1]}', with --{other} '{partner}'"
@@ -138,7 +140,28 @@ def _one_pair_of_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[
     return next(iter(results.values()))
 
 
-def _glob(found: Listing, members: Sequence[Member]) -> str:
+def _several_folders(found: Listing, images: _Sets, labels: _Sets) -> tuple[list[Row], str] | None:
+    """One set of files in several folders: ``images_part_1`` and ``_2``, or ``Slide_01`` with ``GT_01``."""
+    if len(images) + len(labels) == 2:
+        return None
+    sides = (images, labels)
+    ways = [[_all(sets) for sets in sides]]
+    if all(map(_NUMBER.search, [*images, *labels])):
+        numbered = [[(_with_number(rest, name), item) for name in sets for rest, item in sets[name]] for sets in sides]
+        ways.insert(0, numbered)
+    for some, of_them in ways:
+        try:
+            return pair_members(found.directory, some, of_them)
+        except ValueError:
+            continue
+    return None
+
+
+def _with_number(rest: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    return (*rest, _NUMBER.findall(folder)[-1])
+
+
+def _glob(members: Sequence[Member]) -> str:
     """A pattern of these files and of those of the same folder in the other parts."""
     item = members[0][1]
     suffix = item.path.name[len(item.stem) :]
@@ -152,9 +175,7 @@ def _with_instances(rows: list[Row], members: Sequence[Member]) -> list[Row]:
     return [replace(row, instances=numbers.get((row.rest, row.name))) for row in rows] if numbers else rows
 
 
-def _description(
-    found: Listing, images: dict[str, _Sets], labels: dict[str, _Sets], rules: Sequence[str], parts: set[str]
-) -> str:
+def _description(images: dict[str, _Sets], labels: dict[str, _Sets], rules: Sequence[str], parts: set[str]) -> str:
     """``images/ and masks/ in train/ and val/, paired by name``."""
     words = []
     for side in (images, labels):

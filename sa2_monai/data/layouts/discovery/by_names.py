@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sa2_monai.data.layouts.discovery.layout import Layout, QuestionError, Row, make_layout
 from sa2_monai.data.layouts.discovery.listing import Item, Listing
@@ -15,6 +15,7 @@ from sa2_monai.io.problems import Problems, listing
 __all__ = ["beside_layout"]
 
 _SEPARATORS = " ._-"
+_NUMBERED = re.compile(r"(.+?)[ _-]?\d+")
 _NO_CHANNEL = re.compile(r"^\d{1,3}$|mask|seg|label|overlay|pred|output|result", re.IGNORECASE)
 
 
@@ -42,13 +43,13 @@ def beside_layout(found: Listing) -> Layout | None:
     kinds: Counter[tuple[str, ...]] = Counter()
     for names, items in folders.items():
         labels = {key: item for item in items for key, word in _readings(item) if word == affix}
-        others = [item for item in items if item not in labels.values()]
+        further = _further(labels, items)
+        taken = {id(item) for of in (labels.values(), *further.values()) for item in of}
+        others = [item for item in items if id(item) not in taken]
         _, _, part, rest = items[0].meaning()
         if not labels and part == "test":
             rows += [Row(part, rest, item.stem, [item]) for item in others]
             continue
-        more = {key: _further(label, key, affix, others) for key, label in labels.items()}
-        others = [item for item in others if not any(item in of for of in more.values())]
         images = _images_of(labels, others)
         used = {id(item) for of in images.values() for _, item in of}
         for item in others:
@@ -66,7 +67,7 @@ def beside_layout(found: Listing) -> Layout | None:
                 continue
             residues, members = zip(*sorted(images[key], key=lambda pair: pair[0]), strict=True)
             kinds[residues] += 1
-            rows.append(Row(part, rest, key, members, [label, *more[key]]))
+            rows.append(Row(part, rest, key, members, [label, *further.get(key, [])]))
         if not labels and names:
             for item in others:
                 problems.add("images without a label", str(item.path), f"add the label {affix!r}, or move it away")
@@ -77,10 +78,15 @@ def beside_layout(found: Listing) -> Layout | None:
     return make_layout(rows, words + (f", channels {', '.join(channels)}" if channels else ""), channels)
 
 
-def _further(label: Item, key: str, affix: str, others: Sequence[Item]) -> list[Item]:
-    """Labels of further objects of an image: ``a_mask_1`` beside ``a_mask``."""
-    form = re.compile(re.escape(label.stem) + r"[ _-]?\d+")
-    return [item for item in others if key and not affix.endswith("*") and form.fullmatch(item.stem)]
+def _further(labels: Mapping[str, Item], items: Sequence[Item]) -> dict[str, list[Item]]:
+    """Labels of further objects by the key of the first: ``a_mask_1`` beside ``a_mask``."""
+    keys = {label.stem: key for key, label in labels.items() if key and label.stem.startswith(key)}
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        match = _NUMBERED.fullmatch(item.stem)
+        if match and match[1] in keys:
+            found.setdefault(keys[match[1]], []).append(item)
+    return found
 
 
 def _readings(item: Item) -> list[tuple[str, str]]:
@@ -97,10 +103,14 @@ def _label_affix(found: Listing, folders: dict[tuple[str, ...], list[Item]]) -> 
     complete: Counter[str] = Counter()
     alone: Counter[str] = Counter()
     for items in folders.values():
+        by_key: dict[str, list[Item]] = {"": items}
+        for item in items:
+            for key in {*_keys(item), *without_image_word(item.stem)} - {""}:
+                by_key.setdefault(key, []).append(item)
         for item in items:
             for key, affix in _readings(item):
-                others = [other for other in items if other is not item and not _is(other, affix)]
-                fits = bool(_images_of({key: item}, others)[key])
+                others = by_key.get(key, [])
+                fits = any(other is not item and not _is(other, affix) for other in others)
                 (complete if fits else alone)[affix] += 1
     if not complete:
         return None
@@ -127,22 +137,23 @@ def _glob(affix: str, folders: dict[tuple[str, ...], list[Item]]) -> str:
     return f"{'**/' if item.folders else ''}{name}{suffix}"
 
 
-def _images_of(labels: dict[str, Item], others: Sequence[Item]) -> dict[str, list[tuple[str, Item]]]:
+def _images_of(labels: Mapping[str, Item], others: Sequence[Item]) -> dict[str, list[tuple[str, Item]]]:
     """Images by the key of their label, with what their names have more than the key: the modality, or nothing."""
     found: dict[str, list[tuple[str, Item]]] = {key: [] for key in labels}
     for item in others:
-        keys = [key for key in labels if key and key in without_image_word(item.stem)]
-        if keys:
-            key = max(keys, key=len)
-            found[key].append(("", item))
-            continue
-        starts = [
-            key for key in labels if not key or (item.stem.startswith(key) and item.stem[len(key)] in _SEPARATORS)
-        ]
-        if starts:
+        words = [key for key in without_image_word(item.stem) if key and key in labels]
+        starts = [key for key in _keys(item) if key in labels]
+        if words:
+            found[max(words, key=len)].append(("", item))
+        elif starts:
             key = max(starts, key=len)
             found[key].append((item.stem[len(key) :].strip(_SEPARATORS), item))
     return found
+
+
+def _keys(item: Item) -> list[str]:
+    """The beginnings of a name that a separator ends, nothing among them."""
+    return ["", *(item.stem[:i] for i, c in enumerate(item.stem) if c in _SEPARATORS)]
 
 
 def _channels(found: Listing, kinds: Counter[tuple[str, ...]], rows: Sequence[Row]) -> list[str] | None:

@@ -23,6 +23,7 @@ from sa2_monai.io.volumes.read import load_volume
 __all__ = ["ClassFacts", "class_facts", "description_of", "unless_default"]
 
 _SAMPLE = {"images": 16, "volumes": 3}  # label files that are looked into
+_COLOURS = 256  # more are no classes
 _MANY = 8  # object numbers in one file from which they are no classes
 _ENDS = [*range(16), *range(240, 256)]  # black and white, as JPEG leaves them
 _MOST = 32  # classes that are numbered and not named
@@ -167,6 +168,11 @@ def _coloured(
     known = {entry.colour for entry in entries}
     unknown = [value for value in present if value not in known and value != 0]
     if table is None or unknown:
+        if len(present) > _COLOURS:
+            raise QuestionError(
+                f"{where}: the labels hold {len(present)} colours, as photographs and blurred masks do, not masks; are "
+                "these the labels? Give --images and --labels, or save the masks without interpolation and not as JPEG"
+            )
         shown = listing([colour_name(value) for value in (unknown if entries else present)], 12)
         which = f"colours that {table.name} has no class for" if table else "colours"
         raise QuestionError(f"{where}: the labels hold {which} ({shown}), which are which class? {COLOUR_HINT}")

@@ -20,6 +20,7 @@ from sa2_monai.data.layouts.discovery.layout import Layout, QuestionError
 from sa2_monai.data.layouts.discovery.public import prepared_sets, public_sets
 from sa2_monai.data.layouts.discovery.recognise import own_layout, with_joined_objects
 from sa2_monai.data.layouts.folder_walk import unused_files
+from sa2_monai.data.layouts.pairs_csv import TABLES
 from sa2_monai.data.layouts.patients import PATIENT_TABLE, add_patients
 from sa2_monai.data.registry import unknown_dataset
 from sa2_monai.io.images.read import read_image
@@ -61,6 +62,8 @@ def find_data(
     where = Path(os.path.abspath(existing_path(path)))
     if not where.exists():
         raise FileNotFoundError(f"{path}: no such file or folder; give the folder of your data")
+    if where.is_file() and where.suffix.lower() not in (".json", *TABLES):
+        raise ValueError(f"{path}: is one file; give the folder of your data, a dataset.json, or a CSV of pairs")
     if dataset is not None and dataset not in DATASETS:
         raise ValueError(unknown_dataset(dataset))
     if (images is None) != (labels is None):
@@ -80,8 +83,11 @@ def find_data(
 
 def _public(where: Path) -> str | None:
     for name in prepared_sets(where):
-        if name in DATASETS and DATASETS[name].parts(where, ListOptions()):
-            return name
+        try:
+            if name in DATASETS and DATASETS[name].parts(where, ListOptions()):
+                return name
+        except (OSError, ValueError):  # prepared in a form that has another name
+            continue
     names = public_sets(where)
     if len(names) > 1:
         titles = "; ".join(f"--dataset {name} ({DATASETS[name].title})" for name in names)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sa2_monai.data.layouts.cases import PART_NAMES
 from sa2_monai.data.layouts.channel_files import stem_of
-from sa2_monai.data.layouts.discovery.words import FolderMeaning, folder_meaning, label_names_of
+from sa2_monai.data.layouts.discovery.words import FolderMeaning, folder_meaning, is_results_folder, label_names_of
 from sa2_monai.data.layouts.folder_walk import LeftOut, walk
 from sa2_monai.io.dicom.files import is_dicom
 from sa2_monai.io.images.read import IMAGE_SUFFIXES
@@ -104,6 +104,8 @@ def list_items(directory: Path, kind: str) -> Listing:
             raise ValueError(
                 f"{directory}: has the folders {names[0]}/ and {names[1]}/, expected one of them; rename or merge"
             )
+    own = [item for item in found.items if not any(map(is_results_folder, item.folders))]
+    found.items = own or found.items
     found.items.sort(key=lambda item: str(item.path))
     return found
 

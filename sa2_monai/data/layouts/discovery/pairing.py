@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sa2_monai.data.layouts.channel_files import pair_files
-from sa2_monai.data.layouts.discovery.layout import Row
+from sa2_monai.data.layouts.discovery.layout import QuestionError, Row
 from sa2_monai.data.layouts.discovery.listing import Item
 from sa2_monai.io.names import same_forms
+from sa2_monai.io.problems import listing
 
 __all__ = ["Member", "pair_members"]
 
 #: Folders that say whose a file is, and the file.
 Member = tuple[tuple[str, ...], Item]
 _Key = tuple[tuple[str, ...], str]
+_DIGIT = re.compile(r"\d")
 _NUMBERED = re.compile(r"(.+?)[ _-]*\(?\d+\)?")
 
 
@@ -45,7 +47,7 @@ def pair_members(where: Path, images: Sequence[Member], labels: Sequence[Member]
     by_key = [{(rest, item.stem): item for rest, item in side} for side in (images, labels)]
     if [len(images), len(labels)] == list(map(len, by_key)):
         for rule in (_one_affix, _one_affix_per_folder, _several_labels):
-            found = rule(*by_key)
+            found = rule(where, *by_key)
             if found is not None:
                 return found
         alone = [dict(side) for side in (images, labels)]
@@ -79,7 +81,7 @@ def _equal_names(where: Path, images: Sequence[Member], labels: Sequence[Member]
     return rows
 
 
-def _one_affix(images: Mapping[_Key, Item], labels: Mapping[_Key, Item]) -> tuple[list[Row], str] | None:
+def _one_affix(where: Path, images: Mapping[_Key, Item], labels: Mapping[_Key, Item]) -> tuple[list[Row], str] | None:
     """Names that are equal once each side has lost the beginning and the end that all its names share."""
     if len(images) != len(labels) or len(images) < 2:
         return None
@@ -100,7 +102,9 @@ def _one_affix(images: Mapping[_Key, Item], labels: Mapping[_Key, Item]) -> tupl
     return rows, f"by name with {affix!r}" + (f" for {own!r}" if own != "*" else "")
 
 
-def _one_affix_per_folder(images: Mapping[_Key, Item], labels: Mapping[_Key, Item]) -> tuple[list[Row], str] | None:
+def _one_affix_per_folder(
+    where: Path, images: Mapping[_Key, Item], labels: Mapping[_Key, Item]
+) -> tuple[list[Row], str] | None:
     """The same in each folder by itself: ``training/21_training`` and ``test/01_test``."""
     folders = sorted({rest for rest, _ in images})
     if len(folders) < 2:
@@ -108,7 +112,7 @@ def _one_affix_per_folder(images: Mapping[_Key, Item], labels: Mapping[_Key, Ite
     rows: list[Row] = []
     for folder in folders:
         sides = [{key: item for key, item in side.items() if key[0] == folder} for side in (images, labels)]
-        found = _one_affix(*sides)
+        found = _one_affix(where, *sides)
         if found is None:
             return None
         rows += found[0]
@@ -134,7 +138,9 @@ def _same_forms(table: Mapping[_Key, _Key], names: Mapping[_Key, _Key]) -> dict[
     return {texts[text]: value for text, value in found.items()}
 
 
-def _several_labels(images: Mapping[_Key, Item], labels: Mapping[_Key, Item]) -> tuple[list[Row], str] | None:
+def _several_labels(
+    where: Path, images: Mapping[_Key, Item], labels: Mapping[_Key, Item]
+) -> tuple[list[Row], str] | None:
     """``cell_3`` with ``cell_3_1`` and ``cell_3_2``, or the one image of a folder with all labels of it."""
     alone: dict[tuple[str, ...], list[_Key]] = {}
     for key in images:
@@ -153,8 +159,16 @@ def _several_labels(images: Mapping[_Key, Item], labels: Mapping[_Key, Item]) ->
     numbers = [len(members) for members in found.values()]
     if not numbers or min(numbers) == 0 or max(numbers) == 1:
         return None
+    parts = {frozenset(item.stem for item in members) for members in found.values()}
+    if len(parts) == 1 < len(found) and not all(map(_DIGIT.search, next(iter(parts)))):
+        names = sorted(next(iter(parts)))
+        raise QuestionError(
+            f"{where}: each image has the same {len(names)} label files ({listing(names, 4)}), which are classes, not "
+            "objects; which one is meant? Put them together into one label map with a value per class, or give "
+            "--images and --labels"
+        )
     rows = [Row("", rest, stem, [images[rest, stem]], members) for (rest, stem), members in sorted(found.items())]
-    return rows, "several label files of single objects per image"
+    return rows, "by folder or number, several label files of single objects per image"
 
 
 def _beginning(texts: Sequence[str]) -> str:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from sa2_monai.data.layouts.nested import folder_with, folders_below
-
 __all__ = ["prepared_sets", "public_sets"]
+
+#: Names of the entries of folders by level below the data set's folder; each folder is read once.
+_Tree = list[list[tuple[Path, list[str]]]]
+_LEVELS = 4
 
 
 def public_sets(directory: Path) -> list[str]:
@@ -19,7 +22,8 @@ def public_sets(directory: Path) -> list[str]:
     Args:
         directory: an existing folder.
     """
-    return [name for name, fits in _SIGNS.items() if fits(directory)]
+    tree = _tree(directory)
+    return [name for name, fits in _SIGNS.items() if fits(tree)]
 
 
 def prepared_sets(directory: Path) -> list[str]:
@@ -38,13 +42,31 @@ def prepared_sets(directory: Path) -> list[str]:
     return [f"{content['dataset']}_{content['form']}", str(content["dataset"])]
 
 
-def _named(pattern: str, levels: int, *beside: str) -> Callable[[Path], bool]:
+def _tree(directory: Path) -> _Tree:
+    tree: _Tree = []
+    level = [directory]
+    for _ in range(_LEVELS + 1):
+        below: list[Path] = []
+        read: list[tuple[Path, list[str]]] = []
+        for folder in level:
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except OSError:
+                continue
+            read.append((folder, [entry.name for entry in entries]))
+            below += [folder / e.name for e in entries if not e.name.startswith((".", "__MACOSX")) and e.is_dir()]
+        tree.append(read)
+        level = below
+    return tree
+
+
+def _named(pattern: str, levels: int, *beside: str) -> Callable[[_Tree], bool]:
     """Whether a folder, or one below, holds a file or folder of a name, and others of fixed names."""
     expression = re.compile(pattern)
 
-    def fits(directory: Path) -> bool:
-        for folder in folders_below(directory, levels):
-            match = next((m for path in folder.iterdir() if (m := expression.fullmatch(path.name))), None)
+    def fits(tree: _Tree) -> bool:
+        for folder, names in (pair for level in tree[: levels + 1] for pair in level):
+            match = next((match for name in names if (match := expression.fullmatch(name))), None)
             if match is not None and all((folder / match.expand(name)).exists() for name in beside):
                 return True
         return False
@@ -52,34 +74,33 @@ def _named(pattern: str, levels: int, *beside: str) -> Callable[[Path], bool]:
     return fits
 
 
-def _monuseg(directory: Path) -> bool:
-    return folder_with(directory, "Tissue Images", "Annotations", levels=2) is not None and _named(r"TCGA-.*\.xml", 3)(
-        directory
-    )
+def _all_of(*signs: Callable[[_Tree], bool]) -> Callable[[_Tree], bool]:
+    return lambda tree: all(fits(tree) for fits in signs)
 
 
-def _fives(directory: Path) -> bool:
-    base = folder_with(directory, "train/Original", "test/Original", "train/Ground truth", levels=2)
-    return base is not None and _named(r"\d+_[ADGN]\.png", 2)(base)
+def _files(folder: str, count: int, levels: int, beside: str) -> Callable[[_Tree], bool]:
+    """Whether a folder of a name holds so many files, and another one lies beside it."""
+
+    def fits(tree: _Tree) -> bool:
+        places = [(where, names) for level in tree[1 : levels + 2] for where, names in level if where.name == folder]
+        return any(len(names) == count and (where.parent / beside).is_dir() for where, names in places)
+
+    return fits
 
 
-def _cvc(directory: Path) -> bool:
-    base = folder_with(directory, "Original", "Ground Truth")
-    return base is not None and (base / "Original").is_dir() and len(list((base / "Original").glob("*.*"))) == 612
-
-
-_SIGNS: dict[str, Callable[[Path], bool]] = {
+_FIVES = _all_of(_named("train", 2, "train/Original", "train/Ground truth"), _named(r"\d+_[ADGN]\.png", 4))
+_SIGNS: dict[str, Callable[[_Tree], bool]] = {
     "acdc": _named(r"Info\.cfg", 3),
     "acdc_archive": _named(r"case_\d{3}_(slice(ED|ES)_\d+|volume_(ED|ES))\.npz", 2),
     "acdc_ssl4mis": _named(r"patient\d{3}_frame\d\d(_slice_\d+)?\.h5", 3),
     "atlas": _named(r"imagesTr", 3, "imagesTr/im0.nii.gz", "labelsTr/lb0.nii.gz"),
-    "cvc_clinicdb": _cvc,
-    "fives": _fives,
-    "fives_vessels": _fives,
+    "cvc_clinicdb": _files("Original", 612, 1, "Ground Truth"),
+    "fives": _FIVES,
+    "fives_vessels": _FIVES,
     "glas": _named(r"(train|testA)_(\d+)\.bmp", 2, r"\1_\2_anno.bmp"),
     "isic2018": _named(r"ISIC2018_Task1-2_(Training|Validation|Test)_Input", 1),
     "kits23": _named(r"kits23\.json", 1),
-    "monuseg": _monuseg,
+    "monuseg": _all_of(_named("Tissue Images", 2, "Annotations"), _named(r"TCGA-.*\.xml", 3)),
     "segpc": _named(r"TCIA_SegPC_dataset", 1),
     "synapse": _named(r"img", 4, "img/img0001.nii.gz", "label/label0001.nii.gz"),
     "synapse_archive": _named(r"train_npz", 1, "test_vol_h5"),

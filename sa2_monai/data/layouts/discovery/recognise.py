@@ -10,29 +10,22 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from sa2_monai.data.layouts.cases import Parts
+from sa2_monai.data.layouts.cases import EXPECTED_LAYOUT, Parts
 from sa2_monai.data.layouts.described import described_parts
 from sa2_monai.data.layouts.discovery.by_folders import folder_layout
 from sa2_monai.data.layouts.discovery.by_names import beside_layout
 from sa2_monai.data.layouts.discovery.by_suffix import suffix_layout
 from sa2_monai.data.layouts.discovery.layout import Layout, QuestionError
-from sa2_monai.data.layouts.discovery.listing import Listing, list_items
+from sa2_monai.data.layouts.discovery.listing import Item, Listing, list_items
 from sa2_monai.data.layouts.discovery.name_lists import with_name_lists
-from sa2_monai.data.layouts.pairs_csv import csv_layout, find_csv
+from sa2_monai.data.layouts.pairs_csv import TABLES, csv_layout, find_csv
 from sa2_monai.io.images.read import IMAGE_SUFFIXES
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.problems import listing
 
-__all__ = ["ACCEPTED", "own_layout", "own_parts", "with_joined_objects"]
+__all__ = ["own_layout", "own_parts", "with_joined_objects"]
 
 logger = logging.getLogger(__name__)
-
-#: The forms that are understood, in one line.
-ACCEPTED = (
-    "expected images/ and labels/ (or masks/, gt/, ...) with equal file stems or one affix, in train|val|test folders "
-    "or not; labels beside the images as <stem>_mask or _seg; a folder per case; a dataset.json; or a CSV of pairs "
-    "(columns image,label)"
-)
 
 
 def own_layout(directory: Path, kind: str, unlabelled: bool = False) -> Layout:
@@ -95,7 +88,7 @@ def with_joined_objects(directory: Path, layout: Layout, kind: str, cache_dir: P
 
 
 def _recognised(directory: Path, kind: str) -> Layout:
-    if directory.suffix.lower() == ".csv":
+    if directory.suffix.lower() in TABLES:
         return csv_layout(directory)
     described = described_parts(directory, kind)
     if described is not None:
@@ -108,13 +101,15 @@ def _recognised(directory: Path, kind: str) -> Layout:
     for recognise in _FORMS:
         try:
             layout = recognise(found)
+        except QuestionError:  # what is not certain here is not made so by a looser form
+            raise
         except ValueError as error:
             errors.append(error)
             continue
         if layout is not None:
             return with_name_lists(directory, layout)
     if errors:
-        raise next((error for error in errors if isinstance(error, QuestionError)), errors[0])
+        raise errors[0]
     raise _nothing(found)
 
 
@@ -130,15 +125,45 @@ def _nothing(found: Listing) -> Exception:
     directory = found.directory
     images, labels = directory / "images", directory / "labels"
     if images.is_dir() and not labels.is_dir() and found.folders == ["images"]:
-        return FileNotFoundError(f"{labels}: no such folder; {ACCEPTED}")
+        return FileNotFoundError(f"{labels}: no such folder; {EXPECTED_LAYOUT}")
     if images.is_dir() and not any(item.folders[:1] == ("images",) for item in found.items):
         other, name = ("volumes", "volumes") if found.kind == "images" else ("images", "folder")
         hint = f"; its {other} are read with dataset {name!r}" if list_items(images, other).items else ""
         suffixes = IMAGE_SUFFIXES if found.kind == "images" else VOLUME_SUFFIXES
         return ValueError(f"{images}: holds no {found.kind} ({listing(list(suffixes))}); put the images there{hint}")
+    question = _same_names(found)
+    if question:
+        return QuestionError(f"{directory}: {question}, or a CSV of pairs (columns image,label)")
+    several = max(1, len(found.items) // 2)
     drawn = [suffix for suffix in (".json", ".xml", ".roi", ".svg", ".geojson") if found.others[suffix]]
+    drawn += [".txt"] if found.others[".txt"] > several else []
     hint = f"; outlines in {listing(drawn)} files are not read: export them as masks (PNG)" if drawn else ""
     return ValueError(
-        f"{directory}: is not a data set of a known layout; {ACCEPTED}. Found {found.summary()}; give --images "
+        f"{directory}: is not a data set of a known layout; {EXPECTED_LAYOUT}. Found {found.summary()}; give --images "
         f"GLOB and --labels GLOB{hint}"
     )
+
+
+def _same_names(found: Listing) -> str:
+    """The question of folders whose files have the same names, but none a word for labels."""
+    folders: dict[tuple[str, ...], list[Item]] = {}
+    for item in found.items:
+        folders.setdefault(item.folders, []).append(item)
+    if len(folders) < 2:
+        return ""
+    names = [{item.stem for item in items} for items in folders.values()]
+    if len(folders) < len(names[0]) and all(of == names[0] for of in names):
+        patterns = [f"{'/'.join(where)}/*{_ending(items[0])}".lstrip("/") for where, items in folders.items()]
+        places = " and ".join("/".join(where) + "/" for where in folders)
+        what = f"{places} hold files of the same names, which are the labels"
+    else:
+        shared = sorted(set.intersection(*({item.path.name for item in items} for items in folders.values())))
+        if len(shared) < 2:
+            return ""
+        patterns = [f"**/{name}" for name in shared]
+        what = f"each of {len(folders)} folders has {listing(shared, 4)}, which is the label"
+    return f"{what}? Give --images '{patterns[0]}' --labels '{patterns[1]}', or the other way round"
+
+
+def _ending(item: Item) -> str:
+    return item.path.name[len(item.stem) :]

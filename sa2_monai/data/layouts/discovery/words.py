@@ -7,26 +7,35 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["FolderMeaning", "folder_meaning", "is_patient_name", "label_names_of", "without_image_word"]
+__all__ = [
+    "FolderMeaning",
+    "folder_meaning",
+    "is_patient_name",
+    "is_results_folder",
+    "label_names_of",
+    "without_image_word",
+]
 
 _TABLE = {
     "image": "image images img imgs im ims picture pictures photo photos photograph photographs frame frames original "
-    "originals orig input inputs x scan scans volume volumes imaging source sources ct mr mri us rgb",
+    "originals orig input inputs x scan scans volume volumes imaging source sources ct mr mri us rgb bild bilder",
     "label": "label labels lbl lbls mask masks gt gts groundtruth groundtruths truth truths annotation annotations "
     "annot annots ann anno annos annotated seg segs segm segmentation segmentations target targets labelmap labelmaps "
-    "labelcol manual y reference references",
+    "labelcol msk msks gtv maske masken masque masques semantic semantics manual y reference references",
     "instances": "instance instances",
     # Nothing of the role: what kind of files, which copy of them.
     "neutral": "ground class classes png jpg jpeg tif tiff bmp nii nifti nrrd mha dicom dcm binary tissue file files "
-    "folder dir set all data dataset raw st nd rd semantic tiles patches resized object objects part split",
+    "folder dir set all data dataset raw st nd rd tiles patches resized object objects part split",
+    # Made of the data, and no data themselves.
+    "results": "predictions overlays results output outputs preview previews visualization visualisation",
     "training": "train training tr",
-    "validation": "val valid validation",
+    "validation": "val valid validation va",
     "test": "test testing ts",
 }
 _WORDS = {meaning: tuple(words.split()) for meaning, words in _TABLE.items()}
 _IMAGE, _LABEL = _WORDS["image"], _WORDS["label"]
 _PARTS = {part: _WORDS[part] for part in ("training", "validation", "test")}
-_KNOWN = {word for words in _WORDS.values() for word in words}
+_KNOWN = {word for meaning, words in _WORDS.items() for word in words if meaning != "results"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # Folders whose number is none of a patient's.
 _NO_PATIENT = re.compile(r"fold|class|grade|stage|cent(er|re)|site|split|part|level|\d+x$|x\d+$", re.IGNORECASE)
@@ -78,8 +87,8 @@ def folder_meaning(name: str, loose: bool = False) -> FolderMeaning:
     if len(words) > 2 and role and set(words) & {*_IMAGE, *_LABEL} <= {"x", "y"}:
         role = ""  # one letter among other words
     part = next((part for part, names in _PARTS.items() if any(word in names for word in words)), "")
-    # tr and ts alone are no parts: they stand behind another word, as in imagesTr.
-    if not role and words[-1] in ("tr", "ts"):
+    # tr, va and ts alone are no parts: they stand behind another word, as in imagesTr.
+    if not role and words[-1] in ("tr", "va", "ts"):
         part = ""
     return FolderMeaning(role, part)
 
@@ -94,6 +103,8 @@ def _split(word: str) -> list[str]:
             for rest in (word.removeprefix(part), word.removesuffix(part)):
                 if rest != word and len(rest) > 1 and rest in roles:
                     return [part, rest]
+    if word.startswith("gt") and len(word) > 4:  # gtpolyp
+        return ["gt", word[2:]]
     if word.removeprefix("ground") in ("truth", "truths"):
         return ["ground", "truth"]
     return [word]
@@ -121,6 +132,11 @@ def without_image_word(stem: str) -> set[str]:
         stem: file name without suffix.
     """
     return {stem} | {match["key"] for form in _IMAGE_NAMES if (match := form.fullmatch(stem))}
+
+
+def is_results_folder(name: str) -> bool:
+    """Whether a folder's name says that programs wrote it: predictions, overlays, previews."""
+    return name.lower() in _WORDS["results"]
 
 
 def is_patient_name(name: str) -> bool:

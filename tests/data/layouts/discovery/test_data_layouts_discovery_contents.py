@@ -17,7 +17,7 @@ from sa2_monai.data.layouts.discovery.colour_tables import read_class_table
 from sa2_monai.data.layouts.pairs_csv import write_pairs
 from sa2_monai.io.images.read import read_label
 from sa2_monai.io.label_colours import colour_name, colour_number, label_key
-from tests.data.layouts.discovery.lab_folders import SIZE, an_image, build, grey, pairs_of
+from tests.data.layouts.discovery.lab_folders import SIZE, a_label, an_image, build, grey, pairs_of
 
 RED, BLUE, BLACK, WHITE = (255, 0, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)
 NAMES = {f"images/{n}.png": f"masks/{n}.png" for n in "abcdef"}
@@ -116,6 +116,14 @@ def test_colours_without_a_table_are_one_question(tmp_path: Path) -> None:
         load_datalist(tmp_path, "training", class_names=["bg", "a", "b"])
 
 
+def test_photographs_in_the_place_of_labels(tmp_path: Path) -> None:
+    build(tmp_path, NAMES)
+    for k, label in enumerate(NAMES.values()):
+        grey(tmp_path / label, np.random.RandomState(k).randint(0, 255, (*SIZE, 3)).astype(np.uint8))
+    with pytest.raises(ValueError, match=r"the labels hold \d+ colours, as photographs and blurred masks do"):
+        find_data(tmp_path)
+
+
 def test_evaluation_takes_colours(tmp_path: Path) -> None:
     folder = in_colours(tmp_path / "d", (BLACK, RED))
     numbers = np.zeros(SIZE, np.uint8)
@@ -210,6 +218,30 @@ def test_a_mask_per_object(tmp_path: Path) -> None:
     assert set(np.unique(read_label(case["label"]))) == {0, 255}
     assert set(np.unique(read_label(case["instances"]))) == {0, 1, 2, 3}
     assert load_datalist(tmp_path, "training")[0]["label"].endswith(".png")
+
+
+def test_masks_of_further_objects_beside_the_image(tmp_path: Path) -> None:
+    """BUSI's form: most images have ``_mask``, some ``_mask_1`` as well."""
+    build(tmp_path, {f"benign ({k}).png": f"benign ({k})_mask.png" for k in range(1, 6)})
+    second = np.zeros(SIZE, np.uint8)
+    second[9:11, :3] = 255
+    grey(tmp_path / "benign (2)_mask_1.png", second)
+    for k in range(1, 6):
+        a_label(tmp_path / f"benign ({k})_mask.png", 255)
+    case = find_data(tmp_path).parts["training"][1]
+    assert case["case"] == "benign (2)"
+    assert np.count_nonzero(read_label(case["label"])) == 4 * 5 + 2 * 3
+    assert not find_data(tmp_path).left_out
+
+
+def test_jpeg_masks_get_a_threshold(tmp_path: Path) -> None:
+    names = {f"images/{n}.jpg": f"masks/{n}.jpg" for n in "abc"}
+    build(tmp_path, names)
+    for label in names.values():
+        a_label(tmp_path / label, 255)
+    found = find_data(tmp_path)
+    assert found.label_values == "threshold"
+    assert load_datalist(tmp_path, "training", label_values=found.label_values, class_names=["a", "b"])
 
 
 def test_classes_by_number(tmp_path: Path) -> None:
@@ -313,6 +345,21 @@ def test_csv_errors(tmp_path: Path) -> None:
     path.write_text("image,label,part\na.png,b.png,north\n")
     with pytest.raises(ValueError, match=r"parts that are none \(1\):\n    'north'"):
         find_data(path)
+
+
+def test_which_csv_is_one_of_pairs(tmp_path: Path) -> None:
+    """Tables of patients and of grades are none; two of pairs are a question."""
+    build(tmp_path, {f"scans/{n}.nii.gz": f"masks/{n}.nii.gz" for n in "abc"})
+    (tmp_path / "patients.csv").write_text("case,patient\na,1\nb,1\nc,2\n")
+    (tmp_path / "grades.csv").write_text("image,label\na,benign\nb,malignant\n")
+    found = find_data(tmp_path)
+    assert found.description == "scans/ and masks/, paired by name"
+    assert [case["group"] for case in found.parts["training"]] == ["1", "1", "2"]
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text("image,label\nscans/a.nii.gz,masks/a.nii.gz\n")
+    with pytest.raises(ValueError, match=r"has one.csv, two.csv, each a CSV of pairs; give one of them as DATA"):
+        find_data(tmp_path)
+    assert len(find_data(tmp_path / "one.csv").parts["training"]) == 1
 
 
 # --- lists of names

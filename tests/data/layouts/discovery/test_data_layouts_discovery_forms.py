@@ -100,6 +100,29 @@ IMAGES = {
         "patients by folder",
     ),
     "patients below": (each("images/pat_{}/s1.png", "masks/pat_{}/s1.png"), ONE_POOL, "paired by name"),
+    "images in several folders": (
+        {
+            **each("Set_images_part_1/I_{}.jpg", "Set_segmentations/I_{}_segmentation.png", TRAIN),
+            **each("Set_images_part_2/I_{}.jpg", "Set_segmentations/I_{}_segmentation.png", TEST),
+        },
+        ONE_POOL,
+        "'*_segmentation'",
+    ),
+    "numbered folders": (
+        {f"Slide_0{s}/{n}.png": f"GT_0{s}/{n}.png" for s, n in [(1, "1"), (1, "2"), (2, "1"), (3, "1"), (3, "2")]},
+        ONE_POOL,
+        "GT_01/",
+    ),
+    "mmseg": (
+        {
+            **each("img_dir/train/{}.png", "ann_dir/train/{}.png", TRAIN),
+            **each("img_dir/val/{}.png", "ann_dir/val/{}.png", TEST),
+        },
+        {"training": 3, "validation": 2},
+        "ann_dir/",
+    ),
+    "kinds of tissue below": (each("tiles/s{}/t1.png", "tile_masks/s{}/t1.png"), ONE_POOL, "tile_masks/"),
+    "JPEG masks": (each("images/{}.jpg", "masks/{}.jpg"), ONE_POOL, "masks/"),
     "jpg and png": (each("{}.jpg", "{}.png"), ONE_POOL, ".jpg images and .png labels"),
     "channels": (each("images/{}_0000.png,images/{}_0001.png", "labels/{}.png"), ONE_POOL, "by name"),
 }
@@ -119,6 +142,25 @@ VOLUMES = {
         each(",".join(f"B_{{}}/B_{{}}_{m}.nii.gz" for m in ("flair", "t1", "t1ce")), "B_{}/B_{}_seg.nii.gz"),
         ONE_POOL,
         "channels flair, t1, t1ce",
+    ),
+    "BIDS": (
+        each("sub-{}/anat/sub-{}_T1w.nii.gz", "derivatives/labels/sub-{}/anat/sub-{}_T1w_seg.nii.gz"),
+        ONE_POOL,
+        "'*_seg'",
+    ),
+    "imagesVa": (
+        {
+            **each("imagesTr/{}.nii.gz", "labelsTr/{}.nii.gz", TRAIN),
+            **each("imagesVa/{}.nii.gz", "labelsVa/{}.nii.gz", TEST),
+        },
+        {"training": 3, "validation": 2},
+        "imagesTr/",
+    ),
+    "LiTS": (each("volume-{}.nii", "segmentation-{}.nii"), ONE_POOL, "'segmentation-*'"),
+    "label in another folder of the patient": (
+        each("P_{}/CT/ct.nii.gz", "P_{}/contours/ct_mask.nii.gz"),
+        ONE_POOL,
+        "contours/",
     ),
     "KiTS": (each("case_{}/imaging.nii.gz", "case_{}/segmentation.nii.gz"), ONE_POOL, "'segmentation'"),
     "visits of patients": (
@@ -163,3 +205,11 @@ def test_the_folder_is_enough(
     assert len(set(names)) == len(names)
     for section in ("training", "validation", "test"):
         assert load_datalist(found.path, section, found.dataset, num_folds=2)
+
+
+def test_results_of_programs_are_left_out(tmp_path: Path) -> None:
+    pairs = each("{}.png", "{}_mask.png")
+    build(tmp_path, {**pairs, "run/predictions/001.png": "run/overlays/001.png"})
+    found = find_data(tmp_path)
+    assert pairs_of(tmp_path, found.parts) == pairs
+    assert found.left_out == "left out: 2 .png"

@@ -60,6 +60,16 @@ TEST_CASES = {
         ["004.jpg"],
         ["images without a label (1)", "004.jpg"],
     ),
+    "a mask per class": (
+        each("{}/image.png", "{}/masks/liver.png,{}/masks/spleen.png"),
+        [],
+        ["each image has the same 2 label files (liver, spleen), which are classes", "one label map with a value per"],
+    ),
+    "a mask per class, volumes": (
+        each("s{}/ct.nii.gz", "s{}/segmentations/liver.nii.gz,s{}/segmentations/spleen.nii.gz"),
+        [],
+        ["each image has the same 2 label files (liver, spleen)", "give --images and --labels"],
+    ),
     "other modalities in one case": (
         each("p{0}/t1.nii.gz,p{0}/t2.nii.gz".replace("{0}", "{}"), "p{}/seg.nii.gz"),
         ["p001/flair.nii.gz"],
@@ -78,7 +88,20 @@ TEST_CASES = {
     "unknown word for the labels": (
         each("images/{}.png", "heat/{}.png"),
         [],
-        ["is not a data set of a known layout", "6 .png; folders heat/, images/", "--images GLOB and --labels GLOB"],
+        [
+            "heat/ and images/ hold files of the same names, which are the labels?",
+            "--images 'heat/*.png' --labels 'images/*.png', or the other way round",
+        ],
+    ),
+    "unknown word in folders of cases": (
+        each("p{}/ct.nii.gz", "p{}/wmh.nii.gz"),
+        [],
+        ["each of 3 folders has ct.nii.gz, wmh.nii.gz, which is the label?", "--labels '**/wmh.nii.gz'"],
+    ),
+    "one pool without a word": (
+        {"a1.png": "b7.png", "a2.png": "b8.png"},
+        ["sub/c.png"],
+        ["is not a data set of a known layout", "5 .png; folders sub/", "--images GLOB and --labels GLOB"],
     ),
     "names that share nothing": (
         {"images/ab.png": "masks/q.png", "images/cd.png": "masks/r.png"},
@@ -155,6 +178,8 @@ def test_patterns(tmp_path: Path) -> None:
 def test_unknown_path_and_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such file or folder; give the folder of your data"):
         find_data(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"is one file; give the folder of your data"):
+        find_data(an_image(tmp_path / "a.png"))
     with pytest.raises(ValueError, match="dataset is 'x', expected one of"):
         find_data(tmp_path, "x")
 
