@@ -75,10 +75,10 @@ def patience(draft: Draft) -> Choice:
 
 
 def _validations(draft: Draft, steps: float) -> float:
-    """How many validations are worth their time: a sixth of the steps', of costly ones four for a quarter of it."""
+    """How many validations are worth their time: a sixth of the steps', of costly ones up to four for a third of it."""
     affordable = steps / _validation_steps(draft)
     fewest, most = _VALIDATIONS
-    return min(max(_VALIDATION_PART * affordable, min(fewest, affordable / 4), 1.0), most)
+    return min(max(_VALIDATION_PART * affordable, min(fewest, affordable / 3), 1.0), most)
 
 
 def _divisor(epochs: int, wanted: float) -> int:
