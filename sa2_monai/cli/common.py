@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from sa2_monai.cli.main import UsageError
 
-__all__ = ["read_class_names", "read_override"]
+__all__ = ["read_class_names", "read_override", "read_overrides"]
 
 
 def read_override(text: str) -> tuple[str, Any]:
@@ -29,6 +30,23 @@ def read_override(text: str) -> tuple[str, Any]:
         return name, value if value[:1] in ("@", "$", "%") else yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UsageError(f"{text}: the value is no YAML") from error
+
+
+def read_overrides(words: Iterable[str], **options: Any) -> dict[str, Any]:
+    """Values by id, of arguments ``ID=VALUE`` and of options that stand for an id.
+
+    Args:
+        words: the arguments.
+        options: values of options by id; ``None`` for an option that is not given.
+
+    Raises:
+        UsageError: an argument of another form, or an id that is given in both ways.
+    """
+    found = dict(map(read_override, words))
+    for name, value in options.items():
+        if value is not None and name in found:
+            raise UsageError(f"{name} is given twice, as an option and as {name}={found[name]}")
+    return {**found, **{name: value for name, value in options.items() if value is not None}}
 
 
 def read_class_names(text: str) -> list[str]:

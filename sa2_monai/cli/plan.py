@@ -12,7 +12,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import read_override
+from sa2_monai.cli.common import read_overrides
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai.data.layouts.pairs_csv import write_pairs
     from sa2_monai.networks.catalogue import CATALOGUE
 
-    given = dict(read_override(text) for text in args.overrides)
+    given = read_overrides(args.overrides)
     if args.network is not None and args.network not in CATALOGUE:
         raise UsageError(f"--network is {args.network!r}, expected one of {', '.join(CATALOGUE)}")
     if args.time is not None and not args.time > 0:

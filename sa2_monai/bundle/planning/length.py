@@ -50,7 +50,7 @@ def max_epochs(draft: Draft, seconds: float) -> Choice:
     assumed = "" if draft.budget is not None else " assumed"
     return Choice(
         epochs,
-        f"{draft.minutes:.3g} minutes{assumed} x {_PART} / ({length} steps an epoch x {seconds:.2g} s, measured)",
+        f"{draft.minutes_text}{assumed} x {_PART} / ({length} steps an epoch x {seconds:.2g} s, measured)",
     )
 
 

@@ -80,7 +80,7 @@ class Console:
             return
         output: Any = engine.state.output
         if isinstance(output, dict) and "loss" in output:
-            self._bar.set_postfix_str(f"loss {float(loss_of(engine)):.3g}", refresh=False)
+            self._bar.set_postfix_str(f"loss {_three_digits(float(loss_of(engine)))}", refresh=False)
         self._bar.update()
 
 
@@ -92,7 +92,7 @@ def epoch_line(epoch: Epoch, left: float) -> str:
         left: seconds that the training will still take.
     """
     width = len(str(epoch.of))
-    parts = [f"epoch {epoch.number:{width}}/{epoch.of}", f"loss {epoch.loss:.3g}"]
+    parts = [f"epoch {epoch.number:{width}}/{epoch.of}", f"loss {_three_digits(epoch.loss)}"]
     if epoch.dice is not None:
         best = "" if epoch.best is None else f" (best {epoch.best:.3f} @{epoch.best_epoch})"
         parts.append(f"Dice {epoch.dice:.3f}{best}")
@@ -111,3 +111,7 @@ def duration(seconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".")

@@ -13,8 +13,9 @@ from sa2_monai.bundle.run.baseline import ConstantBaseline
 from sa2_monai.bundle.run.console import Console
 from sa2_monai.bundle.run.curves import CURVES, Curves
 from sa2_monai.bundle.run.ending import RunResult
-from sa2_monai.bundle.run.history import HISTORY, History
+from sa2_monai.bundle.run.history import History
 from sa2_monai.bundle.run.watch import EpochWatch
+from sa2_monai.evaluation.report.history import HISTORY_NAME
 from sa2_monai.training import EarlyStop
 from sa2_monai.training.distributed import world_size
 
@@ -40,7 +41,7 @@ class Observers:
 
         self.folder = folder
         self.console = Console(show, bar, seconds)
-        self.curves = Curves(folder / "eval" / HISTORY, folder / CURVES, folder.name)
+        self.curves = Curves(folder / "eval" / HISTORY_NAME, folder / CURVES, folder.name)
         self.baseline: ConstantBaseline | None = None
         self._parser: Any = None
 
