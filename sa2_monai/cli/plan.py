@@ -12,7 +12,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import read_overrides
+from sa2_monai.cli.common import add_layout_options, read_overrides
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -40,10 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time", type=float, metavar="MINUTES", help="for the training (default: 20 on a CPU; on a GPU as published)"
     )
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; the GPU where there is one by default")
-    layout = parser.add_argument_group("data that are laid out in another way")
-    layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
-    layout.add_argument("--labels", metavar="GLOB", help="their masks")
-    layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
+    add_layout_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import read_overrides
+from sa2_monai.cli.common import add_layout_options, read_overrides
 from sa2_monai.cli.main import INTERRUPTED, UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -43,10 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     start = parser.add_argument_group("where the weights start from")
     start.add_argument("--pretrained", metavar="FILE_OR_RUN", help="weights, or the folder of a run or bundle")
     start.add_argument("--encoder-weights", metavar="FILE", help="ImageNet weights of the encoder")
-    layout = parser.add_argument_group("data that are laid out in another way")
-    layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
-    layout.add_argument("--labels", metavar="GLOB", help="their masks")
-    layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
+    add_layout_options(parser)
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1; the GPU where there is one by default")
     parser.add_argument("--tracking", choices=["mlflow"], help="a run of MLflow beside TensorBoard")
 

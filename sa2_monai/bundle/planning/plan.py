@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.bundle.switches.text import value_text
 from sa2_monai.data.fingerprint import Fingerprint
 
 __all__ = ["Choice", "Plan"]
@@ -48,7 +49,7 @@ class Plan:
     def table(self) -> str:
         """Short table for a terminal: switch, value, why."""
         rows = [("network", self.network, self.network_reason)]
-        rows += [(name, _written(choice.value), choice.reason) for name, choice in self.choices.items()]
+        rows += [(name, value_text(choice.value), choice.reason) for name, choice in self.choices.items()]
         first = max(len(name) for name, _, _ in rows)
         second = min(_VALUE, max(len(value) for _, value, _ in rows))
         lines = []
@@ -66,7 +67,7 @@ class Plan:
         lines = textwrap.wrap(title, _LINE, subsequent_indent="# ")
         lines.append(f"# Rests on {counts.measured} of {counts.training} training cases; numbers in fingerprint.json.")
         for name, choice in self.choices.items():
-            line = f"{name}: {_written(choice.value)}"
+            line = f"{name}: {value_text(choice.value)}"
             reason = " ".join(choice.reason.split())
             if len(line) + len(reason) + 4 <= _LINE:
                 lines.append(f"{line:<31} # {reason}")
@@ -88,11 +89,3 @@ class Plan:
         target = Path(path)
         write_atomically(target.with_name("fingerprint.json"), self.fingerprint.to_json())
         write_atomically(target, self.overlay_text())
-
-
-def _written(value: Any) -> str:
-    """As YAML in one line."""
-    import yaml
-
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf"))
-    return str(text).removesuffix("...\n").strip()
