@@ -136,7 +136,7 @@ def _run(arguments: list[str]) -> int:
 def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
     """Parse; ``ID=VALUE`` may stand anywhere: before DATA too, and behind options, where argparse has finished."""
     args, more = parser.parse_known_args(arguments)
-    if more and not (hasattr(args, "overrides") and all("=" in word and word[0] != "-" for word in more)):
+    if more and (not hasattr(args, "overrides") or any(word.startswith("-") for word in more)):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     if hasattr(args, "overrides"):
         args.overrides += more
