@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sa2_monai.bundle.crossval.request import CrossvalRequest
 from sa2_monai.bundle.included import is_included
-from sa2_monai.bundle.locate import find_bundle, find_config, load_one
+from sa2_monai.bundle.locate import find_bundle, find_config, merged
 from sa2_monai.bundle.run.ids import find_overlays, known_ids, named_bundle, read_keys, refuse_unknown
 from sa2_monai.bundle.switches import check_config
 
@@ -172,12 +172,9 @@ def _root(name: str) -> str:
 def _evaluation_config(setup: CrossvalSetup) -> dict[str, Any]:
     """Configuration of the evaluation of the ensemble, as far as it is known before there are runs."""
     from monai.bundle import ConfigParser
-    from monai.bundle.utils import merge_kv
 
-    parser = ConfigParser(copy.deepcopy(setup.config))
-    for file in evaluation_files(setup.bundle, setup.request.paper, True):
-        for name, value in load_one(file).items():
-            merge_kv(parser, name, value)
+    later = evaluation_files(setup.bundle, setup.request.paper, True)
+    parser = ConfigParser(merged(setup.config, later))
     for name, value in setup.request.overrides.items():
         parser[name.replace("::", "#")] = value
     config: dict[str, Any] = parser.get()

@@ -53,10 +53,10 @@ class Observers:
         """Attach to the engines of a workflow, behind the handlers of its configuration."""
         self.look(workflow)
         logging.getLogger("ignite").setLevel(logging.INFO)  # until the end of the workflow, which had it silent
-        trainer, evaluator, names, ignored = map(
-            self._parser.get_parsed_content,
-            ("train#trainer", "validate#evaluator", "class_names", "ignore_value"),
-        )
+        content = self._parser.get_parsed_content
+        trainer, evaluator, names = map(content, ("train#trainer", "validate#evaluator", "class_names"))
+        # Packages of earlier versions know no pixels without a label.
+        ignored = content("ignore_value") if "ignore_value" in self._parser else None
         history = History(self.folder / "eval", names)
         history.attach(trainer)
         self.console.attach(trainer, evaluator)
@@ -85,7 +85,7 @@ class Observers:
         dice = float(evaluator.state.best_metric) if best > 0 else None
         warning = None if self.baseline is None else self.baseline.warning(dice)
         tests = self._cases("test")
-        example = (tests or self._cases("training"))[0]["image"]
+        example = next((case["image"] for case in tests or self._cases("training")), [])
         return RunResult(
             folder=self.folder,
             network=load(self.folder / "configs" / "train.json")["model_info"]["network"],
@@ -102,9 +102,9 @@ class Observers:
         )
 
     def _cases(self, section: str) -> list[dict[str, Any]]:
-        """Cases of a part of the data; none where there is no such part."""
+        """Cases of a part of the data; none where there is no such part, or in packages of earlier versions."""
         try:
             cases: list[dict[str, Any]] = self._parser.get_parsed_content("load_datalist")(section=section, check=False)
-        except ValueError:
+        except (KeyError, ValueError):
             return []
         return cases
