@@ -85,7 +85,7 @@ class Observers:
         dice = float(evaluator.state.best_metric) if best > 0 else None
         warning = None if self.baseline is None else self.baseline.warning(dice)
         tests = self._cases("test")
-        example = next((case["image"] for case in tests or self._cases("training")), [])
+        example: str | list[str] = next((case["image"] for case in tests or self._cases("training")), [])
         return RunResult(
             folder=self.folder,
             network=load(self.folder / "configs" / "train.json")["model_info"]["network"],
