@@ -3,12 +3,54 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from sa2_monai.cli.main import UsageError
 
-__all__ = ["read_class_names", "read_override"]
+__all__ = ["add_training_options", "read_class_names", "read_override", "read_overrides", "training_options"]
+
+
+def add_training_options(parser: argparse.ArgumentParser, time: str) -> None:
+    """Add the options that ``plan``, ``train`` and ``crossval`` have in common, ``ID=VALUE`` included.
+
+    Args:
+        parser: of the command, with its positional arguments.
+        time: what ``--time`` is the time of.
+    """
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="ID=VALUE",
+        help="values of switches, in YAML; they come last, and are not planned",
+    )
+    parser.add_argument("--network", metavar="NAME", help="network: a name of 'sa2-monai info', or a bundle's folder")
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="OVERLAY",
+        help="overlay after the plan: a file, or with --network a name of the bundle (monuseg, folder); repeatable",
+    )
+    parser.add_argument("--time", type=float, metavar="MINUTES", help=time)
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1; the GPU where there is one by default")
+    layout = parser.add_argument_group("data that are laid out in another way")
+    layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
+    layout.add_argument("--labels", metavar="GLOB", help="their masks")
+    layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
+
+
+def training_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What these options say, by the names of a :class:`~sa2_monai.bundle.run.request.TrainRequest`.
+
+    Args:
+        args: parsed arguments.
+    """
+    names = {"overlays": "config", "minutes": "time"}
+    same = ("network", "images", "labels", "colours", "device")
+    return {name: getattr(args, names.get(name, name)) for name in (*names, *same)}
 
 
 def read_override(text: str) -> tuple[str, Any]:
@@ -19,16 +61,35 @@ def read_override(text: str) -> tuple[str, Any]:
     """
     import yaml
 
+    from sa2_monai.bundle.switches.text import NUMBER
+
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise UsageError(f"expected ID=VALUE, got {text!r}")
-    if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+    if NUMBER.fullmatch(value):
         return name, float(value)
     try:
         # MONAI's references and expressions are no YAML unless quoted.
         return name, value if value[:1] in ("@", "$", "%") else yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UsageError(f"{text}: the value is no YAML") from error
+
+
+def read_overrides(words: Iterable[str], **options: Any) -> dict[str, Any]:
+    """Values by id, of arguments ``ID=VALUE`` and of options that stand for an id.
+
+    Args:
+        words: the arguments.
+        options: values of options by id; ``None`` for an option that is not given.
+
+    Raises:
+        UsageError: an argument of another form, or an id that is given in both ways.
+    """
+    found = dict(map(read_override, words))
+    for name, value in options.items():
+        if value is not None and name in found:
+            raise UsageError(f"{name} is given twice, as an option and as {name}={found[name]}")
+    return {**found, **{name: value for name, value in options.items() if value is not None}}
 
 
 def read_class_names(text: str) -> list[str]:

@@ -13,9 +13,8 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
-from sa2_monai.cli.common import read_override
+from sa2_monai.cli.common import add_training_options, read_overrides, training_options
 from sa2_monai.cli.main import INTERRUPTED, UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -25,27 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``sa2-monai train``."""
     parser.epilog = "example: sa2-monai train DATA --output runs/first --time 10 batch_size=8"
     parser.add_argument("data", nargs="?", metavar="DATA", help="folder of the data; not needed with --resume")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="ID=VALUE", help="values of the bundle to override, in YAML; they come last"
-    )
+    add_training_options(parser, "time of this training; the plan fits into it")
     parser.add_argument(
         "--output", "-o", metavar="RUN", help="folder of the run (default: runs/NETWORK-DATA in the working directory)"
     )
-    parser.add_argument("--network", metavar="NAME", help="network: a name of 'sa2-monai info', or a bundle's folder")
-    parser.add_argument(
-        "--config", action="append", default=[], metavar="OVERLAY", help="overlay after the plan: a file; repeatable"
-    )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs, as max_epochs=N")
-    parser.add_argument("--time", type=float, metavar="MINUTES", help="time of this training; the plan fits into it")
     parser.add_argument("--resume", action="store_true", help="go on with the training that is in RUN")
+    parser.add_argument(
+        "--no-plan", action="store_true", help="plan nothing: all is as the network's train.yaml and the overlays say"
+    )
     start = parser.add_argument_group("where the weights start from")
     start.add_argument("--pretrained", metavar="FILE_OR_RUN", help="weights, or the folder of a run or bundle")
     start.add_argument("--encoder-weights", metavar="FILE", help="ImageNet weights of the encoder")
-    layout = parser.add_argument_group("data that are laid out in another way")
-    layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
-    layout.add_argument("--labels", metavar="GLOB", help="their masks")
-    layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
-    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1; the GPU where there is one by default")
     parser.add_argument("--tracking", choices=["mlflow"], help="a run of MLflow beside TensorBoard")
 
 
@@ -62,7 +52,12 @@ def run(args: argparse.Namespace) -> int:
         UsageError: unknown ids, values that are no choice, options that do not go together.
         OSError, ValueError, RuntimeError: as :func:`sa2_monai.bundle.run.train_run`.
     """
-    overrides = _overrides(args)
+    overrides = read_overrides(
+        args.overrides,
+        max_epochs=args.epochs,
+        pretrained=_absolute(args.pretrained),
+        encoder_weights=_absolute(args.encoder_weights),
+    )
 
     from sa2_monai.bundle.run.request import TrainRequest
     from sa2_monai.bundle.switches import SwitchError
@@ -71,16 +66,11 @@ def run(args: argparse.Namespace) -> int:
         request = TrainRequest(
             data=args.data,
             output=args.output,
-            network=args.network,
-            overlays=args.config,
             overrides=overrides,
-            minutes=args.time,
             resume=args.resume,
-            images=args.images,
-            labels=args.labels,
-            colours=args.colours,
-            device=args.device,
             tracking=args.tracking,
+            plan=not args.no_plan,
+            **training_options(args),
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -94,23 +84,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"\nsa2-monai train: stopped{_how_to_go_on(getattr(stop, 'folder', None))}", file=sys.stderr)
         return INTERRUPTED
     return 0
-
-
-def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    """Values by id, those of options included."""
-    words = list(args.overrides)
-    if args.data is not None and "=" in args.data and not Path(args.data).exists():
-        words, args.data = [args.data, *words], None
-    found = dict(read_override(word) for word in words)
-    options = {
-        "max_epochs": args.epochs,
-        "pretrained": _absolute(args.pretrained),
-        "encoder_weights": _absolute(args.encoder_weights),
-    }
-    for name, value in options.items():
-        if value is not None and name in found:
-            raise UsageError(f"{name} is given twice, as an option and as {name}={found[name]}")
-    return {**found, **{name: value for name, value in options.items() if value is not None}}
 
 
 def _absolute(path: str | None) -> str | None:

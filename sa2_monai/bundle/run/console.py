@@ -80,7 +80,7 @@ class Console:
             return
         output: Any = engine.state.output
         if isinstance(output, dict) and "loss" in output:
-            self._bar.set_postfix_str(f"loss {float(loss_of(engine)):.3g}", refresh=False)
+            self._bar.set_postfix_str(f"loss {_three_digits(float(loss_of(engine)))}", refresh=False)
         self._bar.update()
 
 
