@@ -84,7 +84,7 @@ def _check_given(network: str, base: Mapping[str, Any], settled: Mapping[str, An
     """Values and ids of the user's, before any file is read; of what lies deeper, as ``train#trainer``, nothing."""
     top = {name: value for name, value in settled.items() if "#" not in name and "::" not in name and name[:1] != "+"}
     merged = {**base, **top}
-    check_values(switch_values(merged, top), network=network)
+    check_values(switch_values(merged, top), network=network, config=merged)
     unknown = list(unknown_ids(merged, switch_names(network)))
     if unknown:
         raise SwitchError("; ".join(unknown))

@@ -58,18 +58,24 @@ def check_config(
     _refuse(told, source)
 
 
-def check_values(values: Mapping[str, Any], source: str | None = None, network: str | None = None) -> None:
+def check_values(
+    values: Mapping[str, Any],
+    source: str | None = None,
+    network: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> None:
     """Refuse plain values of switches, e.g. of the file beside weights.
 
     Args:
         values: by name; names that are no switches are not looked at.
         source: where they come from, for the message.
         network: name of the network.
+        config: that they belong to, for switches whose choices stand in it (``loss_name``).
 
     Raises:
         SwitchError: as :func:`check_config`.
     """
-    problems = {name: problem(name, value, network, {}) for name, value in values.items()}
+    problems = {name: problem(name, value, network, config or {}) for name, value in values.items()}
     right = {name: values[name] for name, text in problems.items() if not text}
     _refuse([*filter(None, problems.values()), *contradictions(right, network, training=False)], source)
 
