@@ -9,7 +9,7 @@ from sa2_monai.bundle.planning.draft import Draft
 from sa2_monai.bundle.planning.plan import Choice
 from sa2_monai.data.fingerprint.facts import Colours, Fingerprint
 
-__all__ = ["intensity", "intensity_range", "is_ct"]
+__all__ = ["intensity", "intensity_range", "is_ct", "is_stained"]
 
 _AIR = -500.0  # HU; a CT has air around or in the patient
 _LOWEST = -4000.0  # HU that a scanner writes for what lies outside of its circle
@@ -52,8 +52,17 @@ def intensity_range(draft: Draft) -> Choice | None:
     )
 
 
+def is_stained(colours: Colours) -> bool:
+    """Whether there are images of stained tissue: their structures are violet.
+
+    Args:
+        colours: of a fingerprint.
+    """
+    return colours.colour > 0 and colours.violet > _STAINED
+
+
 def _appearance(colours: Colours) -> str:
-    if colours.colour and colours.violet > _STAINED:
+    if is_stained(colours):
         others = "" if colours.colour == 1 else f" (and {100 * (1 - colours.colour):.0f} % grey images)"
         return f"stained tissue{others}"
     kind = "colour" if colours.colour else "grey"

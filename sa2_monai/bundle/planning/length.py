@@ -13,10 +13,11 @@ __all__ = ["PUBLISHED_STEPS", "max_epochs", "patience", "slices_per_epoch", "val
 #: Steps of the published trainings: epochs x images / batch size of MoNuSeg (2000 x 30 / 4), Synapse (400 x 2211 / 24;
 #: MSA2-Net 700 x 2211 / 20) and ISIC 2018 (100 x 2594 / 4).
 PUBLISHED_STEPS = {"sa2net": 15_000, "daeformer": 36_850, "hsaunet": 36_850, "msa2net": 77_385, "svanet": 64_850}
-_PART = 0.8  # of the time that goes into steps; the rest: reading, validation, the start
+_PART = 0.85  # of the time that goes into steps and validations; the rest: reading, the start, other programs
 _FEWEST_EPOCHS = 16
 _VALIDATIONS = (4, 16)
-_VALIDATION_PART = 0.15  # of the time of the steps
+_VALIDATION_PART = 0.15  # of what goes into both
+_NEAR = 1.25  # factor within which a number of validations is as good as another
 
 
 def slices_per_epoch(draft: Draft, seconds: float) -> Choice:
@@ -41,25 +42,31 @@ def max_epochs(draft: Draft, seconds: float) -> Choice:
         draft: the plan so far.
         seconds: that one step takes.
     """
-    steps, length = _steps(draft, seconds), _epoch_steps(draft)
-    fitting = max(1, steps // length)
-    interval = draft.given.get("val_interval") or _interval(draft, fitting)
-    epochs = interval * max(1, fitting // interval)
+    length = _epoch_steps(draft)
+    fitting = max(1, _steps(draft, seconds) // length)
+    wanted = _validations(draft, fitting * length)
+    # Of the numbers just below, the first that can be divided into about as many validations as wanted.
+    near = range(fitting, math.ceil(0.9 * fitting) - 1, -1)
+    epochs = next((one for one in near if _apart(one, _divisor(one, wanted), wanted) <= _NEAR), fitting)
     if draft.minutes is None:
         return Choice(epochs, f"{PUBLISHED_STEPS[draft.name]} steps as published, {length} in an epoch")
     assumed = "" if draft.budget is not None else " assumed"
+    cost = _validation_steps(draft)
     return Choice(
         epochs,
-        f"{draft.minutes:.3g} minutes{assumed} x {_PART} / ({length} steps an epoch x {seconds:.2g} s, measured)",
+        f"{draft.minutes:.3g} minutes{assumed} x {_PART} / {seconds:.2g} s a step, measured, are "
+        f"{_budget(draft, seconds)} steps: {length} in an epoch, {cost:.2g} for a validation",
     )
 
 
 def val_interval(draft: Draft) -> Choice:
     """Epochs between validations."""
     epochs = draft["max_epochs"]
-    interval = _interval(draft, epochs)
-    cost = _validation_steps(draft)
-    return Choice(interval, f"{epochs // interval} validations, each about as long as {cost:.2g} steps")
+    wanted = _validations(draft, epochs * _epoch_steps(draft))
+    interval = _divisor(epochs, wanted)
+    if _apart(epochs, interval, wanted) > 2:  # a number of epochs that has no such divisor
+        interval = max(1, int(epochs / wanted))
+    return Choice(interval, f"{epochs // interval} validations, each as long as {_validation_steps(draft):.2g} steps")
 
 
 def patience(draft: Draft) -> Choice:
@@ -67,18 +74,36 @@ def patience(draft: Draft) -> Choice:
     return Choice(draft["max_epochs"], "all: the schedule ends low, and the last epochs are often the best")
 
 
-def _interval(draft: Draft, epochs: int) -> int:
-    """Epochs between validations: so that these take a sixth of the steps' time, four of them half of it at most."""
-    affordable = epochs * _epoch_steps(draft) / _validation_steps(draft)
+def _validations(draft: Draft, steps: float) -> float:
+    """How many validations are worth their time: a sixth of the steps', of costly ones up to four for a third of it."""
+    affordable = steps / _validation_steps(draft)
     fewest, most = _VALIDATIONS
-    number = min(max(_VALIDATION_PART * affordable, min(fewest, affordable / 2), 1.0), most)
-    return max(1, int(epochs / number))
+    return min(max(_VALIDATION_PART * affordable, min(fewest, affordable / 3), 1.0), most)
+
+
+def _divisor(epochs: int, wanted: float) -> int:
+    """The divisor of ``epochs`` that makes about as many parts as wanted."""
+    return min((one for one in range(1, epochs + 1) if epochs % one == 0), key=lambda one: _apart(epochs, one, wanted))
+
+
+def _apart(epochs: int, interval: int, wanted: float) -> float:
+    """Factor between the number of validations and the one that is wanted, at least 1."""
+    number = epochs / interval
+    return max(number / wanted, wanted / number)
+
+
+def _budget(draft: Draft, seconds: float) -> int:
+    """Steps that fit into the time, those that validations take included."""
+    assert draft.minutes is not None
+    return max(1, int(60 * draft.minutes * _PART / seconds))
 
 
 def _steps(draft: Draft, seconds: float) -> int:
+    """Steps of the training."""
     if draft.minutes is None:
         return PUBLISHED_STEPS[draft.name]
-    return max(1, int(60 * draft.minutes * _PART / seconds))
+    budget = _budget(draft, seconds)
+    return max(1, int(max(budget - _validations(draft, budget) * _validation_steps(draft), budget / 2)))
 
 
 def _epoch_steps(draft: Draft) -> int:

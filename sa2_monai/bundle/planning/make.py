@@ -138,6 +138,7 @@ def _decisions(draft: Draft) -> dict[str, Decision]:
         "batch_size": batch.batch_size,
         "foreground": sampling.foreground,
         "augment": sampling.augment,
+        "colour_jitter": sampling.colour_jitter,
         "loss_name": learning.loss_name,
         "learning_rate": learning.learning_rate,
         "min_learning_rate": learning.min_learning_rate,

@@ -106,6 +106,10 @@ TEST_CASES: list[tuple[Any, Draft, Any]] = [
     (sampling.augment, draft(volumes(), "daeformer"), False),
     (sampling.augment, draft(volumes(machine=GPU), "daeformer"), True),
     (sampling.augment, draft(images(), "svanet"), "flip"),
+    (sampling.colour_jitter, draft(images()), 0.2),
+    (sampling.colour_jitter, draft(images(), in_channels=1), 0.0),
+    (sampling.colour_jitter, draft(images(colours=replace(MIXED, violet=-0.1))), 0.0),
+    (sampling.colour_jitter, draft(volumes(), in_channels=3), 0.0),
     (learning.loss_name, draft(images()), "bce_dice"),
     (learning.loss_name, draft(images((one_class("one"), one_class("two")))), "dice_ce"),
     (learning.loss_name, draft(volumes(), "msa2net"), "dice_ce"),
@@ -131,11 +135,11 @@ def test_a_decision(decision: Any, before: Draft, expected: Any) -> None:
 
 # budget in minutes, seconds of a step, slices of an epoch -> slices_per_epoch, epochs, epochs between validations
 LENGTHS = [
-    (10.0, 1.0, 64, (None, 30, 1)),  # 480 steps of 16
-    (10.0, 0.1, 64, (None, 288, 18)),
-    (10.0, 10.0, 64, (12, 16, 2)),  # 48 steps
-    (10.0, 1.0, 40_000, (120, 16, 1)),  # 480 steps, where an epoch has 10,000
-    (None, 0.0, 64, (None, 928, 58)),  # 15,000 steps as published
+    (10.0, 1.0, 64, (None, 30, 2)),  # 510 steps, of which 16 validations of 1.3 take 21; an epoch has 16
+    (10.0, 0.1, 64, (None, 315, 21)),  # 317 would fit, which is prime
+    (10.0, 10.0, 64, (12, 14, 2)),  # 51 steps
+    (10.0, 1.0, 40_000, (120, 16, 1)),  # 510 steps, where an epoch has 10,000
+    (None, 0.0, 64, (None, 936, 52)),  # 15,000 steps as published
 ]
 
 
@@ -151,16 +155,23 @@ def test_the_length_of_a_training(budget: Any, seconds: float, slices: int, expe
     assert length.patience(one).value == one["max_epochs"]
 
 
+# epochs that the user gave -> epochs between validations; 16 are wanted
+@pytest.mark.parametrize(("epochs", "interval"), [(320, 20), (96, 6), (97, 6), (16, 1), (1, 1)])
+def test_validations_of_a_given_number_of_epochs(epochs: int, interval: int) -> None:
+    one = draft(images(counts=Counts(64, 1, 20, 48, 64)), max_epochs=epochs, batch_size=4)
+    assert length.val_interval(one).value == interval
+
+
 def test_validations_that_cost_more_than_the_training_are_few() -> None:
     one = draft(thin(9, 5000), budget=5.0, batch_size=4, view="windows", roi_size=[128, 128], overlap=0.25)
     one.choices["max_epochs"] = length.max_epochs(one, 0.5)
-    assert one["max_epochs"] == 30  # 480 steps; one validation is as long as 3600
-    assert length.val_interval(one).value == 30
+    assert one["max_epochs"] == 15  # half of 510 steps; one validation is as long as 3600
+    assert length.val_interval(one).value == 15
 
 
 def test_a_budget_that_nobody_named_is_said() -> None:
     one = draft(images(), batch_size=4)
-    assert length.max_epochs(one, 1.0).reason.startswith("20 minutes assumed x 0.8 / (16 steps an epoch x 1 s")
+    assert length.max_epochs(one, 1.0).reason.startswith("20 minutes assumed x 0.85 / 1 s a step, measured, are 1020 ")
 
 
 # kind, network that was asked for, networks with a protocol -> network

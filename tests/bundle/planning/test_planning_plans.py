@@ -84,8 +84,8 @@ def test_generated_images(sample_dir: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "in_channels": 3,
         "intensity": "percentiles",
     }
-    # 2 minutes x 0.8 are 192 steps of half a second, two in an epoch of 8 images.
-    assert (found["batch_size"], found["max_epochs"], found["val_interval"]) == (4, 96, 6)
+    # 2 minutes x 0.85 are 204 steps of half a second, two in an epoch of 8 images.
+    assert (found["batch_size"], found["max_epochs"], found["val_interval"]) == (4, 98, 7)
     assert list(found) == [name for name in load(find_config(find_bundle("sa2net"), "train")) if name in found]
 
 
@@ -132,7 +132,7 @@ def test_a_time_budget_shortens_a_published_protocol(tmp_path: Path) -> None:
     patients.acdc(tmp_path)
     given = {"embed_dims": [32, 64, 128], "channel_heads": 4, "batch_size": 2}  # for the timing of its steps
     plan = make_plan(find_data(tmp_path, "acdc"), "daeformer", given=given, device="cpu", minutes=1)
-    assert plan.choices["max_epochs"].reason.startswith("1 minutes x 0.8 / (")
+    assert plan.choices["max_epochs"].reason.startswith("1 minutes x 0.85 / ")
     assert plan.values()["max_epochs"] % plan.values()["val_interval"] == 0
 
 
