@@ -22,6 +22,7 @@ SMALL = """\
 roi_size: [32, 32]
 batch_size: 2
 max_epochs: 1
+slices_per_epoch: 4
 num_workers: 0
 """
 CHEAPER = {
