@@ -10,7 +10,8 @@ volumes/read                   NIfTI, NRRD, MHA, DICOM series: arrays (x, y, z) 
 preprocessed, npz_stacks       .npz and .h5 of the literature; stacks of images; npy_arrays: NumPy's own format
 dicom/                         series, multi-frame images, segmentation objects in and out
 readers/, kinds                the same as MONAI image readers, for the transforms of a bundle; words for kinds
-label_maps, label_values       label maps for scoring; what their values mean; whole_numbers, palette: classes, colours
+label_maps, label_values       label maps for scoring; what their values mean; whole_numbers: classes
+label_colours, palette         masks in colours; the colours of masks that are written
 volumes/nifti_writer, atomic   writing: on the grid of the input; the old file or the new one, never half of one
 folders, ownership, digest     output folders: writable, and one writer at a time; SHA-256 of files
 names, paths, text, utf8_names names of files that hold anything

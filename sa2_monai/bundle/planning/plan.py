@@ -15,6 +15,11 @@ __all__ = ["Choice", "Plan"]
 
 _LINE = 120
 _VALUE = 34  # characters of a value in the table
+#: Follow from the data's folder, from other choices, or from the machine.
+_ROUTINE = (
+    *("dataset_dir", "layout", "kind", "channel_order", "num_folds", "overlap"),
+    *("patience", "min_learning_rate", "restart_interval", "val_interval", "num_workers", "cache_rate"),
+)
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,15 @@ class Plan:
         """The values by switch."""
         return {name: choice.value for name, choice in self.choices.items()}
 
-    def table(self) -> str:
-        """Short table for a terminal: switch, value, why."""
+    def table(self, brief: bool = False) -> str:
+        """Table for a terminal: switch, value, why.
+
+        Args:
+            brief: leave out what is off and what goes without saying.
+        """
+        told = [name for name, choice in self.choices.items() if not brief or _is_telling(name, choice.value)]
         rows = [("network", self.network, self.network_reason)]
-        rows += [(name, _written(choice.value), choice.reason) for name, choice in self.choices.items()]
+        rows += [(name, _written(self.choices[name].value), self.choices[name].reason) for name in told]
         first = max(len(name) for name, _, _ in rows)
         second = min(_VALUE, max(len(value) for _, value, _ in rows))
         lines = []
@@ -88,6 +98,10 @@ class Plan:
         target = Path(path)
         write_atomically(target.with_name("fingerprint.json"), self.fingerprint.to_json())
         write_atomically(target, self.overlay_text())
+
+
+def _is_telling(name: str, value: Any) -> bool:
+    return name == "label_values" or (name not in _ROUTINE and value not in (None, 0, False))
 
 
 def _written(value: Any) -> str:

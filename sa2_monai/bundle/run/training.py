@@ -86,7 +86,8 @@ def _introduce(setup: RunSetup, request: TrainRequest, tell: Callable[[str], Non
     """Show what will be done, and how MONAI would be told to do it."""
     tell(setup.about)
     if setup.plan is not None:
-        tell(f"\n{setup.plan.table()}\n")
+        where = short_path(setup.folder / "configs" / "plan.yaml")
+        tell(f"\n{setup.plan.table(brief=True)}\n\nall switches with their reasons: {where}\n")
     tell(f"$ {monai_command(setup.folder, request)}\n")
 
 

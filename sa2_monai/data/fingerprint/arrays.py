@@ -71,7 +71,7 @@ def read_case(case: Mapping[str, Any], kind: str, slice_axis: str = "axial") -> 
 def read_label_of(case: Mapping[str, Any], kind: str, slice_axis: str = "axial") -> np.ndarray:
     """The label map (H, W, D) of a case as the file has it; see :func:`read_case`."""
     if kind == "images":
-        return read_label(case["label"])[..., None]
+        return read_label(case["label"], colours=True)[..., None]
     if kind == "volumes":
         return _turned(case["label"], slice_axis, label=True)
     return np.atleast_3d(read_preprocessed(case["label"], "label"))

@@ -143,7 +143,7 @@ class Labels:
     """
 
     class_names: tuple[str, ...]
-    label_values: dict[int, int] | str | None
+    label_values: dict[Any, int] | str | None
     ignore_value: int | None
     values: tuple[int, ...]
     reason: str

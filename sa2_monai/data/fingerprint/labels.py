@@ -11,7 +11,7 @@ import numpy as np
 
 from sa2_monai.data.fingerprint.facts import Labels
 from sa2_monai.data.fingerprint.objects import is_one_piece
-from sa2_monai.io.label_colours import label_key
+from sa2_monai.io.label_colours import colour_name, label_key
 from sa2_monai.io.label_values import NONZERO, THRESHOLD
 
 __all__ = ["NO_CLASS", "LabelValues", "class_map", "look_at_labels", "read_labels"]
@@ -106,7 +106,7 @@ def class_map(label: np.ndarray, labels: Labels) -> np.ndarray:
     else:
         classes = np.full(label.shape, NO_CLASS, np.uint8)
         default = {index: index for index in range(len(labels.class_names))}
-        known = dict(table) if isinstance(table, Mapping) else default
+        known = _as_numbers(table) if isinstance(table, Mapping) else default
         if table is None and len(labels.class_names) == 2 and labels.ignore_value != _VOID:
             known[_VOID] = 1
         for value, index in known.items():
@@ -122,11 +122,13 @@ def _meaning(
     class_names: Sequence[str] | None,
     label_values: Mapping[Any, int] | str | None,
     ignore: int | None,
-) -> tuple[dict[int, int] | str | None, int | None, str]:
+) -> tuple[dict[Any, int] | str | None, int | None, str]:
     shown = _shown(values)
     if label_values is not None:
-        table = label_values if isinstance(label_values, str) else _as_keys(label_values)
-        return table, ignore, f"said by the data set; the files hold {shown}"
+        table = label_values if isinstance(label_values, str) else dict(label_values)
+        in_colours = isinstance(table, dict) and any(str(value).startswith("#") for value in table)
+        holds = ", ".join(map(colour_name, values[:8])) if in_colours else shown
+        return table, ignore, f"said by the data set; the files hold {holds}"
     two = class_names is None or len(class_names) == 2
     kept = [value for value in values if value != ignore]
     if two and any(case.lossy for case in cases) and len(kept) > 2:
@@ -156,8 +158,8 @@ def _meaning(
     )
 
 
-def _as_keys(table: Mapping[Any, int]) -> dict[int, int]:
-    """The table with numbers for colours."""
+def _as_numbers(table: Mapping[Any, int]) -> dict[int, int]:
+    """The table with numbers for colours, as the label maps have them."""
     return {label_key(value): int(index) for value, index in table.items()}
 
 
@@ -178,7 +180,7 @@ def _are_blended(cases: Sequence[LabelValues]) -> bool:
     return many and white > 0 and 1 - ends / pixels < _BLENDED
 
 
-def _names(values: Sequence[int], table: dict[int, int] | str | None, ignore: int | None) -> tuple[str, ...]:
+def _names(values: Sequence[int], table: dict[Any, int] | str | None, ignore: int | None) -> tuple[str, ...]:
     kept = [value for value in values if value != ignore]
     if isinstance(table, str) or set(kept) <= {0, 1} or set(kept) <= {0, _VOID}:
         return ("background", "foreground")

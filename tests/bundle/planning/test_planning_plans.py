@@ -64,6 +64,10 @@ def test_a_plan_is_a_table_and_an_overlay_with_reasons() -> None:
     table = plan.table().splitlines()
     assert table[0].split() == ["network", "sa2net", "asked", "for"]
     assert max(map(len, table)) <= 120
+    brief = [line.split()[0] for line in plan.table(brief=True).splitlines() if line[0] != " "]
+    assert set(brief) < {line.split()[0] for line in table if line[0] != " "}
+    assert "label_values" in brief
+    assert not {"dataset_dir", "pixdim", "num_workers"} & set(brief)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from sa2_monai.data import find_data, measure_fingerprint
 from sa2_monai.data.fingerprint.arrays import plane_order
@@ -33,6 +34,24 @@ def test_a_generated_set_of_images(sample_dir: Path) -> None:
     assert fingerprint.machine.device == "cpu"
     content = json.loads(fingerprint.to_json())
     assert content["classes"][1]["name"] == "nucleus"
+
+
+def test_masks_in_colours(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 0, 255]], np.uint8)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for name in "abcdef":
+        classes = np.kron(rng.integers(0, 3, (2, 2)), np.ones((16, 16), int))
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), np.uint8)).save(tmp_path / "images" / f"{name}.png")
+        Image.fromarray(colours[classes]).save(tmp_path / "masks" / f"{name}.png")
+    (tmp_path / "classes.csv").write_text("name,r,g,b\nbackground,0,0,0\nlesion,255,0,0\nruler,0,0,255\n")
+    fingerprint = measure_fingerprint(find_data(tmp_path), device="cpu")
+    assert fingerprint.labels.label_values == {"#000000": 0, "#ff0000": 1, "#0000ff": 2}
+    assert "#ff0000" in fingerprint.labels.reason
+    assert [one.name for one in fingerprint.classes] == ["background", "lesion", "ruler"]
+    assert sum(one.frequency for one in fingerprint.classes) == pytest.approx(1)
+    assert min(one.frequency for one in fingerprint.classes) > 0
 
 
 def test_of_many_cases_the_same_ones_are_chosen(sample_dir: Path) -> None:
