@@ -16,6 +16,9 @@ from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.model import BundleModel
 from sa2_monai.bundle.prediction.arrays import input_file, read_prediction
 from sa2_monai.bundle.prediction.cases import list_inputs
+from sa2_monai.bundle.run.request import OWN_IDS, TrainRequest
+from sa2_monai.bundle.run.target import BEST, is_run
+from sa2_monai.bundle.run.train import train_run
 from sa2_monai.bundle.sidecar import in_words_of
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.verbatim import verbatim
@@ -182,41 +185,94 @@ class LoadedBundle(BundleModel):
     ) -> Path:
         """Train on a data set, from the weights if there are any; from then on the new weights are used.
 
-        For other classes or channels the head is new, see :func:`sa2_monai.weights.transfer_weights`.
+        For other classes or channels the head is new, see :func:`sa2_monai.weights.transfer_weights`. Nothing is
+        planned: all is as the bundle, the overlay and the switches say. The training is one of
+        :func:`sa2_monai.bundle.run.train_run`, its folder a bundle; in its own folder a bundle keeps its configurations
+        and gets nothing but weights and results.
 
         Args:
             dataset_dir: folder of the data set.
             dataset: see :meth:`evaluate`.
-            output_dir: folder for ``models/`` and ``eval/``; by default the bundle's own, and for a bundle that comes
-                with the package ``runs/<network>-<name of the data folder>`` in the working directory.
+            output_dir: folder of the run, with ``models/`` and ``eval/``; by default the bundle's own folder, and for a
+                bundle that comes with the package ``runs/<network>-<name of the data folder>`` in the working
+                directory.
             tracking: ``"mlflow"`` for a run of MLflow (in ``mlruns.db`` of the folder of the results, unless the switch
                 ``tracking_uri`` names a server), beside TensorBoard; or a file with tracking settings of MONAI.
             switches: values at the top of ``train.yaml``, e.g. ``max_epochs=20``; ``pretrained=None`` begins without
-                the weights.
+                the weights, ``resume=True`` goes on with the training that is in ``output_dir``.
 
         Returns:
             The file of the new weights.
 
         Raises:
             ValueError: for a zipped bundle without ``output_dir``, unknown switches, or data that do not fit.
+            FileExistsError: ``output_dir`` holds a trained run, or something else.
             FileNotFoundError, RuntimeError: as :meth:`evaluate`.
             ImportError: tracking without the package mlflow.
         """
         if output_dir is None and self.is_temporary:
             raise ValueError(f"{self.root.name} comes from a zip file, which holds no new weights. Give output_dir.")
         default = run_folder(self.root.name, dataset_dir) if is_included(self.root) else self.root
-        place = _writable(output_dir or default)
+        place = Path(output_dir or default).absolute()
+        resume = bool(switches.get("resume"))
+        own = [name for name in switches if name in OWN_IDS and name != "resume"]
+        if place == self.root or own or (resume and not is_run(place)):
+            weights = self._train_configuration(place, dataset_dir, dataset, tracking, switches)
+        else:
+            weights = self._train_run(place, dataset_dir, dataset, tracking, switches, resume)
+        self._use_weights(weights)
+        return weights
+
+    def _train_run(
+        self,
+        place: Path,
+        dataset_dir: str | os.PathLike[str],
+        dataset: str | os.PathLike[str] | None,
+        tracking: str | None,
+        switches: Mapping[str, Any],
+        resume: bool,
+    ) -> Path:
+        files = self._training_files(dataset)
+        overrides = dict(switches)
+        overrides.pop("resume", None)
+        if not resume:  # else the run has them
+            layout = {} if dataset is not None else {"layout": load(*files)["layout"]}
+            overrides = {**self._settings_for(files), **layout, "pretrained": self._pretrained(), **overrides}
+        request = TrainRequest(
+            data=dataset_dir,
+            output=place,
+            network=str(self.root),
+            overlays=[] if resume else [str(file) for file in files[1:]],
+            overrides=overrides,
+            resume=resume,
+            device=self.device,
+            tracking=tracking,
+            plan=False,
+        )
+        return train_run(request).folder / BEST
+
+    def _train_configuration(
+        self,
+        place: Path,
+        dataset_dir: str | os.PathLike[str],
+        dataset: str | os.PathLike[str] | None,
+        tracking: str | None,
+        switches: Mapping[str, Any],
+    ) -> Path:
+        """Run the bundle's own configuration, which stays as it is."""
+        place = _writable(place)
         files = self._training_files(dataset)
         overrides = {
             **self._common(files, dataset_dir, place / "eval"),
             "ckpt_dir": verbatim(str(place / "models")),
-            "pretrained": None if self.weights is None else verbatim(str(self.weights)),
+            "pretrained": self._pretrained(),
             **switches,
         }
         run_training(files, overrides, tracking)
-        self._use_weights(Path(switches.get("ckpt_dir", place / "models")) / "model.pt")
-        assert self.weights is not None
-        return self.weights
+        return Path(switches.get("ckpt_dir", place / "models")) / "model.pt"
+
+    def _pretrained(self) -> str | None:
+        return None if self.weights is None else verbatim(str(self.weights))
 
     # ---- what evaluation and training share
 
@@ -224,14 +280,16 @@ class LoadedBundle(BundleModel):
         overlay = [] if dataset is None else [dataset_overlay(self.root, dataset)]
         return [find_config(self.root, "train"), *overlay]
 
+    def _settings_for(self, files: list[Path]) -> dict[str, Any]:
+        """What the weights say about themselves, as far as configuration files know it and say something else."""
+        known = load(*files)
+        settings = in_words_of(self._inference_config(), self.settings)
+        return {key: verbatim(value) for key, value in settings.items() if key in known and known[key] != value}
+
     def _common(self, files: list[Path], dataset_dir: str | os.PathLike[str], out: Path) -> Mapping[str, Any]:
         known = load(*files)
         return {
-            **{
-                key: verbatim(value)
-                for key, value in in_words_of(self._inference_config(), self.settings).items()
-                if key in known
-            },
+            **self._settings_for(files),
             "bundle_root": verbatim(str(self.root)),
             "dataset_dir": verbatim(str(Path(dataset_dir).resolve())),
             "output_dir": verbatim(str(out)),

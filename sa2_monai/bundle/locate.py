@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.unzip import extract_bundle
 
 __all__ = ["OF_RUNS", "bundle_names", "bundle_of_weights", "bundles_folder", "config_file", "dataset_overlay"]
-__all__ += ["dataset_overlays", "find_bundle", "find_config", "load", "load_one", "open_bundle"]
+__all__ += ["dataset_overlays", "find_bundle", "find_config", "load", "load_one", "merged", "open_bundle"]
 
 #: JSON first, as MONAI Label does.
 SUFFIXES = (".json", ".yaml", ".yml")
@@ -167,6 +168,27 @@ def load_one(file: str | os.PathLike[str]) -> dict[str, Any]:
     from monai.bundle import ConfigParser
 
     return dict(ConfigParser.load_config_file(str(file)))
+
+
+def merged(
+    config: Mapping[str, Any], files: Iterable[str | os.PathLike[str]], known: Collection[str] | None = None
+) -> dict[str, Any]:
+    """A configuration with files merged into it, later ones win; as :func:`load` for one that is read already.
+
+    Args:
+        config: stays as it is.
+        files: overlays.
+        known: top-level ids that are merged, or merged into; ``None`` for all.
+    """
+    from monai.bundle import ConfigParser
+    from monai.bundle.utils import merge_kv
+
+    parser = ConfigParser(copy.deepcopy(dict(config)))
+    for file in files:
+        for name, value in load_one(file).items():
+            if known is None or name.lstrip("+").replace("::", "#").split("#")[0] in known:
+                merge_kv(parser, name, value)
+    return dict(parser.get())
 
 
 def load(*files: str | os.PathLike[str]) -> dict[str, Any]:

@@ -3,12 +3,22 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from sa2_monai.cli.main import UsageError
 
-__all__ = ["read_class_names", "read_override"]
+__all__ = ["add_layout_options", "read_class_names", "read_override", "read_overrides"]
+
+
+def add_layout_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where the cases are."""
+    layout = parser.add_argument_group("data that are laid out in another way")
+    layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
+    layout.add_argument("--labels", metavar="GLOB", help="their masks")
+    layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
 
 
 def read_override(text: str) -> tuple[str, Any]:
@@ -19,16 +29,35 @@ def read_override(text: str) -> tuple[str, Any]:
     """
     import yaml
 
+    from sa2_monai.bundle.switches.text import NUMBER
+
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise UsageError(f"expected ID=VALUE, got {text!r}")
-    if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+    if NUMBER.fullmatch(value):
         return name, float(value)
     try:
         # MONAI's references and expressions are no YAML unless quoted.
         return name, value if value[:1] in ("@", "$", "%") else yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UsageError(f"{text}: the value is no YAML") from error
+
+
+def read_overrides(words: Iterable[str], **options: Any) -> dict[str, Any]:
+    """Values by id, of arguments ``ID=VALUE`` and of options that stand for an id.
+
+    Args:
+        words: the arguments.
+        options: values of options by id; ``None`` for an option that is not given.
+
+    Raises:
+        UsageError: an argument of another form, or an id that is given in both ways.
+    """
+    found = dict(map(read_override, words))
+    for name, value in options.items():
+        if value is not None and name in found:
+            raise UsageError(f"{name} is given twice, as an option and as {name}={found[name]}")
+    return {**found, **{name: value for name, value in options.items() if value is not None}}
 
 
 def read_class_names(text: str) -> list[str]:

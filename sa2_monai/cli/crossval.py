@@ -3,52 +3,54 @@
 
 The training cases are folded, sorted by name, with a stated seed. For each fold a model is trained, its part of the
 training cases selecting the checkpoint, and scored on the test cases; then the ensemble of all models (average of their
-probabilities) is scored. Each step is an ordinary 'python -m monai.bundle run', whose command line is printed. Finished
-folds are kept in OUTPUT/crossval.json: after an interruption, --resume goes on with the first that is not there.
+probabilities) is scored. What is not given is planned once for all folds (OUTPUT/plan.yaml); with an overlay that says
+the layout of the data, such as those of the public data sets, nothing is. Each fold is a training as by 'sa2-monai
+train', whose command is printed: OUTPUT/fold0 is a bundle. Finished folds are kept in OUTPUT/crossval.json: after an
+interruption, --resume goes on with the first that is not there.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import sys
 from pathlib import Path
-from typing import Any
 
-from sa2_monai.bundle.crossval.run import STATE, cross_validate
-from sa2_monai.bundle.crossval.scores import crossval_table
-from sa2_monai.bundle.crossval.setup import OWN_IDS, ROLES, CrossvalSetup, find_configs
-from sa2_monai.bundle.switches import close_match
-from sa2_monai.cli.common import read_override
-from sa2_monai.cli.main import UsageError
+from sa2_monai.cli.common import add_layout_options, read_overrides
+from sa2_monai.cli.main import INTERRUPTED, UsageError
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``sa2-monai crossval``."""
-    parser.epilog = "example: sa2-monai crossval --config monuseg --dataset-dir DATA --output OUT max_epochs=500"
+    parser.epilog = "example: sa2-monai crossval DATA --output OUT --network sa2net --config monuseg max_epochs=500"
+    parser.add_argument("data", nargs="?", metavar="DATA", help="folder of your data, a dataset.json or a CSV of pairs")
     parser.add_argument(
         "overrides", nargs="*", metavar="ID=VALUE", help="values of the bundle to override, in YAML; they come last"
     )
-    parser.add_argument(
-        "--bundle", metavar="DIR", help="bundle: folder or name, see 'sa2-monai bundles' (default: sa2net)"
-    )
+    parser.add_argument("--output", "-o", required=True, metavar="DIR", help="folder for runs, scores and splits")
+    parser.add_argument("--network", metavar="NAME", help="network: a name of 'sa2-monai info', or a bundle's folder")
     parser.add_argument(
         "--config",
         action="append",
         default=[],
-        metavar="NAME",
-        help="overlay after train.yaml: a name of the bundle (monuseg, synapse, folder) or a file; repeatable",
+        metavar="OVERLAY",
+        help="overlay after the plan: a name of the bundle (monuseg, synapse, folder) or a file; repeatable",
     )
-    parser.add_argument("--dataset-dir", required=True, metavar="DIR", help="folder of the data set")
-    parser.add_argument("--output", "-o", required=True, metavar="DIR", help="folder for models, scores and splits")
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument("--seed", type=int, default=999, metavar="N", help="seed of the folds (default: 999)")
     parser.add_argument("--paper", action="store_true", help="the published protocol (paper.yaml, evaluate_paper.yaml)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
+    parser.add_argument("--time", type=float, metavar="MINUTES", help="time of each fold; the plan fits into it")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted cross-validation")
+    add_layout_options(parser)
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1; the GPU where there is one by default")
     parser.add_argument(
         "--tracking", choices=["mlflow"], help="runs of MLflow beside TensorBoard; tracking_uri=ADDRESS for a server"
     )
+    # Of earlier versions.
+    parser.add_argument("--dataset-dir", help=argparse.SUPPRESS)
+    parser.add_argument("--bundle", help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,56 +60,63 @@ def run(args: argparse.Namespace) -> int:
         args: the parsed arguments of :func:`add_arguments`.
 
     Returns:
-        0. Failures are raised.
+        0, or 130 after Ctrl-C. Failures are raised.
 
     Raises:
-        UsageError: an override or an overlay that the bundle does not know.
-        SwitchError, OSError, ValueError, RuntimeError: as :func:`~sa2_monai.bundle.crossval.run.cross_validate`.
+        UsageError: unknown ids, values that are no choice, options that do not go together.
+        OSError, ValueError, RuntimeError: as :func:`~sa2_monai.bundle.crossval.run.cross_validate`.
     """
-    setup = _read_setup(args)
-    state = cross_validate(setup, args.resume)
-    print(f"\n{crossval_table(state)}\n\nScores:  {setup.output / STATE}\nSplits:  {setup.output / 'splits'}")
-    print(f"Models:  {setup.output / 'models'}, one folder per fold")
+    _take_old_options(args)
+    if args.data is None:
+        raise UsageError("give DATA, the folder of your images and masks")
+    overrides = read_overrides(args.overrides, max_epochs=args.epochs)
+
+    from sa2_monai.bundle.crossval.request import CrossvalRequest
+    from sa2_monai.bundle.switches import SwitchError
+
+    try:
+        request = CrossvalRequest(
+            data=args.data,
+            output=args.output,
+            network=args.network,
+            overlays=args.config,
+            overrides=overrides,
+            folds=args.folds,
+            seed=args.seed,
+            paper=args.paper,
+            minutes=args.time,
+            images=args.images,
+            labels=args.labels,
+            colours=args.colours,
+            device=args.device,
+            tracking=args.tracking,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    from sa2_monai.bundle.crossval.run import STATE, cross_validate
+    from sa2_monai.bundle.crossval.scores import crossval_table
+
+    try:
+        state = cross_validate(request, args.resume)
+    except SwitchError as error:
+        raise UsageError(str(error)) from error
+    except KeyboardInterrupt:
+        print("\nsa2-monai crossval: stopped; the same command with --resume goes on", file=sys.stderr)
+        return INTERRUPTED
+    output = Path(args.output).absolute()
+    print(f"\n{crossval_table(state)}\n\nScores:  {output / STATE}\nSplits:  {output / 'splits'}")
+    print(f"Runs:    {output / 'fold0'} and so on, each a bundle")
     return 0
 
 
-def _read_setup(args: argparse.Namespace) -> CrossvalSetup:
-    configs = find_configs(args.bundle or "sa2net")
-    if args.folds < 2:
-        raise UsageError(f"--folds is {args.folds}, expected at least 2")
-    setup = CrossvalSetup(
-        configs=configs,
-        overlays=[_find_overlay(configs, name) for name in args.config],
-        dataset_dir=os.path.abspath(args.dataset_dir),
-        output=Path(os.path.abspath(args.output)),
-        folds=args.folds,
-        seed=args.seed,
-        paper=args.paper,
-        overrides=dict(_read_override(text) for text in args.overrides),
-        tracking=args.tracking,
-    )
-    known = setup.merged("ensemble")
-    unknown = sorted({name for name in setup.overrides if name.replace("::", "#").split("#")[0] not in known})
-    if unknown:  # MONAI accepts them in silence
-        near = {name: close_match(name, known) for name in unknown}
-        names = ", ".join(f"{name} (did you mean {near[name]}?)" if near[name] else name for name in unknown)
-        raise UsageError(f"the bundle has no {names}; its switches stand at the top of train.yaml")
-    return setup
-
-
-def _find_overlay(configs: Path, name: str) -> str:
-    if name in ROLES:
-        raise UsageError(f"--config {name}: this file is used anyway; name a data set or a file of your own")
-    inside = [path for path in sorted(configs.glob(f"{name}.*")) if path.suffix in (".yaml", ".json")]
-    if os.sep not in name and inside:
-        return str(inside[0])
-    if not Path(name).is_file():
-        raise UsageError(f"--config {name}: neither an overlay of {configs} nor a file")
-    return os.path.abspath(name)
-
-
-def _read_override(text: str) -> tuple[str, Any]:
-    name, value = read_override(text)
-    if name in OWN_IDS:
-        raise UsageError(f"{name} is set by the command itself; see --help for its options")
-    return name, value
+def _take_old_options(args: argparse.Namespace) -> None:
+    """Options of earlier versions by their present names, with a note."""
+    for old, new, said in (("dataset_dir", "data", "DATA"), ("bundle", "network", "--network NAME")):
+        value = getattr(args, old)
+        if value is None:
+            continue
+        option = f"--{old.replace('_', '-')}"
+        if getattr(args, new) is not None:
+            raise UsageError(f"{option} is the old name of {said.split()[0]}; give one of them")
+        print(f"note: {option} is now {said}", file=sys.stderr)
+        setattr(args, new, value)

@@ -134,12 +134,17 @@ def _run(arguments: list[str]) -> int:
 
 
 def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
-    """Parse; ``ID=VALUE`` may also stand behind options, where argparse has finished with positional arguments."""
+    """Parse; ``ID=VALUE`` may stand anywhere: before DATA too, and behind options, where argparse has finished."""
     args, more = parser.parse_known_args(arguments)
-    if more and not (hasattr(args, "overrides") and all("=" in word and word[0] != "-" for word in more)):
+    if more and (not hasattr(args, "overrides") or any(word.startswith("-") for word in more)):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
-    if more:
-        args.overrides = [*args.overrides, *more]
+    if hasattr(args, "overrides"):
+        args.overrides += more
+        data = getattr(args, "data", None)
+        if data is not None and "=" in data and not os.path.exists(data):
+            others = [word for word in args.overrides if "=" not in word]
+            args.data = others[0] if others else None
+            args.overrides = [data, *(word for word in args.overrides if word not in others[:1])]
     return args
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sa2_monai.cli.common import read_override
+from sa2_monai.cli.common import read_overrides
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         ImportError: --installed-versions without one of the packages.
         RuntimeError: no TorchScript can be made of the network.
     """
-    overrides = dict(read_override(text) for text in args.overrides)
+    overrides = read_overrides(args.overrides)
     if args.bundle is None and args.weights is None:
         raise UsageError("give --bundle, --weights, or both")
 

@@ -12,7 +12,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import read_override
+from sa2_monai.cli.common import add_layout_options, read_overrides
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -40,10 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time", type=float, metavar="MINUTES", help="for the training (default: 20 on a CPU; on a GPU as published)"
     )
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; the GPU where there is one by default")
-    layout = parser.add_argument_group("data that are laid out in another way")
-    layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
-    layout.add_argument("--labels", metavar="GLOB", help="their masks")
-    layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
+    add_layout_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai.data.layouts.pairs_csv import write_pairs
     from sa2_monai.networks.catalogue import CATALOGUE
 
-    given = dict(read_override(text) for text in args.overrides)
+    given = read_overrides(args.overrides)
     if args.network is not None and args.network not in CATALOGUE:
         raise UsageError(f"--network is {args.network!r}, expected one of {', '.join(CATALOGUE)}")
     if args.time is not None and not args.time > 0:

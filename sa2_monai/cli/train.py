@@ -13,9 +13,8 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
-from sa2_monai.cli.common import read_override
+from sa2_monai.cli.common import add_layout_options, read_overrides
 from sa2_monai.cli.main import INTERRUPTED, UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -38,13 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs, as max_epochs=N")
     parser.add_argument("--time", type=float, metavar="MINUTES", help="time of this training; the plan fits into it")
     parser.add_argument("--resume", action="store_true", help="go on with the training that is in RUN")
+    parser.add_argument(
+        "--no-plan", action="store_true", help="plan nothing: all is as the network's train.yaml and the overlays say"
+    )
     start = parser.add_argument_group("where the weights start from")
     start.add_argument("--pretrained", metavar="FILE_OR_RUN", help="weights, or the folder of a run or bundle")
     start.add_argument("--encoder-weights", metavar="FILE", help="ImageNet weights of the encoder")
-    layout = parser.add_argument_group("data that are laid out in another way")
-    layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
-    layout.add_argument("--labels", metavar="GLOB", help="their masks")
-    layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
+    add_layout_options(parser)
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1; the GPU where there is one by default")
     parser.add_argument("--tracking", choices=["mlflow"], help="a run of MLflow beside TensorBoard")
 
@@ -62,7 +61,12 @@ def run(args: argparse.Namespace) -> int:
         UsageError: unknown ids, values that are no choice, options that do not go together.
         OSError, ValueError, RuntimeError: as :func:`sa2_monai.bundle.run.train_run`.
     """
-    overrides = _overrides(args)
+    overrides = read_overrides(
+        args.overrides,
+        max_epochs=args.epochs,
+        pretrained=_absolute(args.pretrained),
+        encoder_weights=_absolute(args.encoder_weights),
+    )
 
     from sa2_monai.bundle.run.request import TrainRequest
     from sa2_monai.bundle.switches import SwitchError
@@ -81,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
             colours=args.colours,
             device=args.device,
             tracking=args.tracking,
+            plan=not args.no_plan,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -94,23 +99,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"\nsa2-monai train: stopped{_how_to_go_on(getattr(stop, 'folder', None))}", file=sys.stderr)
         return INTERRUPTED
     return 0
-
-
-def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    """Values by id, those of options included."""
-    words = list(args.overrides)
-    if args.data is not None and "=" in args.data and not Path(args.data).exists():
-        words, args.data = [args.data, *words], None
-    found = dict(read_override(word) for word in words)
-    options = {
-        "max_epochs": args.epochs,
-        "pretrained": _absolute(args.pretrained),
-        "encoder_weights": _absolute(args.encoder_weights),
-    }
-    for name, value in options.items():
-        if value is not None and name in found:
-            raise UsageError(f"{name} is given twice, as an option and as {name}={found[name]}")
-    return {**found, **{name: value for name, value in options.items() if value is not None}}
 
 
 def _absolute(path: str | None) -> str | None:

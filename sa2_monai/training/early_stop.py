@@ -31,7 +31,8 @@ class EarlyStop:
             the first counts.
 
     Attributes:
-        reason: why it stopped the training, ``"patience"`` or ``"time"``; ``None`` as long as it has not.
+        reason: why it stopped the training, ``"patience"`` or ``"time"``; ``None`` as long as it has not. It stands in
+            ``engine.state.stopped``, too.
 
     Raises:
         ValueError: for a patience below 1 or a time limit that is not positive.
@@ -56,7 +57,7 @@ class EarlyStop:
 
     def _start(self, engine: Engine) -> None:
         self._started = self._epoch_started = time.monotonic()
-        self.reason = None
+        self.reason = engine.state.stopped = None  # type: ignore[attr-defined]
         self(engine)
 
     def _check_time(self, engine: Engine) -> None:
@@ -71,8 +72,7 @@ class EarlyStop:
                 self.time_limit,
                 epoch,
             )
-            self.reason = "time"
-            engine.terminate()
+            self._stop(engine, "time")
 
     def __call__(self, engine: Engine) -> None:
         """Stop the engine when it is time."""
@@ -84,5 +84,8 @@ class EarlyStop:
                 best,
                 self.patience,
             )
-            self.reason = "patience"
-            engine.terminate()
+            self._stop(engine, "patience")
+
+    def _stop(self, engine: Engine, reason: str) -> None:
+        self.reason = engine.state.stopped = reason  # type: ignore[attr-defined]
+        engine.terminate()

@@ -34,7 +34,8 @@ class RunRecord:
     ``started`` and ``ended`` (UTC), ``seconds``, ``epochs`` (seconds of each, its validation included), ``versions``,
     ``device``, ``processes``, ``bundle`` (name, version), ``configuration``, ``seed``, ``inputs`` (number and SHA-256
     of the list, of each file when asked), ``weights`` (path and SHA-256 of the file at the start, and again at the end)
-    and, of an engine that keeps such a list, ``cases`` with the seconds and the error of each.
+    and, of an engine that keeps such a list, ``cases`` with the seconds and the error of each; of a training that
+    :class:`EarlyStop` has ended, ``stopped``: ``"patience"`` or ``"time"``.
 
     An exception goes on to the other handlers, or up when there are none. Rank 0 writes.
 
@@ -115,6 +116,8 @@ class RunRecord:
         cases = getattr(engine, "cases", None)  # of sa2_monai.inference.CaseEvaluator
         if cases is not None:
             self._record["cases"] = _json(cases)
+        if getattr(engine.state, "stopped", None):
+            self._record["stopped"] = engine.state.stopped  # type: ignore[attr-defined]
         failed = any(case["status"] == "failed" for case in cases or ())
         self._finish("completed with failed cases" if failed else "completed")
 

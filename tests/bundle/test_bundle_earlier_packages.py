@@ -7,6 +7,7 @@ to ``sa2_monai.io`` (their TorchScript left out), an image and an oblique volume
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -59,6 +60,23 @@ def test_arrays_give_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         load_bundle(PACKAGED / package, device="cpu").predict(image), labels(PACKAGED / expected)
     )
+
+
+@pytest.mark.parametrize(("package", "source", "label"), TEST_CASES)
+def test_training_from_python_is_a_run(package: str, source: str, label: str, tmp_path: Path) -> None:
+    suffix = "".join(Path(source).suffixes)
+    for kind, file in (("images", source), ("labels", label)):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for number in range(4):
+            shutil.copy(PACKAGED / file, tmp_path / "data" / kind / f"{number}{suffix}")
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(f"layout: {'volumes' if suffix == '.nii.gz' else 'folder'}\n")
+    bundle = load_bundle(PACKAGED / package, device="cpu")
+    short = {"roi_size": [32, 32], "num_workers": 0, "max_epochs": 1}
+    trained = bundle.train(tmp_path / "data", overlay, tmp_path / "run", **short)
+    assert trained == tmp_path / "run" / "models" / "model.pt"
+    predicted = load_bundle(tmp_path / "run", device="cpu").predict(PACKAGED / source)
+    assert predicted.shape == labels(PACKAGED / label).shape
 
 
 @pytest.mark.parametrize(("package", "source", "label"), TEST_CASES)

@@ -146,6 +146,6 @@ def test_nothing_is_written_into_them(own_bundles: Path, tmp_path: Path) -> None
     names = {"class_names": ["background", "nucleus"], "num_workers": 0}
     new = bundle.train(tmp_path / "nuclei", disk_cache, max_epochs=1, **names)
     assert new == tmp_path / "runs" / "sa2net-nuclei" / "models" / "model.pt"
-    assert (tmp_path / "runs" / "sa2net-nuclei" / "eval" / "cache").is_dir()
+    assert (tmp_path / "runs" / "sa2net-nuclei" / "cache").is_dir()
     assert bundle.evaluate(tmp_path / "nuclei", "folder", num_workers=0).cases
     assert sorted(own_bundles.rglob("*")) == before

@@ -18,10 +18,12 @@ from PIL import Image
 
 import sa2_monai
 from sa2_monai import load_bundle
+from sa2_monai.bundle import copy_bundle, find_bundle
 from sa2_monai.bundle.prediction.arrays import write_array
 from sa2_monai.cli.main import main
 from sa2_monai.data import make_sample, read_label
 from sa2_monai.evaluation import evaluate
+from sa2_monai.evaluation.report.history import read_history
 from tests.support.small_models import GLANDS, save_model
 
 
@@ -128,6 +130,11 @@ def test_training_and_evaluation(glands: Path, tmp_path: Path) -> None:
     name = "head1.weight" if "head1.weight" in after else next(iter(after))
     assert 0 < (after[name] - before[name]).abs().max() < 1e-3, "trained from the given weights"
     assert torch.are_deterministic_algorithms_enabled() is False
+    assert find_bundle(tmp_path / "run") == tmp_path / "run"
+    with pytest.raises(FileExistsError, match="holds a trained run"):
+        bundle.train(tmp_path / "nuclei", "folder", output_dir=tmp_path / "run", **short)
+    bundle.train(tmp_path / "nuclei", "folder", output_dir=tmp_path / "run", resume=True, max_epochs=2)
+    assert [row["epoch"] for row in read_history(tmp_path / "run" / "eval" / "history.csv")] == [1, 2]
 
     result = bundle.evaluate(tmp_path / "nuclei", "folder", output_dir=tmp_path / "scores", num_workers=0)
     assert json.loads((tmp_path / "scores" / "metrics_summary.json").read_text())["cases"] == 2
@@ -136,6 +143,17 @@ def test_training_and_evaluation(glands: Path, tmp_path: Path) -> None:
     ours = dict(zip(cases, bundle.predict(images), strict=True))
     again = evaluate(ours, cases, bundle.class_names, label_values="nonzero")
     assert result.headline == pytest.approx(again.headline)
+
+
+def test_in_its_own_folder_a_bundle_keeps_its_configurations(glands: Path, tmp_path: Path) -> None:
+    make_sample(tmp_path / "nuclei", seed=0, num_training=2, num_validation=1, num_test=1, size=(48, 40))
+    copy_bundle("sa2net", tmp_path / "mine")
+    before = {file: file.read_bytes() for file in (tmp_path / "mine").rglob("*") if file.is_file()}
+    bundle = load_bundle(tmp_path / "mine", weights=glands, device="cpu")
+    names = {"class_names": ["background", "nucleus"], "num_workers": 0}
+    assert bundle.train(tmp_path / "nuclei", "folder", max_epochs=1, **names) == tmp_path / "mine/models/model.pt"
+    assert {file: file.read_bytes() for file in before} == before
+    assert not (tmp_path / "mine" / "logs").exists()
 
 
 def test_bad_use(glands: Path, image: np.ndarray, tmp_path: Path) -> None:

@@ -416,8 +416,9 @@ def test_sidecars(wrong: dict[str, Any], words: str, tmp_path: Path, capsys: pyt
 
 def test_the_commands_and_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = save_model(tmp_path / "model.pt", GLANDS)
-    common = ["--dataset-dir", str(tmp_path), "--output", str(tmp_path / "out")]
-    assert main(["crossval", "--config", "sample", *common, "intensity=windo"]) == 1
+    common = [str(tmp_path), "--output", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match="2"):
+        main(["crossval", "--config", "sample", *common, "intensity=windo"])
     assert "intensity is 'windo', expected one of" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     bundle = load_bundle("sa2net", weights, device="cpu")

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``sa2-monai crossval``: folds, ensemble, table, resume, refusals."""
+"""``sa2-monai crossval``: folds, which are runs, ensemble, table, plan, resume, refusals."""
 
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
-import monai.bundle
 import numpy as np
 import pytest
-from fire.parser import DefaultParseValue
+import yaml
+from crossval_runs import Recorded, Runs, write
 from PIL import Image
 
+from sa2_monai.bundle import find_bundle
 from sa2_monai.cli.main import main
 from sa2_monai.data import ACDC_SPLITS, make_sample
 from tests.support.programs import run_program
@@ -32,39 +33,17 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command_line(sample: Path, out: Path, *more: str) -> list[str]:
-    return ["crossval", "--config", "sample", "--dataset-dir", str(sample), "--output", str(out), "--folds", "2", *more]
+    return ["crossval", str(sample), "--config", "sample", "--output", str(out), "--folds", "2", *more]
 
 
 def crossval(sample: Path, out: Path, *more: str) -> int:
     return main(command_line(sample, out, *more))
 
 
-class Runs:
-    """Runs the bundle in this process, from the command line that would start another; counts."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[str, dict[str, Any]]] = []
-        self.fail_at: int | None = None
-
-    def __call__(self, command: list[str], check: bool) -> types.SimpleNamespace:
-        assert command[:4] == [sys.executable, "-m", "monai.bundle", "run"]
-        names = [word.removeprefix("--") for word in command[4::2]]
-        values = dict(zip(names, map(DefaultParseValue, command[5::2]), strict=True))
-        files = [Path(file).stem for file in values["config_file"]]
-        self.steps.append(("-".join(files), values))
-        if self.fail_at == len(self.steps):
-            return types.SimpleNamespace(returncode=1)
-        # MONAI has no parameter that would keep this quiet: it warns of every file that it was given.
-        with pytest.warns(UserWarning, match="parsing config_file"):
-            monai.bundle.run(**values, logging_file=False)
-        return types.SimpleNamespace(returncode=0)
-
-
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Any:
     counter = Runs()
-    # Not subprocess.run itself, which others need too.
-    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.subprocess", types.SimpleNamespace(run=counter))
+    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.run_process", counter)
     return counter
 
 
@@ -94,13 +73,17 @@ def test_two_folds_and_their_ensemble(sample: Path, tmp_path: Path) -> None:
 
     # The numbers are those of the reports, each of its own model.
     for fold in range(2):
-        overall = read(out / f"fold{fold}" / "metrics_summary.json")["overall"]
+        overall = read(out / f"fold{fold}" / "eval" / "metrics_summary.json")["overall"]
         scores = state["folds"][str(fold)]
         assert scores["dice"] == overall["dice"]["mean_of_class_means"]
         assert scores["iou"] == overall["jaccard"]["mean_of_class_means"]
-        record = read(out / f"fold{fold}" / "run.json")["configuration"]
-        assert (record["fold"], record["max_epochs"]) == (fold, 30)
-        assert read(out / "models" / f"fold{fold}" / "model.json")["sha256"] == scores["model_sha256"]
+        record = read(out / f"fold{fold}" / "eval" / "run.json")
+        assert (record["configuration"]["fold"], record["configuration"]["max_epochs"]) == (fold, 30)
+        assert read(out / f"fold{fold}" / "models" / "model.json")["sha256"] == scores["model_sha256"]
+        assert record["weights"]["sha256"] == scores["model_sha256"]
+        # The run is a bundle, whose card tells these scores.
+        assert find_bundle(out / f"fold{fold}") == out / f"fold{fold}"
+        assert f"{scores['dice']:.4f}" in (out / f"fold{fold}" / "docs" / "README.md").read_text()
     dice = [state["folds"][str(fold)]["dice"] for fold in range(2)]
     assert dice[0] != dice[1]
     assert min(dice) > 0.1
@@ -108,7 +91,8 @@ def test_two_folds_and_their_ensemble(sample: Path, tmp_path: Path) -> None:
     assert state["summary"]["dice"]["std"] == pytest.approx(statistics.stdev(dice))
     assert state["ensemble"]["dice"] > 0.1
     assert f"ensemble    {state['ensemble']['dice']:.4f}  {state['ensemble']['iou']:.4f}" in printed
-    assert printed.count(f"{sys.executable} -m monai.bundle run --config_file") == 5
+    assert printed.count(f"{sys.executable} -m sa2_monai train {sample} --output {out}/fold") == 2
+    assert printed.count(f"{sys.executable} -m monai.bundle run --config_file") == 3
 
 
 def test_resume_skips_what_is_finished(
@@ -119,7 +103,9 @@ def test_resume_skips_what_is_finished(
     runs.fail_at = 3  # the training of the second fold
     assert crossval(sample, out, *arguments) == 1
     assert "the training of fold 1 failed with exit code 1" in capsys.readouterr().err
-    assert [name for name, _ in runs.steps] == ["train-sample", "train-sample-evaluate", "train-sample"]
+    assert [name for name, _ in runs.steps] == ["train", "evaluate", "train"]
+    assert [values.get("fold") for _, values in runs.steps] == [0, None, 1]
+    assert all(values["no-plan"] and values["config"] == ["sample"] for _, values in runs.steps[::2])
     assert list(read(out / "crossval.json")["folds"]) == ["0"]
 
     assert crossval(sample, out, *arguments) == 1
@@ -128,12 +114,8 @@ def test_resume_skips_what_is_finished(
     runs.steps, runs.fail_at = [], None
     assert crossval(sample, out, *arguments, "--resume") == 0
     assert "fold 0 is finished and skipped: Dice " in capsys.readouterr().out
-    assert [(name, values.get("fold")) for name, values in runs.steps] == [
-        ("train-sample", 1),
-        ("train-sample-evaluate", 1),
-        ("train-sample-evaluate-ensemble", None),
-    ]
-    assert runs.steps[0][1]["resume"] is True
+    assert [name for name, _ in runs.steps] == ["train", "evaluate", "evaluate-ensemble"]
+    assert (runs.steps[0][1]["fold"], runs.steps[0][1]["resume"]) == (1, False)  # it had not begun
 
     runs.steps = []
     assert crossval(sample, out, *arguments, "--resume") == 0
@@ -141,10 +123,14 @@ def test_resume_skips_what_is_finished(
     assert "ensemble" in capsys.readouterr().out
 
     # A model that is not the one that was scored is trained on and scored again, and so is the ensemble.
-    (out / "models" / "fold0" / "model.pt").unlink()
-    (out / "models" / "fold0" / "last_state.pt").unlink()
+    (out / "fold0" / "models" / "model.pt").unlink()
+    (out / "fold0" / "models" / "last_state.pt").unlink()
     assert crossval(sample, out, *arguments, "--resume") == 0
-    assert [values.get("fold") for _, values in runs.steps] == [0, 0, None]
+    assert [name for name, _ in runs.steps] == ["train", "evaluate", "evaluate-ensemble"]
+    assert runs.steps[0][1] == {
+        **{"output": str(out / "fold0"), "resume": True, "device": "cpu"},
+        **{"data": None, "config": [], "no-plan": False},
+    }
     capsys.readouterr()
 
     for wrong, message in (
@@ -160,31 +146,104 @@ def test_resume_skips_what_is_finished(
     error = capsys.readouterr().err
     assert f"{out / 'splits' / 'fold1' / 'training.txt'} lists other cases than" in error
 
+    state = read(out / "crossval.json")
+    del state["version"]
+    (out / "crossval.json").write_text(json.dumps(state))
+    assert crossval(sample, out, *arguments, "--resume") == 1
+    assert "was begun by an earlier version of sa2_monai" in capsys.readouterr().err
 
-def test_the_published_protocol(tmp_path: Path, runs: Runs) -> None:
-    """MoNuSeg in the prepared layout: scores on the network's grid, and Dice of the ensemble with one added."""
+
+def test_planned_once(sample: Path, tmp_path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without an overlay the plan decides, once for all folds; the time limit stops a training, --resume goes on."""
+    out = tmp_path / "out"
+    words = [str(sample), "--output", str(out), "--folds", "2", "--epochs", "2", *SMALL]
+    assert main(["crossval", *words, "--time", "0.0001"]) == 0
+    printed = capsys.readouterr().out
+    assert "for images: made for microscopy" in printed
+    assert "fold 1 was stopped by --time at epoch 1 of 2: not a result; --resume goes on." in printed
+    plan = (out / "plan.yaml").read_text()
+    assert "layout: folder" in plan
+    assert "max_epochs" not in plan  # given
+    assert (out / "fingerprint.json").is_file()
+    begun = [values for name, values in runs.steps if name == "train"]
+    assert [(values["config"], values["network"], values["fold"]) for values in begun] == [
+        (["plan"], "sa2net", 0),
+        (["plan"], "sa2net", 1),
+    ]
+    configs = [read(out / f"fold{fold}" / "configs" / "train.json") for fold in range(2)]
+    assert [config.pop("fold") for config in configs] == [0, 1]
+    assert configs[0] == configs[1]
+
+    runs.steps = []
+    assert main(["crossval", *words, "--resume"]) == 0
+    assert "was stopped" not in capsys.readouterr().out
+    assert [values["resume"] for name, values in runs.steps if name == "train"] == [True, True]
+    assert read(out / "fold0" / "eval" / "run.json")["status"] == "completed"
+
+    (out / "plan.yaml").write_text(plan + "overlap: 0.75\n")
+    assert main(["crossval", *words, "--resume"]) == 1
+    assert "was begun with other settings: plan is " in capsys.readouterr().err
+    (out / "plan.yaml").unlink()
+    assert main(["crossval", *words, "--resume"]) == 1
+    assert "it is the plan of all folds" in capsys.readouterr().err
+
+
+def test_options_of_earlier_versions(
+    sample: Path, tmp_path: Path, recorded: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--bundle", "sa2net", "--config", "sample", "--output", str(tmp_path / "out"), "--folds", "2"]
+    assert main(["crossval", *words, "--dataset-dir", str(sample), "max_epochs=3"]) == 0
+    notes = capsys.readouterr().err.splitlines()
+    assert notes == ["note: --dataset-dir is now DATA", "note: --bundle is now --network NAME"]
+    assert recorded.values[0]["data"] == str(sample)
+    assert recorded.values[0]["max_epochs"] == 3
+    with pytest.raises(SystemExit, match="2"):
+        main(["crossval", str(sample), *words, "--dataset-dir", str(sample)])
+    assert "--dataset-dir is the old name of DATA" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        main(["crossval", "--help"])
+    assert "--bundle" not in capsys.readouterr().out
+
+
+def test_cases_found_by_patterns(sample: Path, tmp_path: Path, recorded: Recorded) -> None:
+    out = tmp_path / "out"
+    words = [str(sample), "--images", "images/*.png", "--labels", "labels/*.png", "--output", str(out), "--folds", "2"]
+    assert main(["crossval", *words, "--network", "sa2net"]) == 0
+    table = (out / "pairs.csv").read_text()
+    assert len(table.splitlines()) == 8
+    assert {values["data"] for values in recorded.values if "data" in values} == {str(out / "pairs.csv")}
+
+
+def make_monuseg(folder: Path) -> Path:
+    """MoNuSeg in the prepared layout."""
     rng = np.random.default_rng(0)
     for part, count in (("Train", 4), ("Test", 2)):
-        for kind in ("img", "labelcol"):
-            (tmp_path / "data" / f"{part}_Folder" / kind).mkdir(parents=True)
+        images, labels = (folder / f"{part}_Folder" / kind for kind in ("img", "labelcol"))
+        images.mkdir(parents=True)
+        labels.mkdir()
         for index in range(count):
             mask = np.zeros((60, 50), dtype=np.uint8)
             mask[10 + 4 * index : 40, 8:30] = 255
             image = np.where(mask[:, :, None] > 0, [60, 30, 120], [220, 190, 230]) + rng.integers(0, 20, (60, 50, 3))
-            Image.fromarray(image.astype(np.uint8)).save(
-                tmp_path / "data" / f"{part}_Folder" / "img" / f"{index}{part}.png"
-            )
-            Image.fromarray(mask).save(tmp_path / "data" / f"{part}_Folder" / "labelcol" / f"{index}{part}.png")
+            Image.fromarray(image.astype(np.uint8)).save(images / f"{index}{part}.png")
+            Image.fromarray(mask).save(labels / f"{index}{part}.png")
+    return folder
+
+
+def test_the_published_protocol(tmp_path: Path, runs: Runs) -> None:
+    """Scores on the network's grid, and Dice of the ensemble with one added."""
+    data = make_monuseg(tmp_path / "data")
     out = tmp_path / "out"
-    arguments = ["--config", "monuseg", "--dataset-dir", str(tmp_path / "data"), "--output", str(out), "--folds", "2"]
+    arguments = ["--config", "monuseg", str(data), "--output", str(out), "--folds", "2"]
     assert main(["crossval", *arguments, "--paper", *SMALL, *LEARNS]) == 0
     assert [name for name, _ in runs.steps] == [
-        *["train-monuseg-paper", "train-monuseg-paper-evaluate-evaluate_paper"] * 2,
-        "train-monuseg-paper-evaluate-evaluate_paper-ensemble",
+        *["train", "evaluate-evaluate_paper"] * 2,
+        "evaluate-evaluate_paper-ensemble",
     ]
+    assert runs.steps[0][1]["config"] == ["monuseg", "paper"]
     state = read(out / "crossval.json")
     for fold in range(2):
-        summary = read(out / f"fold{fold}" / "metrics_summary.json")
+        summary = read(out / f"fold{fold}" / "eval" / "metrics_summary.json")
         assert summary["protocol"]["family"] == "image"
         assert summary["protocol"]["plus_one"] is False
         assert summary["protocol"]["grid"] == [32, 32]
@@ -197,37 +256,16 @@ def test_the_published_protocol(tmp_path: Path, runs: Runs) -> None:
     assert (summary["protocol"]["family"], summary["protocol"]["plus_one"]) == ("image_ensemble", True)
     assert state["ensemble"]["dice"] == summary["paper"]["dice"] > 0.2
     # The images are blue-green-red, as published, and the weights say so.
-    assert read(out / "models" / "fold0" / "model.json")["channel_order"] == "BGR"
+    assert read(out / "fold0" / "models" / "model.json")["channel_order"] == "BGR"
     with Image.open(out / "ensemble" / "predictions" / "0Test.png") as drawn:
         assert drawn.size == (32, 32)
-
-
-class Recorded:
-    """In the place of the runs: writes what they would, as far as the command reads it."""
-
-    def __init__(self) -> None:
-        self.values: list[dict[str, Any]] = []
-
-    def __call__(self, command: list[str], check: bool) -> types.SimpleNamespace:
-        names = [word.removeprefix("--") for word in command[4::2]]
-        values = dict(zip(names, map(DefaultParseValue, command[5::2]), strict=True))
-        self.values.append({**values, "files": [Path(file).stem for file in values["config_file"]]})
-        if "fold" in values:
-            Path(values["ckpt_dir"]).mkdir(parents=True, exist_ok=True)
-            (Path(values["ckpt_dir"]) / "model.pt").touch()
-        Path(values["output_dir"]).mkdir(parents=True, exist_ok=True)
-        score = {"mean_of_class_means": 0.5}
-        summary: dict[str, Any] = {"overall": {"dice": score, "jaccard": score}, "cases": 1}
-        if any("paper" in file for file in self.values[-1]["files"]):
-            summary["paper"] = {"dice": 0.25, "hd95": 3.0}
-        (Path(values["output_dir"]) / "metrics_summary.json").write_text(json.dumps(summary))
-        return types.SimpleNamespace(returncode=0)
 
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     recorder = Recorded()
-    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.subprocess", types.SimpleNamespace(run=recorder))
+    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.run_process", recorder)
+    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.complete_run", lambda *_: None)
     return recorder
 
 
@@ -251,8 +289,8 @@ def test_switches_of_volume_bundles(
         for name in ("frame01", "frame01_gt", "frame02", "frame02_gt"):
             (folder / f"{folder.name}_{name}.nii.gz").touch()
     out = tmp_path / "out"
-    arguments = ["crossval", "--bundle", str(repository / "bundles" / "daeformer"), "--config", "acdc", "--paper"]
-    arguments += ["--dataset-dir", str(tmp_path / "acdc"), "--folds", "2"]
+    arguments = ["crossval", str(tmp_path / "acdc"), "--network", str(repository / "bundles" / "daeformer")]
+    arguments += ["--config", "acdc", "--paper", "--folds", "2"]
     assert main([*arguments, "--output", str(out), "split=ssl4mis"]) == 0
     first, second = patients_in(out, 0), patients_in(out, 1)
     assert first["test"] == second["test"] == set(ACDC_SPLITS["ssl4mis"]["test"])
@@ -265,7 +303,8 @@ def test_switches_of_volume_bundles(
     assert first["training"] == second["validation"]
     assert [values["split"] for values in recorded.values] == ["ssl4mis"] * 5
     # Only SA2-Net's ensemble is scored by another formula than its models.
-    assert recorded.values[-1]["files"] == ["train", "acdc", "paper", "evaluate", "evaluate_paper", "ensemble"]
+    assert recorded.values[0]["config"] == ["acdc", "paper"]
+    assert recorded.values[-1]["step"] == "evaluate-evaluate_paper-ensemble"
     assert "family" not in recorded.values[-1]
     # Of volumes, no IoU is published.
     assert [read(out / "crossval.json")["ensemble"][name] for name in ("dice", "iou")] == [0.25, None]
@@ -275,7 +314,6 @@ def test_switches_of_volume_bundles(
     capsys.readouterr()
     for wrong, message in (
         ("split=other", "split is 'other', expected one of mtunet, ssl4mis, official"),
-        ("layout=none", "layout is 'none', expected one of"),
         ("kind=images", "kind is 'images', but 'acdc' consists of volumes"),
         ("train#dataset#data=[]", "train#dataset#data is [], which cannot be folded"),
     ):
@@ -288,7 +326,7 @@ def test_patients_are_not_divided(tmp_path: Path, recorded: Recorded) -> None:
         (tmp_path / "data" / kind).mkdir(parents=True)
         for number in range(12):
             (tmp_path / "data" / kind / f"p{number % 4}_{number}.png").touch()
-    arguments = ["--config", "folder", "--dataset-dir", str(tmp_path / "data"), "--folds", "2"]
+    arguments = ["--config", "folder", str(tmp_path / "data"), "--folds", "2"]
     assert main(["crossval", *arguments, "--output", str(tmp_path / "out"), "patient_pattern=p\\d"]) == 0
     for fold in range(2):
         parts = {
@@ -305,27 +343,33 @@ def test_null_reaches_the_runs(tmp_path: Path, recorded: Recorded) -> None:
         (tmp_path / "data" / kind).mkdir(parents=True)
         for number in range(8):
             (tmp_path / "data" / kind / f"p{number}.png").touch()
-    arguments = ["--config", "folder", "--dataset-dir", str(tmp_path / "data"), "--folds", "2"]
+    arguments = ["--config", "folder", str(tmp_path / "data"), "--folds", "2"]
     switches = ["restart_interval=5", "label_values=null", "train#trainer#amp=null"]
     assert main(["crossval", *arguments, "--output", str(tmp_path / "out"), *switches]) == 0
     for values in recorded.values:
-        assert values["files"][-1] == "null_overrides"
         assert values["restart_interval"] == 5
-        assert "label_values" not in values
+        if values["step"] == "train":
+            assert (values["label_values"], values["train#trainer#amp"]) == (None, None)
+        else:
+            assert values["files"][-1] == str(tmp_path / "out" / "null_overrides.json")
+            assert "label_values" not in values
     assert read(tmp_path / "out" / "null_overrides.json") == {"label_values": None, "train#trainer#amp": None}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["max_epoch=3"], "the bundle has no max_epoch (did you mean max_epochs?)"),
-        (["train#trainr#max_epochs=3", "epochs=2"], "the bundle has no epochs"),
+        (["max_epoch=3"], "the bundle sa2net has no max_epoch (did you mean max_epochs?)"),
+        (["train#trainr#max_epochs=3", "epochs=2"], "the bundle sa2net has no epochs"),
         (["fold=1"], "fold is set by the command itself"),
+        (["ckpt_dir=here"], "ckpt_dir is set by the training itself"),
+        (["--epochs", "3", "max_epochs=4"], "max_epochs is given twice"),
+        (["--time", "0"], "the time is 0 minutes"),
+        (["layout=none"], "layout is 'none', expected one of"),
+        (["intensity=windo"], "intensity is 'windo', expected one of"),
         (["max_epochs"], "expected ID=VALUE, got 'max_epochs'"),
         (["roi_size=[32"], "roi_size=[32: the value is no YAML"),
         (["--folds", "1"], "--folds is 1, expected at least 2"),
-        (["--config", "nowhere"], "--config nowhere: neither an overlay of"),
-        (["--config", "evaluate"], "--config evaluate: this file is used anyway"),
     ],
 )
 def test_wrong_use(
@@ -338,20 +382,60 @@ def test_wrong_use(
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_data(sample: Path, tmp_path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "out"
-    assert crossval(tmp_path / "nowhere", out) == 1
-    assert f"{tmp_path / 'nowhere'}: no such folder" in capsys.readouterr().err
-    assert crossval(sample, out, "--folds", "9") == 1
-    assert "are too few for 9 folds" in capsys.readouterr().err
-    assert main(["crossval", "--bundle", str(tmp_path), "--dataset-dir", str(sample), "--output", str(out)]) == 1
-    assert f"{tmp_path} is not a bundle" in capsys.readouterr().err
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "inference.yaml").touch()
-    assert main(["crossval", "--bundle", str(tmp_path), "--dataset-dir", str(sample), "--output", str(out)]) == 1
-    assert "has no train.yaml, which a cross-validation needs" in capsys.readouterr().err
+def test_the_published_protocol_without_its_name(
+    tmp_path: Path, recorded: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a public data set the plan is what was published for it."""
+    data, out = make_monuseg(tmp_path / "data"), tmp_path / "out"
+    words = [str(data), "layout=monuseg", "--paper", "--output", str(out), "--folds", "2"]
+    assert main(["crossval", *words]) == 0
+    assert "published for MoNuSeg" in capsys.readouterr().out
+    assert recorded.values[0]["config"] == ["plan", "paper"]
+    published = yaml.safe_load((find_bundle("sa2net") / "configs" / "monuseg.yaml").read_text())
+    planned = yaml.safe_load((out / "plan.yaml").read_text())
+    for name in ("layout", "view", "roi_size"):  # said by the caller and paper.yaml
+        del published[name]
+    assert planned == {"dataset_dir": str(data), **published}
+
+
+FAILURES = [
+    (["NOWHERE"], "nowhere: no such file or folder"),
+    (["DATA", "--folds", "9"], "are too few for 9 folds"),
+    (["DATA", "--config", "nowhere"], "--config nowhere: neither an overlay of"),
+    (["DATA", "--config", "evaluate"], "--config evaluate: this file is no overlay"),
+    (["DATA", "--output", "FILE"], "cannot write to the output folder"),
+    (["DATA", "--network", "EMPTY"], "is not a bundle"),
+    (["DATA", "--network", "HALF"], "has no configs/train.json or .yaml"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), FAILURES, ids=[message[:24] for _, message in FAILURES])
+def test_failures(
+    words: list[str], message: str, sample: Path, tmp_path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "half" / "configs" / "inference.json", {})
+    (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    assert crossval(sample, tmp_path / "file" / "out") == 1
-    assert "cannot write to the output folder" in capsys.readouterr().err
+    places = {"DATA": sample, "NOWHERE": tmp_path / "nowhere", "FILE": tmp_path / "file" / "out"}
+    places |= {"EMPTY": tmp_path / "empty", "HALF": tmp_path / "half"}
+    out = tmp_path / "out"
+    given = ["--output", str(out), "--config", "sample", *(str(places.get(word, word)) for word in words)]
+    assert main(["crossval", *given]) == 1
+    error = capsys.readouterr().err
+    assert re.match(rf"sa2-monai crossval: error: .*{re.escape(message)}", error)
+    assert error.count("\n") == 1
     assert runs.steps == []
     assert not (out / "crossval.json").exists()
+
+
+def test_the_published_protocol_of_own_data(sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["crossval", str(sample), "--paper", "--output", str(tmp_path / "out")]) == 1
+    assert "sa2net has no published protocol for these data (listed in dataset.json)" in capsys.readouterr().err
+
+
+def test_values_survive_the_command_line(sample: Path, tmp_path: Path, recorded: Recorded) -> None:
+    values = {"class_names": ["background", "a: b"], "learning_rate": 1e-05, "patient_pattern": "^(.*)$"}
+    words = ["class_names=[background, 'a: b']", "learning_rate=1e-5", "patient_pattern=^(.*)$"]
+    words += ["label_values=null", "roi_size=$[32, 32]"]
+    assert main(command_line(sample, tmp_path / "out", *words)) == 0
+    assert recorded.values[0] | values | {"label_values": None, "roi_size": "$[32, 32]"} == recorded.values[0]

@@ -2,7 +2,8 @@
 """What a process forked by :mod:`tests.support.programs` does: the part of the interpreter, for one command line.
 
 Why: programs of this package start programs themselves (``sa2-monai crossval`` a training per fold), so the fork also
-replaces ``subprocess.run`` in itself; everything else of the program is as it is in an interpreter of its own.
+replaces ``subprocess.run`` and ``Popen`` in itself; everything else of the program is as it is in an interpreter of its
+own.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def work(
     os.environ.update(environment)
     os.chdir(cwd)
     subprocess.run = _run_forked(subprocess.run)  # type: ignore[assignment]  # programs of the program
+    subprocess.Popen = _PopenOrFork  # type: ignore[assignment,misc]
     _execute(command)
 
 
@@ -61,17 +63,40 @@ def _run_forked(run: Any) -> Any:
     def instead(command: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
         if command[0] != sys.executable or not options.keys() <= {"check", "env"}:
             return run(command, **options)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        child = os.fork()
-        if child == 0:
-            os._exit(_exit_code(list(command), options.get("env") or os.environ))
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = _Fork(command, options.get("env")).wait()
         if options.get("check") and code != 0:
             raise subprocess.CalledProcessError(code, command)
         return subprocess.CompletedProcess(command, code)
 
     return instead
+
+
+class _Fork:
+    """What is used of ``Popen``, of a fork for ``python ...``."""
+
+    def __init__(self, command: Any, env: Mapping[str, str] | None = None) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os._exit(_exit_code(list(command), env or os.environ))
+
+    def __enter__(self) -> _Fork:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def wait(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class _PopenOrFork(subprocess.Popen):  # type: ignore[type-arg]
+    """A fork for ``python ...`` in a session of its own, as far as nothing ends it early."""
+
+    def __new__(cls, command: Any, **options: Any) -> Any:
+        if command[0] == sys.executable and options == {"start_new_session": True}:
+            return _Fork(command)
+        return super().__new__(cls)
 
 
 def _exit_code(command: list[str], environment: Mapping[str, str]) -> int:

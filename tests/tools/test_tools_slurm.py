@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from sa2_monai.bundle.locate import load
+from sa2_monai.bundle.locate import find_config
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
-from sa2_monai.bundle.workflow import check_ids
-from sa2_monai.cli import predict
+from sa2_monai.bundle.run.ids import find_overlays, named_bundle
+from sa2_monai.cli import predict, train
 from tests.support.programs import run_untraced
 
 BUNDLES = {"sa2net": "monuseg", "daeformer": "synapse", "hsaunet": "acdc", "msa2net": "isic2018", "svanet": "fives"}
@@ -64,25 +64,41 @@ def test_the_text(name: str, repository: Path) -> None:
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
-def test_training(bundle: str, repository: Path, programs: Path) -> None:
+def test_training(bundle: str, repository: Path, programs: Path, tmp_path: Path) -> None:
     slurm = {"SLURM_JOB_NODELIST": "x[1-2]", "SLURM_NNODES": "2", "SLURM_JOB_ID": "7", "SLURM_GPUS_ON_NODE": "4"}
     folders = {"BUNDLE": f"bundles/{bundle}", "DATASET": BUNDLES[bundle], "DATA": "my data", "OUT": "my out"}
     script = repository / "tools" / "slurm" / "train.sbatch"
-    found = calls(script, programs, **slurm, **folders, SWITCHES="--batch_size 6")
-    for call, last in zip(found, ("multi_gpu_train", "multi_gpu_evaluate"), strict=True):
-        start = call.index("-m")
+    run = tmp_path / "my out"
+    folders["OUT"] = str(run)
+    found = calls(script, programs, **slurm, **folders, SWITCHES="batch_size=6 max_epochs=2")
+    starts = [call.index("-m") for call in found]
+    for call, start in zip(found, starts, strict=True):
         assert call[:start] == [
             *("torchrun", "--nnodes=2", "--nproc_per_node=4"),
             *("--rdzv_id=7", "--rdzv_backend=c10d", "--rdzv_endpoint=first:29500"),
         ]
-        assert call[start : start + 3] == ["-m", "monai.bundle", "run"]
-        given = options(call[start + 3 :])
-        files = [repository / "bundles" / bundle / name for name in ast.literal_eval(given.pop("config_file"))]
-        assert files[-1].stem == last
-        check_ids(load(*files), given, call[0])
-        assert (given["dataset_dir"], given["ckpt_dir"], given["batch_size"]) == ("my data", "my out/models", "6")
-    assert "--resume" in found[0]
-    assert "--resume" not in found[1]
+    training, evaluation = (call[start:] for call, start in zip(found, starts, strict=True))
+    assert training[:3] == ["-m", "sa2_monai", "train"]
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    args, switches = parser.parse_known_args(training[3:])
+    assert (args.data, args.output, args.config, args.no_plan) == ("my data", str(run), [BUNDLES[bundle]], True)
+    assert switches == ["batch_size=6", "max_epochs=2"]
+    network, folder = named_bundle(args.network)
+    assert network == bundle
+    assert folder is not None
+    assert find_overlays(args.config, folder)
+    assert evaluation[:3] == ["-m", "monai.bundle", "run"]
+    given = options(evaluation[3:])
+    assert given["bundle_root"] == str(run)
+    files = [Path(file) for file in ast.literal_eval(given["config_file"])]
+    assert [file.parent for file in files] == [run / "configs"] * 3
+    assert [find_config(folder, file.stem).stem for file in files] == ["train", "evaluate", "multi_gpu_evaluate"]
+
+    (run / "logs").mkdir(parents=True)
+    (run / "logs" / "train.log").touch()
+    again, _ = calls(script, programs, **slurm, **folders, SWITCHES="batch_size=6")
+    assert again[again.index("-m") :] == ["-m", "sa2_monai", "train", "--output", str(run), "--resume"]
 
 
 def test_prediction(repository: Path, programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training_setup import Run, Stop
 
 from sa2_monai import load_bundle
-from sa2_monai.bundle.crossval.runs import run_bundle
+from sa2_monai.bundle.crossval.request import CrossvalRequest
+from sa2_monai.bundle.crossval.runs import run_fold
 from sa2_monai.bundle.crossval.setup import CrossvalSetup
+from sa2_monai.bundle.run.training import TrainingError
 from sa2_monai.data import make_sample
 from sa2_monai.evaluation import draw_overlay
 from sa2_monai.evaluation.report.validation_image import ValidationImage
@@ -316,7 +318,7 @@ def test_progress_bars_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert show_progress() is True
 
 
-def test_tracking_from_python(mlflow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracking_from_python(mlflow: Any, sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The argument arrives at MONAI; without the package one sentence says what to install."""
     seen: list[Any] = []
     available = [False]
@@ -325,10 +327,11 @@ def test_tracking_from_python(mlflow: Any, tmp_path: Path, monkeypatch: pytest.M
         assert name == "mlflow"
         return None, available[0]
 
+    bundle, run = load_bundle("sa2net", device="cpu"), tmp_path / "run"
+    options: dict[str, Any] = {"dataset": "sample", "output_dir": run, "tracking_uri": URI}
     monkeypatch.setattr("monai.utils.optional_import", optional_import)
-    bundle = load_bundle("sa2net", device="cpu")
     with pytest.raises(ImportError, match=r"python -m pip install 'sa2_monai\[mlflow\]'"):
-        bundle.train(tmp_path, "folder", output_dir=tmp_path / "out", tracking="mlflow")
+        bundle.train(sample_dir, **options, tracking="mlflow")
     available[0] = True
 
     class Workflow:
@@ -338,23 +341,27 @@ def test_tracking_from_python(mlflow: Any, tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("monai.bundle.ConfigWorkflow", Workflow)
     for tracking in ("mlflow", None):
-        with pytest.raises(Stop):
-            bundle.train(tmp_path, "folder", output_dir=tmp_path / "out", tracking=tracking, tracking_uri=URI)
+        with pytest.raises(TrainingError):
+            bundle.train(sample_dir, **options, tracking=tracking)
     assert [options["tracking"] for options in seen] == ["mlflow", None]
-    assert seen[0]["tracking_uri"] == URI
+    assert json.loads((run / "configs" / "train.json").read_text())["tracking_uri"] == URI
 
 
 def test_cross_validation_hands_it_on(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
-    def start(command: list[str], check: bool) -> Any:
+    def start(command: list[str]) -> int:
         commands.append(command)
-        return SimpleNamespace(returncode=0)
+        return len(commands) % 2 - 1  # the training is done, the evaluation fails
 
-    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.subprocess", SimpleNamespace(run=start))
-    configs = repository / "bundles" / "sa2net" / "configs"
+    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.run_process", start)
+    bundle = repository / "bundles" / "sa2net"
+    monkeypatch.setattr(CrossvalSetup, "fold", lambda *_: bundle)  # no run, but a bundle with all configurations
     for tracking in ("mlflow", None):
-        setup = CrossvalSetup(configs, [], str(tmp_path), tmp_path, 2, 0, False, {}, tracking)
-        run_bundle(setup, "train", "training", {})
-    assert commands[0][-2:] == ["--tracking", "mlflow"]
-    assert commands[0][:-2] == commands[1]
+        request = CrossvalRequest(tmp_path, tmp_path / "out", tracking=tracking)
+        with pytest.raises(RuntimeError, match="the evaluation of fold 0 failed with exit code -1"):
+            run_fold(CrossvalSetup(request, tmp_path, "sa2net", bundle, [], {}, tmp_path, {}), 0)
+    for tracked, plain in zip(commands[:2], commands[2:], strict=True):
+        place = tracked.index("--tracking")
+        assert tracked[place + 1] == "mlflow"
+        assert tracked[:place] + tracked[place + 2 :] == plain

@@ -68,6 +68,12 @@ def crossval_table(state: Mapping[str, Any]) -> str:
     rows.append(("ensemble", state["ensemble"]))
     lines = [f"{'':10}{'Dice':>8}{'IoU':>8}"]
     lines += [f"{name:10}" + "".join(f"{_number(scores[score]):>8}" for score in SCORES) for name, scores in rows]
+    for name, scores in rows:
+        if stopped := scores.get("stopped"):
+            lines.append(
+                f"{name} was stopped by --time at epoch {stopped['epochs']} of {stopped['max_epochs']}: not a result; "
+                "--resume goes on."
+            )
     protocol = state["configuration"]["paper"]
     lines.append(f"Test cases: {state['ensemble']['cases']}; protocol: {'paper' if protocol else 'clinical'}.")
     return "\n".join(lines)

@@ -1,125 +1,188 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all runs of a cross-validation share, and the configuration that follows from it."""
+"""What all folds of a cross-validation share: bundle, overlays, plan, data; all of it checked before anything runs."""
 
 from __future__ import annotations
 
+import copy
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sa2_monai.bundle.locate import find_bundle
+from sa2_monai.bundle.crossval.request import CrossvalRequest
+from sa2_monai.bundle.included import is_included
+from sa2_monai.bundle.locate import find_bundle, find_config, merged
+from sa2_monai.bundle.run.ids import find_overlays, known_ids, named_bundle, read_keys, refuse_unknown
+from sa2_monai.bundle.switches import check_config
 
-__all__ = ["OWN_IDS", "ROLES", "CrossvalSetup", "find_configs"]
+if TYPE_CHECKING:
+    from sa2_monai.bundle.planning import Plan
+    from sa2_monai.data import FoundData
 
-#: Files of a bundle that are no data sets; a cross-validation puts them in their places itself.
-ROLES = ("train", "inference", "evaluate", "evaluate_paper", "ensemble", "paper")
-#: Ids that a cross-validation sets itself.
-OWN_IDS = ("dataset_dir", "ckpt_dir", "output_dir", "fold", "num_folds", "split_seed", "resume", "fold_checkpoints")
+__all__ = ["PLAN", "RESTORE", "CrossvalSetup", "evaluation_files", "set_up"]
+
+#: What to do when a cross-validation that is resumed is not the one that was begun.
+RESTORE = "Choose another --output folder, or restore what the cross-validation began with."
+
+#: In the output folder: the plan of all folds, and the table of cases that were found by patterns.
+PLAN, PAIRS = "plan.yaml", "pairs.csv"
+#: Where neither the caller nor a plan chooses.
+_NETWORK = "sa2net"
 
 
 @dataclass(frozen=True)
 class CrossvalSetup:
-    """What all runs of a cross-validation share.
+    """A cross-validation that is decided.
 
     Attributes:
-        configs: folder ``configs`` of the bundle.
-        overlays: files that are merged after ``train.yaml``.
-        dataset_dir: folder of the data set, absolute.
-        output: folder for models, scores and splits, absolute.
-        folds: number of folds, at least 2.
-        seed: of the folds.
-        paper: whether training and scores are those of the published protocol.
-        overrides: values by id, which come last.
-        tracking: ``"mlflow"``, or ``None``.
+        request: what the caller asks for.
+        output: folder of the cross-validation, absolute.
+        network: what ``--network`` of a training says: the name, of a bundle of somebody's own the folder.
+        bundle: its folder.
+        overlays: of the trainings, in the order of merging: the plan, those of the caller, the published protocol.
+        overrides: those of the caller that a training knows; the others are of the evaluation.
+        data: what a training takes as DATA, absolute.
+        config: training configuration of the first fold, with all its values.
+        plan: what was planned now; ``None`` where nothing was, or where the plan of before is used.
+        pairs: the data as found by patterns, to be written as a table; else ``None``.
     """
 
-    configs: Path
-    overlays: list[str]
-    dataset_dir: str
+    request: CrossvalRequest
     output: Path
-    folds: int
-    seed: int
-    paper: bool
+    network: str
+    bundle: Path
+    overlays: list[Path]
     overrides: dict[str, Any]
-    tracking: str | None = None
+    data: Path
+    config: dict[str, Any]
+    plan: Plan | None = None
+    pairs: FoundData | None = None
+
+    def fold(self, fold: int) -> Path:
+        """Folder of the run of a fold."""
+        return self.output / f"fold{fold}"
 
     def model(self, fold: int) -> Path:
         """File of the weights of a fold."""
-        return self.output / "models" / f"fold{fold}" / "model.pt"
+        return self.fold(fold) / "models" / "model.pt"
 
-    def config_files(self, step: str) -> list[str]:
-        """Configuration files of a step, in the order of merging.
+    def resolved(self, name: str) -> Any:
+        """Value of an id of the training; of a component, its arguments."""
+        return _resolved(self.config, name)
 
-        Args:
-            step: ``"train"``, ``"evaluate"`` or ``"ensemble"``.
-
-        Raises:
-            FileNotFoundError: when the bundle lacks one of them.
-        """
-        names = ["train"]
-        names += ["paper"] if self.paper else []
-        names += ["evaluate"] if step != "train" else []
-        names += ["evaluate_paper"] if step != "train" and self.paper else []
-        names += ["ensemble"] if step == "ensemble" else []
-        first, *others = [self._config_file(name) for name in names]
-        return [first, *self.overlays, *others]
-
-    def merged(self, step: str) -> dict[str, Any]:
-        """Merged content of the files of a step, by id."""
-        from monai.bundle import ConfigParser
-
-        return dict(ConfigParser.load_config_files(self.config_files(step)))
-
-    def overridden(self, step: str) -> dict[str, Any]:
-        """The same with the overrides."""
-        from monai.bundle import ConfigParser
-
-        parser = ConfigParser(self.merged(step))
-        for name, value in self.overrides.items():
-            parser[name.replace("::", "#")] = value
-        config: dict[str, Any] = parser.get()
-        return config
-
-    def resolved(self, step: str, name: str) -> Any:
-        """Value of an id as the bundle sees it, with the overrides; of a component, its arguments."""
-        from monai.bundle import ConfigComponent, ConfigParser
-
-        found = ConfigParser(self.overridden(step)).get_parsed_content(name, instantiate=False)
-        return found.get_config() if isinstance(found, ConfigComponent) else found
-
-    def record(self) -> Mapping[str, Any]:
-        """What has to be the same when a cross-validation is resumed, as JSON has it."""
-        from sa2_monai.weights import plain
-
-        return {
-            "bundle": self.configs.parent.name,
-            "config": [Path(overlay).name for overlay in self.overlays],
-            "dataset_dir": self.dataset_dir,
-            "folds": self.folds,
-            "seed": self.seed,
-            "paper": self.paper,
-            "overrides": plain(self.overrides),
-        }
-
-    def _config_file(self, name: str) -> str:
-        paths = (self.configs / f"{name}{suffix}" for suffix in (".json", ".yaml"))
-        path = next((path for path in paths if path.is_file()), None)
-        if path is None:
-            raise FileNotFoundError(f"{self.configs} has no {name}.yaml, which a cross-validation needs")
-        return str(path)
+    def evaluation(self, name: str) -> Any:
+        """Value of an id as the evaluation of the ensemble sees it."""
+        return _resolved(_evaluation_config(self), name)
 
 
-def find_configs(bundle: str) -> Path:
-    """Folder ``configs`` of a bundle.
+def set_up(request: CrossvalRequest, then: Mapping[str, Any] | None = None) -> CrossvalSetup:
+    """Find out what the data are, plan what is not given, and merge it all; nothing is written.
 
     Args:
-        bundle: see :func:`sa2_monai.bundle.find_bundle`.
+        request: what the caller asks for.
+        then: ``configuration`` of a cross-validation that goes on.
 
     Raises:
-        FileNotFoundError, ValueError: no such bundle, or a zip file.
+        SwitchError: unknown ids, or values that are no choice.
+        FileNotFoundError: no such data, bundle or overlay.
+        ValueError: data that nobody can be certain about, or of which there is no published protocol.
     """
-    folder = find_bundle(bundle)
-    if folder.is_file():
-        raise ValueError(f"{folder} is a zip file; a cross-validation needs the folder of a bundle. Extract it first.")
-    return folder / "configs"
+    from sa2_monai.bundle.run.setup import plan_run
+
+    output = Path(os.path.abspath(request.output))
+    network = request.network or (then["network"] if then is not None else _default_network(request))
+    name, bundle = named_bundle(network)
+    own = find_overlays(request.overlays, bundle)
+    planned = not any("layout" in read_keys(file) for file in own)
+    if bundle is not None:
+        own += [find_config(bundle, "paper")] if request.paper else []
+    known = known_ids(network, [str(file) for file in own])[0]
+    evaluated = known.union(*map(read_keys, evaluation_files(bundle or find_bundle(_NETWORK), request.paper, True)))
+    refuse_unknown(request.overrides, evaluated, name)
+    overrides = {key: value for key, value in request.overrides.items() if _root(key) in known}
+    if not os.path.exists(request.data):
+        raise FileNotFoundError(f"{request.data}: no such file or folder; give the folder of your images and masks.")
+    if planned and request.paper:
+        _check_published(request, str(name))
+
+    earlier = [output / PLAN] if planned and then is not None else []
+    if earlier and not earlier[0].is_file():
+        raise FileNotFoundError(f"{earlier[0]}: no such file; it is the plan of all folds. {RESTORE}")
+    training = request.training(network, [*earlier, *own], overrides, plan=planned and then is None)
+    first = plan_run(training)
+    overlays = [*([output / PLAN] if planned else []), *own]
+    chosen = find_bundle(network or first.network)
+    setup = CrossvalSetup(
+        request=request,
+        output=output,
+        network=first.network if is_included(chosen) else str(chosen),
+        bundle=chosen,
+        overlays=overlays,
+        overrides=overrides,
+        data=Path(os.path.abspath(request.data)) if first.pairs is None else output / PAIRS,
+        config=first.contents.train,
+        plan=first.plan,
+        pairs=first.pairs,
+    )
+    check_config(_evaluation_config(setup))
+    return setup
+
+
+def evaluation_files(bundle: Path, paper: bool, ensemble: bool) -> list[Path]:
+    """Configuration files of an evaluation, which are merged after that of the training.
+
+    Args:
+        bundle: folder of the bundle, or of a run of it.
+        paper: whether the scores are those of the published protocol.
+        ensemble: of all folds together.
+
+    Raises:
+        FileNotFoundError: the bundle lacks one of them.
+    """
+    names = ["evaluate", *(["evaluate_paper"] if paper else []), *(["ensemble"] if ensemble else [])]
+    return [find_config(bundle, name) for name in names]
+
+
+def _default_network(request: CrossvalRequest) -> str | None:
+    """``None`` where the plan chooses; overlays that have only a name, and the published protocol, are of a bundle."""
+    named = any(not os.path.isfile(overlay) for overlay in request.overlays)
+    decided = named or any("layout" in read_keys(Path(overlay)) for overlay in request.overlays)
+    return _NETWORK if request.paper or decided else None
+
+
+def _check_published(request: CrossvalRequest, network: str) -> None:
+    from sa2_monai.bundle.planning.published import networks_of, protocol
+    from sa2_monai.data import find_data
+
+    found = find_data(request.data, request.overrides.get("layout"), request.images, request.labels, request.colours)
+    if not protocol(network, found.dataset):
+        others = networks_of(found.dataset)
+        hint = f"--network {' or '.join(others)} has one" if others else "--config OVERLAY can say how data are read"
+        raise ValueError(
+            f"{request.data}: {network} has no published protocol for these data ({found.description}); {hint}. "
+            "Leave --paper out to measure your own."
+        )
+
+
+def _root(name: str) -> str:
+    return name.replace("::", "#").split("#")[0]
+
+
+def _evaluation_config(setup: CrossvalSetup) -> dict[str, Any]:
+    """Configuration of the evaluation of the ensemble, as far as it is known before there are runs."""
+    from monai.bundle import ConfigParser
+
+    later = evaluation_files(setup.bundle, setup.request.paper, True)
+    parser = ConfigParser(merged(setup.config, later))
+    for name, value in setup.request.overrides.items():
+        parser[name.replace("::", "#")] = value
+    config: dict[str, Any] = parser.get()
+    return config
+
+
+def _resolved(config: dict[str, Any], name: str) -> Any:
+    from monai.bundle import ConfigComponent, ConfigParser
+
+    found = ConfigParser(copy.deepcopy(config)).get_parsed_content(name, instantiate=False)
+    return found.get_config() if isinstance(found, ConfigComponent) else found

@@ -6,12 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sa2_monai.bundle.crossval.setup import CrossvalSetup
+from sa2_monai.bundle.crossval.setup import RESTORE, CrossvalSetup
 
-__all__ = ["RESTORE", "write_fold_splits"]
+__all__ = ["write_fold_splits"]
 
-#: What to do when a cross-validation that is resumed is not the one that was begun.
-RESTORE = "Choose another --output folder, or restore what the cross-validation began with."
 #: Arguments of load_datalist, beside the folder and the folds, on which the parts depend.
 _LIST_OPTIONS = ("dataset", "test_fraction", "cache_dir", "patient_pattern", "split")
 
@@ -34,15 +32,16 @@ def write_fold_splits(setup: CrossvalSetup, resume: bool) -> list[dict[str, list
 
     listed = _list_options(setup)
     splits = []
-    for fold in range(setup.folds):
-        parts = load_parts(setup.dataset_dir, fold=fold, num_folds=setup.folds, split_seed=setup.seed, **listed)
+    request = setup.request
+    for fold in range(request.folds):
+        parts = load_parts(setup.data, fold=fold, num_folds=request.folds, split_seed=request.seed, **listed)
         splits.append({part: sorted(str(case["case"]) for case in cases) for part, cases in parts.items()})
     for fold, split in enumerate(splits):
         folder = setup.output / "splits" / f"fold{fold}"
         for part, cases in split.items():
             file = folder / f"{part}.txt"
             if resume and file.is_file() and file.read_text(encoding="utf-8").splitlines() != cases:
-                raise ValueError(f"{file} lists other cases than {setup.dataset_dir} has now. {RESTORE}")
+                raise ValueError(f"{file} lists other cases than {setup.data} has now. {RESTORE}")
     for fold, split in enumerate(splits):
         write_splits(setup.output / "splits" / f"fold{fold}", split)
     return splits
@@ -53,11 +52,11 @@ def _list_options(setup: CrossvalSetup) -> dict[str, Any]:
     from sa2_monai.data import DATASETS
     from sa2_monai.data.registry import check_kind, unknown_dataset
 
-    found = setup.overridden("train")["train"]["dataset"]["data"]
+    found = setup.config["train"]["dataset"]["data"]
     if isinstance(found, Mapping):
-        found = setup.resolved("train", "train#dataset#data")
+        found = setup.resolved("train#dataset#data")
     elif isinstance(found, str) and found.startswith("$@load_datalist("):  # a call of what the configuration calls so
-        found = setup.resolved("train", "load_datalist")
+        found = setup.resolved("load_datalist")
     if not isinstance(found, Mapping) or "dataset" not in found:
         raise ValueError(
             f"train#dataset#data is {found!r}, which cannot be folded; expected sa2_monai.data.load_datalist"

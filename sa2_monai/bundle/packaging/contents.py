@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.locate import find_config, load
+from sa2_monai.bundle.locate import find_config, load, merged
 from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.packaging.inputs import OWN_DATA
 from sa2_monai.bundle.packaging.metadata import packaged_metadata
@@ -117,8 +117,7 @@ def merged_configs(
     """
     train = load(find_config(source, "train"), *overlays)
     base = load(find_config(source, "inference"))
-    inference = load(find_config(source, "inference"), *overlays)
-    inference = {key: value for key, value in inference.items() if key in base or key not in train}
+    inference = merged(base, overlays, known=base)
     placed = [name for config in (train, inference) for name in overrides if override(config, name, overrides[name])]
     if unknown := sorted(set(overrides) - set(placed)):
         raise ValueError(f"{source.name} has no {', '.join(unknown)}; its switches stand at the top of train.yaml")

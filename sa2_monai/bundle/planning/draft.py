@@ -59,6 +59,13 @@ class Draft:
         return CPU_MINUTES if self.budget is None and self.on_cpu else self.budget
 
     @property
+    def minutes_text(self) -> str:
+        """The time budget in words; empty without one."""
+        if self.minutes is None:
+            return ""
+        return f"{self.minutes:.3g} minute{'s' * (self.minutes != 1)}"
+
+    @property
     def classes(self) -> int:
         """Number of classes, with the background."""
         return len(self["class_names"])

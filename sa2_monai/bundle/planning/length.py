@@ -54,7 +54,7 @@ def max_epochs(draft: Draft, seconds: float) -> Choice:
     cost = _validation_steps(draft)
     return Choice(
         epochs,
-        f"{draft.minutes:.3g} minutes{assumed} x {_PART} / {seconds:.2g} s a step, measured, are "
+        f"{draft.minutes_text}{assumed} x {_PART} / {seconds:.2g} s a step, measured, are "
         f"{_budget(draft, seconds)} steps: {length} in an epoch, {cost:.2g} for a validation",
     )
 

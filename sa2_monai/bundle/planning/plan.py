@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.bundle.switches.text import value_text
 from sa2_monai.data.fingerprint import Fingerprint
 
 __all__ = ["Choice", "Plan"]
@@ -58,7 +59,7 @@ class Plan:
         """
         told = [name for name, choice in self.choices.items() if not brief or _is_telling(name, choice.value)]
         rows = [("network", self.network, self.network_reason)]
-        rows += [(name, _written(self.choices[name].value), self.choices[name].reason) for name in told]
+        rows += [(name, value_text(self.choices[name].value), self.choices[name].reason) for name in told]
         first = max(len(name) for name, _, _ in rows)
         second = min(_VALUE, max(len(value) for _, value, _ in rows))
         lines = []
@@ -76,7 +77,7 @@ class Plan:
         lines = textwrap.wrap(title, _LINE, subsequent_indent="# ")
         lines.append(f"# Rests on {counts.measured} of {counts.training} training cases; numbers in fingerprint.json.")
         for name, choice in self.choices.items():
-            line = f"{name}: {_written(choice.value)}"
+            line = f"{name}: {value_text(choice.value)}"
             reason = " ".join(choice.reason.split())
             if len(line) + len(reason) + 4 <= _LINE:
                 lines.append(f"{line:<31} # {reason}")
@@ -102,11 +103,3 @@ class Plan:
 
 def _is_telling(name: str, value: Any) -> bool:
     return name == "label_values" or (name not in _ROUTINE and value not in (None, 0, False))
-
-
-def _written(value: Any) -> str:
-    """As YAML in one line."""
-    import yaml
-
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf"))
-    return str(text).removesuffix("...\n").strip()

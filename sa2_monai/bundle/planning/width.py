@@ -28,5 +28,5 @@ def width(draft: Draft, switch: str) -> Choice:
         switch: its name.
     """
     if draft.on_cpu:
-        return Choice(NARROW[draft.name][switch], f"narrow: no GPU, and {draft.minutes:.3g} minutes")
+        return Choice(NARROW[draft.name][switch], f"narrow: no GPU, and {draft.minutes_text}")
     return Choice(draft.base[switch], f"published; {draft.fingerprint.machine.name}")

@@ -8,12 +8,9 @@ from collections.abc import Sequence
 import torch
 from ignite.engine import Engine, Events
 
-from sa2_monai.evaluation import CaseMetric
+from sa2_monai.evaluation.scores.constant_prediction import MARGIN, everything_marked_dice
 
 __all__ = ["ConstantBaseline"]
-
-#: A score that is nearer than this is that of the constant prediction.
-_NEAR = 0.01
 
 
 class ConstantBaseline:
@@ -26,7 +23,8 @@ class ConstantBaseline:
 
     def __init__(self, class_names: Sequence[str], ignore_value: int | None) -> None:
         self.names = list(class_names)
-        self._metrics = [CaseMetric(len(self.names), ignore_value=ignore_value) for _ in self.names[1:]]
+        self.ignore_value = ignore_value
+        self._pixels: list[list[int]] = []  # of each case, by class
         self._validations = 0
 
     def attach(self, evaluator: Engine) -> None:
@@ -42,14 +40,23 @@ class ConstantBaseline:
             return
         items: list[dict[str, torch.Tensor]] = evaluator.state.output  # type: ignore[assignment]
         for item in items:
-            for number, metric in enumerate(self._metrics, start=1):
-                metric([torch.full_like(item["label"], number)], [item["label"]])
+            label = item["label"]
+            counted = label if self.ignore_value is None else label[label != self.ignore_value]
+            self._pixels.append(torch.bincount(counted.flatten().long(), minlength=len(self.names)).tolist())
 
     def scores(self) -> dict[str, float]:
-        """Mean Dice by the class that is predicted everywhere; empty without a validation."""
-        if not self._validations:
-            return {}
-        return {name: float(m.aggregate()) for name, m in zip(self.names[1:], self._metrics, strict=True)}
+        """Mean over classes of the Dice by the class that is predicted everywhere; empty without a validation.
+
+        The Dice of another class is 0, or undefined where no case has it.
+        """
+        columns = list(zip(*self._pixels, strict=True))
+        total = [max(1, sum(pixels)) for pixels in self._pixels]
+        present = {number for number, pixels in enumerate(columns) if number and any(pixels)}
+        return {
+            name: everything_marked_dice(columns[number], total) / len(present | {number})
+            for number, name in enumerate(self.names)
+            if number and columns
+        }
 
     def warning(self, best: float | None) -> str | None:
         """A line for a training whose best Dice is that of a constant prediction; ``None`` for any other.
@@ -61,11 +68,11 @@ class ConstantBaseline:
         if best is None or not scores:
             return None
         what = None
-        if best < _NEAR:
+        if best < MARGIN:
             what = "finding nothing at all (Dice 0)"
         else:
             name, constant = max(scores.items(), key=lambda item: item[1])
-            if best <= constant + _NEAR:
+            if best <= constant + MARGIN:
                 what = f"calling every pixel {name} (Dice {constant:.3f})"
         if what is None:
             return None

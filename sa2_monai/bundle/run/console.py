@@ -80,7 +80,7 @@ class Console:
             return
         output: Any = engine.state.output
         if isinstance(output, dict) and "loss" in output:
-            self._bar.set_postfix_str(f"loss {float(loss_of(engine)):.3g}", refresh=False)
+            self._bar.set_postfix_str(f"loss {_three_digits(float(loss_of(engine)))}", refresh=False)
         self._bar.update()
 
 
@@ -115,3 +115,7 @@ def duration(seconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".")

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.run.history import read_history
 from sa2_monai.bundle.run.watch import Epoch
+from sa2_monai.evaluation.report.history import read_history
 from sa2_monai.io.atomic import write_atomically
 
 __all__ = ["CURVES", "Curves", "draw_curves"]
@@ -73,7 +73,7 @@ def draw_curves(history: Path, file: Path, title: str) -> bool:
     figure.suptitle(title)
     _draw(loss, rows, "train_loss", "loss")
     loss.set_title("training loss")
-    classes = [name for name in rows[0] if name.startswith(_PREFIX)]
+    classes = list(dict.fromkeys(name for row in rows for name in row if name.startswith(_PREFIX)))
     if 1 < len(classes) <= _MOST_CLASSES:
         for name in classes:
             _draw(dice, rows, name, name.removeprefix(_PREFIX), linewidth=1)
@@ -98,9 +98,11 @@ def draw_curves(history: Path, file: Path, title: str) -> bool:
     return True
 
 
-def _draw(axes: Any, rows: Sequence[dict[str, str]], column: str, label: str, **style: Any) -> list[tuple[int, float]]:
+def _draw(
+    axes: Any, rows: Sequence[Mapping[str, float]], column: str, label: str, **style: Any
+) -> list[tuple[int, float]]:
     """Draw a column where it has values, and return the points."""
-    points = [(int(row["epoch"]), float(row[column])) for row in rows if row[column]]
+    points = [(int(row["epoch"]), row[column]) for row in rows if column in row]
     if points:
         # A single point makes no line.
         axes.plot(*zip(*points, strict=True), marker="." if len(points) < 30 else None, label=label, **style)

@@ -12,11 +12,10 @@ from pathlib import Path
 from ignite.engine import Engine, Events
 
 from sa2_monai.bundle.run.watch import Epoch
+from sa2_monai.evaluation.report.history import HISTORY_NAME, read_history
 from sa2_monai.io.atomic import write_atomically
 
-__all__ = ["HISTORY", "History", "read_history"]
-
-HISTORY = "history.csv"
+__all__ = ["History"]
 
 
 class History:
@@ -28,9 +27,9 @@ class History:
     """
 
     def __init__(self, folder: Path, class_names: Sequence[str]) -> None:
-        self.file = folder / HISTORY
+        self.file = folder / HISTORY_NAME
         self.names = list(class_names)[1:]
-        self._rows: list[dict[str, str]] = []
+        self._rows: list[dict[str, float]] = []
 
     def attach(self, trainer: Engine) -> None:
         """Attach to the trainer, behind the handler that resumes."""
@@ -38,42 +37,34 @@ class History:
 
     def _start(self, trainer: Engine) -> None:
         known = trainer.state.epoch
-        self._rows = [row for row in read_history(self.file) if int(row["epoch"]) <= known] if known else []
+        self._rows = [row for row in read_history(self.file) if row["epoch"] <= known] if known else []
         self._write()
 
     def __call__(self, epoch: Epoch) -> None:
         """Add an epoch."""
         row = {
-            "epoch": str(epoch.number),
-            "train_loss": _number(epoch.loss),
-            "val_mean_dice": _number(epoch.dice),
-            **{f"val_dice_{name}": _number(epoch.class_dice.get(name)) for name in self.names},
-            "learning_rate": _number(epoch.learning_rate),
-            "seconds": f"{epoch.seconds:.3f}",
+            "epoch": epoch.number,
+            "train_loss": epoch.loss,
+            "val_mean_dice": epoch.dice,
+            **{f"val_dice_{name}": epoch.class_dice.get(name) for name in self.names},
+            "learning_rate": epoch.learning_rate,
+            "seconds": epoch.seconds,
         }
-        self._rows.append(row)
+        self._rows.append({name: value for name, value in row.items() if value is not None})
         self._write()
 
     def _write(self) -> None:
         fields = ["epoch", "train_loss", "val_mean_dice", *(f"val_dice_{name}" for name in self.names)]
+        fields += ["learning_rate", "seconds"]
         text = io.StringIO()
-        writer = csv.DictWriter(text, [*fields, "learning_rate", "seconds"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._rows)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(fields)
+        writer.writerows([[_text(name, row.get(name)) for name in fields] for row in self._rows])
         write_atomically(self.file, text.getvalue().encode())
 
 
-def read_history(file: Path) -> list[dict[str, str]]:
-    """Lines of a ``history.csv`` by column, texts as they stand there; none when there is no file.
-
-    Args:
-        file: the file.
-    """
-    if not file.is_file():
-        return []
-    with file.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:.6g}"
+def _text(name: str, value: float | None) -> str:
+    """As it was written, once read again."""
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:.3f}" if name == "seconds" else f"{value:.6g}"

@@ -13,8 +13,9 @@ from sa2_monai.bundle.run.baseline import ConstantBaseline
 from sa2_monai.bundle.run.console import Console
 from sa2_monai.bundle.run.curves import CURVES, Curves
 from sa2_monai.bundle.run.ending import RunResult
-from sa2_monai.bundle.run.history import HISTORY, History
+from sa2_monai.bundle.run.history import History
 from sa2_monai.bundle.run.watch import EpochWatch
+from sa2_monai.evaluation.report.history import HISTORY_NAME
 from sa2_monai.training import EarlyStop
 from sa2_monai.training.distributed import world_size
 
@@ -40,7 +41,7 @@ class Observers:
 
         self.folder = folder
         self.console = Console(show, bar, seconds)
-        self.curves = Curves(folder / "eval" / HISTORY, folder / CURVES, folder.name)
+        self.curves = Curves(folder / "eval" / HISTORY_NAME, folder / CURVES, folder.name)
         self.baseline: ConstantBaseline | None = None
         self._parser: Any = None
 
@@ -53,10 +54,10 @@ class Observers:
         """Attach to the engines of a workflow, behind the handlers of its configuration."""
         self.look(workflow)
         logging.getLogger("ignite").setLevel(logging.INFO)  # until the end of the workflow, which had it silent
-        trainer, evaluator, names, ignored = map(
-            self._parser.get_parsed_content,
-            ("train#trainer", "validate#evaluator", "class_names", "ignore_value"),
-        )
+        content = self._parser.get_parsed_content
+        trainer, evaluator, names = map(content, ("train#trainer", "validate#evaluator", "class_names"))
+        # Packages of earlier versions know no pixels without a label.
+        ignored = content("ignore_value") if "ignore_value" in self._parser else None
         history = History(self.folder / "eval", names)
         history.attach(trainer)
         self.console.attach(trainer, evaluator)
@@ -85,7 +86,7 @@ class Observers:
         dice = float(evaluator.state.best_metric) if best > 0 else None
         warning = None if self.baseline is None else self.baseline.warning(dice)
         tests = self._cases("test")
-        example = (tests or self._cases("training"))[0]["image"]
+        example: str | list[str] = next((case["image"] for case in tests or self._cases("training")), [])
         return RunResult(
             folder=self.folder,
             network=load(self.folder / "configs" / "train.json")["model_info"]["network"],
@@ -102,9 +103,9 @@ class Observers:
         )
 
     def _cases(self, section: str) -> list[dict[str, Any]]:
-        """Cases of a part of the data; none where there is no such part."""
+        """Cases of a part of the data; none where there is no such part, or in packages of earlier versions."""
         try:
             cases: list[dict[str, Any]] = self._parser.get_parsed_content("load_datalist")(section=section, check=False)
-        except ValueError:
+        except (KeyError, ValueError):
             return []
         return cases

@@ -62,6 +62,8 @@ class TrainRequest:
             raise ValueError(f"the time is {self.minutes:g} minutes, expected a number above 0")
         if (self.images is None) != (self.labels is None):
             raise ValueError("--images and --labels belong together: a pattern for the images, one for their masks")
+        if self.colours is not None and not self.plan:
+            raise ValueError("--colours goes into the plan; without one label_values says which colour means what")
         if self.resume and self.output is None:
             raise ValueError("--resume needs --output RUN, the folder of the training that goes on")
         if self.data is None and not self.resume:
@@ -72,7 +74,8 @@ class TrainRequest:
         """Values of this call alone, by id."""
         found = {name: value for name, value in self.overrides.items() if name in OF_THE_CALL}
         if self.minutes is not None:
-            found["time_limit"] = 60.0 * self.minutes
+            seconds = 60 * self.minutes
+            found["time_limit"] = int(seconds) if seconds == int(seconds) else seconds
         return found if self.device is None else {**found, "device": self.device}
 
     @property

@@ -11,10 +11,10 @@ from typing import Any
 from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.packaging.contents import override
-from sa2_monai.bundle.run.history import HISTORY, read_history
 from sa2_monai.bundle.run.ids import find_overlays, named_bundle, refuse_unknown
 from sa2_monai.bundle.run.request import TrainRequest
 from sa2_monai.bundle.run.target import BEST, STATE, is_run
+from sa2_monai.evaluation.report.history import HISTORY_NAME, read_history
 from sa2_monai.io.atomic import write_json
 from sa2_monai.training.divergence import DivergedError
 
@@ -80,7 +80,7 @@ def resume_run(request: TrainRequest) -> Path:
 
 
 def _epochs_done(folder: Path) -> int:
-    rows = read_history(folder / "eval" / HISTORY)
+    rows = read_history(folder / "eval" / HISTORY_NAME)
     return int(rows[-1]["epoch"]) if rows else 0
 
 

@@ -8,8 +8,9 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
-__all__ = ["console_command", "python_command", "short_path"]
+__all__ = ["command_line_value", "console_command", "python_command", "short_path"]
 
 
 def console_command(*words: str | os.PathLike[str]) -> str:
@@ -28,6 +29,19 @@ def python_command(*words: str | os.PathLike[str]) -> str:
         words: its arguments.
     """
     return shlex.join([_python(), *(os.fspath(word) for word in words)])
+
+
+def command_line_value(value: Any) -> str:
+    """A value such that the command line of ``monai.bundle``, which Fire parses, gives it back.
+
+    Args:
+        value: text, number, boolean, or a list or table of such.
+    """
+    from fire.parser import DefaultParseValue  # type: ignore[import-untyped]
+
+    if not isinstance(value, str):
+        return repr(value)
+    return value if DefaultParseValue(value) == value and not value.startswith("-") else repr(value)
 
 
 def short_path(path: Path) -> str:

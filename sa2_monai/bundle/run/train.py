@@ -52,7 +52,9 @@ def _check(request: TrainRequest) -> None:
         raise FileNotFoundError(f"{request.data}: no such file or folder; give the folder of your images and masks.")
     for name, what in _FILES.items():
         path = request.overrides.get(name)
-        if isinstance(path, str) and (os.sep in path or Path(path).suffix) and not os.path.exists(path):
+        if not isinstance(path, str) or path[:1] in ("$", "@", "%"):
+            continue
+        if (os.sep in path or Path(path).suffix) and not os.path.exists(path):
             raise FileNotFoundError(f"{path}: no such file; {name} is {what}.")
     if request.output is not None and not request.resume:
         check_target(Path(request.output))

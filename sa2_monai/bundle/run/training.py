@@ -18,7 +18,7 @@ from sa2_monai.bundle.run.processes import OVERLAY, by_first_process, join_proce
 from sa2_monai.bundle.run.request import TrainRequest
 from sa2_monai.bundle.run.resume import resume_run
 from sa2_monai.bundle.run.setup import RunSetup, plan_run
-from sa2_monai.bundle.run.shell import python_command, short_path
+from sa2_monai.bundle.run.shell import command_line_value, python_command, short_path
 from sa2_monai.bundle.run.target import LOG
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import choose_device, run_training
@@ -98,8 +98,6 @@ def monai_command(folder: Path, request: TrainRequest) -> str:
         folder: of the run, absolute.
         request: what is wanted.
     """
-    from sa2_monai.bundle.crossval.runs import command_line_value
-
     run = Path(short_path(folder))
     configs = run / "configs"
     words, files = ["-m", "monai.bundle", "run", "training"], str(configs / "train.json")

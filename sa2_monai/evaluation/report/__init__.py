@@ -5,5 +5,6 @@
 * ``html``: the page ``report.html``, without anything to load; ``templates``: its HTML, style and script.
 * ``overlays``, ``planes``: prediction and reference drawn into the image; of a volume into one plane.
 * ``validation_image``: such an image for TensorBoard during training.
+* ``history``: ``history.csv`` of a training, read.
 * ``manifest``: what was evaluated, with what and for how long.
 """

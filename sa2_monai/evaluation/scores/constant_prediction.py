@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["constant_prediction_warnings", "everything_marked_dice"]
+__all__ = ["MARGIN", "constant_prediction_warnings", "everything_marked_dice"]
 
-_MARGIN = 0.01  # of Dice, that a model is better by at least
+#: Of Dice, that a model is better by at least.
+MARGIN = 0.01
 
 
 def everything_marked_dice(reference: Sequence[int], total: Sequence[int]) -> float:
@@ -55,7 +56,7 @@ def constant_prediction_warnings(
                 f"constant_prediction: the predictions mark no pixel as {name}, in no case: this is the score of "
                 "'everything background'"
             )
-        elif value < constant + _MARGIN:
+        elif value < constant + MARGIN:
             warnings.append(
                 f"constant_prediction: Dice {value:.3g} of {name} is not clearly better than that of marking every "
                 f"pixel ('everything foreground': {constant:.3g})"

@@ -21,11 +21,12 @@ from sa2_monai.bundle.run.baseline import ConstantBaseline
 from sa2_monai.bundle.run.console import duration, epoch_line
 from sa2_monai.bundle.run.curves import draw_curves
 from sa2_monai.bundle.run.ending import RunResult, last_words
-from sa2_monai.bundle.run.history import History, read_history
+from sa2_monai.bundle.run.history import History
 from sa2_monai.bundle.run.log import log_to, show_notes
 from sa2_monai.bundle.run.shell import console_command, python_command
 from sa2_monai.bundle.run.target import check_target
 from sa2_monai.bundle.run.watch import Epoch
+from sa2_monai.evaluation.report.history import read_history
 
 LINES = [
     (
@@ -53,13 +54,11 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(("resumed", "kept"), [(0, []), (2, ["1", "2"])], ids=["anew", "resumed"])
+@pytest.mark.parametrize(("resumed", "kept"), [(0, []), (2, [1, 2])], ids=["anew", "resumed"])
 def test_history_keeps_what_the_state_knows(resumed: int, kept: list[str], tmp_path: Path) -> None:
     file = tmp_path / "history.csv"
-    file.write_text(
-        "epoch,train_loss,val_mean_dice,val_dice_a,learning_rate,seconds\n"
-        "1,2.0,0.1,0.1,0.1,1.0\n2,1.0,,,0.1,1.0\n3,0.5,0.2,0.2,0.1,1.0\n"
-    )
+    lines = ["1,2.5,0.1,0.1,0.1,1.000", "2,1,,,0.1,1.000", "3,0.5,0.2,0.2,0.1,1.000"]
+    file.write_text("\n".join(["epoch,train_loss,val_mean_dice,val_dice_a,learning_rate,seconds", *lines, ""]))
     history = History(tmp_path, ["background", "a"])
     trainer = Engine(lambda *_: None)
     history.attach(trainer)
@@ -67,8 +66,8 @@ def test_history_keeps_what_the_state_knows(resumed: int, kept: list[str], tmp_p
     trainer.fire_event(Events.STARTED)
     history(Epoch(resumed + 1, 9, 0.125, 0.01, 1.5, 0.75, {"a": float("nan")}, 0.75, 3))
     rows = read_history(file)
-    assert [row["epoch"] for row in rows] == [*kept, str(resumed + 1)]
-    assert list(rows[-1].values()) == [str(resumed + 1), "0.125", "0.75", "", "0.01", "1.500"]
+    assert [row["epoch"] for row in rows] == [*kept, resumed + 1]
+    assert file.read_text().splitlines()[1:] == [*lines[:resumed], f"{resumed + 1},0.125,0.75,,0.01,1.500"]
 
 
 def test_curves_are_drawn(tmp_path: Path) -> None:

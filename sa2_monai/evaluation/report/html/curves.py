@@ -1,28 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The learning curve of a training: ``history.csv`` read, and where its lines lie."""
+"""The learning curve of a training, and where its lines lie."""
 
 from __future__ import annotations
 
-import csv
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sa2_monai.evaluation.report.html.axis import Axis, axis_of, ticks
 from sa2_monai.evaluation.report.html.numbers import number
 
-__all__ = ["HISTORY_NAME", "Curve", "Line", "learning_curves", "read_history"]
+__all__ = ["Curve", "Line", "learning_curves"]
 
-HISTORY_NAME = "history.csv"
 _WIDTH, _HEIGHT = 520, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 10, 30
 _MOST_LINES = 6  # of classes; more cannot be told apart
 _MOST_DOTS = 100  # of a line, which can be pointed at
 
-_log = logging.getLogger(__name__)
-#: One line per epoch: the columns of the file that hold a number there.
+#: One line per epoch: the columns of ``history.csv`` that hold a number there.
 History = Sequence[Mapping[str, float]]
 
 
@@ -54,34 +49,11 @@ class Curve:
     height: int = _HEIGHT
 
 
-def read_history(path: Path) -> list[dict[str, float]]:
-    """The epochs of a ``history.csv``; none where there is no such file, or with a message where it is another one.
-
-    Args:
-        path: columns ``epoch``, ``train_loss``, ``val_mean_dice``, ``val_dice_<class>``, ``learning_rate``,
-            ``seconds``; empty where an epoch was not validated.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [
-                {name: float(text) for name, text in row.items() if isinstance(text, str) and text.strip()}
-                for row in csv.DictReader(file)
-            ]
-        if not all("epoch" in row for row in rows):
-            raise ValueError("it has no column epoch")
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, csv.Error) as error:
-        _log.warning("%s is not shown in the report: %s", path, error)
-        return []
-    return rows
-
-
 def learning_curves(history: History, classes: Mapping[str, str]) -> list[Curve]:
     """Loss, and Dice of the validation, over the epochs.
 
     Args:
-        history: what :func:`read_history` returned.
+        history: what :func:`~sa2_monai.evaluation.report.history.read_history` returned.
         classes: value -> name of the classes, which have the colours of the overlays.
     """
     values = {name: int(value) for value, name in classes.items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.evaluation.report.html.curves import HISTORY_NAME, read_history
+from sa2_monai.evaluation.report.history import HISTORY_NAME, read_history
 from sa2_monai.evaluation.report.html.numbers import duration, number
 from sa2_monai.evaluation.result import EvaluationResult
 
@@ -29,7 +29,7 @@ class Origin:
         record: of the run that made them; empty where there is none.
         sidecar: of the weights; empty where there is none, or where it describes other weights.
         training: record of the training of these weights; empty where there is none.
-        history: its epochs, see :func:`sa2_monai.evaluation.report.html.curves.read_history`.
+        history: its epochs, see :func:`sa2_monai.evaluation.report.history.read_history`.
         folder: of the predictions, as text; empty for arrays.
         remarks: what is doubtful, or was found but does not belong to these weights.
     """

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from sa2_monai.evaluation import evaluate
+from sa2_monai.evaluation.report.history import read_history
 from sa2_monai.evaluation.report.html.axis import axis_of, ticks
-from sa2_monai.evaluation.report.html.curves import learning_curves, read_history
+from sa2_monai.evaluation.report.html.curves import learning_curves
 from sa2_monai.evaluation.report.html.plots import box_plot, difference_plot
 
 
