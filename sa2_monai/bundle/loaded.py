@@ -213,33 +213,23 @@ class LoadedBundle(BundleModel):
         if output_dir is None and self.is_temporary:
             raise ValueError(f"{self.root.name} comes from a zip file, which holds no new weights. Give output_dir.")
         default = run_folder(self.root.name, dataset_dir) if is_included(self.root) else self.root
-        place = Path(output_dir or default).absolute()
-        resume = bool(switches.get("resume"))
+        place, files = Path(output_dir or default).absolute(), self._training_files(dataset)
         own = [name for name in switches if name in OWN_IDS and name != "resume"]
-        if place == self.root or own or (resume and not is_run(place)):
-            weights = self._train_configuration(place, dataset_dir, dataset, tracking, switches)
+        if place == self.root or own or (switches.get("resume") and not is_run(place)):
+            weights = self._train_configuration(place, dataset_dir, files, tracking, switches)
         else:
-            weights = self._train_run(place, dataset_dir, dataset, tracking, switches, resume)
+            weights = self._train_run(place, dataset_dir, files, tracking, switches)
         self._use_weights(weights)
         return weights
 
-    def _train_run(
-        self,
-        place: Path,
-        dataset_dir: str | os.PathLike[str],
-        dataset: str | os.PathLike[str] | None,
-        tracking: str | None,
-        switches: Mapping[str, Any],
-        resume: bool,
-    ) -> Path:
-        files = self._training_files(dataset)
+    def _train_run(self, place: Path, data: Any, files: list[Path], tracking: str | None, switches: Any) -> Path:
         overrides = dict(switches)
-        overrides.pop("resume", None)
+        resume = bool(overrides.pop("resume", False))
         if not resume:  # else the run has them
-            layout = {} if dataset is not None else {"layout": load(*files)["layout"]}
+            layout = {"layout": load(*files)["layout"]} if len(files) == 1 else {}
             overrides = {**self._settings_for(files), **layout, "pretrained": self._pretrained(), **overrides}
         request = TrainRequest(
-            data=dataset_dir,
+            data=data,
             output=place,
             network=str(self.root),
             overlays=[] if resume else [str(file) for file in files[1:]],
@@ -252,18 +242,12 @@ class LoadedBundle(BundleModel):
         return train_run(request).folder / BEST
 
     def _train_configuration(
-        self,
-        place: Path,
-        dataset_dir: str | os.PathLike[str],
-        dataset: str | os.PathLike[str] | None,
-        tracking: str | None,
-        switches: Mapping[str, Any],
+        self, place: Path, data: Any, files: list[Path], tracking: str | None, switches: Any
     ) -> Path:
         """Run the bundle's own configuration, which stays as it is."""
         place = _writable(place)
-        files = self._training_files(dataset)
         overrides = {
-            **self._common(files, dataset_dir, place / "eval"),
+            **self._common(files, data, place / "eval"),
             "ckpt_dir": verbatim(str(place / "models")),
             "pretrained": self._pretrained(),
             **switches,

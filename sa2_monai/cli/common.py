@@ -10,15 +10,47 @@ from typing import Any
 
 from sa2_monai.cli.main import UsageError
 
-__all__ = ["add_layout_options", "read_class_names", "read_override", "read_overrides"]
+__all__ = ["add_training_options", "read_class_names", "read_override", "read_overrides", "training_options"]
 
 
-def add_layout_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where the cases are."""
+def add_training_options(parser: argparse.ArgumentParser, time: str) -> None:
+    """Add the options that ``plan``, ``train`` and ``crossval`` have in common, ``ID=VALUE`` included.
+
+    Args:
+        parser: of the command, with its positional arguments.
+        time: what ``--time`` is the time of.
+    """
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="ID=VALUE",
+        help="values of switches, in YAML; they come last, and are not planned",
+    )
+    parser.add_argument("--network", metavar="NAME", help="network: a name of 'sa2-monai info', or a bundle's folder")
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="OVERLAY",
+        help="overlay after the plan: a file, or with --network a name of the bundle (monuseg, folder); repeatable",
+    )
+    parser.add_argument("--time", type=float, metavar="MINUTES", help=time)
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1; the GPU where there is one by default")
     layout = parser.add_argument_group("data that are laid out in another way")
     layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
     layout.add_argument("--labels", metavar="GLOB", help="their masks")
     layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
+
+
+def training_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What these options say, by the names of a :class:`~sa2_monai.bundle.run.request.TrainRequest`.
+
+    Args:
+        args: parsed arguments.
+    """
+    names = {"overlays": "config", "minutes": "time"}
+    same = ("network", "images", "labels", "colours", "device")
+    return {name: getattr(args, names.get(name, name)) for name in (*names, *same)}
 
 
 def read_override(text: str) -> tuple[str, Any]:

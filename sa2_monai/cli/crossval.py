@@ -15,7 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_layout_options, read_overrides
+from sa2_monai.cli.common import add_training_options, read_overrides, training_options
 from sa2_monai.cli.main import INTERRUPTED, UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -25,26 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``sa2-monai crossval``."""
     parser.epilog = "example: sa2-monai crossval DATA --output OUT --network sa2net --config monuseg max_epochs=500"
     parser.add_argument("data", nargs="?", metavar="DATA", help="folder of your data, a dataset.json or a CSV of pairs")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="ID=VALUE", help="values of the bundle to override, in YAML; they come last"
-    )
+    add_training_options(parser, "time of each fold; the plan fits into it")
     parser.add_argument("--output", "-o", required=True, metavar="DIR", help="folder for runs, scores and splits")
-    parser.add_argument("--network", metavar="NAME", help="network: a name of 'sa2-monai info', or a bundle's folder")
-    parser.add_argument(
-        "--config",
-        action="append",
-        default=[],
-        metavar="OVERLAY",
-        help="overlay after the plan: a name of the bundle (monuseg, synapse, folder) or a file; repeatable",
-    )
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument("--seed", type=int, default=999, metavar="N", help="seed of the folds (default: 999)")
     parser.add_argument("--paper", action="store_true", help="the published protocol (paper.yaml, evaluate_paper.yaml)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
-    parser.add_argument("--time", type=float, metavar="MINUTES", help="time of each fold; the plan fits into it")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted cross-validation")
-    add_layout_options(parser)
-    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1; the GPU where there is one by default")
     parser.add_argument(
         "--tracking", choices=["mlflow"], help="runs of MLflow beside TensorBoard; tracking_uri=ADDRESS for a server"
     )
@@ -78,18 +65,12 @@ def run(args: argparse.Namespace) -> int:
         request = CrossvalRequest(
             data=args.data,
             output=args.output,
-            network=args.network,
-            overlays=args.config,
             overrides=overrides,
             folds=args.folds,
             seed=args.seed,
             paper=args.paper,
-            minutes=args.time,
-            images=args.images,
-            labels=args.labels,
-            colours=args.colours,
-            device=args.device,
             tracking=args.tracking,
+            **training_options(args),
         )
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -12,7 +12,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_layout_options, read_overrides
+from sa2_monai.cli.common import add_training_options, read_overrides
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -22,25 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``sa2-monai plan``."""
     parser.epilog = "example: sa2-monai plan DATA --output plan.yaml --time 30"
     parser.add_argument("data", metavar="DATA", help="folder of your data, a dataset.json or a table of pairs")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="ID=VALUE", help="switches that you set yourself, in YAML; they are not planned"
-    )
-    parser.add_argument("--network", metavar="NAME", help="sa2net, daeformer, hsaunet, msa2net or svanet")
-    parser.add_argument(
-        "--config",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="overlay whose switches are not planned; repeatable",
-    )
+    add_training_options(parser, "for the training (default: 20 on a CPU; on a GPU as published)")
     parser.add_argument(
         "--output", "-o", metavar="FILE", help="write the overlay here, with fingerprint.json beside it"
     )
-    parser.add_argument(
-        "--time", type=float, metavar="MINUTES", help="for the training (default: 20 on a CPU; on a GPU as published)"
-    )
-    parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; the GPU where there is one by default")
-    add_layout_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,13 +42,16 @@ def run(args: argparse.Namespace) -> int:
         OSError, ValueError: data that cannot be read, or whose meaning is not certain.
     """
     from sa2_monai.bundle import SwitchError, make_plan
+    from sa2_monai.bundle.run.ids import find_overlays, named_bundle
     from sa2_monai.data import find_data
     from sa2_monai.data.layouts.pairs_csv import write_pairs
-    from sa2_monai.networks.catalogue import CATALOGUE
 
     given = read_overrides(args.overrides)
-    if args.network is not None and args.network not in CATALOGUE:
-        raise UsageError(f"--network is {args.network!r}, expected one of {', '.join(CATALOGUE)}")
+    try:
+        network, bundle = named_bundle(args.network)
+    except SwitchError as error:
+        raise UsageError(str(error)) from error
+    overlays = find_overlays(args.config, bundle)
     if args.time is not None and not args.time > 0:
         raise UsageError(f"--time is {args.time:g}, expected minutes above 0")
     found = find_data(args.data, given.get("layout"), args.images, args.labels, args.colours)
@@ -71,10 +59,9 @@ def run(args: argparse.Namespace) -> int:
         # The overlay names its data; the folder alone does not say which files belong together.
         args.data = str(write_pairs(Path(args.output).with_name("pairs.csv"), found.parts))
         found, args.images, args.labels = find_data(args.data, found.dataset), None, None
-    overlays = [Path(file) for file in args.config]
     print(f"measuring {found.path}: {found.description}", file=sys.stderr)
     try:
-        plan = make_plan(found, args.network, overlays, given, args.device, args.time)
+        plan = make_plan(found, network, overlays, given, args.device, args.time)
     except SwitchError as error:
         raise UsageError(str(error)) from error
     print(plan.table())
@@ -83,11 +70,11 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         plan.write(args.output)
         print(f"\nwritten: {args.output} and {Path(args.output).with_name('fingerprint.json')}")
-    print(f"\nNext\n  {_next(args, plan.network)}")
+    print(f"\nNext\n  {_next(args, args.network or plan.network, plan.network)}")
     return 0
 
 
-def _next(args: argparse.Namespace, network: str) -> str:
+def _next(args: argparse.Namespace, network: str, name: str) -> str:
     """The training with this plan; without a file it is planned again, the same way."""
     words = ["sa2-monai", "train", args.data, "--network", network]
     for option in ("images", "labels", "colours"):
@@ -97,5 +84,5 @@ def _next(args: argparse.Namespace, network: str) -> str:
         words += ["--config", file]
     if args.time is not None and not args.output:
         words += ["--time", f"{args.time:g}"]
-    words += ["--output", f"runs/{network}-{Path(args.data).resolve().name}", *args.overrides]
+    words += ["--output", f"runs/{name}-{Path(args.data).resolve().name}", *args.overrides]
     return shlex.join(words)

@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_layout_options, read_overrides
+from sa2_monai.cli.common import add_training_options, read_overrides, training_options
 from sa2_monai.cli.main import INTERRUPTED, UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -24,18 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``sa2-monai train``."""
     parser.epilog = "example: sa2-monai train DATA --output runs/first --time 10 batch_size=8"
     parser.add_argument("data", nargs="?", metavar="DATA", help="folder of the data; not needed with --resume")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="ID=VALUE", help="values of the bundle to override, in YAML; they come last"
-    )
+    add_training_options(parser, "time of this training; the plan fits into it")
     parser.add_argument(
         "--output", "-o", metavar="RUN", help="folder of the run (default: runs/NETWORK-DATA in the working directory)"
     )
-    parser.add_argument("--network", metavar="NAME", help="network: a name of 'sa2-monai info', or a bundle's folder")
-    parser.add_argument(
-        "--config", action="append", default=[], metavar="OVERLAY", help="overlay after the plan: a file; repeatable"
-    )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs, as max_epochs=N")
-    parser.add_argument("--time", type=float, metavar="MINUTES", help="time of this training; the plan fits into it")
     parser.add_argument("--resume", action="store_true", help="go on with the training that is in RUN")
     parser.add_argument(
         "--no-plan", action="store_true", help="plan nothing: all is as the network's train.yaml and the overlays say"
@@ -43,8 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     start = parser.add_argument_group("where the weights start from")
     start.add_argument("--pretrained", metavar="FILE_OR_RUN", help="weights, or the folder of a run or bundle")
     start.add_argument("--encoder-weights", metavar="FILE", help="ImageNet weights of the encoder")
-    add_layout_options(parser)
-    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1; the GPU where there is one by default")
     parser.add_argument("--tracking", choices=["mlflow"], help="a run of MLflow beside TensorBoard")
 
 
@@ -75,17 +66,11 @@ def run(args: argparse.Namespace) -> int:
         request = TrainRequest(
             data=args.data,
             output=args.output,
-            network=args.network,
-            overlays=args.config,
             overrides=overrides,
-            minutes=args.time,
             resume=args.resume,
-            images=args.images,
-            labels=args.labels,
-            colours=args.colours,
-            device=args.device,
             tracking=args.tracking,
             plan=not args.no_plan,
+            **training_options(args),
         )
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -48,13 +48,20 @@ except KeyboardInterrupt:
     ended.touch()
 """
 PARENT = "import sys; from sa2_monai.bundle.crossval.process import run_process; run_process(sys.argv[1:])"
+IN_BACKGROUND = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # as shells start such a job
+ENDS = {
+    "terminated": (PARENT, signal.SIGTERM, 143),
+    "terminated in the background": (IN_BACKGROUND + PARENT, signal.SIGTERM, 143),
+    "interrupted": (PARENT, signal.SIGINT, -signal.SIGINT),
+}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)])
-def test_what_ends_a_cross_validation_ends_its_run(number: int, code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ENDS)
+def test_what_ends_a_cross_validation_ends_its_run(name: str, tmp_path: Path) -> None:
+    program, number, code = ENDS[name]
     began, ended = tmp_path / "began", tmp_path / "ended"
     child = [sys.executable, "-c", CHILD, str(began), str(ended)]
-    with subprocess.Popen([sys.executable, "-c", PARENT, *child], stderr=subprocess.DEVNULL) as parent:
+    with subprocess.Popen([sys.executable, "-c", program, *child], stderr=subprocess.DEVNULL) as parent:
         while not began.exists() and parent.poll() is None:
             time.sleep(0.01)
         parent.send_signal(number)

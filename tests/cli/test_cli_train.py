@@ -31,6 +31,9 @@ WRONG_USE = [
     (["DATA", "--epochs", "3", "max_epochs=4"], "max_epochs is given twice"),
     (["DATA", "ckpt_dir=here"], "ckpt_dir is set by the training itself"),
     (["DATA", "--images", "*.png"], "--images and --labels belong together"),
+    (["DATA", "--no-plan", "--colours", "table.csv"], "--colours goes into the plan"),
+    (["batch_size=0", "DATA", "--network", "sa2net"], "batch_size is 0, expected"),
+    (["--network", "sa2net", "batch_size=0", "DATA"], "batch_size is 0, expected"),
     (["DATA", "--resume"], "--resume needs --output RUN"),
     (["batch_size=4"], "give DATA"),
 ]
@@ -39,6 +42,7 @@ FAILURES = [
     (["DATA", "--pretrained", "lost.pt"], "lost.pt: no such file; pretrained is weights"),
     (["DATA", "--output", "DATA"], "holds other files, and no run. Choose another --output"),
     (["DATA", "--config", "plan.yaml"], "--config plan.yaml: no such file"),
+    (["DATA", "--no-plan"], "without a plan --network says which network to train"),
 ]
 OF_THE_RUN = [
     ("class_names=[background, a, b]", "the labels hold 0, 255"),

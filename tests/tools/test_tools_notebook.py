@@ -70,5 +70,9 @@ def test_its_code_trains_predicts_and_evaluates(
     assert result.cases == ["bf_test_002", "fluo_test_001", "he_test_000", "he_test_003"]
     assert "Dice, mean of class means" in capsys.readouterr().out
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert {"first_steps/run/models/model.pt", "first_steps/scores/report.html", "first_steps/run/eval/run.json"} <= written
+    assert {
+        "first_steps/run/models/model.pt",
+        "first_steps/scores/report.html",
+        "first_steps/run/eval/run.json",
+    } <= written
     assert all(name.startswith("first_steps/") for name in written), "the text says where everything is written"

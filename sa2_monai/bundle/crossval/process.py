@@ -56,11 +56,19 @@ def _signals_raise() -> Iterator[None]:
         yield
         return
     before = {number: signal.signal(number, _stop) for number in _ENDS}
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # a job in the background; the program shall hear it all the same
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, _ignore)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ignore(_: int, __: FrameType | None) -> None:
+    """Unlike ``SIG_IGN`` it is not inherited by a program."""
 
 
 def _stop(number: int, _: FrameType | None) -> NoReturn:

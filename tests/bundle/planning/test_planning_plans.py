@@ -136,7 +136,7 @@ def test_a_time_budget_shortens_a_published_protocol(tmp_path: Path) -> None:
     patients.acdc(tmp_path)
     given = {"embed_dims": [32, 64, 128], "channel_heads": 4, "batch_size": 2}  # for the timing of its steps
     plan = make_plan(find_data(tmp_path, "acdc"), "daeformer", given=given, device="cpu", minutes=1)
-    assert plan.choices["max_epochs"].reason.startswith("1 minutes x 0.85 / ")
+    assert plan.choices["max_epochs"].reason.startswith("1 minute x 0.85 / ")
     assert plan.values()["max_epochs"] % plan.values()["val_interval"] == 0
 
 

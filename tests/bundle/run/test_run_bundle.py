@@ -62,6 +62,10 @@ def test_what_is_in_a_run(trained_run: TrainedRun) -> None:
     assert (train["max_epochs"], train["resume"], train["time_limit"]) == (2, False, None)
     info = read_info(folder / "models" / "model.pt")
     assert info["class_names"] == ["background", "nucleus"]
+    record = read(folder / "eval" / "run.json")
+    assert record["weights"]["sha256"] == info["sha256"]
+    assert record["configuration"]["time_limit"] is None
+    assert "stopped" not in record
 
 
 def test_metadata_and_card_tell_the_truth(trained_run: TrainedRun) -> None:

@@ -23,6 +23,7 @@ from sa2_monai.bundle.run.curves import draw_curves
 from sa2_monai.bundle.run.ending import RunResult, last_words
 from sa2_monai.bundle.run.history import History
 from sa2_monai.bundle.run.log import log_to, show_notes
+from sa2_monai.bundle.run.request import TrainRequest
 from sa2_monai.bundle.run.shell import console_command, python_command
 from sa2_monai.bundle.run.target import check_target
 from sa2_monai.bundle.run.watch import Epoch
@@ -47,6 +48,19 @@ DURATIONS = [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (3600, "60 min"), (7200
 @pytest.mark.parametrize(("epoch", "left", "line"), LINES, ids=["validated", "not validated", "last"])
 def test_an_epoch_in_a_line(epoch: Epoch, left: float, line: str) -> None:
     assert epoch_line(epoch, left) == line
+
+
+LOSSES = [(2.0, "2.00"), (0.41, "0.410"), (12.34, "12.3"), (123.4, "123"), (1e-4, "0.000100")]
+
+
+@pytest.mark.parametrize(("loss", "text"), LOSSES)
+def test_a_loss_has_three_digits(loss: float, text: str) -> None:
+    assert f"loss {text}  " in epoch_line(Epoch(1, 2, loss, 0.001, 1.0), 1)
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [(1, "60"), (1.5, "90"), (0.01, "0.6")])
+def test_the_time_limit_in_seconds(minutes: float, seconds: str) -> None:
+    assert str(TrainRequest(".", minutes=minutes).call["time_limit"]) == seconds
 
 
 @pytest.mark.parametrize(("seconds", "text"), DURATIONS)
