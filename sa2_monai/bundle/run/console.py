@@ -115,7 +115,3 @@ def duration(seconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:#.3g}".rstrip(".")
