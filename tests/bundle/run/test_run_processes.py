@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sa2_monai.bundle.run.history import read_history
 from sa2_monai.cli.main import main
+from sa2_monai.evaluation.report.history import read_history
 from tests.support.programs import run_processes
 from tests.support.trained_run import SMALL
 
@@ -41,7 +41,7 @@ def test_two_processes_make_one_run(port: int, sample_dir: Path, tmp_path: Path)
     assert "--nproc_per_node=2" in printed
     assert "multi_gpu_train.json" in printed
     assert (tmp_path / "printed1").read_text() == ""
-    assert [row["epoch"] for row in read_history(tmp_path / "run" / "eval" / "history.csv")] == ["1", "2"]
+    assert [row["epoch"] for row in read_history(tmp_path / "run" / "eval" / "history.csv")] == [1, 2]
     assert (tmp_path / "run" / "models" / "model.pt").is_file()
 
 
