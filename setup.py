@@ -6,9 +6,10 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# A package index shows the README alone: an image beside it would be a broken one, a link to a file would lead nowhere.
+# A package index shows the README alone: an image beside it would be a broken one (its caption, the paragraph in
+# italics behind it, goes with it), a link to a file would lead nowhere.
 readme = Path("README.md").read_text(encoding="utf-8")
-readme = re.sub(r"!\[[^\]]*\]\((?!https?:)[^)]*\)\n?", "", readme)
+readme = re.sub(r"!\[[^\]]*\]\((?!https?:)[^)]*\)\n(\n\*(?!\*)[^*]+\*\n)?\n?", "", readme)
 readme = re.sub(r"\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", readme)
 
 setup(

@@ -22,13 +22,14 @@ SMALL = """\
 roi_size: [32, 32]
 batch_size: 2
 max_epochs: 1
+slices_per_epoch: 4
 num_workers: 0
 """
 CHEAPER = {
     "sa2-monai sample data/volumes": ["--training", "2", "--validation", "1", "--test", "1"],
     "sa2-monai sample": ["--training", "5", "--validation", "2", "--test", "2", "--size", "64", "64"],
     "sa2-monai train": ["--config", "small.yaml"],
-    "sa2-monai crossval": ["--config", "small.yaml", "base_channels=4"],
+    "sa2-monai crossval": ["--config", "small.yaml"],
     "python -m monai.bundle": [
         "--base_channels",
         "4",
@@ -45,8 +46,11 @@ EXECUTED = [page for page in PAGES if blocks(page, "bash", "python")]
 WRITTEN = {
     "README.md": ["runs/mine/models/model.pt", "runs/mine/eval/report.html", "results/overlays"],
     "docs/start.md": ["runs/nuclei/eval/report.html", "runs/volumes/eval/report.html", "results/volumes/predictions"],
-    "docs/train.md": ["runs/longer/curves.png", "plan.yaml", "runs/tuned/models/model.pt"],
-    "docs/crossval.md": ["crossval/plan.yaml", "crossval/fold1/eval/report.html", "results/fold0/predictions"],
+    "docs/train.md": ["runs/longer/curves.png", "plan.yaml", "runs/planned/configs/plan.yaml"],
+    "docs/fine-tune.md": ["runs/tuned/models/model.pt"],
+    "docs/crossval.md": ["crossval/crossval.json", "crossval/fold1/models/model.pt"],
+    "docs/data-layouts.md": ["nnUNet_raw/Dataset101_Nuclei/splits_final.json", "decathlon/dataset.json"],
+    "docs/python.md": ["runs/from_python/eval/report.html", "plans/nuclei.yaml"],
     "docs/evaluate.md": ["results/scores/metrics_summary.json", "results/scores/report.html"],
     "docs/export.md": ["packaged/nuclei/models/model.ts", "results/parity.json"],
     "docs/bundles.md": ["bundles/sa2net/models/model.ts", "bundles/sa2net/eval/metrics_per_case.csv"],

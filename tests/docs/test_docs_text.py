@@ -70,9 +70,12 @@ def check_monai(words: list[str], folder: Path) -> None:
     for option in ("--config_file", "--meta_file", "--logging_file"):
         names = re.findall(r"[\w./-]+", given.get(option, ""))
         for name in names:
-            assert (folder / name).is_file(), name
+            file = folder / name
+            if name.startswith("runs/"):  # a run has the configurations of its bundle, in JSON
+                file = ROOT / "bundles" / "sa2net" / "configs" / f"{Path(name).stem}.yaml"
+            assert file.is_file(), name
             if option == "--config_file":
-                ids |= set(yaml.safe_load((folder / name).read_text(encoding="utf-8")))
+                ids |= set(yaml.safe_load(file.read_text(encoding="utf-8")))
     for word in words:
         if word.startswith("--"):
             assert word[2:].split("#")[0] in ids, word
