@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 class LoadPretrained:
     """Load what fits of a trained network when a training starts, and keep it as it is in the first epochs if wanted.
 
-    The log says what is new and what was adapted, at level DEBUG with the names of all tensors. List it before the
+    The log says which tensors are new and what was adapted, at level DEBUG also which were loaded. List it before the
     handlers that save and resume; a resumed training keeps its own weights, and counts its frozen epochs on.
 
     Args:
@@ -73,5 +73,6 @@ class LoadPretrained:
         if done.differing:
             facts = "; ".join(f"{name} was {theirs!r}, is {ours!r} here" for name, theirs, ours in done.differing)
             logger.info("the weights were trained with other settings: %s.", facts)
-        logger.debug("loaded tensors: %s", ", ".join(done.loaded))
-        logger.debug("new tensors: %s", ", ".join(done.new) or "none")
+        if done.new:
+            logger.info("new tensors: %s.", ", ".join(done.new))
+        logger.debug("loaded tensors: %s.", ", ".join(done.loaded))

@@ -5,7 +5,7 @@
 make         ``make_plan``: all decisions in their order
 plan         ``Plan``, ``Choice``: the result as values, table, overlay
 draft        what is known while a plan is made
-networks     which network
+networks     which network; start: network and width of the weights that a training starts from
 task         layout, classes, label values, channels
 intensity    how intensities come to [0, 1]
 view         whole slices or windows, their size, the axis of the slices

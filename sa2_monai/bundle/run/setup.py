@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from sa2_monai.bundle.locate import find_bundle, find_config
 from sa2_monai.bundle.packaging.contents import BundleContents, describe_contents, merged_configs, merged_metadata
 from sa2_monai.bundle.packaging.inputs import OWN_DATA
 from sa2_monai.bundle.packaging.metadata import edit_metadata
+from sa2_monai.bundle.planning.start import start_of
 from sa2_monai.bundle.run.ids import find_overlays, known_ids, named_bundle, read_keys, read_plain, refuse_unknown
 from sa2_monai.bundle.run.request import TrainRequest
 from sa2_monai.bundle.run.target import check_target
@@ -68,13 +70,15 @@ def plan_run(request: TrainRequest) -> RunSetup:
         ValueError: data that nobody can be certain about, or a folder that holds something else.
     """
     assert request.data is not None
-    network, bundle = named_bundle(request.network)
+    start = start_of(request.given.get("pretrained"))
+    network, bundle = named_bundle(request.network or start.network)
     overlays = find_overlays(request.overlays, bundle)
+    given = {**(_without(start.options, overlays) if network == start.network else {}), **request.given}
     # Without a plan it is all as the bundle says.
     said_by = overlays if request.plan or bundle is None else [find_config(bundle, "train"), *overlays]
     layout = request.given.get("layout", _layout_of(said_by))
     found = find_data(request.data, layout, request.images, request.labels, request.colours)
-    plan = _make_plan(request, found, network, overlays) if request.plan else None
+    plan = _make_plan(request, found, network, overlays, given) if request.plan else None
     if plan is not None and network is None:
         network, bundle = plan.network, find_bundle(plan.network)
         refuse_unknown(request.overrides, *known_ids(network, request.overlays))
@@ -87,7 +91,7 @@ def plan_run(request: TrainRequest) -> RunSetup:
     by_pattern = request.images is not None
     data = folder / "configs" / PAIRS if by_pattern else Path(os.path.abspath(found.path))
     found_out = {"layout": found.dataset, **({} if plan is None else plan.values())}
-    values = {**_without(found_out, overlays), **request.given, "dataset_dir": verbatim(str(data))}
+    values = {**_without(found_out, overlays), **given, "dataset_dir": verbatim(str(data))}
     train, inference = merged_configs(bundle, overlays, values)
     inference["dataset_dir"] = "/workspace/data/images"
     check_config(train, unknown=True, entries=["training"])
@@ -105,14 +109,16 @@ def _layout_of(files: list[Path]) -> str | None:
     return named[-1] if named else None
 
 
-def _make_plan(request: TrainRequest, found: FoundData, network: str | None, overlays: list[Path]) -> Plan:
+def _make_plan(
+    request: TrainRequest, found: FoundData, network: str | None, overlays: list[Path], given: Mapping[str, Any]
+) -> Plan:
     from sa2_monai.bundle.planning import make_plan
 
     return make_plan(
         found,
         network=network,
         overlays=overlays,
-        given=request.given,
+        given=given,
         device=request.call.get("device"),
         minutes=request.minutes,
     )

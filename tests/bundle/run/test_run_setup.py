@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from monai.bundle import ConfigParser
 
+from sa2_monai.bundle.planning.start import start_of
 from sa2_monai.bundle.run import TrainRequest
 from sa2_monai.bundle.run.folder import write_run
 from sa2_monai.bundle.run.ids import known_ids, refuse_unknown
@@ -17,6 +18,7 @@ from sa2_monai.bundle.run.setup import plan_run
 from sa2_monai.bundle.run.target import is_run
 from sa2_monai.bundle.switches import SwitchError
 from sa2_monai.data import load_parts
+from tests.support.trained_run import TrainedRun
 
 SMALL = {"base_channels": 4, "roi_size": [32, 32], "max_epochs": 2}
 
@@ -50,6 +52,23 @@ def test_without_a_plan_it_is_as_the_bundle_says(sample_dir: Path, tmp_path: Pat
     train = setup.contents.train
     assert {name: train[name] for name in folds} == folds
     assert (train["base_channels"], train["view"], train["layout"]) == (16, "windows", "folder")
+
+
+def test_weights_decide_on_network_and_width(trained_run: TrainedRun, tmp_path: Path) -> None:
+    assert start_of(None) == start_of("no such file") == (None, {})
+    assert start_of(str(trained_run.folder)) == ("sa2net", {"base_channels": 4})
+    wanted = {"pretrained": str(trained_run.folder), "max_epochs": 1}
+    setup = plan_run(TrainRequest(trained_run.data, tmp_path / "run", overrides=wanted, device="cpu"))
+    assert setup.network == "sa2net"
+    assert setup.contents.train["base_channels"] == 4
+    assert setup.plan is not None
+    assert "base_channels" not in setup.plan.values()
+    overlay = tmp_path / "own.yaml"
+    overlay.write_text("base_channels: 8\n")
+    setup = plan_run(
+        TrainRequest(trained_run.data, tmp_path / "run", overlays=[str(overlay)], overrides=wanted, device="cpu")
+    )
+    assert setup.contents.train["base_channels"] == 8, "what the user says wins, and the training refuses it"
 
 
 def test_a_value_that_only_another_network_has() -> None:
