@@ -19,7 +19,7 @@ __all__ = ["add_arguments", "run"]
 # Distribution names. The first two lines are needed, the third belongs to the extras.
 DEPENDENCIES = (
     *("torch", "monai", "pytorch-ignite", "numpy", "scipy", "pillow", "tifffile", "PyYAML", "nibabel", "SimpleITK"),
-    *("pydicom", "jsonschema", "tensorboard", "tqdm", "fire"),
+    *("pydicom", "jsonschema", "tensorboard", "tqdm", "fire", "jinja2", "matplotlib"),
     *("scikit-image", "safetensors", "imagecodecs", "highdicom", "h5py", "onnx", "onnxscript", "onnxruntime"),
 )
 

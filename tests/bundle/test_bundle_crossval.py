@@ -48,11 +48,13 @@ except KeyboardInterrupt:
     ended.touch()
 """
 PARENT = "import sys; from sa2_monai.bundle.crossval.process import run_process; run_process(sys.argv[1:])"
-IN_BACKGROUND = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # as shells start such a job
+# As shells start such jobs, however the tests themselves were started.
+IN_BACKGROUND = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+IN_FOREGROUND = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 ENDS = {
     "terminated": (PARENT, signal.SIGTERM, 143),
     "terminated in the background": (IN_BACKGROUND + PARENT, signal.SIGTERM, 143),
-    "interrupted": (PARENT, signal.SIGINT, -signal.SIGINT),
+    "interrupted": (IN_FOREGROUND + PARENT, signal.SIGINT, -signal.SIGINT),
 }
 
 

@@ -56,9 +56,8 @@ def _signals_raise() -> Iterator[None]:
         yield
         return
     before = {number: signal.signal(number, _stop) for number in _ENDS}
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # a job in the background; the program shall hear it all the same
+    # Of a job in the background a shell makes SIGINT ignored; the program shall hear it all the same.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         before[signal.SIGINT] = signal.signal(signal.SIGINT, _ignore)
     try:
         yield
