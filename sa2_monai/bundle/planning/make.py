@@ -115,7 +115,8 @@ def _decisions(draft: Draft) -> dict[str, Decision]:
             return 0.0
         values = {name: choice.value for name, choice in draft.choices.items()}
         device = {"device": f"$torch.device('{draft.fingerprint.machine.device}')"}
-        return seconds_per_step({**draft.base, **values, **draft.given, **device})
+        size = [round(side) for side in draft.fingerprint.geometry.size]
+        return seconds_per_step({**draft.base, **values, **draft.given, **device}, size)
 
     return {
         "layout": task.layout,

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a training step takes on this machine: a few real ones, on random numbers."""
+"""How long a training step takes on this machine: a few real ones, on random numbers, their slices included."""
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = ["seconds_per_step"]
 
 _STEPS = 4  # of which the fastest counts: others may be slowed down by other programs
 _ENOUGH = 4.0  # seconds after which no further step begins
+_SLICES = 12  # that are made ready; the first is slower
 
 
-def seconds_per_step(config: Mapping[str, Any]) -> float:
-    """Time of one training step: forward, loss, backward, update.
+def seconds_per_step(config: Mapping[str, Any], slice_size: Sequence[int]) -> float:
+    """Time of one training step: forward, loss, backward, update, and its slices, unless other processes make them.
 
     Args:
         config: a merged training configuration.
+        slice_size: rows and columns of a slice as the files have it, in pixels.
 
     Returns:
         Seconds; the fastest of up to four steps behind a first one.
@@ -37,7 +40,7 @@ def seconds_per_step(config: Mapping[str, Any]) -> float:
         labels = torch.randint(
             0, len(parser.get_parsed_content("class_names")), (batch, 1, *size), device=device
         ).float()
-        optimizer = torch.optim.SGD(network.parameters(), lr=1e-6)
+        optimizer = parser.get_parsed_content("optimizer")
         network.train()
 
         def step() -> float:
@@ -52,4 +55,22 @@ def seconds_per_step(config: Mapping[str, Any]) -> float:
         first, times = step(), [step()]
         while len(times) < _STEPS and first + sum(times) < _ENOUGH:
             times.append(step())
-    return min(times)
+        slices = 0.0 if parser.get_parsed_content("num_workers") else batch * _seconds_per_slice(parser, slice_size)
+    return min(times) + slices
+
+
+def _seconds_per_slice(parser: Any, size: Sequence[int]) -> float:
+    """Time of the random steps of one slice, median."""
+    import torch
+    from monai.data import MetaTensor
+    from monai.transforms import Compose
+
+    steps = Compose(parser.get_parsed_content("train#random_transforms"))
+    channels = parser.get_parsed_content("in_channels")
+    times = []
+    for _ in range(_SLICES):
+        sample = {"image": MetaTensor(torch.rand(channels, *size)), "label": MetaTensor(torch.zeros(1, *size))}
+        started = time.perf_counter()
+        steps(sample)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])

@@ -77,7 +77,7 @@ def organs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_generated_images(sample_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sa2_monai.bundle.planning.make.seconds_per_step", lambda config: 0.5)
+    monkeypatch.setattr("sa2_monai.bundle.planning.make.seconds_per_step", lambda config, size: 0.5)
     plan = make_plan(find_data(sample_dir), device="cpu", minutes=2)
     found = plan.values()
     assert plan.network == "sa2net"

@@ -18,6 +18,9 @@ def test_steps_of_every_network_are_timed(network: str) -> None:
     config = {**load(find_config(find_bundle(network), "train")), **narrow, "device": "$torch.device('cpu')"}
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    assert seconds_per_step(config) > 0
+    seconds = seconds_per_step(config, (80, 72))
+    assert seconds > 0
+    many = {**config, "num_workers": 2, "kind": "volumes"}
+    assert seconds_per_step(many, (80, 72)) > 0
     assert config["roi_size"] == [64, 64]  # nothing of it is changed
     assert torch.equal(torch.get_rng_state(), before)
