@@ -4,7 +4,7 @@
 Train and evaluate a run for each of the small public data sets below, then give their folders of scores:
 
     sa2-monai train DATA/bbbc038_nuclei --output runs/nuclei && sa2-monai evaluate --bundle runs/nuclei
-    tools/docs figure runs/nuclei/eval runs/polyps/eval runs/skin/eval runs/vessels/eval
+    tools/docs figure runs/sample/eval runs/nuclei/eval runs/polyps/eval runs/vessels/eval
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ OUTPUT = Path(__file__).resolve().parents[3] / "docs" / "images" / "overview.web
 TITLES = {
     "bbbc038_nuclei": "Nuclei (BBBC038)",
     "kvasir_polyps": "Polyps (HyperKvasir)",
-    "isic2017_skin": "Skin lesion (ISIC 2017)",
+    "sample": "Generated nuclei",
     "chase_db1": "Retinal vessels (CHASE_DB1)",
 }
 TILE, GAP, TOP, LEFT = 280, 8, 34, 34  # pixels
 PAPER, INK = (255, 255, 255), (40, 40, 40)
-MASK = (60, 235, 60)  # stands out from stains, skin and retina
+MASK = (60, 235, 60)  # stands out from stains, mucosa and retina
 OPACITY = 0.35  # of the fill inside of an outline
 QUALITY = 80
 
