@@ -111,7 +111,7 @@ def test_a_package_index_takes_and_shows_them(built: tuple[Path, Path], metadata
     assert description.lstrip().startswith("# sa2_monai")
     relative = r"""(?:\]\(|(?:href|src|srcset)=["'])(?!https?:|#)[^)"']*"""
     assert re.findall(relative, description) == [], "links and images that an index does not have"
-    caption = "The median test case of four small sets"
+    caption = "The median test case of a generated set"
     assert caption in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert caption not in description, "the caption of an image that an index does not have"
     versions = [f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)]
