@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, NoReturn, TextIO, cast
 
-from sa2_monai.io.causes import raised_by_monai, root_cause, unwrapped
+from sa2_monai.io.causes import root_cause
 from sa2_monai.io.paths import verbatim_paths
 from sa2_monai.io.text import PrintableStream
 from sa2_monai.version import __version__
@@ -129,10 +129,7 @@ def _run(arguments: list[str]) -> int:
             raise
         # On a terminal a progress bar may stand on the line.
         clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-        message = root_cause(error)
-        if raised_by_monai(unwrapped(error)):  # its parser says one thing in several lines
-            message = " ".join(message.split())
-        print(f"{clear}sa2-monai {command.name}: error: {message}", file=sys.stderr)
+        print(f"{clear}sa2-monai {command.name}: error: {root_cause(error)}", file=sys.stderr)
         return FAILED
 
 

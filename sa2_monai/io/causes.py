@@ -67,6 +67,8 @@ def root_cause(error: BaseException) -> str:
         kind, message = found or kind, text or ("" if found else message)
         spoken = kind in ("RuntimeError", "OSError") and _MEMORY_WORDS.search(message) is not None
         no_memory = kind in _MEMORY_TYPES or spoken
+    elif raised_by_monai(error):  # its parser says one thing in several lines
+        message = " ".join(message.split())
     if no_memory:
         return _about_memory(message)
     return message if message and _speaks(kind, error) else ": ".join(filter(None, (kind, message)))
