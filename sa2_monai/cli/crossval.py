@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument("--seed", type=int, default=999, metavar="N", help="seed of the folds (default: 999)")
     parser.add_argument("--paper", action="store_true", help="the published protocol (paper.yaml, evaluate_paper.yaml)")
+    parser.add_argument("--tta", action="store_true", help="evaluate with test-time augmentation, as tta=true")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted cross-validation")
     parser.add_argument(
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     _take_old_options(args)
     if args.data is None:
         raise UsageError("give DATA, the folder of your images and masks")
-    overrides = read_overrides(args.overrides, max_epochs=args.epochs)
+    overrides = read_overrides(args.overrides, max_epochs=args.epochs, tta=args.tta or None)
 
     from sa2_monai.bundle.crossval.request import CrossvalRequest
     from sa2_monai.bundle.switches import SwitchError

@@ -47,8 +47,8 @@ __all__ = [
     "inferer_for",
     "load_ensemble",
     "probability_writer",
-    "uncertainty_writer",
     "read_dicom_seg",
+    "uncertainty_writer",
     "write_dicom_seg",
 ]
 

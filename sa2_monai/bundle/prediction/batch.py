@@ -179,7 +179,12 @@ class Batch:
         for folder in (self.predictions, self.manifest.folder):
             for file in folder.glob(".*.tmp"):
                 written = file.name[1:].rsplit(".", 2)[0]
-                if re.sub(r"(_prob[._].*|_(entropy|variance)\.(tif|nii\.gz)|\.nii\.gz|\.png|\.dcm|\.json)$", "", written) in names:
+                if (
+                    re.sub(
+                        r"(_prob[._].*|_(entropy|variance)\.(tif|nii\.gz)|\.nii\.gz|\.png|\.dcm|\.json)$", "", written
+                    )
+                    in names
+                ):
                     with suppress(OSError):
                         file.unlink()
 
