@@ -50,9 +50,9 @@ class VolumeInferer(Inferer):
     the network sees, and thinned networks of ``dropout_samples``, all of them combined. They come one after the other;
     the mean of their probabilities, on the grid of the network, is that of the prediction.
 
-    Memory is flat in the number of slices, classes and members: beside the volume there is its label map and what one batch of
-    slices needs. Probabilities, where asked for, take ``4 * K`` bytes per voxel, and so does the average over three
-    orientations: 1.9 GB for 9 classes and 512 x 512 x 200 voxels.
+    Memory is flat in the number of slices, classes and members: beside the volume there is its label map and what one
+    batch of slices needs. Probabilities, where asked for, take ``4 * K`` bytes per voxel, and so does the average over
+    three orientations: 1.9 GB for 9 classes and 512 x 512 x 200 voxels; a map of the uncertainty takes 4.
 
     The network is called with slices (B, C, h, w) of ``float32`` and must return logits (B, K, h, w). It is the
     caller's to put it into evaluation mode and to open an autocast region; resizing and probabilities are always
@@ -346,7 +346,16 @@ def inferer_for(
 
 @dataclass(frozen=True)
 class _Job:
-    """What one call works on: volume (C, X, Y, Z), mm per axis, members, name, where they run, where the result goes."""
+    """What one call works on.
+
+    Attributes:
+        volume: (C, X, Y, Z).
+        spacing: mm per voxel.
+        members: whose probabilities are averaged.
+        name: of the volume, for messages.
+        device: where they run.
+        target: where the result goes.
+    """
 
     volume: torch.Tensor
     spacing: tuple[float, float, float]

@@ -84,8 +84,8 @@ def check_uncertainty(maps: Sequence[str], view: str, output: str, dropout_sampl
         raise ValueError(f"dropout_samples must be a whole number from 0, got {dropout_samples!r}.")
     if maps and (view == "paper" or output == "grid"):
         raise ValueError(
-            "uncertainty has no maps in the view 'paper' and on the grid of published scores, whose probabilities never "
-            "leave the network's grid. Choose view: whole, or set uncertainty to null."
+            "uncertainty has no maps in the view 'paper' and on the grid of published scores, whose probabilities "
+            "never leave the network's grid. Choose view: whole, or set uncertainty to null."
         )
 
 

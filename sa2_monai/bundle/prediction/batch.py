@@ -25,6 +25,8 @@ __all__ = ["RECORDS", "SUMMARY", "Batch"]
 
 #: In the output folder: records of the cases, and what they amount to.
 RECORDS, SUMMARY = "cases", "predict_summary.json"
+# What is added to the name of a case.
+_ENDINGS = r"(_prob[._].*|_(entropy|variance)\.(tif|nii\.gz)|\.nii\.gz|\.png|\.dcm|\.json)$"
 
 
 class Batch:
@@ -179,12 +181,7 @@ class Batch:
         for folder in (self.predictions, self.manifest.folder):
             for file in folder.glob(".*.tmp"):
                 written = file.name[1:].rsplit(".", 2)[0]
-                if (
-                    re.sub(
-                        r"(_prob[._].*|_(entropy|variance)\.(tif|nii\.gz)|\.nii\.gz|\.png|\.dcm|\.json)$", "", written
-                    )
-                    in names
-                ):
+                if re.sub(_ENDINGS, "", written) in names:
                     with suppress(OSError):
                         file.unlink()
 

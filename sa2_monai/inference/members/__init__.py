@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose probabilities are averaged in one prediction: test-time augmentation, ensembles and dropout, one after the other.
+"""Whose probabilities are averaged in a prediction: test-time augmentation, ensembles and dropout, one after another.
 
 running_mean adds them up; symmetries are the flips and quarter turns of what a network sees; dropout makes thinned
 networks of one; members puts the three together.

@@ -54,7 +54,11 @@ class UncertaintySaveImaged(_MapByMap):
     def encode(self, array: np.ndarray, stem: Path) -> tuple[str, Callable[[BinaryIO], None]]:
         """A file of one map (1, H, W); see :meth:`CaseSaveImaged.encode`."""
         plane = np.ascontiguousarray(array[0], dtype=np.float32)
-        return ".tif", lambda file: tifffile.imwrite(file, plane, compression="zlib")
+
+        def write(file: BinaryIO) -> None:
+            tifffile.imwrite(file, plane, compression="zlib")
+
+        return ".tif", write
 
 
 class VolumeUncertaintySaveImaged(_MapByMap, VolumeSaveImaged):

@@ -22,7 +22,7 @@ MARGIN = 3
 
 
 def uncertainty_scores(
-    maps: Mapping[str, np.ndarray], labels: np.ndarray, spacing: Sequence[float] | None = None
+    maps: Mapping[str, np.ndarray], labels: np.ndarray, spacing: Sequence[float] | np.ndarray | None = None
 ) -> dict[str, float]:
     """Means of maps inside of the predicted structures and within a margin around them.
 
@@ -42,7 +42,7 @@ def uncertainty_scores(
     steps = np.ones(labels.ndim) if spacing is None else np.asarray(spacing, dtype=float)
     size = [2 * int(MARGIN * steps.min() / step) + 1 for step in steps]
     region = ndimage.maximum_filter(found, size=size) if found.any() else np.ones_like(found)
-    means = {name: round(float(np.mean(values[region], dtype=np.float64)), 6) for name, values in maps.items()}
+    means = {name: float(f"{np.mean(values[region], dtype=np.float64):.6g}") for name, values in maps.items()}
     return {**means, "foreground": int(found.sum())}
 
 
