@@ -107,7 +107,7 @@ class LoadedBundle(BundleModel):
         # Refused before anything is read; some of them stand between the ids that are set here.
         check_ids(self._inference_config(), switches, str(config))
         check_config({**self._inference_config(), **switches})
-        network = self.network()
+        network = self.network(switches.get("dropout"))
         folder = self._run_folder("predict")
         out = folder if output_dir is None else _writable(output_dir)
         several = isinstance(images, (list, tuple))
