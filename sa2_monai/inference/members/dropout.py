@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Iterator
 
 import torch
@@ -14,6 +15,8 @@ __all__ = ["dropout_modules", "dropout_sample"]
 
 _CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)  # these drop whole channels
 _VALUES = (nn.Dropout,)
+# Of servers that predict in several threads with one network, which is changed meanwhile.
+_ALONE = threading.Lock()
 
 
 def dropout_modules(network: object) -> list[nn.Module]:
@@ -38,16 +41,17 @@ def dropout_sample(network: nn.Module, number: int) -> Iterator[None]:
         number: of the sample.
     """
     modules = dropout_modules(network)
-    before = [module.training for module in modules]
-    try:
-        for index, module in enumerate(modules):
-            module.training = True  # a head may ask for it
-            module.forward = functools.partial(_thin, module, (number << 16) + index)
-        yield
-    finally:
-        for module, training in zip(modules, before, strict=True):
-            module.training = training
-            module.__dict__.pop("forward", None)
+    with _ALONE:
+        before = [module.training for module in modules]
+        try:
+            for index, module in enumerate(modules):
+                module.training = True  # a head may ask for it
+                module.forward = functools.partial(_thin, module, (number << 16) + index)
+            yield
+        finally:
+            for module, training in zip(modules, before, strict=True):
+                module.training = training
+                module.__dict__.pop("forward", None)
 
 
 def _thin(module: nn.Module, seed: int, x: torch.Tensor) -> torch.Tensor:
