@@ -25,7 +25,7 @@ from torch import nn
 
 from sa2_monai.inference import VolumeInferer
 from sa2_monai.slices import AntialiasedResized
-from tests.support.slice_networks import LargestTensor, make_network, make_volume
+from tests.inference.slice_networks import LargestTensor, make_network, make_volume
 
 
 def interpolate(plane: np.ndarray, size: Sequence[int]) -> np.ndarray:

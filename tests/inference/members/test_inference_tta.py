@@ -12,7 +12,7 @@ from torch import nn
 
 from sa2_monai.inference import EnsembleNetwork, VolumeInferer
 from sa2_monai.inference.members import symmetries
-from tests.support.slice_networks import LargestTensor, make_network, make_volume
+from tests.inference.slice_networks import LargestTensor, make_network, make_volume
 
 # view, roi_size, size of the volume, further options; an image is a volume of one slice
 VIEWS: list[tuple[str, tuple[int, int], tuple[int, int, int], dict[str, Any]]] = [
