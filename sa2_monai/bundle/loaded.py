@@ -24,6 +24,8 @@ from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids, run_inference, run_training
 from sa2_monai.evaluation import EvaluationResult, ReportHandler
+from sa2_monai.inference.uncertainty.table import UNCERTAINTY_TABLE
+from sa2_monai.io.atomic import write_atomically
 from sa2_monai.io.folders import check_writable
 from sa2_monai.io.names import file_name
 from sa2_monai.io.ownership import claim_folder
@@ -87,7 +89,8 @@ class LoadedBundle(BundleModel):
             output_dir: write files ``<case>.png`` or ``<case>.nii.gz`` (with the geometry of the image) to this folder.
             affine: of volumes that are given as arrays, voxels to mm, (4, 4); 1 mm along the axes when ``None``.
             switches: values at the top of the bundle's ``inference.yaml``, e.g. ``batch_size=16``,
-                ``largest_component=True``, ``save_probabilities=True`` (with ``output_dir``).
+                ``largest_component=True``, ``tta=True``; with ``output_dir`` also ``save_probabilities=True`` and
+                ``uncertainty="entropy"``, which write maps and ``uncertainty.csv`` to it.
 
         Returns:
             For one image its label map, (H, W) or (X, Y, Z), whole numbers; for a folder or a list, a list of them in
@@ -105,7 +108,7 @@ class LoadedBundle(BundleModel):
         # Refused before anything is read; some of them stand between the ids that are set here.
         check_ids(self._inference_config(), switches, str(config))
         check_config({**self._inference_config(), **switches})
-        network = self.network()
+        network = self.network(switches.get("dropout"))
         folder = self._run_folder("predict")
         out = folder if output_dir is None else _writable(output_dir)
         several = isinstance(images, (list, tuple))
@@ -139,6 +142,8 @@ class LoadedBundle(BundleModel):
         postfix = f"_{switches['output_postfix']}" if switches.get("output_postfix") else ""
         files = [out / file_name(f"{case['case']}{postfix}", suffix) for case in cases]
         if output_dir is not None:
+            if (table := folder / UNCERTAINTY_TABLE).is_file():
+                write_atomically(out / UNCERTAINTY_TABLE, table.read_bytes())
             return files[0] if single else files
         maps = [read_prediction(file) for file in files]
         shutil.rmtree(folder, ignore_errors=True)

@@ -95,12 +95,17 @@ class BundleModel:
         """Whether images are volumes, not images."""
         return sees_volumes(self._inference_config(), self._sidecar.settings)
 
-    def network(self) -> nn.Module:
-        """The network with its weights, on the device, in evaluation mode; built once."""
+    def network(self, dropout: float | None = None) -> nn.Module:
+        """The network with its weights, on the device, in evaluation mode; built once.
+
+        Args:
+            dropout: rate for dropout samples; that of the configuration by default.
+        """
         weights = self._trained_weights()
-        if self._network is None or self._network[0] != sha256_of(weights):
-            network = accelerate(build_network(self._inference_config(), weights).to(self.device))
-            self._network = (sha256_of(weights), network)
+        built = (sha256_of(weights), dropout)
+        if self._network is None or self._network[0] != built:
+            config = {**self._inference_config(), **({} if dropout is None else {"dropout": dropout})}
+            self._network = (built, accelerate(build_network(config, weights).to(self.device)))
         return self._network[1]
 
     def _inference_config(self) -> dict[str, Any]:
@@ -143,5 +148,5 @@ class BundleModel:
         folder.mkdir()
         return folder
 
-    _network: tuple[str, nn.Module] | None = None
+    _network: tuple[tuple[str, float | None], nn.Module] | None = None
     _config: dict[str, Any] | None = None

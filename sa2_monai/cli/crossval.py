@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument("--seed", type=int, default=999, metavar="N", help="seed of the folds (default: 999)")
     parser.add_argument("--paper", action="store_true", help="the published protocol (paper.yaml, evaluate_paper.yaml)")
+    parser.add_argument("--tta", action="store_true", help="evaluate with test-time augmentation, as tta=true")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
     parser.add_argument("--resume", action="store_true", help="also go on with trainings that --time has stopped")
     side_by_side = parser.add_mutually_exclusive_group()
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     _take_old_options(args)
     if args.data is None:
         raise UsageError("give DATA, the folder of your images and masks")
-    overrides = read_overrides(args.overrides, max_epochs=args.epochs)
+    overrides = read_overrides(args.overrides, max_epochs=args.epochs, tta=args.tta or None)
 
     from sa2_monai.bundle.crossval.request import CrossvalRequest
     from sa2_monai.bundle.switches import SwitchError

@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
         return _evaluate_bundle(args)
     if args.predictions is None or args.references is None or args.data is not None:
         raise UsageError("give --predictions and --references, or --bundle RUN (with --data, if other data are meant)")
+    if args.tta:
+        raise UsageError("--tta: only with --bundle, which predicts; 'sa2-monai predict' has it, too")
 
     from sa2_monai.evaluation.scores.limits import check_classes, check_limits, parse_limits
 
@@ -111,7 +113,7 @@ def _evaluate_bundle(args: argparse.Namespace) -> int:
 
     with _wrong_use():
         limits = [*parse_limits(args.fail_under, lowest=True), *parse_limits(args.fail_over, lowest=False)]
-    result, folder = evaluate_run(args.bundle, args.data, args.output, args.device)
+    result, folder = evaluate_run(args.bundle, args.data, args.output, args.device, args.tta)
     with _wrong_use():
         check_classes(limits, list(result.summary["per_class"]))
     result.summary["limits"] = check_limits(result.summary, limits)

@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "'crossval': of their ensemble",
     )
     parser.add_argument("--data", metavar="DIR", help="with --bundle: the test cases of other data than the run's")
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help="with --bundle: average over flips and quarter turns; results to RUN/eval-tta",
+    )
     parser.add_argument("--device", metavar="NAME", help="with --bundle: cpu, cuda, cuda:1")
     parser.add_argument(
         "--classes",

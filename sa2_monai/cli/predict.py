@@ -19,9 +19,10 @@ import re
 from typing import Any
 
 from sa2_monai.bundle.ensemble.open import is_ensemble, open_bundles
-from sa2_monai.bundle.prediction.run import bundle_name_of, list_batch, open_model, run_batch
+from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli.main import UsageError
+from sa2_monai.cli.predict_options import tta
 
 __all__ = ["add_arguments", "run"]
 
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     volumes.add_argument("--fill-holes", action=argparse.BooleanOptionalAction, help="fill holes inside of structures")
     volumes.add_argument("--min-volume", type=float, metavar="MM3", help="drop pieces that are smaller; 0: none")
     volumes.add_argument("--all-axes", action="store_true", help="weights with view windows: average three directions")
+    tta.add_arguments(parser)
     many = parser.add_argument_group("many cases")
     many.add_argument(
         "--shard", type=parse_shard, metavar="I/N", help="part I of N of the cases; auto: as torchrun or SLURM says"
@@ -92,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         model = open_model(bundle, args.weights)
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
-        batch, left_out = list_batch(model, args.inputs, args.output, _options(args, model.volumes))
+        batch, left_out = list_batch(model, args.inputs, args.output, _options(args, model))
         if args.status:
             code, failure = batch.tell_status(), None
         else:
@@ -105,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
+def _options(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
     """Overrides on which a result depends; some options only volumes have."""
     options = {
         "series": args.series,
@@ -116,12 +118,13 @@ def _options(args: argparse.Namespace, volumes: bool) -> dict[str, Any]:
         "orientations": "all" if args.all_axes else None,
     }
     given = {key: value for key, value in options.items() if value is not None}
-    if given and not volumes:
+    if given and not model.volumes:
         words = ", ".join(f"--{key.replace('_', '-')}" for key in given).replace("--orientations", "--all-axes")
         raise UsageError(f"{words}: for volumes only, and this model was trained on images")
-    if volumes and args.overlays:
+    if model.volumes and args.overlays:
         raise UsageError("--overlays: for images only; 'sa2-monai evaluate --images' draws slices of volumes")
-    return {**given, **({"save_probabilities": True} if args.probabilities else {})}
+    probabilities = {"save_probabilities": True} if args.probabilities else {}
+    return {**given, **probabilities, **tta.overrides(args, model)}
 
 
 def parse_shard(text: str) -> Shard | str:

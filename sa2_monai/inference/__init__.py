@@ -10,6 +10,14 @@ from sa2_monai.inference.served import ServedLabelsd
 from sa2_monai.inference.sharding import CaseSampler, ShardEvaluator
 from sa2_monai.inference.slice_inferer import VolumeInferer, inferer_for
 from sa2_monai.inference.tolerance import CaseDataLoader, CaseDataset, CaseEvaluator, FailedCasesError
+from sa2_monai.inference.uncertainty import (
+    ScoreUncertaintyd,
+    SplitUncertaintyd,
+    UncertaintySaveImaged,
+    UncertaintyTable,
+    VolumeUncertaintySaveImaged,
+    uncertainty_writer,
+)
 from sa2_monai.inference.volume_saving import VolumeProbabilitySaveImaged, VolumeSaveImaged
 from sa2_monai.inference.writers import case_writer, probability_writer
 from sa2_monai.io.dicom.seg import read_dicom_seg, write_dicom_seg
@@ -26,11 +34,16 @@ __all__ = [
     "EnsembleNetwork",
     "FailedCasesError",
     "ProbabilitySaveImaged",
+    "ScoreUncertaintyd",
     "ServedLabelsd",
     "ShardEvaluator",
+    "SplitUncertaintyd",
+    "UncertaintySaveImaged",
+    "UncertaintyTable",
     "VolumeInferer",
     "VolumeProbabilitySaveImaged",
     "VolumeSaveImaged",
+    "VolumeUncertaintySaveImaged",
     "case_writer",
     "check_writable",
     "ensemble_of",
@@ -38,6 +51,7 @@ __all__ = [
     "load_ensemble",
     "probability_writer",
     "read_dicom_seg",
+    "uncertainty_writer",
     "write_dicom_seg",
 ]
 

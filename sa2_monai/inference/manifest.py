@@ -74,13 +74,16 @@ class CaseManifest:
         """
         self._stamps[case] = [_stamp(path) for path in inputs]
 
-    def finish(self, case: str, outputs: Iterable[str | os.PathLike[str]], seconds: float | None = None) -> None:
+    def finish(
+        self, case: str, outputs: Iterable[str | os.PathLike[str]], seconds: float | None = None, **more: Any
+    ) -> None:
         """Record that a case is finished; its files are on the disk.
 
         Args:
             case: its name.
             outputs: the files that were written, beside or below the folder of the records.
             seconds: that it took.
+            more: what else is known of it, such as its ``uncertainty``.
 
         Raises:
             OSError: when the record cannot be written.
@@ -88,7 +91,7 @@ class CaseManifest:
         files = [{**_stamp(path), "sha256": digest_of(Path(path))} for path in outputs]
         for entry in files:
             entry["path"] = os.path.relpath(entry["path"], self.folder.parent)
-        self._write(case, FINISHED, outputs=files, seconds=seconds)
+        self._write(case, FINISHED, outputs=files, seconds=seconds, **more)
 
     def fail(self, case: str, error: str, seconds: float | None = None) -> None:
         """Record that a case failed, and remove the results of an earlier run, which are not those of this input.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,18 @@ from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type
 from torch import nn
 
-from sa2_monai.inference.slice_inferer_checks import check_options, check_volume, pixel_spacing, volume_name
-from sa2_monai.inference.slice_network import SliceNetwork
+from sa2_monai.inference.members import Members, RunningMean
+from sa2_monai.inference.slice_inferer_checks import (
+    check_members,
+    check_options,
+    check_uncertainty,
+    check_volume,
+    pixel_spacing,
+    volume_name,
+)
+from sa2_monai.inference.uncertainty.maps import entropy_map, map_names, variance_map
 from sa2_monai.slices.slice_view import SliceView
-from sa2_monai.slices.views import PaperView, PlainView, WholeView, WindowsView, first_maximum
+from sa2_monai.slices.views import PaperView, PlainView, WholeView, WindowsView
 from sa2_monai.slices.windows import check_roi_size
 
 __all__ = ["VolumeInferer", "inferer_for"]
@@ -38,9 +46,13 @@ class VolumeInferer(Inferer):
 
     An image is a volume of one slice.
 
-    Memory is flat in the number of slices and classes: beside the volume there is its label map and what one batch of
-    slices needs. Probabilities, where asked for, take ``4 * K`` bytes per voxel, and so does the average over three
-    orientations: 1.9 GB for 9 classes and 512 x 512 x 200 voxels.
+    Several members can make one prediction: the networks of an ensemble, with ``tta`` flips and quarter turns of what
+    the network sees, and thinned networks of ``dropout_samples``, all of them combined. They come one after the other;
+    the mean of their probabilities, on the grid of the network, is that of the prediction.
+
+    Memory is flat in the number of slices, classes and members: beside the volume there is its label map and what one
+    batch of slices needs. Probabilities, where asked for, take ``4 * K`` bytes per voxel, and so does the average over
+    three orientations: 1.9 GB for 9 classes and 512 x 512 x 200 voxels; a map of the uncertainty takes 4.
 
     The network is called with slices (B, C, h, w) of ``float32`` and must return logits (B, K, h, w). It is the
     caller's to put it into evaluation mode and to open an autocast region; resizing and probabilities are always
@@ -67,6 +79,12 @@ class VolumeInferer(Inferer):
             where it is at least 0.5. Otherwise there are two or more channels with a softmax.
         stretch: bring each slice, all channels together, from its lowest and highest value to [0, 1] after resizing
             and before ``normalize``; a slice of one value becomes 0. For ``whole`` and ``paper``.
+        tta: test-time augmentation: average over the 8 flips and quarter turns of a square ``roi_size``, the 4 of any
+            other.
+        uncertainty: maps behind the labels or probabilities, as further channels: ``"entropy"`` of the mean
+            probability in units of ``log(K)``, ``"variance"`` over the members (and the orientations), ``"all"`` for
+            both, ``None`` for neither; see :mod:`sa2_monai.inference.uncertainty.maps`. Not for ``paper``.
+        dropout_samples: number of thinned networks in place of the whole one; 0 for none.
         device: where slices are resized and the network runs; ``None`` is the device of the network's parameters.
         accumulate_on: device of the result; ``None`` is that of the input.
 
@@ -96,11 +114,16 @@ class VolumeInferer(Inferer):
         stretch: bool = False,
         device: torch.device | str | None = None,
         accumulate_on: torch.device | str | None = None,
+        tta: bool = False,
+        uncertainty: str | None = None,
+        dropout_samples: int = 0,
     ) -> None:
         super().__init__()
         rows, columns = check_roi_size(roi_size, divisor=1)
         self.roi_size = (rows, columns)
         check_options(view, slice_batch_size, normalize, overlap, pixdim, orientations, output, resize, stretch)
+        self.maps = map_names(uncertainty)
+        check_uncertainty(self.maps, view, output, dropout_samples)
         self.view = view
         self.slice_batch_size = slice_batch_size
         self.normalize = None if normalize is None else (float(normalize[0]), float(normalize[1]))
@@ -113,6 +136,8 @@ class VolumeInferer(Inferer):
         self.stretch = stretch
         self.device = device
         self.accumulate_on = accumulate_on
+        self.tta = tta
+        self.dropout_samples = dropout_samples
 
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -127,66 +152,106 @@ class VolumeInferer(Inferer):
 
         Returns:
             labels (1, 1, X, Y, Z), or (1, 1, h, w, Z) on the ``grid`` of the network, ``uint8`` (``int16`` above 256
-            classes), or probabilities (1, K, X, Y, Z), ``float32``; with the metadata of the input if that is a
-            ``MetaTensor``.
+            classes), or probabilities (1, K, X, Y, Z), ``float32``; with maps of the uncertainty as further channels,
+            all of it ``float32``; with the metadata of the input if that is a ``MetaTensor``.
         """
         check_volume(inputs)
         volume = inputs.as_tensor()[0] if isinstance(inputs, MetaTensor) else inputs[0]
         job = _Job(
             volume=volume,
             spacing=(1.0, 1.0, 1.0) if self.pixdim is None else pixel_spacing(inputs),
-            network=SliceNetwork(network, args, kwargs, self.sigmoid, volume_name(inputs)),
+            members=self.members(network, args, kwargs, volume_name(inputs)),
+            name=volume_name(inputs),
             device=_device_of(network, inputs) if self.device is None else torch.device(self.device),
             target=inputs.device if self.accumulate_on is None else torch.device(self.accumulate_on),
         )
         with torch.no_grad():
-            if self.orientations == "all":
-                out = torch.zeros(0)
-                for axis in (0, 1, 2):
-                    out = self._add_probabilities(job, axis, out, weight=1 / 3)
-                if self.output == "labels":
-                    out = self._labels_of(out)
-            elif self.output != "probabilities":
-                out = self._labels(job)
-            else:
-                out = self._add_probabilities(job, 2, torch.zeros(0))
+            out = self._all_axes(job) if self.orientations == "all" else self._slices(job)
         return convert_to_dst_type(out[None], inputs, dtype=out.dtype, device=job.target)[0]
 
-    def _labels(self, job: _Job) -> torch.Tensor:
-        """Class indices (1, X, Y, Z) or (1, h, w, Z); nothing but them outlives a batch of slices."""
+    def members(
+        self,
+        network: Callable[..., torch.Tensor],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        name: str = "the volume",
+    ) -> Members:
+        """What makes a prediction together; asked before a run, it refuses what cannot be.
+
+        Args:
+            network: network for slices, or an ensemble.
+            args: further arguments of the network.
+            kwargs: further named arguments of the network.
+            name: of the volume, for messages.
+
+        Raises:
+            ValueError: a variance of one member, or samples of a network without dropout.
+        """
+        found = Members(network, self.tta, self.dropout_samples, self.roi_size, args, kwargs, self.sigmoid, name)
+        check_members(self.maps, len(found) * (3 if self.orientations == "all" else 1))
+        return found
+
+    def _slices(self, job: _Job) -> torch.Tensor:
+        """Layers (L, X, Y, Z) or (L, h, w, Z); nothing but them outlives a batch of slices."""
         out = torch.zeros(0)
         view = self._view(job, 2)
         found = PlainView(self.roi_size) if self.output == "grid" else view
         for start, scores in self._scores(job, 2, view):
-            labels = found.labels(scores)
-            if start == 0:
-                size = (*found.size, job.volume.shape[-1])
-                out = torch.zeros((1, *size), dtype=labels.dtype, device=job.target)
-            out[..., start : start + len(labels)] = labels.permute(1, 2, 3, 0)
+            out = self._write(out, job, found, start, scores)
         return out
 
-    def _add_probabilities(self, job: _Job, axis: int, out: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
-        """Add the weighted probabilities of the slices along ``axis`` to ``out`` (K, X, Y, Z), made when empty."""
-        view = self._view(job, axis)
-        for start, scores in self._scores(job, axis, view):
+    def _all_axes(self, job: _Job) -> torch.Tensor:
+        """Layers (L, X, Y, Z) from the mean over the slices along the three axes."""
+        mean, spread = torch.zeros(0), None
+        for axis in (0, 1, 2):
+            view = self._view(job, axis)
+            for start, scores in self._scores(job, axis, view):
+                if mean.numel() == 0:
+                    mean = torch.zeros((scores.mean.shape[1], *job.volume.shape[1:]), device=job.target)
+                    spread = None if scores.spread is None else torch.zeros_like(mean[:1])
+                part = slice(start, start + len(scores.mean))
+                # (b, K, H, W) and (b, 1, H, W), which share the memory of the volumes
+                slab = mean.movedim(axis + 1, 0)[part]
+                apart = None if spread is None else spread.movedim(axis + 1, 0)[part]
+                for index, plane in enumerate(scores.mean.split(1, dim=1)):
+                    RunningMean(slab[:, index : index + 1], apart, axis).add(view.leave(plane).to(job.target))
+                if apart is not None and scores.variance is not None:
+                    apart += view.leave(scores.variance).to(job.target)
+        if self.output == "probabilities" and not self.maps:
+            return mean
+        out = torch.zeros(0)
+        whole = PlainView((mean.shape[1], mean.shape[2]))
+        for start in range(0, mean.shape[3], self.slice_batch_size):
+            part = slice(start, start + self.slice_batch_size)
+            slab = mean[..., part].permute(3, 0, 1, 2)
+            apart = None if spread is None else spread[..., part].permute(3, 0, 1, 2)
+            out = self._write(out, job, whole, start, RunningMean(slab, apart, count=3))
+        return out
+
+    def _write(self, out: torch.Tensor, job: _Job, view: PlainView, start: int, scores: RunningMean) -> torch.Tensor:
+        """Put what is known of a batch of slices into ``out`` (L, X, Y, Z), made when empty; return it."""
+        for index, layer in enumerate(self._layers(view, scores)):  # each (b, 1, H, W)
             if out.numel() == 0:
-                out = torch.zeros((scores.shape[1], *job.volume.shape[1:]), device=job.target)
-            slab = out.movedim(axis + 1, 0)[start : start + len(scores)]  # (b, K, H, W), shares the memory of out
-            for index in range(scores.shape[1]):
-                slab[:, index].add_(view.leave(scores[:, index : index + 1])[:, 0].to(job.target), alpha=weight)
+                layers = (scores.mean.shape[1] if self.output == "probabilities" else 1) + len(self.maps)
+                dtype = torch.float32 if self.maps else layer.dtype
+                size = (layers, *view.size, job.volume.shape[-1])
+                out = torch.zeros(size, dtype=dtype, device=job.target)
+            out[index, ..., start : start + len(layer)] = layer[:, 0].permute(1, 2, 0)
         return out
 
-    def _labels_of(self, probabilities: torch.Tensor) -> torch.Tensor:
-        """Class indices (1, X, Y, Z) from probabilities (K, X, Y, Z), slab by slab."""
-        slabs = []
-        for slab in probabilities.split(self.slice_batch_size, dim=1):
-            if self.sigmoid:
-                slabs.append((slab >= 0.5).to(torch.uint8))
-            else:
-                slabs.append(first_maximum(slab.split(1), len(slab)))
-        return torch.cat(slabs, dim=1)
+    def _layers(self, view: PlainView, scores: RunningMean) -> Iterator[torch.Tensor]:
+        """Labels or probabilities, then the maps of the uncertainty, plane by plane."""
+        classes = scores.mean.shape[1]
+        if self.output == "probabilities":
+            yield from (view.leave(plane) for plane in scores.mean.split(1, dim=1))
+        else:
+            yield view.labels(scores.mean)
+        if "entropy" in self.maps:
+            yield entropy_map((view.leave(plane) for plane in scores.mean.split(1, dim=1)), classes)
+        if scores.variance is not None:
+            yield variance_map(view.leave(scores.variance), classes)
 
-    def _scores(self, job: _Job, axis: int, view: PlainView) -> Iterator[tuple[int, torch.Tensor]]:
+    def _scores(self, job: _Job, axis: int, view: PlainView) -> Iterator[tuple[int, RunningMean]]:
         """Yield the first slice of each batch and its probabilities (B, K, h, w) on the grid of the network."""
         slices = job.volume.movedim(axis + 1, 0)  # (Z, C, H, W)
         for start in range(0, len(slices), self.slice_batch_size):
@@ -195,18 +260,26 @@ class VolumeInferer(Inferer):
             images = _stretched(view.enter(batch)) if self.stretch else view.enter(batch)
             if self.normalize is not None:
                 images = (images - self.normalize[0]) / self.normalize[1]
-            logits = self._windows(images, job.network) if self.view == "windows" else job.network(images)
-            # The sum tells at once that all is well; a sum that overflows alone is no error.
-            if not torch.isfinite(logits.sum()) and not torch.isfinite(logits).all():
-                finite = "finite" if torch.isfinite(images).all() else "not finite, too"
-                raise ValueError(
-                    f"{job.network.name}: the network's output for the slices {start} to {start + len(batch) - 1} "
-                    f"along axis {axis} has NaN or infinite values; its input is {finite}. Check the voxels of the "
-                    "file and the weights; with mixed precision, try single precision."
-                )
-            yield start, torch.sigmoid(logits) if self.sigmoid else torch.softmax(logits, dim=1)
+            scores: RunningMean | None = None
+            for member in job.members:
+                logits = self._windows(images, member) if self.view == "windows" else member(images)
+                # The sum tells at once that all is well; a sum that overflows alone is no error.
+                if not torch.isfinite(logits.sum()) and not torch.isfinite(logits).all():
+                    finite = "finite" if torch.isfinite(images).all() else "not finite, too"
+                    raise ValueError(
+                        f"{job.name}: the network's output for the slices {start} to {start + len(batch) - 1} "
+                        f"along axis {axis} has NaN or infinite values; its input is {finite}. Check the voxels of the "
+                        "file and the weights; with mixed precision, try single precision."
+                    )
+                probabilities = torch.sigmoid(logits) if self.sigmoid else torch.softmax(logits, dim=1)
+                if scores is None:
+                    scores = RunningMean.of(probabilities, "variance" in self.maps)
+                else:
+                    scores.add(probabilities)
+            assert scores is not None
+            yield start, scores
 
-    def _windows(self, images: torch.Tensor, network: SliceNetwork) -> torch.Tensor:
+    def _windows(self, images: torch.Tensor, network: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         mean, std = self.normalize or (0.0, 1.0)
         return sliding_window_inference(
             images,
@@ -233,6 +306,9 @@ def inferer_for(
     orientations: str = "slices",
     output: str = "labels",
     sigmoid: bool = False,
+    tta: bool = False,
+    uncertainty: str | None = None,
+    dropout_samples: int = 0,
 ) -> VolumeInferer:
     """Inferer that sees slices as a training with the same view did, and brings their labels back.
 
@@ -243,6 +319,9 @@ def inferer_for(
         orientations: slices of one axis, or of all.
         output: labels or probabilities.
         sigmoid: the network has one output channel.
+        tta: also average over flips and quarter turns.
+        uncertainty: maps behind the labels or probabilities.
+        dropout_samples: number of thinned networks.
 
     Raises:
         ValueError: for options that the view does not have.
@@ -259,16 +338,29 @@ def inferer_for(
         view.resize,
         sigmoid,
         view.stretched,
+        tta=tta,
+        uncertainty=uncertainty,
+        dropout_samples=dropout_samples,
     )
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What one call works on: volume (C, X, Y, Z), mm per axis, network, where it runs, where the result goes."""
+    """What one call works on.
+
+    Attributes:
+        volume: (C, X, Y, Z).
+        spacing: mm per voxel.
+        members: whose probabilities are averaged.
+        name: of the volume, for messages.
+        device: where they run.
+        target: where the result goes.
+    """
 
     volume: torch.Tensor
     spacing: tuple[float, float, float]
-    network: SliceNetwork
+    members: Members
+    name: str
     device: torch.device
     target: torch.device
 

@@ -14,7 +14,7 @@ from monai.utils import ImageMetaKey
 from sa2_monai.slices.slice_view import VIEWS
 from sa2_monai.slices.views import RESIZES
 
-__all__ = ["check_options", "check_volume", "pixel_spacing", "volume_name"]
+__all__ = ["check_members", "check_options", "check_uncertainty", "check_volume", "pixel_spacing", "volume_name"]
 
 ORIENTATIONS = ("slices", "all")
 OUTPUTS = ("labels", "probabilities", "grid")
@@ -66,6 +66,45 @@ def check_options(
         raise ValueError("output 'grid' is for slices that are resized as a whole, but view is 'windows'.")
     if view == "paper" and output == "probabilities":
         raise ValueError("the view 'paper' has label maps only: its probabilities never leave the network's grid.")
+
+
+def check_uncertainty(maps: Sequence[str], view: str, output: str, dropout_samples: int) -> None:
+    """Check what is asked for of the uncertainty.
+
+    Args:
+        maps: names of the maps.
+        view: of the inferer.
+        output: of the inferer.
+        dropout_samples: number of thinned networks.
+
+    Raises:
+        ValueError: for a number that cannot be, or maps where probabilities never leave the network's grid.
+    """
+    if isinstance(dropout_samples, bool) or not isinstance(dropout_samples, int) or dropout_samples < 0:
+        raise ValueError(f"dropout_samples must be a whole number from 0, got {dropout_samples!r}.")
+    if maps and (view == "paper" or output == "grid"):
+        raise ValueError(
+            "uncertainty has no maps in the view 'paper' and on the grid of published scores, whose probabilities "
+            "never leave the network's grid. Choose view: whole, or set uncertainty to null."
+        )
+
+
+def check_members(maps: Sequence[str], members: int) -> None:
+    """Check that there is something that can vary.
+
+    Args:
+        maps: names of the maps.
+        members: number of probabilities for each voxel.
+
+    Raises:
+        ValueError: a variance of one member.
+    """
+    if "variance" in maps and members < 2:
+        raise ValueError(
+            "uncertainty asks for the variance over the members of a prediction, but there is only one: add tta "
+            "(--tta), dropout_samples (--dropout-samples 10), the networks of an ensemble or, for windows, "
+            "orientations: all (--all-axes), or ask for entropy."
+        )
 
 
 def volume_name(inputs: Any) -> str:

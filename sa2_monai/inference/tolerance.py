@@ -78,7 +78,8 @@ class CaseEvaluator(SupervisedEvaluator):
     """``SupervisedEvaluator`` that notes a case that fails, goes on, and reports all of them at the end.
 
     When a batch of several cases fails, they are tried again one by one. After a run ``cases`` lists ``{"case",
-    "status" ("ok" or "failed"), "seconds", "error"}``, after each iteration those that are through.
+    "status" ("ok" or "failed"), "seconds", "error"}``, after each iteration those that are through; with the
+    ``"uncertainty"`` of a case that has such scores.
 
     Args:
         args: arguments of ``monai.engines.SupervisedEvaluator``.
@@ -134,13 +135,15 @@ class CaseEvaluator(SupervisedEvaluator):
                 output = self._attempt(engine, single) or output
             return output
         seconds = (time.perf_counter() - started) / len(names)
-        for name in names:
-            self._note(name, seconds, error)
+        for name, scores in zip(names, _uncertainties(output, len(names)), strict=True):
+            self._note(name, seconds, error, scores)
         return output
 
-    def _note(self, name: str, seconds: float, error: str | None) -> None:
+    def _note(self, name: str, seconds: float, error: str | None, uncertainty: Any = None) -> None:
         assert self.cases is not None
         record: dict[str, Any] = {"case": name, "status": "ok", "seconds": round(seconds, 3)}
+        if uncertainty is not None:
+            record["uncertainty"] = uncertainty
         if error is not None:
             logger.error("case %s failed: %s", printable(name), printable(error, lines=True))
             record.update(status=_FAILED, error=error)
@@ -159,6 +162,12 @@ def _names(batchdata: Mapping[str, Any], index: int) -> list[str]:
         count = len(next(value for value in batchdata.values() if hasattr(value, "__len__")))
         return [f"number {index + number + 1}" for number in range(count)]
     return [_name({"case": case}, index + number) for number, case in enumerate(cases)]
+
+
+def _uncertainties(output: Any, count: int) -> list[Any]:
+    """Scores of the cases of a batch, see :class:`~sa2_monai.inference.uncertainty.ScoreUncertaintyd`."""
+    items = output if isinstance(output, list) and len(output) == count else [{}] * count
+    return [item.get("uncertainty_scores") for item in items]
 
 
 def _files(data: Any) -> list[str]:

@@ -127,6 +127,17 @@ class VolumeSaveImaged(CaseSaveImaged):
             path = self._claim(stem, ".dcm", source)
             write_dicom_seg(whole, source.path, path, self.class_names or (), series=source.series_uid)
 
+    def save_array(self, array: np.ndarray, stem: Path, source: _Source) -> None:
+        """Write one array of any values as float32.
+
+        Args:
+            array: (1, x, y, z) or (x, y, z).
+            stem: output path without extension.
+            source: the input.
+        """
+        values = _on_grid(array, source, stem, "one map (1, x, y, z)")
+        self._save(stem, ".nii.gz", source, values.astype(np.float32))
+
     def _save(self, stem: Path, suffix: str, source: _Source, array: np.ndarray, slope: float = 1.0) -> None:
         atomic_write(self._claim(stem, suffix, source), nifti_writer(source.header, array, slope))
 

@@ -217,7 +217,7 @@ def test_an_ensemble_of_equals_is_each_of_them(bundle: str, trained: Trained, im
 
 
 def test_an_ensemble_averages_probabilities(bundle: str, trained: Trained, images: Path, tmp_path: Path) -> None:
-    """An image of one window: with more, blending and averaging do not commute exactly."""
+    """Those of each network by itself, whose windows are blended before."""
     root = trained("windows")
     other = create_network(bundle, in_channels=3, out_channels=1, **WIDTH[bundle])
     torch.manual_seed(1)
@@ -225,7 +225,7 @@ def test_an_ensemble_averages_probabilities(bundle: str, trained: Trained, image
         torch.nn.init.normal_(parameter, std=0.3)
     save_weights(other.state_dict(), tmp_path / "other" / "models" / "model.pt", {})
     source = tmp_path / "one.png"
-    Image.fromarray(read_image(images / "images" / "he_train_000.png")[:32, :32]).save(source)
+    Image.fromarray(read_image(images / "images" / "he_train_000.png")).save(source)
     maps = []
     for name, folder in (("a", root), ("b", tmp_path / "other")):
         predictions = predict(bundle, folder, source, tmp_path / name, save_probabilities=True)

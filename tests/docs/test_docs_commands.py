@@ -55,6 +55,11 @@ WRITTEN = {
     ],
     "docs/data-layouts.md": ["nnUNet_raw/Dataset101_Nuclei/splits_final.json", "decathlon/dataset.json"],
     "docs/python.md": ["runs/from_python/eval/report.html", "plans/nuclei.yaml"],
+    "docs/uncertainty.md": [
+        "runs/nuclei/eval-tta/report.html",
+        "results/sure/uncertainty.csv",
+        "results/python/uncertainty.csv",
+    ],
     "docs/evaluate.md": ["results/scores/metrics_summary.json", "results/scores/report.html"],
     "docs/export.md": ["packaged/nuclei/models/model.ts", "results/parity.json"],
     "docs/bundles.md": ["bundles/sa2net/models/model.ts", "bundles/sa2net/eval/metrics_per_case.csv"],

@@ -20,26 +20,12 @@ from monai.transforms import (
     ScaleIntensityd,
     Spacing,
 )
-from monai.utils import set_determinism
 from scipy.ndimage import zoom
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from sa2_monai.inference import VolumeInferer
 from sa2_monai.slices import AntialiasedResized
-
-
-def make_network(in_channels: int = 1, out_channels: int = 4) -> nn.Module:
-    set_determinism(0)
-    network = nn.Sequential(
-        nn.Conv2d(in_channels, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, out_channels, 3, padding=1)
-    )
-    set_determinism(None)
-    return network.eval().requires_grad_(False)
-
-
-def make_volume(size: Sequence[int], channels: int = 1, seed: int = 0) -> torch.Tensor:
-    return torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(seed))
+from tests.inference.slice_networks import LargestTensor, make_network, make_volume
 
 
 def interpolate(plane: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -268,25 +254,6 @@ def test_more_than_256_classes_need_16_bit() -> None:
 def test_of_equal_scores_the_first_class_is_taken() -> None:
     labels = VolumeInferer(8)(make_volume((8, 8, 2)), lambda images: torch.zeros(len(images), 3, 8, 8))
     assert not labels.any()
-
-
-class LargestTensor(TorchDispatchMode):
-    """Elements of the largest tensor that any operation returns: of all kinds, and of floating-point ones."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements = 0
-        self.floating = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, (tuple, list)) else [out]:
-            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().nbytes() > 0:
-                size = tensor.untyped_storage().nbytes() // tensor.element_size()
-                self.elements = max(self.elements, size)
-                if tensor.is_floating_point():
-                    self.floating = max(self.floating, size)
-        return out
 
 
 @pytest.mark.parametrize("view", ["whole", "windows", "paper"])

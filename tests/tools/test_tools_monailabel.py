@@ -8,6 +8,7 @@ images and volumes, and trains each in both ways, in place of one bundle and one
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -274,4 +275,18 @@ def test_own_app(overlay: str, sample: Path, label_python: str, tmp_path: Path) 
         entry["image"]["info"]["epistemic_entropy"]
         for entry in json.loads((desk.studies / "datastore_v2.json").read_text())["objects"].values()
     ]
-    assert all(0.0 < entropy <= 1 / np.e + 1e-6 for entropy in entropies)  # -p log p of one channel
+    # Those of `sa2-monai predict --uncertainty`, by the same code.
+    out = tmp_path / "scores"
+    options = [
+        "--uncertainty",
+        "entropy",
+        "--dropout-samples",
+        SCORING["epistemic_simulation_size"],
+        "--dropout",
+        "0.2",
+    ]
+    words = ["predict", str(desk.studies), "--bundle", str(folder), "--output", str(out), "--device", "cpu"]
+    assert main([*words, *options]) == 0
+    with open(out / "uncertainty.csv", newline="") as table:
+        expected = sorted(float(row["entropy"]) for row in csv.DictReader(table))
+    np.testing.assert_allclose(sorted(entropies), expected, rtol=1e-3)

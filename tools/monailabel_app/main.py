@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """MONAI Label app for packaged bundles: served from where they lie, with label maps, polygons for viewers that want
-them (QuPath, DSA, CVAT), and scoring by the entropy of probabilities. README.md beside this file says how to start it.
+them (QuPath, DSA, CVAT), and scoring by the entropy of probabilities, as `sa2-monai predict --uncertainty` has it.
+README.md beside this file says how to start it.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import monailabel
 import numpy as np
-from monai.transforms import AsDiscreted, CastToTyped, Invertd, SaveImaged, SqueezeDimd
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.scoring import ScoringMethod
@@ -29,7 +31,7 @@ from monailabel.transform.post import FindContoursd
 from monailabel.transform.writer import PolygonWriter
 from PIL import Image
 
-from sa2_monai.transforms import CleanLabelsd
+logger = logging.getLogger(__name__)
 
 POLYGONS = ("dsa", "asap", "json")
 
@@ -58,6 +60,10 @@ def find_bundles(setting: str) -> dict[str, str]:
 class Task(BundleInferTask):
     """Inference that also answers polygons, and takes a region of a slide (an array) for an image."""
 
+    def __init__(self, path: str, conf: dict[str, str]) -> None:
+        self.tta = conf.get("tta", "false").lower() == "true"
+        super().__init__(path, conf)
+
     def __call__(self, request: Mapping[str, Any], callbacks: Any = None) -> Any:
         """Label map or polygons, and what is known about them."""
         if not isinstance(request.get("image"), np.ndarray):
@@ -66,6 +72,12 @@ class Task(BundleInferTask):
             Image.fromarray(np.asarray(request["image"])[..., :3].astype(np.uint8)).save(region, format="PNG")
             region.flush()
             return super().__call__({**request, "image": region.name}, callbacks)
+
+    def _load_bundle_config(self, path: str, config: str) -> Any:
+        parser = super()._load_bundle_config(path, config)
+        if self.tta:
+            parser.config["tta"] = True
+        return parser
 
     def post_transforms(self, data: Any = None) -> Sequence[Callable[..., Any]]:
         """Those of the bundle, and the contours where they are asked for."""
@@ -82,25 +94,33 @@ class Task(BundleInferTask):
 
 
 class ScoringTask(BundleInferTask):
-    """Probabilities (K, ...) of a network with dropout, on the grid that it sees."""
+    """Label map and scores of the uncertainty from networks that dropout has thinned."""
 
-    def __init__(self, path: str, conf: dict[str, str], dropout: float) -> None:
-        # On classes that are chosen already, the entropy would be one of class numbers.
-        chosen = [SaveImaged, Invertd, AsDiscreted, CleanLabelsd, SqueezeDimd, CastToTyped]
-        super().__init__(
-            path,
-            conf,
-            train_mode=True,
-            skip_writer=True,
-            dropout=dropout,
-            post_filter=chosen,
-            add_post_restore=False,
-        )
+    def __init__(self, path: str, conf: dict[str, str], dropout: float, samples: int) -> None:
+        self.samples = samples
+        super().__init__(path, conf, skip_writer=True, dropout=dropout, add_post_restore=False)
 
     def _load_bundle_config(self, path: str, config: str) -> Any:
         parser = super()._load_bundle_config(path, config)
-        parser.config["save_probabilities"] = True  # else volumes come as label maps
+        parser.config.update({"uncertainty": "all", "dropout_samples": self.samples})
         return parser
+
+
+class Scoring(EpistemicScoring):
+    """The score of MONAI Label by the same code as the maps and scores of `sa2-monai predict --uncertainty`.
+
+    Its own would put the whole network into training mode, where batch normalisation takes the statistics of one image.
+    """
+
+    def run_scoring(self, image_id: str, simulation_size: int, model_ts: int, datastore: Any) -> None:
+        """Score one image; the number of samples is that of the task."""
+        started = time.time()
+        request = {"image": datastore.get_image_uri(image_id), "logging": "error", "cache_transforms": False}
+        _, data = self.infer_task(request=request)
+        scores = data["uncertainty_scores"]
+        score = scores["variance" if self.use_variance else "entropy"]
+        logger.info("scores of %s: %s, %.3f seconds", image_id, scores, time.time() - started)
+        datastore.update_image_info(image_id, {self.key_output_entropy: score, self.key_output_ts: model_ts})
 
 
 class MyApp(MONAILabelApp):
@@ -141,11 +161,11 @@ class MyApp(MONAILabelApp):
         size = int(self.conf.get("epistemic_simulation_size", "5"))
         samples = int(self.conf.get("epistemic_max_samples", "0"))
         dropout = float(self.conf.get("epistemic_dropout", "0.2"))
+        variance = self.conf.get("epistemic_variance", "false").lower() == "true"
+        tasks = {name: ScoringTask(self.bundles[name], self.conf, dropout, max(size, 2)) for name in names}
         return {
-            name: EpistemicScoring(
-                ScoringTask(self.bundles[name], self.conf, dropout), max_samples=samples, simulation_size=size
-            )
-            for name in names
+            name: Scoring(task, max_samples=samples, simulation_size=size, use_variance=variance)
+            for name, task in tasks.items()
         }
 
     def infer_wsi(self, request: dict[str, Any], datastore: Any = None) -> Any:

@@ -25,6 +25,8 @@ __all__ = ["RECORDS", "SUMMARY", "Batch"]
 
 #: In the output folder: records of the cases, and what they amount to.
 RECORDS, SUMMARY = "cases", "predict_summary.json"
+# What is added to the name of a case.
+_ENDINGS = r"(_prob[._].*|_(entropy|variance)\.(tif|nii\.gz)|\.nii\.gz|\.png|\.dcm|\.json)$"
 
 
 class Batch:
@@ -127,6 +129,12 @@ class Batch:
         """
         summary = self.manifest.summary(self.files, look)
         write_json(self.output / SUMMARY, summary)
+        if self.settings.get("uncertainty"):
+            from sa2_monai.inference.uncertainty import write_uncertainty_table
+
+            records = {case["case"]: self.manifest.read(case["case"]) or {} for case in self.cases}
+            scores = {case: record["uncertainty"] for case, record in records.items() if "uncertainty" in record}
+            write_uncertainty_table(self.output, scores)
         return summary
 
     def tell_status(self) -> int:
@@ -150,7 +158,8 @@ class Batch:
             case = record["case"]
             if record["status"] == "ok":
                 label = self.predictions / file_name(case, self.suffix)
-                self.manifest.finish(case, self._outputs(case), record.get("seconds"))
+                told = {"uncertainty": record["uncertainty"]} if record.get("uncertainty") else {}
+                self.manifest.finish(case, self._outputs(case), record.get("seconds"), **told)
                 print(f"{printable(files[case][0])} -> {printable(str(label))}", flush=True)
             else:
                 self.manifest.fail(case, record["error"], record["seconds"])
@@ -172,17 +181,23 @@ class Batch:
         for folder in (self.predictions, self.manifest.folder):
             for file in folder.glob(".*.tmp"):
                 written = file.name[1:].rsplit(".", 2)[0]
-                if re.sub(r"(_prob[._].*|\.nii\.gz|\.png|\.dcm|\.json)$", "", written) in names:
+                if re.sub(_ENDINGS, "", written) in names:
                     with suppress(OSError):
                         file.unlink()
 
     def _outputs(self, case: str) -> list[Path]:
-        """Files of a case: its label map, DICOM SEG and probabilities."""
+        """Files of a case: its label map, DICOM SEG, probabilities and maps of the uncertainty."""
         label = self.predictions / file_name(case, self.suffix)
         more = [self.predictions / file_name(case, ".dcm")] if self.settings.get("dicom_seg") else []
         if self.settings.get("save_probabilities"):
             base = glob.escape(str(self.predictions / case))
             more += [Path(path) for pattern in ("_prob.*", "_prob_*") for path in sorted(glob.glob(base + pattern))]
+        if self.settings.get("uncertainty"):
+            from sa2_monai.inference.uncertainty import map_names
+
+            suffix = ".tif" if self.suffix == ".png" else self.suffix
+            names = map_names(self.settings["uncertainty"])
+            more += [self.predictions / file_name(f"{case}_{name}", suffix) for name in names]
         return [label, *(path for path in more if path.is_file())]
 
 

@@ -25,6 +25,7 @@ def evaluate_run(
     data: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     device: str | None = None,
+    tta: bool = False,
 ) -> tuple[EvaluationResult, Path]:
     """Predict and score test cases with the bundle's ``configs/evaluate``.
 
@@ -35,6 +36,7 @@ def evaluate_run(
         output: folder for label maps, tables and ``report.html``; ``eval/`` of the bundle by default, of other data
             ``eval-<name>/``. An ensemble has no folder of its own: it needs one.
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
+        tta: with test-time augmentation; its results go to a folder of their own, ``eval-tta/``, ``eval-<name>-tta/``.
 
     Returns:
         The result, and the folder.
@@ -47,16 +49,17 @@ def evaluate_run(
     if output is None and is_ensemble(paths):
         raise ValueError("give --output, the folder for the results of an ensemble")
     loaded = load_bundle(paths, device=device)
-    switches: dict[str, Any] = {}
+    switches: dict[str, Any] = {"tta": True} if tta else {}
     if data is None:
         (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
-        folder = loaded.root / "eval"
+        folder = loaded.root / ("eval-tta" if tta else "eval")
     else:
         found = find_data(data)
-        where, switches = found.path, {"layout": found.dataset}
-        folder = loaded.root / f"eval-{Path(data).resolve().name}"
+        where, switches = found.path, {**switches, "layout": found.dataset}
+        folder = loaded.root / f"eval-{Path(data).resolve().name}{'-tta' if tta else ''}"
     folder = Path(output or folder).resolve()
     result = loaded.evaluate(where, output_dir=folder, **switches)
-    if data is None and is_run(loaded.root) and not loaded.is_temporary:
+    # What the run says of itself stays that of the network alone.
+    if data is None and not tta and is_run(loaded.root) and not loaded.is_temporary:
         complete_run(loaded.root, result.summary)
     return result, folder

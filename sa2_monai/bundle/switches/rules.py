@@ -110,5 +110,10 @@ def _views(values: Mapping[str, Any], network: str | None, training: bool) -> It
         )
     if view == "windows" and values.get("intensity") == "minmax_resized":
         yield "intensity is 'minmax_resized', which is for whole slices, but view is 'windows': choose minmax"
+    if view == "paper" and values.get("uncertainty") is not None:
+        yield (
+            f"uncertainty is {values['uncertainty']!r}, but view is 'paper', which has no probabilities on the "
+            "grid of the file: choose view: whole"
+        )
     if view is not None and view != "windows" and values.get("orientations") == "all":
         yield f"orientations is 'all', which belongs to view: windows, but view is {view!r}"

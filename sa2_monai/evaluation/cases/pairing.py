@@ -13,6 +13,8 @@ from sa2_monai.io.names import same_forms
 __all__ = ["PROBABILITY_SUFFIX", "collect", "collect_images", "collect_probabilities", "pair"]
 
 PROBABILITY_SUFFIX = "_prob"
+# Of the files that lie beside label maps.
+_COMPANIONS = (PROBABILITY_SUFFIX, "_entropy", "_variance")
 
 
 def _add(cases: dict[str, Any], path: Path, role: str, suffix: str) -> None:
@@ -39,8 +41,8 @@ def collect(source: Any, role: str, suffix: str = "") -> dict[str, Any]:
 
     Args:
         source: a directory, a list of files, or a mapping from case to path or array.
-        role: ``"prediction"`` or ``"reference"``, for messages. In a directory of predictions the probability maps
-            ``<case>_prob.*`` beside ``<case>.*`` are left out.
+        role: ``"prediction"`` or ``"reference"``, for messages. In a directory of predictions the maps of
+            probabilities and uncertainty (``<case>_prob.*``) beside ``<case>.*`` are left out.
         suffix: ending of the file names that is not part of the case, e.g. ``"_anno"``.
 
     Returns:
@@ -63,7 +65,7 @@ def collect(source: Any, role: str, suffix: str = "") -> dict[str, Any]:
                 raise FileNotFoundError(f"{path}: no such folder or file ({role}s)")
             files: Iterable[Path] = _files(path, role) if path.is_dir() else [path]
             if role == "prediction" and path.is_dir():
-                names = {case_name(f) + PROBABILITY_SUFFIX for f in files}
+                names = {case_name(f) + ending for f in files for ending in _COMPANIONS}
                 files = [f for f in files if case_name(f) not in names]
         elif isinstance(source, Sequence) and all(isinstance(item, (str, Path)) for item in source):
             files = [Path(item) for item in source]

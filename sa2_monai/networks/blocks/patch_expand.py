@@ -79,7 +79,7 @@ class PatchExpandHead(Checkpointed):
         """Logits of the tokens ``x``."""
         b, h, w, c = x.shape
         s, n = self.scale, self.scale * self.scale
-        if self.training and self.dropout.p > 0.0:
+        if self.dropout.training and self.dropout.p > 0.0:  # also of a network that is not trained: dropout samples
             y = self.norm(self.expand(x).reshape(b, h, w, n, c))
             y = y * self.dropout(torch.ones_like(y[:, :1, :1, :1]))  # whole channels of each image
             logits = self.classify(y)

@@ -174,7 +174,19 @@ def test_an_evaluation_of_other_data(
     assert "4/4" in capsys.readouterr().out
 
 
+def test_an_evaluation_with_test_time_augmentation_lies_beside_the_other(
+    moved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in moved.rglob("*") if path.is_file()}
+    assert main(["evaluate", "--bundle", str(moved), "--device", "cpu", "--tta"]) == 0
+    assert str(moved / "eval-tta" / "report.html") in capsys.readouterr().out
+    assert read(moved / "eval-tta" / "metrics_summary.json")["cases"] == 4
+    # What the run says of itself is still the network alone.
+    assert {path: path.read_bytes() for path in before} == before
+
+
 WRONG_EVALUATIONS = [
+    (["--predictions", "p", "--references", "r", "--tta"], "--tta: only with --bundle, which predicts"),
     (["--bundle", "RUN", "--predictions", "p"], "--bundle predicts by itself"),
     (["--bundle", "RUN", "--classes", "a,b"], "--classes does not go together with --bundle"),
     (["--predictions", "p"], "give --predictions and --references, or --bundle RUN"),
