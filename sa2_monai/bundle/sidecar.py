@@ -34,6 +34,7 @@ MODEL_SETTINGS = (
 _CLEAN_UP = ("largest_component", "fill_holes", "min_volume")
 # What else stands in a sidecar.
 _RECORD = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "network", "epoch", "metric", "metric_name")
+_RECORD += ("instances",)  # settings of objects by class, see sa2_monai.inference.instances
 
 
 @dataclass(frozen=True)

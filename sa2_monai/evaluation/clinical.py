@@ -94,7 +94,7 @@ def run(cases: CaseFiles, options: EvaluationOptions) -> EvaluationResult:
 
 def _loader(cases: CaseFiles, options: EvaluationOptions) -> CaseLoader:
     """Files that hold the numbers of objects are read by what is not 0, as far as nothing else is said."""
-    numbers = options.instances is not None
+    numbers = options.instances is not None and cases.instance_maps is None and len(options.table) == 2
     return CaseLoader(
         cases.label_maps(options.prediction_suffix),
         cases.references,
@@ -104,6 +104,7 @@ def _loader(cases: CaseFiles, options: EvaluationOptions) -> CaseLoader:
         options.allow_resample,
         prediction_values=NONZERO if numbers and options.label_values != THRESHOLD else None,
         ignore_value=options.ignore_value,
+        instance_maps=cases.instance_maps,
     )
 
 
@@ -141,7 +142,9 @@ def _measure(loader: CaseLoader, options: EvaluationOptions, case: str) -> _Meas
         diagonal=diagonal(item),
         pixels=item.reference.size - ignored,
         size=size,
-        objects=count_instances(item, options.instances) if options.instances else None,
+        objects=count_instances(item, options.instances, options.table, loader.instances(case))
+        if options.instances
+        else None,
         ignored=None if item.ignored is None else ignored,
         resampled=item.resampled,
         remarks=item.remarks,

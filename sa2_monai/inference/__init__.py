@@ -3,6 +3,7 @@
 
 from sa2_monai.aliases import moved_names
 from sa2_monai.inference.ensemble import EnsembleNetwork, load_ensemble
+from sa2_monai.inference.instances import InstanceSaveImaged, SplitInstancesd
 from sa2_monai.inference.manifest import CaseManifest
 from sa2_monai.inference.saving import CaseSaveImaged, ProbabilitySaveImaged
 from sa2_monai.inference.served import ServedLabelsd
@@ -23,9 +24,11 @@ __all__ = [
     "CaseSaveImaged",
     "EnsembleNetwork",
     "FailedCasesError",
+    "InstanceSaveImaged",
     "ProbabilitySaveImaged",
     "ServedLabelsd",
     "ShardEvaluator",
+    "SplitInstancesd",
     "VolumeInferer",
     "VolumeProbabilitySaveImaged",
     "VolumeSaveImaged",

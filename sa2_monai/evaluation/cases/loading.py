@@ -16,7 +16,7 @@ from sa2_monai.io.label_maps import DICOM, PREPROCESSED, LabelMap, read_label_ma
 from sa2_monai.io.label_values import THRESHOLD
 from sa2_monai.io.volumes.lattice import Fit
 
-__all__ = ["CaseLoader", "LoadedCase"]
+__all__ = ["CaseLoader", "InstanceMaps", "LoadedCase"]
 
 _SHEARED = "reference: its axes are not at right angles; distances are measured from point to point, by the affine"
 
@@ -58,6 +58,19 @@ class LoadedCase:
 
 
 @dataclass(frozen=True)
+class InstanceMaps:
+    """Maps of a case that hold the numbers of its objects, where these are files of their own.
+
+    Attributes:
+        prediction: (H, W), 0 for background; ``None`` where it is missing.
+        reference: the same; ``None`` where the label map has to do.
+    """
+
+    prediction: np.ndarray | None
+    reference: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class CaseLoader:
     """Reads and checks single cases.
 
@@ -73,6 +86,7 @@ class CaseLoader:
             ``"threshold"`` the same threshold), ``"nonzero"`` where every value above 0 of a prediction is the one
             foreground class.
         ignore_value: value in the reference files whose pixels are left out; ``None`` for none.
+        instance_maps: see :class:`~sa2_monai.evaluation.cases.case_files.CaseFiles`.
     """
 
     predictions: Mapping[str, Any]
@@ -84,6 +98,17 @@ class CaseLoader:
     same_grid: bool = True
     prediction_values: str | None = None
     ignore_value: int | None = None
+    instance_maps: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+
+    def instances(self, case: str) -> InstanceMaps | None:
+        """Return the numbers of the objects of a case, where they are files of their own."""
+        if self.instance_maps is None:
+            return None
+        predicted, reference = (
+            None if maps.get(case) is None else read_label_map(maps[case], f"instances of case {case}").array
+            for maps in self.instance_maps
+        )
+        return InstanceMaps(predicted, reference)
 
     def reference(self, case: str) -> tuple[LabelMap, np.ndarray]:
         """Return the reference as read and as class values; ignored pixels become background."""

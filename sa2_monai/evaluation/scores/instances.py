@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.cases.loading import LoadedCase
+from sa2_monai.evaluation.cases.loading import InstanceMaps, LoadedCase
 from sa2_monai.evaluation.scores.rows import csv_table
 from sa2_monai.evaluation.scores.statistics import Bootstrap, describe
 from sa2_monai.metrics.detection import InstanceMatch, connected_instances, object_pairs
@@ -87,7 +87,7 @@ def check_instances(kind: str | None, protocol: str, classes: Mapping[int, str])
     """Check the option ``instances`` and return it.
 
     Raises:
-        ValueError: for an unknown word, the paper protocol, or more than one class.
+        ValueError: for an unknown word, the paper protocol, or numbers of objects of more than one class.
     """
     if kind is None:
         return None
@@ -95,8 +95,8 @@ def check_instances(kind: str | None, protocol: str, classes: Mapping[int, str])
         raise ValueError(f"instances is {kind!r}, expected one of {', '.join(KINDS)} or None")
     if protocol != "clinical":
         raise ValueError("instances belongs to the clinical protocol; the paper families do not count objects")
-    if len(classes) != 2:
-        raise ValueError(f"instances needs exactly one class beside the background, got {dict(classes)}")
+    if kind == "numbers" and len(classes) != 2:
+        raise ValueError(f"instances='numbers' needs exactly one class beside the background, got {dict(classes)}")
     return kind
 
 
@@ -107,25 +107,57 @@ def _objects(raw: np.ndarray, kind: str) -> np.ndarray:
     return raw if kind == "numbers" else connected_instances(raw)
 
 
-def count_instances(item: LoadedCase, kind: str) -> InstanceCounts:
-    """Match the objects of a case; a missing prediction has none.
+def count_instances(
+    item: LoadedCase, kind: str, classes: Mapping[int, str], maps: InstanceMaps | None = None
+) -> InstanceCounts:
+    """Match the objects of a case; a missing prediction has none. Objects of different classes never match.
 
     Args:
-        item: the case; objects are numbered by the values of its files.
+        item: the case; of one class, objects are numbered by the values of its files.
         kind: one of :data:`KINDS`.
+        classes: value -> name.
+        maps: the numbers of objects, where they are not in the files of the case.
 
     Raises:
-        ValueError: when the prediction was resampled, which tears small objects apart.
+        ValueError: when the prediction was resampled, which tears small objects apart, or a map has another shape.
     """
-    reference = _objects(item.geometry.array, kind)
-    if item.raw_prediction is None:
-        prediction = np.zeros_like(reference)
-    elif item.raw_prediction.shape != reference.shape or item.resampled:
+    pairs = [object_pairs(*_pair(item, kind, value, len(classes) == 2, maps)) for value in classes if value]
+    matches = {t: _added([of_class.match(t) for of_class in pairs]) for t in THRESHOLDS}
+    shared, union = (sum(column) for column in zip(*(of_class.aggregated() for of_class in pairs), strict=True))
+    return InstanceCounts(item.case, matches, (shared, union))
+
+
+def _added(matches: Sequence[InstanceMatch]) -> InstanceMatch:
+    tp, fp, fn = (sum(getattr(match, name) for match in matches) for name in ("tp", "fp", "fn"))
+    return InstanceMatch(tp, fp, fn, math.fsum(match.iou_sum for match in matches))
+
+
+def _pair(
+    item: LoadedCase, kind: str, value: int, alone: bool, maps: InstanceMaps | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the objects of one class in prediction and reference."""
+    if item.resampled or (item.raw_prediction is not None and item.raw_prediction.shape != item.reference.shape):
         raise ValueError(f"case {item.case}: single objects are not measured on a resampled prediction")
-    else:
-        prediction = _objects(item.raw_prediction, kind)
-    pairs = object_pairs(prediction, reference)
-    return InstanceCounts(item.case, {t: pairs.match(t) for t in THRESHOLDS}, pairs.aggregated())
+    found = [maps.prediction, maps.reference] if maps else [None, None]
+    for array in found:
+        if array is not None and array.shape != item.reference.shape:
+            raise ValueError(
+                f"case {item.case}: its map of instances has the shape {array.shape}, its label map "
+                f"{item.reference.shape}; give maps of one size"
+            )
+    of_class = (item.predicted == value, item.reference == value)
+    if not alone:  # the class of a numbered object stands in the label map
+        prediction, reference = (
+            connected_instances(mask) if array is None else np.where(mask, array, 0)
+            for array, mask in zip(found, of_class, strict=True)
+        )
+        return prediction, reference
+    reference = _objects(item.geometry.array, kind) if found[1] is None else found[1]
+    if found[0] is not None:
+        return found[0], reference
+    if item.raw_prediction is None or maps:
+        return np.zeros_like(reference), reference
+    return _objects(item.raw_prediction, kind), reference
 
 
 def summarize_instances(objects: Sequence[InstanceCounts], bootstrap: Bootstrap) -> dict[str, Any]:
