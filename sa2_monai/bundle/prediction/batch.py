@@ -58,6 +58,7 @@ class Batch:
         self.files = {case["case"]: case_files([case]) for case in cases}
         self.output = output
         self.predictions = output / "predictions"
+        self.instances = output / "instances"
         self.suffix = suffix
         self.manifest = CaseManifest(
             output / RECORDS,
@@ -151,7 +152,7 @@ class Batch:
             if record["status"] == "ok":
                 label = self.predictions / file_name(case, self.suffix)
                 self.manifest.finish(case, self._outputs(case), record.get("seconds"))
-                print(f"{printable(files[case][0])} -> {printable(str(label))}", flush=True)
+                print(f"{printable(files[case][0])} -> {printable(str(label))}{self._count(case)}", flush=True)
             else:
                 self.manifest.fail(case, record["error"], record["seconds"])
 
@@ -160,6 +161,7 @@ class Batch:
             folders = {
                 "output_dir": str(self.output / "shards" / shard.name),
                 "predictions_dir": str(self.predictions),
+                **({"instances_dir": str(self.instances)} if self.settings.get("instances") else {}),
             }
         values = {**self.settings, **overrides, **folders, "image_source": todo}
         run_inference(self.config_file, {name: verbatim(value) for name, value in values.items()}, note)
@@ -169,21 +171,43 @@ class Batch:
 
     def _remove_leftovers(self, names: set[str]) -> None:
         """Temporary files of these cases that a killed process has left; those of other programs stay."""
-        for folder in (self.predictions, self.manifest.folder):
+        for folder in (self.predictions, self.instances, self.manifest.folder):
             for file in folder.glob(".*.tmp"):
                 written = file.name[1:].rsplit(".", 2)[0]
-                if re.sub(r"(_prob[._].*|\.nii\.gz|\.png|\.dcm|\.json)$", "", written) in names:
+                if re.sub(r"(_prob[._].*|\.nii\.gz|\.png|\.tif|\.dcm|\.json)$", "", written) in names:
                     with suppress(OSError):
                         file.unlink()
 
     def _outputs(self, case: str) -> list[Path]:
-        """Files of a case: its label map, DICOM SEG and probabilities."""
+        """Files of a case: its label map, DICOM SEG, probabilities and instances."""
         label = self.predictions / file_name(case, self.suffix)
         more = [self.predictions / file_name(case, ".dcm")] if self.settings.get("dicom_seg") else []
         if self.settings.get("save_probabilities"):
             base = glob.escape(str(self.predictions / case))
             more += [Path(path) for pattern in ("_prob.*", "_prob_*") for path in sorted(glob.glob(base + pattern))]
+        more += [] if (numbers := self.instance_file(case)) is None else [numbers]
         return [label, *(path for path in more if path.is_file())]
+
+    def instance_file(self, case: str) -> Path | None:
+        """The file with the numbers of the objects of a case, where there is one.
+
+        Args:
+            case: its name.
+        """
+        if not self.settings.get("instances"):
+            return None
+        files = [self.instances / file_name(case, suffix) for suffix in (".png", ".tif")]
+        written = [file for file in files if file.is_file()]
+        return max(written, key=lambda file: file.stat().st_mtime_ns) if written else None
+
+    def _count(self, case: str) -> str:
+        file = self.instance_file(case)
+        if file is None:
+            return ""
+        from sa2_monai.data import read_label
+
+        count = int(read_label(file).max())
+        return f", {count} object{'' if count == 1 else 's'}"
 
 
 def _wait_for_all() -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "check_instances",
     "count_instances",
     "instances_to_csv",
+    "numbered_objects",
     "summarize_instances",
 ]
 
@@ -100,7 +101,8 @@ def check_instances(kind: str | None, protocol: str, classes: Mapping[int, str])
     return kind
 
 
-def _objects(raw: np.ndarray, kind: str) -> np.ndarray:
+def numbered_objects(raw: np.ndarray, kind: str) -> np.ndarray:
+    """Numbers of the objects of a map of one class, by the values of its file; see :data:`KINDS`."""
     if kind == "auto":
         values = np.unique(raw)
         kind = "components" if set(values[values != 0].tolist()) in ({1}, {255}) else "numbers"
@@ -152,12 +154,15 @@ def _pair(
             for array, mask in zip(found, of_class, strict=True)
         )
         return prediction, reference
-    reference = _objects(item.geometry.array, kind) if found[1] is None else found[1]
+    reference = numbered_objects(item.geometry.array, kind) if found[1] is None else found[1]
+    if item.ignored is not None:  # those of the case have no objects there already
+        found[0] = None if found[0] is None else np.where(item.ignored, 0, found[0])
+        reference = np.where(item.ignored, 0, reference)
     if found[0] is not None:
         return found[0], reference
     if item.raw_prediction is None or maps:
         return np.zeros_like(reference), reference
-    return _objects(item.raw_prediction, kind), reference
+    return numbered_objects(item.raw_prediction, kind), reference
 
 
 def summarize_instances(objects: Sequence[InstanceCounts], bootstrap: Bootstrap) -> dict[str, Any]:

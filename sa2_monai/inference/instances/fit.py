@@ -18,7 +18,7 @@ __all__ = ["CRITERIA", "LARGEST_SIDE", "Choice", "FitCase", "fit_settings"]
 #: Aggregated Jaccard index, panoptic quality, and their mean: one looks at pixels, the other one at objects.
 CRITERIA = ("mean", "aji", "pq")
 #: Pixels of the part in the middle of a larger image that is looked at.
-LARGEST_SIDE = 1024
+LARGEST_SIDE = 512
 _SHAPES = tuple(product(("combined", "distance", "probability"), (0.05, 0.1, 0.2, 0.35)))
 _STEPS: dict[str, tuple[float, ...]] = {
     "sigma": (1.0, 2.0, 4.0),
@@ -66,7 +66,7 @@ def fit_settings(cases: Sequence[Callable[[], FitCase]], index: int = 1, criteri
 
     Each step keeps what the steps before have found, and leaves it only for what is better by more than the standard
     error of the difference: a few images choose by chance. One image is in memory at a time, and of an image larger
-    than 1024 pixels the middle.
+    than 512 pixels the middle.
 
     Args:
         cases: functions that read an image.
