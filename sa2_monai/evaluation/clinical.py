@@ -19,7 +19,7 @@ from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.scores.case_rows import case_rows, diagonal
 from sa2_monai.evaluation.scores.constant_prediction import constant_prediction_warnings, everything_marked_dice
 from sa2_monai.evaluation.scores.instances import InstanceCounts, count_instances, summarize_instances
-from sa2_monai.evaluation.scores.rows import METRICS
+from sa2_monai.evaluation.scores.rows import AREAS, METRICS
 from sa2_monai.evaluation.scores.size_strata import SIZE_COLUMN, object_percent, summarize_strata
 from sa2_monai.evaluation.scores.summary import few_cases, summarize, summary_document
 from sa2_monai.io.label_values import NONZERO, THRESHOLD
@@ -71,7 +71,8 @@ def run(cases: CaseFiles, options: EvaluationOptions) -> EvaluationResult:
     warnings += few_cases(bootstrap.units, "cases" if cases.groups is None else "groups")
 
     diagonals = {case: values.diagonal for case, values in measured.items()} if options.empty == "worst" else None
-    metrics = (*METRICS, *options.extra)
+    areas = AREAS if rows and AREAS[0] in rows[0] else ()
+    metrics = (*METRICS, *areas, *options.extra)
     blocks = summarize(rows, list(measured), options.names, bootstrap, metrics, diagonals)
     warnings += _constant_predictions(rows, measured, blocks["per_class"])
     if options.strata:
@@ -142,9 +143,7 @@ def _measure(loader: CaseLoader, options: EvaluationOptions, case: str) -> _Meas
         diagonal=diagonal(item),
         pixels=item.reference.size - ignored,
         size=size,
-        objects=count_instances(item, options.instances, options.table, loader.instances(case))
-        if options.instances
-        else None,
+        objects=count_instances(item, options.instances, options.table) if options.instances else None,
         ignored=None if item.ignored is None else ignored,
         resampled=item.resampled,
         remarks=item.remarks,

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.bundle.prediction.arrays import numbered_file
 from sa2_monai.bundle.prediction.cases import case_files
 from sa2_monai.bundle.prediction.shard import Shard
 from sa2_monai.bundle.verbatim import verbatim
@@ -194,11 +195,8 @@ class Batch:
         Args:
             case: its name.
         """
-        if not self.settings.get("instances"):
-            return None
-        files = [self.instances / file_name(case, suffix) for suffix in (".png", ".tif")]
-        written = [file for file in files if file.is_file()]
-        return max(written, key=lambda file: file.stat().st_mtime_ns) if written else None
+        file = numbered_file(self.instances, case)
+        return file if self.settings.get("instances") and file.is_file() else None
 
     def _count(self, case: str) -> str:
         file = self.instance_file(case)

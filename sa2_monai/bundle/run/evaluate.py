@@ -23,6 +23,7 @@ def evaluate_run(
     data: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     device: str | None = None,
+    **more: Any,
 ) -> tuple[EvaluationResult, Path]:
     """Predict and score test cases with the bundle's ``configs/evaluate``.
 
@@ -32,6 +33,7 @@ def evaluate_run(
         output: folder for label maps, tables and ``report.html``; ``eval/`` of the bundle by default, of other data
             ``eval-<name>/``.
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
+        more: values at the top of ``evaluate.yaml``, e.g. ``instances=True``.
 
     Returns:
         The result, and the folder.
@@ -41,13 +43,13 @@ def evaluate_run(
         ValueError: data that do not fit.
     """
     loaded = load_bundle(bundle, device=device)
-    switches: dict[str, Any] = {}
+    switches: dict[str, Any] = dict(more)
     if data is None:
         (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
         folder = loaded.root / "eval"
     else:
         found = find_data(data)
-        where, switches = found.path, {"layout": found.dataset}
+        where, switches = found.path, {"layout": found.dataset, **more}
         folder = loaded.root / f"eval-{Path(data).resolve().name}"
     folder = Path(output or folder).resolve()
     result = loaded.evaluate(where, output_dir=folder, **switches)

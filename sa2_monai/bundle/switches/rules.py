@@ -23,8 +23,8 @@ def contradictions(values: Mapping[str, Any], network: str | None, training: boo
     yield from _views(values, network, training)
     if values.get("instances") and values.get("kind") in ("volumes", "preprocessed"):
         yield (
-            f"instances is set, but kind is {values['kind']!r}: objects are divided in 2D images only; leave it out, and "
-            "count what is connected in volumes by sa2-monai predict --measure"
+            f"instances is set, but kind is {values['kind']!r}: objects are divided in 2D images only; leave it out, "
+            "sa2-monai predict --measure counts what is connected in volumes"
         )
     if training:
         yield from _trainings(values)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``--instances``, ``--measure`` and ``--spacing``: objects that touch get numbers of their own, and all is measured."""
+"""``--instances``, ``--measure`` and ``--spacing``: touching objects get numbers of their own; all is measured."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def overrides(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
         print(f"objects, {name}: {settings}")
     if not chosen:
         print(
-            f"{model.weights.with_suffix('.json').name} has no settings of objects: these are the defaults, by the size "
-            "of the objects; 'sa2-monai instances --bundle RUN' chooses them on the validation part"
+            f"{model.weights.with_suffix('.json').name} has no settings of objects: these are the defaults, by the "
+            "size of the objects; 'sa2-monai instances --bundle RUN' chooses them on the validation part"
         )
     return {"instances": {name: asdict(settings) for name, settings in found.items()}}
 

@@ -22,6 +22,19 @@ _SHEARED = "reference: its axes are not at right angles; distances are measured 
 
 
 @dataclass(frozen=True)
+class InstanceMaps:
+    """Maps of a case that hold the numbers of its objects, where these are files of their own.
+
+    Attributes:
+        prediction: (H, W), 0 for background; ``None`` where it is missing.
+        reference: the same; ``None`` where the label map has to do.
+    """
+
+    prediction: np.ndarray | None
+    reference: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class LoadedCase:
     """One case after the checks.
 
@@ -38,6 +51,7 @@ class LoadedCase:
             ``geometry`` and ``raw_prediction``).
         original: the reference at its own size, where a paper family has brought it onto another grid.
         remarks: what is doubtful in the files but not wrong, one sentence each.
+        instances: the numbers of the objects, where they are files of their own.
     """
 
     case: str
@@ -50,24 +64,12 @@ class LoadedCase:
     ignored: np.ndarray | None = None
     original: np.ndarray | None = None
     remarks: tuple[str, ...] = ()
+    instances: InstanceMaps | None = None
 
     @property
     def predicted(self) -> np.ndarray:
         """The prediction; a missing one is all background on the grid of the reference."""
         return np.zeros_like(self.reference) if self.prediction is None else self.prediction
-
-
-@dataclass(frozen=True)
-class InstanceMaps:
-    """Maps of a case that hold the numbers of its objects, where these are files of their own.
-
-    Attributes:
-        prediction: (H, W), 0 for background; ``None`` where it is missing.
-        reference: the same; ``None`` where the label map has to do.
-    """
-
-    prediction: np.ndarray | None
-    reference: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -100,16 +102,6 @@ class CaseLoader:
     ignore_value: int | None = None
     instance_maps: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
 
-    def instances(self, case: str) -> InstanceMaps | None:
-        """Return the numbers of the objects of a case, where they are files of their own."""
-        if self.instance_maps is None:
-            return None
-        predicted, reference = (
-            None if maps.get(case) is None else read_label_map(maps[case], f"instances of case {case}").array
-            for maps in self.instance_maps
-        )
-        return InstanceMaps(predicted, reference)
-
     def reference(self, case: str) -> tuple[LabelMap, np.ndarray]:
         """Return the reference as read and as class values; ignored pixels become background."""
         label = read_label_map(self.references[case], f"reference of case {case}", self.spacing)
@@ -140,7 +132,7 @@ class CaseLoader:
             FileNotFoundError: when the reference does not exist.
             ValueError: when a file cannot be read, holds unknown values, or the grids differ.
         """
-        return self._without_ignored(self._load(case))
+        return self._without_ignored(replace(self._load(case), instances=self._instances(case)))
 
     def _without_ignored(self, item: LoadedCase) -> LoadedCase:
         if self.ignore_value is None:
@@ -159,6 +151,8 @@ class CaseLoader:
             raw_prediction=blank(item.raw_prediction),
             geometry=replace(item.geometry, array=np.where(ignored, 0, item.geometry.array)),
             ignored=ignored,
+            instances=item.instances
+            and InstanceMaps(blank(item.instances.prediction), blank(item.instances.reference)),
         )
 
     def _load(self, case: str) -> LoadedCase:
@@ -181,6 +175,15 @@ class CaseLoader:
         # what holds of both is said of the reference
         remarks += tuple(f"prediction: {remark}" for remark in label.remarks if remark not in geometry.remarks)
         return LoadedCase(case, prediction, reference, geometry, label.source, resampled, label.array, remarks=remarks)
+
+    def _instances(self, case: str) -> InstanceMaps | None:
+        if self.instance_maps is None:
+            return None
+        predicted, reference = (
+            None if maps.get(case) is None else read_label_map(maps[case], f"instances of case {case}").array
+            for maps in self.instance_maps
+        )
+        return InstanceMaps(predicted, reference)
 
     def _on_grid(
         self, case: str, label: LabelMap, prediction: np.ndarray, geometry: LabelMap

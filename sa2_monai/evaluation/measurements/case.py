@@ -85,9 +85,7 @@ def measure_case(
     return MeasuredCase(case, grid, rows)
 
 
-def _class_rows(
-    mask: np.ndarray, objects: np.ndarray, values: np.ndarray | None, grid: Grid
-) -> list[dict[str, Any]]:
+def _class_rows(mask: np.ndarray, objects: np.ndarray, values: np.ndarray | None, grid: Grid) -> list[dict[str, Any]]:
     of_objects = region_values(objects, values, grid)
     size = ("area_px", "area_mm2") if mask.ndim == 2 else ("voxels", "volume_ml")
     measure = 0.0 if grid.axes is not None else _NAN

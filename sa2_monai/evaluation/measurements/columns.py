@@ -19,7 +19,7 @@ COLUMNS = {
     "perimeter_mm": "the same in mm, where pixels are square",
     "voxels": "voxels of a volume",
     "volume_ml": "volume in ml",
-    "diameter_px": "largest distance of two points of the border in pixels (Feret diameter), of the class of its objects",
+    "diameter_px": "largest distance of two points of the border in pixels (Feret diameter); of a class: of an object",
     "diameter_mm": "the same in mm, for volumes in all three directions",
     "share_of_image": "pixels or voxels as a share of the image",
     "share_of_foreground": "pixels or voxels as a share of those of all classes but the background",

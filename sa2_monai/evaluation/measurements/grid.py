@@ -31,14 +31,14 @@ class Grid:
 
     @property
     def measure(self) -> float:
-        """mm² of a pixel, mm³ of a voxel; ``NaN`` where it is not known."""
+        """Area of a pixel in mm², volume of a voxel in mm³; ``NaN`` where it is not known."""
         if self.axes is None:
             return float("nan")
         return float(np.sqrt(np.linalg.det(self.axes.T @ self.axes)))
 
     @property
     def side(self) -> float:
-        """mm of a square pixel; ``NaN`` where it is not known, or pixels are not square."""
+        """Side of a square pixel in mm; ``NaN`` where it is not known, or pixels are not square."""
         if self.axes is None or self.axes.shape[1] != 2:
             return float("nan")
         rows, columns = np.linalg.norm(self.axes, axis=0)

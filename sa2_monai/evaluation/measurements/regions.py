@@ -59,8 +59,8 @@ def region_values(numbers: np.ndarray, image: np.ndarray | None, grid: Grid) -> 
 def _diameter(mask: np.ndarray, axes: np.ndarray) -> float:
     """Largest distance of two points of the border, which runs halfway between the pixels in and out.
 
-    The points are the middles of the sides of all pixels, as those of the contour of :func:`skimage.measure.regionprops`;
-    those of the convex hull suffice.
+    The points are the middles of the sides of all pixels, as those of the contours of scikit-image; those of the convex
+    hull suffice.
 
     Args:
         mask: of one region.

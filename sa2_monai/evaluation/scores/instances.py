@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.cases.loading import InstanceMaps, LoadedCase
+from sa2_monai.evaluation.cases.loading import LoadedCase
 from sa2_monai.evaluation.scores.rows import csv_table
 from sa2_monai.evaluation.scores.statistics import Bootstrap, describe
 from sa2_monai.metrics.detection import InstanceMatch, connected_instances, object_pairs
@@ -109,21 +109,19 @@ def numbered_objects(raw: np.ndarray, kind: str) -> np.ndarray:
     return raw if kind == "numbers" else connected_instances(raw)
 
 
-def count_instances(
-    item: LoadedCase, kind: str, classes: Mapping[int, str], maps: InstanceMaps | None = None
-) -> InstanceCounts:
+def count_instances(item: LoadedCase, kind: str, classes: Mapping[int, str]) -> InstanceCounts:
     """Match the objects of a case; a missing prediction has none. Objects of different classes never match.
 
     Args:
-        item: the case; of one class, objects are numbered by the values of its files.
+        item: the case; where it has no maps of instances, objects of one class are numbered by the values of its files,
+            those of several by what is connected.
         kind: one of :data:`KINDS`.
         classes: value -> name.
-        maps: the numbers of objects, where they are not in the files of the case.
 
     Raises:
         ValueError: when the prediction was resampled, which tears small objects apart, or a map has another shape.
     """
-    pairs = [object_pairs(*_pair(item, kind, value, len(classes) == 2, maps)) for value in classes if value]
+    pairs = [object_pairs(*_pair(item, kind, value, len(classes) == 2)) for value in classes if value]
     matches = {t: _added([of_class.match(t) for of_class in pairs]) for t in THRESHOLDS}
     shared, union = (sum(column) for column in zip(*(of_class.aggregated() for of_class in pairs), strict=True))
     return InstanceCounts(item.case, matches, (shared, union))
@@ -134,13 +132,12 @@ def _added(matches: Sequence[InstanceMatch]) -> InstanceMatch:
     return InstanceMatch(tp, fp, fn, math.fsum(match.iou_sum for match in matches))
 
 
-def _pair(
-    item: LoadedCase, kind: str, value: int, alone: bool, maps: InstanceMaps | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _pair(item: LoadedCase, kind: str, value: int, alone: bool) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the objects of one class in prediction and reference."""
     if item.resampled or (item.raw_prediction is not None and item.raw_prediction.shape != item.reference.shape):
         raise ValueError(f"case {item.case}: single objects are not measured on a resampled prediction")
-    found = [maps.prediction, maps.reference] if maps else [None, None]
+    maps = item.instances
+    found = (maps.prediction, maps.reference) if maps else (None, None)
     for array in found:
         if array is not None and array.shape != item.reference.shape:
             raise ValueError(
@@ -155,9 +152,6 @@ def _pair(
         )
         return prediction, reference
     reference = numbered_objects(item.geometry.array, kind) if found[1] is None else found[1]
-    if item.ignored is not None:  # those of the case have no objects there already
-        found[0] = None if found[0] is None else np.where(item.ignored, 0, found[0])
-        reference = np.where(item.ignored, 0, reference)
     if found[0] is not None:
         return found[0], reference
     if item.raw_prediction is None or maps:

@@ -21,6 +21,9 @@ _SHOWN = (
     ("hd95", "HD95"),
     ("assd", "ASSD"),
     ("relative_volume_difference", "rel. volume diff."),
+    ("area_pred_mm2", "area, predicted [mm2]"),
+    ("area_ref_mm2", "area, reference [mm2]"),
+    ("area_difference_mm2", "area difference [mm2]"),
     *EXTRA_METRICS.items(),
 )
 _HEAD = ("class", "metric", "n", "mean", "sd", "95% CI", "median", "min", "max")

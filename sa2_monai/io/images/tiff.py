@@ -31,7 +31,17 @@ _JPEG = (6, 7, 33007)
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 # Dots per inch that programs write when they know nothing; 1 is the default of the format.
 _DOTS_PER_INCH = (1, 72, 96, 150, 300, 600)
-_MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "microns": 1e-3, "mm": 1.0, "cm": 10.0, "inch": 25.4, "m": 1e3}
+_MM = {
+    "nm": 1e-6,
+    "µm": 1e-3,
+    "um": 1e-3,
+    "micron": 1e-3,
+    "microns": 1e-3,
+    "mm": 1.0,
+    "cm": 10.0,
+    "inch": 25.4,
+    "m": 1e3,
+}
 # JPEG, JPEG 2000, JPEG XR, WebP, JPEG XL, LERC: what decides on loss is not in the directory, so none of them is
 # trusted.
 _LOSSY = (*_JPEG, 22610, 33003, 33004, 33005, 34712, 34887, 34892, 34927, 34934, 50001, 50002, 52546)
@@ -104,7 +114,9 @@ def tiff_pixel_size(path: Path) -> tuple[float, float] | None:
 def _ome_size(tiff: Any) -> tuple[float, float] | None:
     if not tiff.ome_metadata:
         return None
-    pixels = next((node for node in ElementTree.fromstring(tiff.ome_metadata).iter() if node.tag.endswith("}Pixels")), None)
+    pixels = next(
+        (node for node in ElementTree.fromstring(tiff.ome_metadata).iter() if node.tag.endswith("}Pixels")), None
+    )
     if pixels is None:
         return None
     found = []
