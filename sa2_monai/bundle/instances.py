@@ -65,17 +65,23 @@ def choose_instances(
         raise ValueError(f"{bundle} is a zip file, beside whose weights nothing can be written. Unpack it first.")
     if loaded.sees_volumes:
         raise ValueError(f"{bundle} is for volumes; objects are divided in 2D images only.")
+    with claim_folder(loaded.root, "choice of the settings of objects"):
+        return _choose(loaded, data, criterion)
+
+
+def _choose(loaded: LoadedBundle, data: Any, criterion: str) -> tuple[dict[str, Choice], Path]:
     cases, about = _validation_cases(loaded, data)
-    cases = [cases[index] for index in np.unique(np.linspace(0, len(cases) - 1, MOST_IMAGES).round().astype(int))]
-    assert loaded.weights is not None
+    chosen = np.unique(np.linspace(0, len(cases) - 1, MOST_IMAGES).round().astype(int))
+    cases = [cases[index] for index in chosen]
+    choices = {}
     with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
         files = _probabilities(loaded, [case["image"] for case in cases], Path(folder))
-        choices = {}
         for index, name in enumerate(loaded.class_names[1:], start=1):
             readers = [
                 functools.partial(_fit_case, file, case, index, about) for file, case in zip(files, cases, strict=True)
             ]
             choices[name] = fit_settings(readers, index, criterion)
+    assert loaded.weights is not None
     return choices, _write(loaded.weights, choices, criterion)
 
 
@@ -124,10 +130,9 @@ def _fit_case(file: Path, case: dict[str, Any], index: int, about: dict[str, Any
 
 def _write(weights: Path, choices: dict[str, Choice], criterion: str) -> Path:
     sidecar = weights.with_suffix(".json")
-    with claim_folder(weights.parent.parent, "choice of the settings of objects"):
-        entries = {}
-        for name, choice in choices.items():
-            about = {key: value for key, value in asdict(choice).items() if key != "settings"}
-            entries[name] = {**asdict(choice.settings), CHOSEN: {"criterion": criterion, **about}}
-        write_json(sidecar, {**read_info(weights), KEY: entries})
+    entries = {}
+    for name, choice in choices.items():
+        about = {key: value for key, value in asdict(choice).items() if key != "settings"}
+        entries[name] = {**asdict(choice.settings), CHOSEN: {"criterion": criterion, **about}}
+    write_json(sidecar, {**read_info(weights), KEY: entries})
     return sidecar

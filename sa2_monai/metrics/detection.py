@@ -140,9 +140,7 @@ class ObjectPairs(NamedTuple):
         """
         unions = self.unions
         iou = self.shared / unions
-        order = np.lexsort(
-            (-self.rows, iou, self.columns)
-        )  # the last pair of an object is its best, then the first one
+        order = np.lexsort((-self.rows, iou, self.columns))  # the last pair of an object is its best
         last = np.flatnonzero(np.diff(self.columns[order], append=-1))
         best = order[last]
         used = np.zeros(len(self.sizes_prediction), dtype=bool)

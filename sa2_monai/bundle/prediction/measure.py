@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sa2_monai.bundle.prediction.batch import Batch
 from sa2_monai.bundle.prediction.cases import case_files
 from sa2_monai.bundle.prediction.shard import Shard
@@ -45,6 +47,7 @@ def _measure(batch: Batch, case: dict[str, Any], class_names: Any, spacing: Any)
     name = case["case"]
     label_file = batch.predictions / file_name(name, batch.suffix)
     image_file = case_files([case])[0]
+    image: np.ndarray | None = None
     numbers = None
     if batch.suffix == ".png":
         labels, image = read_label(label_file), read_image(image_file)
@@ -56,7 +59,8 @@ def _measure(batch: Batch, case: dict[str, Any], class_names: Any, spacing: Any)
         labels = volume.array
         preprocessed = Path(image_file).suffix in (".npz", ".h5", ".npy")  # without a place in the world
         grid = find_grid(image_file, affine=None if preprocessed else volume.header.affine, spacing=spacing, ndim=3)
-        image = None if preprocessed else read_volume(image_file, series=batch.settings.get("series") or "").array
+        if not preprocessed:
+            image = read_volume(image_file, series=batch.settings.get("series") or "").array
     known = isinstance(class_names, list)  # an expression says no names
     count = len(class_names) if known else int(labels.max()) + 1
     classes = {value: class_names[value] if known else f"class {value}" for value in range(count)}

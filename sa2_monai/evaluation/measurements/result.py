@@ -68,7 +68,9 @@ def _values(image: Any, item: LoadedCase) -> np.ndarray | None:
 def _numbers(item: LoadedCase, scored: bool) -> dict[str, np.ndarray | None]:
     """Numbers of the objects of prediction and reference; ``None`` for what is connected."""
     maps = item.instances
-    numbers = {"prediction": maps and maps.prediction, "reference": maps and maps.reference}
+    numbers: dict[str, np.ndarray | None] = {"prediction": None, "reference": None}
+    if maps is not None:
+        numbers = {"prediction": maps.prediction, "reference": maps.reference}
     if scored and numbers["reference"] is None:
         numbers["reference"] = numbered_objects(item.geometry.array, "auto")
     if scored and maps is None and item.raw_prediction is not None:

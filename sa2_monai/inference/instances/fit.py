@@ -117,8 +117,8 @@ def _values(
     objects = 0
     for read in cases:
         case = read()
-        middle = tuple(_middle(size) for size in case.reference.shape)
-        probabilities, reference = case.probabilities[(slice(None), *middle)], case.reference[middle]
+        rows, columns = (_middle(size) for size in case.reference.shape)
+        probabilities, reference = case.probabilities[:, rows, columns], case.reference[rows, columns]
         objects += len(np.unique(reference[reference != 0]))
         for candidate, numbers in _objects(probabilities, values, index):
             values[candidate].append(_criterion(object_pairs(numbers, reference), criterion))

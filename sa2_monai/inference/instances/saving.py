@@ -41,4 +41,8 @@ class InstanceSaveImaged(CaseSaveImaged):
         if plane.max(initial=0) <= _MOST:
             return ".png", self._png(plane.astype(np.uint16))
         rows_first = np.ascontiguousarray(plane.T if self.reverse_indexing else plane, dtype=np.uint32)
-        return ".tif", lambda file: tifffile.imwrite(file, rows_first, compression="zlib", predictor=False)
+
+        def save(file: BinaryIO) -> None:
+            tifffile.imwrite(file, rows_first, compression="zlib")
+
+        return ".tif", save

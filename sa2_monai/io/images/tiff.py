@@ -31,17 +31,7 @@ _JPEG = (6, 7, 33007)
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 # Dots per inch that programs write when they know nothing; 1 is the default of the format.
 _DOTS_PER_INCH = (1, 72, 96, 150, 300, 600)
-_MM = {
-    "nm": 1e-6,
-    "µm": 1e-3,
-    "um": 1e-3,
-    "micron": 1e-3,
-    "microns": 1e-3,
-    "mm": 1.0,
-    "cm": 10.0,
-    "inch": 25.4,
-    "m": 1e3,
-}
+_MM = {"nm": 1e-6, **dict.fromkeys(("µm", "um", "micron", "microns"), 1e-3), "mm": 1.0, "cm": 10.0, "inch": 25.4}
 # JPEG, JPEG 2000, JPEG XR, WebP, JPEG XL, LERC: what decides on loss is not in the directory, so none of them is
 # trusted.
 _LOSSY = (*_JPEG, 22610, 33003, 33004, 33005, 34712, 34887, 34892, 34927, 34934, 50001, 50002, 52546)

@@ -89,7 +89,7 @@ def test_predictions_as_files_beside_references_with_numbers(tmp_path: Path) -> 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "word": ({"instances": "many"}, "instances is 'many', expected one of auto, numbers, components"),
     "paper": ({"instances": "auto", "protocol": "paper", "family": "pooled"}, "belongs to the clinical protocol"),
-    "classes": ({"instances": "auto", "classes": ["b", "x", "y"]}, "exactly one class beside the background"),
+    "classes": ({"instances": "numbers", "classes": ["b", "x", "y"]}, "exactly one class beside the background"),
 }
 
 
