@@ -77,7 +77,9 @@ def split_objects(probability: np.ndarray, foreground: np.ndarray, settings: Spl
         diameter = 2 * math.sqrt(area / math.pi)
         sigma = _SIGMA_OF_DIAMETER * diameter if settings.sigma is None else settings.sigma
         landscape = _landscape(probability, foreground, settings.method, sigma)
-        peaks = local_maxima(reconstruction(landscape * (1 - settings.depth), landscape)) & foreground
+        plateaus = reconstruction(landscape * (1 - settings.depth), landscape)
+        # with a border of 0, for an image that is foreground everywhere and of one height has no peak
+        peaks = local_maxima(np.pad(plateaus, 1))[1:-1, 1:-1] & foreground
         markers, _ = ndimage.label(peaks, structure=_EIGHT)
         numbers = watershed(-landscape, markers, mask=foreground, connectivity=_EIGHT)
     smallest = _SMALLEST_OF_AREA * area if settings.min_area is None else settings.min_area

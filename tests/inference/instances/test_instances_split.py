@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage.draw import disk
 
 from sa2_monai.evaluation import evaluate
 from sa2_monai.inference.instances import METHODS, SplitSettings, split_image, split_objects
-from sa2_monai.io.images.read import read_label
+from sa2_monai.io.images.read import image_size, read_label
 from sa2_monai.metrics import aggregated_jaccard, connected_instances
 
 
@@ -104,7 +103,7 @@ def test_the_threshold_is_that_of_one_class() -> None:
 def test_real_nuclei_divided_beat_what_is_connected(real_data: Path) -> None:
     """Blurred masks stand for a good network: what is left is to tell touching nuclei apart."""
     folder = real_data / "bbbc038_nuclei" / "instances"
-    files = sorted(file for file in folder.glob("fluo_*.png") if Image.open(file).size == (256, 256))[:6]
+    files = sorted(file for file in folder.glob("fluo_*.png") if image_size(file) == (256, 256))[:6]
     references = {file.stem: read_label(file).astype(np.int32) for file in files}
     probabilities = {case: blurred(numbers) for case, numbers in references.items()}
     scores = {}
