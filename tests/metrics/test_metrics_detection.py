@@ -101,9 +101,9 @@ def moved_blocks(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return prediction, reference
 
 
-#: Seed, threshold, TP, FP, FN, F1, SQ, PQ. Those at 0.5 are what panoptica 2.1.7 (NaiveThresholdMatching) returns, all of
-#: them what StarDist 0.9.2 (stardist.matching.matching, in single precision) returns; both count a pair whose IoU is at
-#: least the threshold, here it must be above, and no IoU of these maps is one of the thresholds.
+#: Seed, threshold, TP, FP, FN, F1, SQ, PQ. Those at 0.5 are what panoptica 2.1.7 (NaiveThresholdMatching) returns, all
+#: of them what StarDist 0.9.2 (stardist.matching.matching, in single precision) returns; both count a pair whose IoU is
+#: at least the threshold, here it must be above, and no IoU of these maps is one of the thresholds.
 PUBLISHED = [
     (0, 0.5, 19, 10, 12, 0.6333333333333333, 0.6362601446978233, 0.40296475830862144),
     (0, 0.6, 12, 17, 19, 0.4, 0.6792405, 0.2716962),
