@@ -8,6 +8,7 @@ included     the bundles that come with the package: list, copy to edit, where r
 workflow     running the configurations in this process; verbatim takes values through MONAI's parser
 sidecar      model metadata beside weights (``model.json``), which overrule the configuration
 network      the network of a configuration with its weights
+instances    settings with which touching objects are divided, chosen on the validation part
 describe     what a bundle or a weight file is (``sa2-monai inspect``); dataset_overlays: which bundles know a data set
 switches/    names, types and ranges of the switches, checked wherever a value comes from
 prediction/  ``sa2-monai predict``: cases, batches, parts for several programs

@@ -14,7 +14,7 @@ from typing import Any
 from sa2_monai.bundle.included import is_included, run_folder
 from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.model import BundleModel
-from sa2_monai.bundle.prediction.arrays import input_file, read_prediction
+from sa2_monai.bundle.prediction.arrays import input_file, numbered_file, read_prediction
 from sa2_monai.bundle.prediction.cases import list_inputs
 from sa2_monai.bundle.run.request import OWN_IDS, TrainRequest
 from sa2_monai.bundle.run.target import BEST, is_run
@@ -89,12 +89,13 @@ class LoadedBundle(BundleModel):
             output_dir: write files ``<case>.png`` or ``<case>.nii.gz`` (with the geometry of the image) to this folder.
             affine: of volumes that are given as arrays, voxels to mm, (4, 4); 1 mm along the axes when ``None``.
             switches: values at the top of the bundle's ``inference.yaml``, e.g. ``batch_size=16``,
-                ``largest_component=True``, ``tta=True``; with ``output_dir`` also ``save_probabilities=True`` and
-                ``uncertainty="entropy"``, which write maps and ``uncertainty.csv`` to it.
+                ``largest_component=True``, ``tta=True``, ``instances=True``; with ``output_dir`` also
+                ``save_probabilities=True`` and ``uncertainty="entropy"``, which write maps and ``uncertainty.csv`` to it.
 
         Returns:
             For one image its label map, (H, W) or (X, Y, Z), whole numbers; for a folder or a list, a list of them in
-            the order of the list, or of the names. With ``output_dir`` the path or paths of the files.
+            the order of the list, or of the names. With ``output_dir`` the path or paths of the files. With
+            ``instances`` the numbers of the objects instead, whose files come to ``instances`` in that folder.
 
         Raises:
             FileNotFoundError: missing files or weights.
@@ -131,6 +132,7 @@ class LoadedBundle(BundleModel):
             "output_dir": verbatim(str(folder)),
             "predictions_dir": verbatim(str(out)),
             "device": self.device,
+            **({"instances_dir": verbatim(str(out / "instances"))} if switches.get("instances") else {}),
             **({"num_workers": 0} if len(cases) <= _FEW else {}),
             **switches,
         }
@@ -141,6 +143,9 @@ class LoadedBundle(BundleModel):
         suffix = ".nii.gz" if volumes else ".png"
         postfix = f"_{switches['output_postfix']}" if switches.get("output_postfix") else ""
         files = [out / file_name(f"{case['case']}{postfix}", suffix) for case in cases]
+        if switches.get("instances"):
+            folder_of = Path(switches.get("instances_dir", out / "instances"))
+            files = [numbered_file(folder_of, case["case"]) for case in cases]
         if output_dir is not None:
             if (table := folder / UNCERTAINTY_TABLE).is_file():
                 write_atomically(out / UNCERTAINTY_TABLE, table.read_bytes())

@@ -12,18 +12,23 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sa2_monai.cli.common import read_class_names
 from sa2_monai.cli.evaluate_options import add_arguments, evaluation_options
 from sa2_monai.cli.main import UsageError
+
+if TYPE_CHECKING:
+    from sa2_monai.evaluation import EvaluationResult
 
 __all__ = ["add_arguments", "run"]
 
 #: Options for masks in folders; those of a run are in its configuration.
 _OF_FILES = (
     *("classes", "images", "compare", "groups", "label_values", "ignore_value", "family", "unit", "spacing", "empty"),
-    *("instances", "extra_metrics", "size_strata", "allow_resample", "strict"),
+    *("extra_metrics", "size_strata", "allow_resample", "strict"),
 )
 
 
@@ -52,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
 
     with _wrong_use():
         limits = [*parse_limits(args.fail_under, lowest=True), *parse_limits(args.fail_over, lowest=False)]
+    if args.measure and (args.output is None or args.protocol != "clinical"):
+        raise UsageError("--measure writes tables of the clinical protocol: give --output, and no --protocol paper")
     if args.compare and len(args.predictions) > 1:
         raise UsageError("--compare takes one folder of predictions on either side")
 
@@ -91,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         paths = save_report(
             result, args.output, overlays=args.overlays, comparison=comparison, settings=settings, second=second
         )
+        if args.measure:
+            _measure(result, Path(args.output), options.table)
         clock.lap("report")
         paths["manifest"] = write_manifest(args.output, result, settings, clock, second)
         print(f"\nPer case:  {paths['csv']}\nSummary:   {paths['json']}\nTable:     {paths['table']}")
@@ -113,12 +122,25 @@ def _evaluate_bundle(args: argparse.Namespace) -> int:
 
     with _wrong_use():
         limits = [*parse_limits(args.fail_under, lowest=True), *parse_limits(args.fail_over, lowest=False)]
-    result, folder = evaluate_run(args.bundle, args.data, args.output, args.device, args.tta)
+    if args.instances not in (None, "auto"):
+        raise UsageError(f"--instances {args.instances} does not go together with --bundle: its data say what is known")
+    more = {"instances": True} if args.instances else {}
+    result, folder = evaluate_run(args.bundle, args.data, args.output, args.device, args.tta, **more)
     with _wrong_use():
         check_classes(limits, list(result.summary["per_class"]))
     result.summary["limits"] = check_limits(result.summary, limits)
     print(f"{result.table()}\n\nReport:    {folder / 'report.html'}\nPer case:  {folder / 'metrics_per_case.csv'}")
+    if args.measure:
+        classes = {int(value): name for value, name in result.summary["classes"].items()}
+        _measure(result, folder, {0: "background", **classes})
     return 0 if result.passed else 1
+
+
+def _measure(result: EvaluationResult, folder: Path, classes: Mapping[int, str]) -> None:
+    from sa2_monai.evaluation.measurements import measure_result, write_measurements
+
+    paths = write_measurements(folder, measure_result(result, classes))
+    print(f"Measured:  {paths['csv']}")
 
 
 @contextlib.contextmanager

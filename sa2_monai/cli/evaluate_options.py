@@ -69,8 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "numbers", "components"),
         nargs="?",
         const="auto",
-        help="also detection F1 and panoptic quality of single objects: files hold their 'numbers', or what is "
-        "connected in them ('components'); 'auto' decides for every file",
+        help="also detection F1, panoptic quality and AJI of single objects: files hold their 'numbers', or what is "
+        "connected in them ('components'); 'auto' decides for every file; with --bundle: touching objects are divided",
+    )
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="also measure both maps: areas, volumes, diameters, intensities (measurements.csv and .json)",
     )
     parser.add_argument(
         "--extra-metrics",

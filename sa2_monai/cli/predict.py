@@ -22,7 +22,7 @@ from sa2_monai.bundle.ensemble.open import is_ensemble, open_bundles
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli.main import UsageError
-from sa2_monai.cli.predict_options import tta
+from sa2_monai.cli.predict_options import instances, tta
 
 __all__ = ["add_arguments", "run"]
 
@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     volumes.add_argument("--fill-holes", action=argparse.BooleanOptionalAction, help="fill holes inside of structures")
     volumes.add_argument("--min-volume", type=float, metavar="MM3", help="drop pieces that are smaller; 0: none")
     volumes.add_argument("--all-axes", action="store_true", help="weights with view windows: average three directions")
+    instances.add_arguments(parser)
     tta.add_arguments(parser)
     many = parser.add_argument_group("many cases")
     many.add_argument(
@@ -94,12 +95,14 @@ def run(args: argparse.Namespace) -> int:
         model = open_model(bundle, args.weights)
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
-        batch, left_out = list_batch(model, args.inputs, args.output, _options(args, model))
+        options = {**_options(args, model), **instances.overrides(args, model)}
+        batch, left_out = list_batch(model, args.inputs, args.output, options)
         if args.status:
             code, failure = batch.tell_status(), None
         else:
             code = 0
             failure = run_batch(model, batch, shard, args.device, args.batch_size, args.again, args.overlays)
+            instances.measure(args, model, batch)
     if left_out:
         print(left_out)
     if failure is not None:

@@ -19,7 +19,7 @@ from sa2_monai.evaluation.result import EvaluationResult
 from sa2_monai.evaluation.scores.case_rows import case_rows, diagonal
 from sa2_monai.evaluation.scores.constant_prediction import constant_prediction_warnings, everything_marked_dice
 from sa2_monai.evaluation.scores.instances import InstanceCounts, count_instances, summarize_instances
-from sa2_monai.evaluation.scores.rows import METRICS
+from sa2_monai.evaluation.scores.rows import AREAS, METRICS
 from sa2_monai.evaluation.scores.size_strata import SIZE_COLUMN, object_percent, summarize_strata
 from sa2_monai.evaluation.scores.summary import few_cases, summarize, summary_document
 from sa2_monai.io.label_values import NONZERO, THRESHOLD
@@ -71,7 +71,8 @@ def run(cases: CaseFiles, options: EvaluationOptions) -> EvaluationResult:
     warnings += few_cases(bootstrap.units, "cases" if cases.groups is None else "groups")
 
     diagonals = {case: values.diagonal for case, values in measured.items()} if options.empty == "worst" else None
-    metrics = (*METRICS, *options.extra)
+    areas = AREAS if rows and AREAS[0] in rows[0] else ()
+    metrics = (*METRICS, *areas, *options.extra)
     blocks = summarize(rows, list(measured), options.names, bootstrap, metrics, diagonals)
     warnings += _constant_predictions(rows, measured, blocks["per_class"])
     if options.strata:
@@ -94,7 +95,7 @@ def run(cases: CaseFiles, options: EvaluationOptions) -> EvaluationResult:
 
 def _loader(cases: CaseFiles, options: EvaluationOptions) -> CaseLoader:
     """Files that hold the numbers of objects are read by what is not 0, as far as nothing else is said."""
-    numbers = options.instances is not None
+    numbers = options.instances is not None and cases.instance_maps is None and len(options.table) == 2
     return CaseLoader(
         cases.label_maps(options.prediction_suffix),
         cases.references,
@@ -104,6 +105,7 @@ def _loader(cases: CaseFiles, options: EvaluationOptions) -> CaseLoader:
         options.allow_resample,
         prediction_values=NONZERO if numbers and options.label_values != THRESHOLD else None,
         ignore_value=options.ignore_value,
+        instance_maps=cases.instance_maps,
     )
 
 
@@ -141,7 +143,7 @@ def _measure(loader: CaseLoader, options: EvaluationOptions, case: str) -> _Meas
         diagonal=diagonal(item),
         pixels=item.reference.size - ignored,
         size=size,
-        objects=count_instances(item, options.instances) if options.instances else None,
+        objects=count_instances(item, options.instances, options.table) if options.instances else None,
         ignored=None if item.ignored is None else ignored,
         resampled=item.resampled,
         remarks=item.remarks,

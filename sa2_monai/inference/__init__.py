@@ -4,6 +4,7 @@
 from sa2_monai.aliases import moved_names
 from sa2_monai.inference.ensemble import EnsembleNetwork, ensemble_of, load_ensemble
 from sa2_monai.inference.ensemble_inferer import EnsembleInferer
+from sa2_monai.inference.instances import InstanceSaveImaged, SplitInstancesd
 from sa2_monai.inference.manifest import CaseManifest
 from sa2_monai.inference.saving import CaseSaveImaged, ProbabilitySaveImaged
 from sa2_monai.inference.served import ServedLabelsd
@@ -33,10 +34,12 @@ __all__ = [
     "EnsembleInferer",
     "EnsembleNetwork",
     "FailedCasesError",
+    "InstanceSaveImaged",
     "ProbabilitySaveImaged",
     "ScoreUncertaintyd",
     "ServedLabelsd",
     "ShardEvaluator",
+    "SplitInstancesd",
     "SplitUncertaintyd",
     "UncertaintySaveImaged",
     "UncertaintyTable",

@@ -2,7 +2,7 @@
 """Segmentation metrics as pure functions on arrays: overlap, surface distances, foreground, lines, single objects."""
 
 from sa2_monai.metrics.centreline import centre_line, cldice
-from sa2_monai.metrics.detection import InstanceMatch, connected_instances, match_instances
+from sa2_monai.metrics.detection import InstanceMatch, aggregated_jaccard, connected_instances, match_instances
 from sa2_monai.metrics.foreground import (
     e_measure,
     e_measure_of_counts,
@@ -33,6 +33,7 @@ __all__ = [
     "InstanceMatch",
     "Structure",
     "accuracy",
+    "aggregated_jaccard",
     "asd",
     "assd",
     "centre_line",

@@ -144,7 +144,7 @@ FAILURES = [
     (["--groups", "{root}/none.csv"], "none.csv"),
     (["--groups", "{root}/groups.csv"], "groups names no group for the cases abd_001"),
     (["--fail-under", "panoptic_quality=0.5"], "this evaluation has no panoptic_quality"),
-    (["--instances"], "instances needs exactly one class"),
+    (["--instances", "numbers"], "needs exactly one class"),
 ]
 
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.bundle.prediction.arrays import numbered_file
 from sa2_monai.bundle.prediction.cases import case_files
 from sa2_monai.bundle.prediction.shard import Shard
 from sa2_monai.bundle.verbatim import verbatim
@@ -26,7 +27,7 @@ __all__ = ["RECORDS", "SUMMARY", "Batch"]
 #: In the output folder: records of the cases, and what they amount to.
 RECORDS, SUMMARY = "cases", "predict_summary.json"
 # What is added to the name of a case.
-_ENDINGS = r"(_prob[._].*|_(entropy|variance)\.(tif|nii\.gz)|\.nii\.gz|\.png|\.dcm|\.json)$"
+_ENDINGS = r"(_prob[._].*|_(entropy|variance)\.(tif|nii\.gz)|\.nii\.gz|\.png|\.tif|\.dcm|\.json)$"
 
 
 class Batch:
@@ -60,6 +61,7 @@ class Batch:
         self.files = {case["case"]: case_files([case]) for case in cases}
         self.output = output
         self.predictions = output / "predictions"
+        self.instances = output / "instances"
         self.suffix = suffix
         self.manifest = CaseManifest(
             output / RECORDS,
@@ -160,7 +162,7 @@ class Batch:
                 label = self.predictions / file_name(case, self.suffix)
                 told = {"uncertainty": record["uncertainty"]} if record.get("uncertainty") else {}
                 self.manifest.finish(case, self._outputs(case), record.get("seconds"), **told)
-                print(f"{printable(files[case][0])} -> {printable(str(label))}", flush=True)
+                print(f"{printable(files[case][0])} -> {printable(str(label))}{self._count(case)}", flush=True)
             else:
                 self.manifest.fail(case, record["error"], record["seconds"])
 
@@ -169,6 +171,7 @@ class Batch:
             folders = {
                 "output_dir": str(self.output / "shards" / shard.name),
                 "predictions_dir": str(self.predictions),
+                **({"instances_dir": str(self.instances)} if self.settings.get("instances") else {}),
             }
         values = {**self.settings, **overrides, **folders, "image_source": todo}
         run_inference(self.config_file, {name: verbatim(value) for name, value in values.items()}, note)
@@ -178,7 +181,7 @@ class Batch:
 
     def _remove_leftovers(self, names: set[str]) -> None:
         """Temporary files of these cases that a killed process has left; those of other programs stay."""
-        for folder in (self.predictions, self.manifest.folder):
+        for folder in (self.predictions, self.instances, self.manifest.folder):
             for file in folder.glob(".*.tmp"):
                 written = file.name[1:].rsplit(".", 2)[0]
                 if re.sub(_ENDINGS, "", written) in names:
@@ -186,7 +189,7 @@ class Batch:
                         file.unlink()
 
     def _outputs(self, case: str) -> list[Path]:
-        """Files of a case: its label map, DICOM SEG, probabilities and maps of the uncertainty."""
+        """Files of a case: its label map, DICOM SEG, probabilities, maps of the uncertainty and instances."""
         label = self.predictions / file_name(case, self.suffix)
         more = [self.predictions / file_name(case, ".dcm")] if self.settings.get("dicom_seg") else []
         if self.settings.get("save_probabilities"):
@@ -198,7 +201,26 @@ class Batch:
             suffix = ".tif" if self.suffix == ".png" else self.suffix
             names = map_names(self.settings["uncertainty"])
             more += [self.predictions / file_name(f"{case}_{name}", suffix) for name in names]
+        more += [] if (numbers := self.instance_file(case)) is None else [numbers]
         return [label, *(path for path in more if path.is_file())]
+
+    def instance_file(self, case: str) -> Path | None:
+        """The file with the numbers of the objects of a case, where there is one.
+
+        Args:
+            case: its name.
+        """
+        file = numbered_file(self.instances, case)
+        return file if self.settings.get("instances") and file.is_file() else None
+
+    def _count(self, case: str) -> str:
+        file = self.instance_file(case)
+        if file is None:
+            return ""
+        from sa2_monai.data import read_label
+
+        count = int(read_label(file).max())
+        return f", {count} object{'' if count == 1 else 's'}"
 
 
 def _wait_for_all() -> None:

@@ -26,6 +26,7 @@ def evaluate_run(
     output: str | os.PathLike[str] | None = None,
     device: str | None = None,
     tta: bool = False,
+    **more: Any,
 ) -> tuple[EvaluationResult, Path]:
     """Predict and score test cases with the bundle's ``configs/evaluate``.
 
@@ -37,6 +38,7 @@ def evaluate_run(
             ``eval-<name>/``. An ensemble has no folder of its own: it needs one.
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
         tta: with test-time augmentation; its results go to a folder of their own, ``eval-tta/``, ``eval-<name>-tta/``.
+        more: values at the top of ``evaluate.yaml``, e.g. ``instances=True``.
 
     Returns:
         The result, and the folder.
@@ -49,13 +51,13 @@ def evaluate_run(
     if output is None and is_ensemble(paths):
         raise ValueError("give --output, the folder for the results of an ensemble")
     loaded = load_bundle(paths, device=device)
-    switches: dict[str, Any] = {"tta": True} if tta else {}
+    switches: dict[str, Any] = {**more, **({"tta": True} if tta else {})}
     if data is None:
         (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
         folder = loaded.root / ("eval-tta" if tta else "eval")
     else:
         found = find_data(data)
-        where, switches = found.path, {**switches, "layout": found.dataset}
+        where, switches = found.path, {"layout": found.dataset, **switches}
         folder = loaded.root / f"eval-{Path(data).resolve().name}{'-tta' if tta else ''}"
     folder = Path(output or folder).resolve()
     result = loaded.evaluate(where, output_dir=folder, **switches)

@@ -21,6 +21,11 @@ def contradictions(values: Mapping[str, Any], network: str | None, training: boo
     yield from _splits(values)
     yield from _classes(values, network)
     yield from _views(values, network, training)
+    if values.get("instances") and values.get("kind") in ("volumes", "preprocessed"):
+        yield (
+            f"instances is set, but kind is {values['kind']!r}: objects are divided in 2D images only; leave it out, "
+            "sa2-monai predict --measure counts what is connected in volumes"
+        )
     if training:
         yield from _trainings(values)
     if values.get("protocol") == "paper" and "family" in values and values["family"] is None:

@@ -24,12 +24,15 @@ class CaseFiles:
         references: case -> path or array, sorted by case; these are the cases of the split.
         images: case -> path or array; empty where there are none.
         groups: case -> group of the bootstrap, or ``None``.
+        instance_maps: case -> path or array with the numbers of objects, predicted and of the references, where these
+            are files of their own; else ``None``.
     """
 
     predictions: Any
     references: dict[str, Any]
     images: dict[str, Any]
     groups: dict[str, str] | None
+    instance_maps: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
 
     def label_maps(self, suffix: str) -> dict[str, Any]:
         """Find the predicted label maps.
@@ -67,7 +70,12 @@ class CaseFiles:
 
 
 def find_case_files(
-    predictions: Any, references: Any, images: Any, groups: Mapping[str, str] | None, reference_suffix: str = ""
+    predictions: Any,
+    references: Any,
+    images: Any,
+    groups: Mapping[str, str] | None,
+    reference_suffix: str = "",
+    instance_maps: tuple[Any, Mapping[str, Any]] | None = None,
 ) -> CaseFiles:
     """Find the files of the references and images.
 
@@ -77,6 +85,7 @@ def find_case_files(
         images: the same, or ``None``.
         groups: case -> group, or ``None``.
         reference_suffix: ending of the references' names that is not part of the case.
+        instance_maps: numbers of objects: predicted, a folder or a mapping; and of references, a mapping.
 
     Raises:
         FileNotFoundError: when a folder does not exist.
@@ -88,4 +97,5 @@ def find_case_files(
         found,
         {} if images is None else collect_images(images, found),
         None if groups is None else {str(case): str(group) for case, group in groups.items()},
+        None if instance_maps is None else (collect(instance_maps[0], "prediction", ""), instance_maps[1]),
     )

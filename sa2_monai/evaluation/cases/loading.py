@@ -16,9 +16,22 @@ from sa2_monai.io.label_maps import DICOM, PREPROCESSED, LabelMap, read_label_ma
 from sa2_monai.io.label_values import THRESHOLD
 from sa2_monai.io.volumes.lattice import Fit
 
-__all__ = ["CaseLoader", "LoadedCase"]
+__all__ = ["CaseLoader", "InstanceMaps", "LoadedCase"]
 
 _SHEARED = "reference: its axes are not at right angles; distances are measured from point to point, by the affine"
+
+
+@dataclass(frozen=True)
+class InstanceMaps:
+    """Maps of a case that hold the numbers of its objects, where these are files of their own.
+
+    Attributes:
+        prediction: (H, W), 0 for background; ``None`` where it is missing.
+        reference: the same; ``None`` where the label map has to do.
+    """
+
+    prediction: np.ndarray | None
+    reference: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,7 @@ class LoadedCase:
             ``geometry`` and ``raw_prediction``).
         original: the reference at its own size, where a paper family has brought it onto another grid.
         remarks: what is doubtful in the files but not wrong, one sentence each.
+        instances: the numbers of the objects, where they are files of their own.
     """
 
     case: str
@@ -50,6 +64,7 @@ class LoadedCase:
     ignored: np.ndarray | None = None
     original: np.ndarray | None = None
     remarks: tuple[str, ...] = ()
+    instances: InstanceMaps | None = None
 
     @property
     def predicted(self) -> np.ndarray:
@@ -73,6 +88,7 @@ class CaseLoader:
             ``"threshold"`` the same threshold), ``"nonzero"`` where every value above 0 of a prediction is the one
             foreground class.
         ignore_value: value in the reference files whose pixels are left out; ``None`` for none.
+        instance_maps: see :class:`~sa2_monai.evaluation.cases.case_files.CaseFiles`.
     """
 
     predictions: Mapping[str, Any]
@@ -84,6 +100,7 @@ class CaseLoader:
     same_grid: bool = True
     prediction_values: str | None = None
     ignore_value: int | None = None
+    instance_maps: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
 
     def reference(self, case: str) -> tuple[LabelMap, np.ndarray]:
         """Return the reference as read and as class values; ignored pixels become background."""
@@ -115,7 +132,7 @@ class CaseLoader:
             FileNotFoundError: when the reference does not exist.
             ValueError: when a file cannot be read, holds unknown values, or the grids differ.
         """
-        return self._without_ignored(self._load(case))
+        return self._without_ignored(replace(self._load(case), instances=self._instances(case)))
 
     def _without_ignored(self, item: LoadedCase) -> LoadedCase:
         if self.ignore_value is None:
@@ -134,6 +151,8 @@ class CaseLoader:
             raw_prediction=blank(item.raw_prediction),
             geometry=replace(item.geometry, array=np.where(ignored, 0, item.geometry.array)),
             ignored=ignored,
+            instances=item.instances
+            and InstanceMaps(blank(item.instances.prediction), blank(item.instances.reference)),
         )
 
     def _load(self, case: str) -> LoadedCase:
@@ -156,6 +175,15 @@ class CaseLoader:
         # what holds of both is said of the reference
         remarks += tuple(f"prediction: {remark}" for remark in label.remarks if remark not in geometry.remarks)
         return LoadedCase(case, prediction, reference, geometry, label.source, resampled, label.array, remarks=remarks)
+
+    def _instances(self, case: str) -> InstanceMaps | None:
+        if self.instance_maps is None:
+            return None
+        predicted, reference = (
+            None if maps.get(case) is None else read_label_map(maps[case], f"instances of case {case}").array
+            for maps in self.instance_maps
+        )
+        return InstanceMaps(predicted, reference)
 
     def _on_grid(
         self, case: str, label: LabelMap, prediction: np.ndarray, geometry: LabelMap

@@ -47,6 +47,7 @@ def write_report(
     *,
     overlays: int = 3,
     write: bool = True,
+    instances_dir: Any = None,
     **options: Any,
 ) -> EvaluationResult:
     """Evaluate predictions of a data list and write the report.
@@ -60,6 +61,8 @@ def write_report(
             ``overlays/``.
         overlays: images each of the worst, median and best cases; 0 for none.
         write: ``False`` for the processes of a distributed evaluation that help to measure only.
+        instances_dir: folder with the numbers of the predicted objects, ``<case>.png``; those of the references stand
+            in the list as ``instances``, else what is connected in the label is an object. ``None`` for no such maps.
         options: ``groups``, and attributes of :class:`sa2_monai.evaluation.EvaluationOptions` (``protocol``,
             ``family``, ``tolerance``, ``label_values``, ``extra_metrics``, ``size_strata``, ``ignore_value``, ...).
 
@@ -77,6 +80,9 @@ def write_report(
     groups = _by_case(data, "group")
     if options.get("groups") is None and all(group is not None for group in groups.values()):
         options["groups"] = groups
+    if instances_dir is not None:
+        numbered = {case: path for case, path in _by_case(data, "instances").items() if path is not None}
+        options = {"instances": "auto", **options, "instance_maps": (instances_dir, numbered)}
     result = evaluate(predictions_dir, references, class_names, images=images or None, **options)
     if write:
         save_report(result, output_dir, overlays=overlays)

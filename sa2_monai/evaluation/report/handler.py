@@ -34,6 +34,8 @@ class ReportHandler:
         family: family of the paper protocol.
         label_values: values in the label files, see :class:`sa2_monai.evaluation.EvaluationOptions`.
         overlays: images each of the worst, median and best cases; 0 for none.
+        instances_dir: folder with the numbers of the predicted objects; ``None`` counts none, see
+            :func:`~sa2_monai.evaluation.write_report`.
         name: of the logger that the table goes to.
         options: attributes of :class:`sa2_monai.evaluation.EvaluationOptions`, e.g. ``tolerance``, ``paper``,
             ``extra_metrics``, ``size_strata``, ``ignore_value``, ``on_error``.
@@ -52,6 +54,7 @@ class ReportHandler:
         label_values: Mapping[int, int] | str | None = None,
         overlays: int = 3,
         name: str | None = None,
+        instances_dir: str | Path | None = None,
         **options: Any,
     ) -> None:
         self.predictions_dir = predictions_dir
@@ -60,6 +63,7 @@ class ReportHandler:
         self.output_dir = Path(output_dir)
         self.overlays = overlays
         self.options = {"protocol": protocol, "family": family, "label_values": label_values, **options}
+        self.instances_dir = instances_dir
         self.result: EvaluationResult | None = None
         self.logger = logging.getLogger(name or __name__)
 
@@ -91,6 +95,7 @@ class ReportHandler:
                     overlays=self.overlays,
                     write=main,
                     distributed=together,
+                    instances_dir=self.instances_dir,
                     **self.options,
                 )
             if main and self.result is not None:

@@ -48,6 +48,12 @@ def _voxel_volume(item: LoadedCase) -> float | None:
     return float(np.prod(item.geometry.spacing))
 
 
+def _pixel_area(item: LoadedCase) -> float | None:
+    """mm² of a pixel of an image whose spacing was given; a plane with an affine is measured as a volume is."""
+    known = item.reference.ndim == 2 and item.geometry.unit == "mm" and item.geometry.affine is None
+    return float(np.prod(item.geometry.spacing)) if known else None
+
+
 def case_rows(
     item: LoadedCase, classes: Mapping[int, str], tolerances: Mapping[str, float], extra: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
@@ -68,6 +74,7 @@ def case_rows(
     """
     prediction = item.predicted
     spacing, unit, voxel = item.geometry.spacing, item.geometry.unit, _voxel_volume(item)
+    area = _pixel_area(item)
     axes = sheared_axes(item)
     structures = measure_structures(
         prediction,
@@ -81,7 +88,7 @@ def case_rows(
     for value, found in structures.items():
         name = classes[value]
         structure = found._replace(counts=found.counts._replace(tn=found.counts.tn - ignored))
-        row = clinical_row(item.case, value, name, structure, spacing, unit, tolerances[name], voxel)
+        row = clinical_row(item.case, value, name, structure, spacing, unit, tolerances[name], voxel, area)
         row.update(prediction_file=item.prediction_file, reference_file=item.geometry.source, resampled=item.resampled)
         row.update(extra_values(item, prediction, value, structure.counts, extra) if extra else {})
         rows.append(row)

@@ -15,7 +15,7 @@ from sa2_monai.metrics.checks import at_most
 __all__ = ["Limit", "check_classes", "check_limits", "parse_limits"]
 
 HIGHER_IS_BETTER = (
-    *(*OVERLAPS, "nsd", "detection_f1", "panoptic_quality", "segmentation_quality"),
+    *(*OVERLAPS, "nsd", "detection_f1", "panoptic_quality", "segmentation_quality", "aji"),
     *("f2", "e_measure", "s_measure", "thresholded_jaccard", "cldice"),
 )
 LOWER_IS_BETTER = (*DISTANCES, "mean_absolute_error")

@@ -16,12 +16,14 @@ from sa2_monai.metrics import overlap, surface
 from sa2_monai.metrics.overlap import Counts
 from sa2_monai.metrics.structures import Structure
 
-__all__ = ["COLUMNS", "METRICS", "STATES", "clinical_row", "csv_table", "empty_row", "rows_to_csv", "state_of"]
+__all__ = ["AREAS", "COLUMNS", "METRICS", "STATES", "clinical_row", "csv_table", "empty_row", "rows_to_csv", "state_of"]
 
 STATES = ("ok", "missed", "spurious", "absent")
 OVERLAPS = ("dice", "jaccard", "precision", "sensitivity", "specificity")
 DISTANCES = ("hd95", "hd", "assd", "masd")
 VOLUMES = ("volume_pred_ml", "volume_ref_ml", "volume_difference_ml", "relative_volume_difference")
+#: Of 2D images whose pixels have a known size, behind the other columns.
+AREAS = ("area_pred_mm2", "area_ref_mm2", "area_difference_mm2")
 METRICS = (*OVERLAPS, "nsd", *DISTANCES, *VOLUMES)
 COLUMNS = (
     "case",
@@ -72,6 +74,7 @@ def clinical_row(
     unit: str,
     tolerance: float,
     voxel_volume: float | None = None,
+    pixel_area: float | None = None,
 ) -> dict[str, Any]:
     """Compute the clinical values of one case and class.
 
@@ -84,10 +87,12 @@ def clinical_row(
         unit: ``"mm"`` or ``"px"``.
         tolerance: of the normalised surface distance, in ``unit``.
         voxel_volume: mm³ of one voxel; ``None`` where volumes have no meaning (2D, pixels).
+        pixel_area: mm² of one pixel of a 2D image; ``None`` where it is not known.
 
     Returns:
-        A dict with the keys :data:`COLUMNS`; undefined values are ``NaN``. The state comes from the counts; an absent
-        structure has no Dice, a missed or spurious one has Dice 0, NSD 0 and no distances.
+        A dict with the keys :data:`COLUMNS`, with a pixel area :data:`AREAS`, too; undefined values are ``NaN``. The
+        state comes from the counts; an absent structure has no Dice, a missed or spurious one has Dice 0, NSD 0 and no
+        distances.
     """
     counts, vectors = structure
     row = empty_row(case, value, name, counts, spacing, unit, tolerance)
@@ -100,6 +105,9 @@ def clinical_row(
         v_pred, v_ref = (n * voxel_volume / 1000 for n in (counts.prediction, counts.reference))
         row.update(volume_pred_ml=v_pred, volume_ref_ml=v_ref, volume_difference_ml=v_pred - v_ref)
         row["relative_volume_difference"] = (v_pred - v_ref) / v_ref if v_ref else _NAN
+    if pixel_area is not None:
+        a_pred, a_ref = (n * pixel_area for n in (counts.prediction, counts.reference))
+        row.update(area_pred_mm2=a_pred, area_ref_mm2=a_ref, area_difference_mm2=a_pred - a_ref)
     return row
 
 

@@ -108,6 +108,22 @@ class Bootstrap:
             return None, None
         return interval(self.means(values))
 
+    def ratio_interval(self, numerators: np.ndarray, denominators: np.ndarray) -> tuple[float | None, float | None]:
+        """95 % percentile interval of a ratio of sums over cases; ``(None, None)`` below two cases that have any part.
+
+        Args:
+            numerators: one per case.
+            denominators: one per case; 0 where a case has no part.
+        """
+        if np.count_nonzero(denominators) < 2:
+            return None, None
+        above, below = (
+            np.bincount(self.member, weights=values, minlength=self.units)[self.index].sum(axis=1)
+            for values in (numerators, denominators)
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return interval(np.where(below > 0, above / below, np.nan))
+
     def class_mean_interval(self, values: np.ndarray) -> tuple[float | None, float | None]:
         """Interval of the mean of class means for ``values (cases, classes)``."""
         if np.count_nonzero(~np.isnan(values).all(axis=1)) < 2:

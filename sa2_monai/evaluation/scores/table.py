@@ -21,6 +21,9 @@ _SHOWN = (
     ("hd95", "HD95"),
     ("assd", "ASSD"),
     ("relative_volume_difference", "rel. volume diff."),
+    ("area_pred_mm2", "area, predicted [mm2]"),
+    ("area_ref_mm2", "area, reference [mm2]"),
+    ("area_difference_mm2", "area difference [mm2]"),
     *EXTRA_METRICS.items(),
 )
 _HEAD = ("class", "metric", "n", "mean", "sd", "95% CI", "median", "min", "max")
@@ -66,12 +69,18 @@ def _paper_lines(values: Mapping[str, Any]) -> list[str]:
 def _object_lines(block: Mapping[str, Any] | None) -> list[str]:
     if not block:
         return []
-    pooled = block["pooled"]
+    pooled, intervals = block["pooled"], block.get("pooled_ci95", {})
     lines = ["", f"Single objects (IoU above {block['iou_threshold']:g}):"]
-    for key in ("detection_f1", "panoptic_quality"):
-        lines.append(
-            f"  {key}: {_number(block['per_case'][key]['mean'])} mean over cases, {_number(pooled[key])} all together"
-        )
+    for key in ("detection_f1", "panoptic_quality", "segmentation_quality", "aji"):
+        if key in pooled:
+            low, high = intervals.get(key, (None, None))
+            ci = "" if low is None else f" (95% CI {low:.4f} - {high:.4f})"
+            mean = _number(block["per_case"][key]["mean"])
+            lines.append(f"  {key}: {mean} mean over cases, {_number(pooled[key])} all together{ci}")
+    higher = {key: pooled[key] for key in pooled if key.startswith("detection_f1_")}
+    if higher:
+        values = ", ".join(f"{_number(value)} above 0.{key[-2:-1]}" for key, value in higher.items())
+        lines.append(f"  detection_f1 of stricter pairs, all together: {values}")
     return [*lines, f"  {pooled['tp']} found, {pooled['fn']} missed, {pooled['fp']} false"]
 
 

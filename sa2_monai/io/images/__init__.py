@@ -3,5 +3,5 @@
 
 ``read`` is the door; pillow, tiff, npy and dicom decode one family of formats each (tiff_codecs helps tiff), formats
 and headers say what a file is, samples and meaning turn what was decoded into an image or class numbers by the same
-rules for all.
+rules for all. pixel_size is that of the pixels in millimetres, where a file says it.
 """

@@ -19,7 +19,7 @@ from sa2_monai.io.dicom.packages import gdcm_reader
 from sa2_monai.io.images.headers import jpeg_header
 from sa2_monai.io.images.samples import Samples, check_decoded, check_size, damaged
 
-__all__ = ["dicom_lossy", "dicom_size", "read_dicom_image"]
+__all__ = ["dicom_lossy", "dicom_pixel_size", "dicom_size", "read_dicom_image"]
 
 _SYNTAX = "0002|0010"
 _GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -90,6 +90,22 @@ def dicom_size(path: Path) -> tuple[int, int]:
     """
     reader, _ = _header(path)
     return int(reader.GetSize()[1]), int(reader.GetSize()[0])
+
+
+def dicom_pixel_size(path: Path) -> tuple[float, float] | None:
+    """Millimetres between rows and between columns (PixelSpacing); ``None`` where the file does not say it.
+
+    ImagerPixelSpacing, the size of the detector's pixels, is not that of what is shown, and does not count.
+
+    Raises:
+        ValueError: as :func:`read_dicom_image`, as far as the header tells.
+    """
+    parts = _header(path)[1].get("0028|0030", "").split("\\")
+    try:
+        rows, columns = (float(part) for part in parts)
+    except ValueError:
+        return None
+    return (rows, columns) if 0 < rows < 1e4 and 0 < columns < 1e4 else None
 
 
 def dicom_lossy(path: Path) -> bool:

@@ -15,18 +15,23 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
 from sa2_monai.io.images.samples import ImageFileError, Samples, check_decoded, check_size, damaged, orient
 from sa2_monai.io.images.tiff_codecs import complete_codecs
 
-__all__ = ["read_tiff", "tiff_lossy", "tiff_size"]
+__all__ = ["read_tiff", "tiff_lossy", "tiff_pixel_size", "tiff_size"]
 
 _READING: ContextVar[bool] = ContextVar("reading", default=False)
 _ORIENTATION = 274
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG = (6, 7, 33007)
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+# Dots per inch that programs write when they know nothing; 1 is the default of the format.
+_DOTS_PER_INCH = (1, 72, 96, 150, 300, 600)
+_MM = {"nm": 1e-6, **dict.fromkeys(("µm", "um", "micron", "microns"), 1e-3), "mm": 1.0, "cm": 10.0, "inch": 25.4}
 # JPEG, JPEG 2000, JPEG XR, WebP, JPEG XL, LERC: what decides on loss is not in the directory, so none of them is
 # trusted.
 _LOSSY = (*_JPEG, 22610, 33003, 33004, 33005, 34712, 34887, 34892, 34927, 34934, 50001, 50002, 52546)
@@ -77,6 +82,58 @@ def tiff_size(path: Path) -> tuple[int, int]:
         page, axes = _single(tiff, path)
         height, width, _ = _shape(page, axes)
         return (width, height) if _orientation(page) >= 5 else (height, width)
+
+
+def tiff_pixel_size(path: Path) -> tuple[float, float] | None:
+    """Millimetres per pixel along rows and columns of the oriented image; ``None`` where the file does not say it.
+
+    OME metadata count first, then the unit of ImageJ, then the resolution in centimetres or inches; the usual dots per
+    inch of screens and printers do not.
+
+    Raises:
+        ValueError: a damaged file or several planes.
+    """
+    with _opened(path) as tiff:
+        page, _ = _single(tiff, path)
+        found = _ome_size(tiff) or _resolution_size(page, (tiff.imagej_metadata or {}).get("unit"))
+        if found is None or not all(0 < size < 1e4 for size in found):
+            return None
+        return (found[1], found[0]) if _orientation(page) >= 5 else found
+
+
+def _ome_size(tiff: Any) -> tuple[float, float] | None:
+    if not tiff.ome_metadata:
+        return None
+    pixels = next(
+        (node for node in ElementTree.fromstring(tiff.ome_metadata).iter() if node.tag.endswith("}Pixels")), None
+    )
+    if pixels is None:
+        return None
+    found = []
+    for axis in "YX":
+        size, unit = pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
+        if size is None or unit not in _MM:
+            return None
+        found.append(float(size) * _MM[unit])
+    return found[0], found[1]
+
+
+def _resolution_size(page: Any, unit: Any) -> tuple[float, float] | None:
+    tags = [page.tags.get(code) for code in (_Y_RESOLUTION, _X_RESOLUTION)]
+    if any(tag is None for tag in tags):
+        return None
+    per_unit = [tag.value[0] / tag.value[1] if tag.value[1] else 0.0 for tag in tags]
+    if not all(per_unit):
+        return None
+    if unit is not None:  # ImageJ's own; its unit of the resolution is that of the format, which does not know others
+        mm = _MM.get(str(unit).replace("\\u00B5", "µ").lower())
+    else:
+        tag = page.tags.get(_RESOLUTION_UNIT)
+        code = 2 if tag is None else int(tag.value)
+        if code == 2 and all(any(abs(value - dots) < 0.01 for dots in _DOTS_PER_INCH) for value in per_unit):
+            return None
+        mm = {2: 25.4, 3: 10.0}.get(code)
+    return None if mm is None else (mm / per_unit[0], mm / per_unit[1])
 
 
 def tiff_lossy(path: Path) -> bool:

@@ -89,7 +89,7 @@ def test_predictions_as_files_beside_references_with_numbers(tmp_path: Path) -> 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "word": ({"instances": "many"}, "instances is 'many', expected one of auto, numbers, components"),
     "paper": ({"instances": "auto", "protocol": "paper", "family": "pooled"}, "belongs to the clinical protocol"),
-    "classes": ({"instances": "auto", "classes": ["b", "x", "y"]}, "exactly one class beside the background"),
+    "classes": ({"instances": "numbers", "classes": ["b", "x", "y"]}, "exactly one class beside the background"),
 }
 
 
@@ -111,3 +111,67 @@ def test_real_nuclei_with_their_numbers(real_data: Path) -> None:
     masks = evaluate({f.stem: folder / "labels" / f.name for f in files}, references, TWO, instances="auto")
     assert masks.summary["overall"]["dice"]["mean_of_class_means"] == 1
     assert 0 < masks.summary["instances"]["pooled"]["detection_f1"] <= 1
+
+
+def test_every_value_equals_code_of_its_own(tmp_path: Path) -> None:
+    """AJI, PQ and F1 at every threshold, per case and of all objects together, from pixel sets and loops."""
+    rng = np.random.default_rng(3)
+    cases: dict[str, list[np.ndarray]] = {"p": [], "r": []}
+    for _ in range(3):
+        reference = np.kron(np.arange(1, 17).reshape(4, 4), np.ones((6, 6), int))
+        reference[5::6] = 0
+        reference[:, 5::6] = 0
+        prediction = np.roll(reference, rng.integers(0, 3, 2), (0, 1)) * (rng.random((24, 24)) > 0.05)
+        cases["p"].append(prediction)
+        cases["r"].append(reference)
+    names = "abc"
+    result = evaluate(
+        dict(zip(names, cases["p"], strict=True)), dict(zip(names, cases["r"], strict=True)), TWO, instances="numbers"
+    )
+    sums = {t: [0, 0, 0.0] for t in (0.5, 0.6, 0.7, 0.8, 0.9)}  # pairs, objects of both, IoU
+    aji_sums = [0, 0]
+    for item, prediction, reference in zip(result.objects, cases["p"], cases["r"], strict=True):
+        p = [prediction == n for n in np.unique(prediction) if n]
+        r = [reference == n for n in np.unique(reference) if n]
+        iou = np.array([[(a & b).sum() / (a | b).sum() for b in r] for a in p])
+        row = item.row()
+        for threshold, added in sums.items():
+            pairs = iou[iou > threshold]
+            f1 = 2 * len(pairs) / (len(p) + len(r))
+            column = "detection_f1" if threshold == 0.5 else f"detection_f1_{threshold * 100:.0f}"
+            assert row[column] == pytest.approx(f1)
+            added[:] = [added[0] + len(pairs), added[1] + len(p) + len(r), added[2] + pairs.sum()]
+        assert row["panoptic_quality"] == pytest.approx(2 * iou[iou > 0.5].sum() / (len(p) + len(r)), abs=1e-9)
+        best = iou.argmax(axis=0)
+        shared = sum((p[i] & b).sum() for i, b in zip(best, r, strict=True))
+        union = sum((p[i] | b).sum() for i, b in zip(best, r, strict=True))
+        union += sum(a.sum() for i, a in enumerate(p) if i not in best)
+        assert row["aji"] == pytest.approx(shared / union, abs=1e-9)
+        aji_sums = [aji_sums[0] + shared, aji_sums[1] + union]
+    pooled = result.summary["instances"]["pooled"]
+    assert pooled["aji"] == pytest.approx(aji_sums[0] / aji_sums[1])
+    assert pooled["panoptic_quality"] == pytest.approx(2 * sums[0.5][2] / sums[0.5][1])
+    assert pooled["detection_f1_90"] == pytest.approx(2 * sums[0.9][0] / sums[0.9][1])
+    low, high = result.summary["instances"]["pooled_ci95"]["aji"]
+    assert low <= pooled["aji"] <= high
+    assert "all together (95% CI" in result.table()
+
+
+def test_objects_of_several_classes_never_match() -> None:
+    reference, prediction = np.zeros((2, 12, 12), np.uint8)
+    reference[1:5, 1:5], reference[7:11, 7:11] = 1, 2
+    prediction[1:5, 1:5], prediction[7:11, 7:11] = 2, 2
+    result = evaluate({"a": prediction}, {"a": reference}, ["background", "x", "y"], instances="components")
+    assert result.objects[0].match[:3] == (1, 1, 1)
+    assert result.objects[0].row()["aji"] == pytest.approx(16 / 48)
+
+
+def test_numbers_in_files_of_their_own() -> None:
+    prediction, reference = numbers()
+    masks_of = {"a": (prediction > 0).astype(np.uint8)}, {"a": (reference > 0).astype(np.uint8)}
+    result = evaluate(*masks_of, TWO, instances="auto", instance_maps=({"a": prediction}, {"a": reference}))
+    assert result.objects[0].match[:3] == (2, 1, 1)
+    without = evaluate(*masks_of, TWO, instances="auto", instance_maps=({"a": prediction}, {}))
+    assert without.objects[0].match[:3] == (0, 3, 2)  # of the reference what is connected: half of it is not enough
+    with pytest.raises(ValueError, match=r"its map of instances has the shape \(19, 30\)"):
+        evaluate(*masks_of, TWO, instances="auto", instance_maps=({"a": prediction[1:]}, {}))
