@@ -17,7 +17,18 @@ from torch import nn
 
 from sa2_monai.networks.blocks import Checkpointed, ConvUnit, ResNetEncoder, UpConvUnit
 from sa2_monai.networks.checks import check_constructor, check_input
-from sa2_monai.networks.scale_variant import ASPP, AssembleFormer, CrossScaleGuidance, MonteCarloBottleneck
+from sa2_monai.networks.scale_variant import (
+    ASPP,
+    AssembleFormer,
+    CrossScaleGuidance,
+    MonteCarloBottleneck,
+    NoDecoder,
+    NoGuidance,
+    OpenGate,
+    OpenPath,
+    SourceGate,
+)
+from sa2_monai.networks.variants import check_variant
 
 __all__ = ["SvANet"]
 
@@ -53,6 +64,20 @@ class DecoderLevel(Checkpointed):
         return self.former(self.join(torch.cat((self.up(deep), skip), dim=1)))
 
 
+class AddingLevel(DecoderLevel):
+    """A level of the decoder that adds the skip map, in a variant."""
+
+    def __init__(
+        self, deep_channels: int, channels: int, depth: int, ratio: float, patch: int, norm_eps: float
+    ) -> None:
+        super().__init__(deep_channels, channels, depth, ratio, patch, norm_eps)
+        del self.join
+
+    def forward(self, deep: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        """Decode one level."""
+        return self.former(self.up(deep) + skip)
+
+
 class SvANet(nn.Module):
     """SvANet with logits as output, which are one tensor in training as well.
 
@@ -82,6 +107,8 @@ class SvANet(nn.Module):
         dropout: probability with which a channel in front of the head is dropped in training. The published
             network is that with 0; MONAI Label's epistemic scoring sets it.
         use_checkpoint: in training, do not keep the inner maps of branches and decoder levels, but compute them twice.
+        variant: what is left out to measure its worth, see :data:`sa2_monai.networks.ablations.SVANET`; ``None``: the
+            published network.
 
     Shape:
         - input ``(B, in_channels, H, W)``, H and W positive multiples of 32, published: 512; values in [0, 1]. In
@@ -125,6 +152,7 @@ class SvANet(nn.Module):
         norm_eps: float = 1e-3,
         dropout: float = 0.0,
         use_checkpoint: bool = False,
+        variant: str | None = None,
     ) -> None:
         super().__init__()
         check_constructor(
@@ -154,32 +182,56 @@ class SvANet(nn.Module):
         for name, rate in (("guidance_drop_path", guidance_drop_path), ("aspp_dropout", aspp_dropout)):
             if not 0.0 <= rate < 1.0:
                 raise ValueError(f"SvANet: {name} must lie in [0, 1), got {rate}.")
+        check_variant("svanet", variant)
         self.in_channels = in_channels
         self.divisor = math.lcm(32, 16 * patch)  # the patches of level 4 must fit, too
         channels = [base_channels, *(base_channels * 2**k for k in range(2, 6))]
         grids = [max(img_size // 2 ** (level + 1) // grid_divisor, grid_min) for level in range(4)]
 
         self.encoder = ResNetEncoder(encoder, in_channels, base_channels, norm_eps)
+        whole = variant == "squeeze_excitation"  # the gates see the whole map in training, too
         self.branches = nn.ModuleList(
             Branch(
-                MonteCarloBottleneck(c, mc_expansion, mc_reduction, mc_pool_sizes, mc_shuffle, norm_eps),
+                MonteCarloBottleneck(
+                    c, mc_expansion, mc_reduction, (1,) if whole else mc_pool_sizes, mc_shuffle, norm_eps
+                ),
                 AssembleFormer(c, former_depth, former_ratio, patch, norm_eps),
             )
             for c in channels[:4]
         )
         self.guidance = CrossScaleGuidance(channels[:4], grids, guidance_drop_path, norm_eps)
         self.aspp = ASPP(channels[4], aspp_channels, aspp_rates, aspp_dropout, norm_eps)
+        level = AddingLevel if variant == "added_skips" else DecoderLevel
         self.decoder = nn.ModuleList(  # deepest level first
-            DecoderLevel(channels[t + 1], channels[t], former_depth, former_ratio, patch, norm_eps)
-            for t in (3, 2, 1, 0)
+            level(channels[t + 1], channels[t], former_depth, former_ratio, patch, norm_eps) for t in (3, 2, 1, 0)
         )
         for part in (*self.branches, *self.decoder):
             part.use_checkpoint = use_checkpoint
+        self._leave_out(variant, channels)
         self.dropout = nn.Dropout2d(dropout)
         self.head_channels = [*channels[:4], aspp_channels]
         self.head = nn.Conv2d(sum(self.head_channels), out_channels, kernel_size=1)
         # The memory format in which the maps lie; else the kernels would be copied at each call.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _leave_out(self, variant: str | None, channels: Sequence[int]) -> None:
+        """Put something plain in the place of the parts that a variant does without."""
+        if variant in ("plain_skips", "no_branches"):
+            self.branches = nn.ModuleList(nn.Identity() for _ in range(4))
+        if variant in ("plain_skips", "no_guidance"):
+            self.guidance = NoGuidance()
+        if variant == "no_decoder":
+            self.decoder = nn.ModuleList(NoDecoder() for _ in range(4))
+        if variant == "no_branch_formers":
+            self.branches = nn.ModuleList(Branch(branch[0]) for branch in self.branches)
+        for branch in self.branches if variant == "no_bottleneck_gate" else ():
+            branch[0].gate = OpenGate()
+        for level in self.decoder if variant == "no_decoder_formers" else ():
+            level.former = nn.Identity()
+        if variant in ("no_scale_attention", "source_gate"):
+            for path in self.guidance.paths:
+                one = channels[path.source], channels[path.target]
+                path.attention = SourceGate(*one) if variant == "source_gate" else OpenPath()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the image ``x``; see the class for shapes."""

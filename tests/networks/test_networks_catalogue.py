@@ -101,5 +101,5 @@ def test_the_catalogue_does_without_torch() -> None:
 def test_unknown_names_of_the_package() -> None:
     import sa2_monai.networks
 
-    with pytest.raises(AttributeError, match="has no attribute 'UNet'"):
-        sa2_monai.networks.UNet  # noqa: B018 - the access is what is tested
+    with pytest.raises(AttributeError, match="has no attribute 'VNet'"):
+        sa2_monai.networks.VNet  # noqa: B018 - the access is what is tested
