@@ -59,8 +59,8 @@ class DAEFormer(DualAttentionUNet):
         dropout: probability with which a channel in front of the classifier is dropped in training mode. The published
             network is that with 0; MONAI Label's epistemic scoring sets it.
         use_checkpoint: recalculate the blocks in the backward pass of training instead of keeping their maps.
-        variant: what is left out to measure its worth, see :data:`sa2_monai.networks.ablations.DAEFORMER`; ``None``: the
-            published network.
+        variant: what is left out to measure its worth, see :data:`sa2_monai.networks.ablations.DAEFORMER`; ``None``:
+            the published network.
 
     Shape:
         - input ``(B, in_channels, H, W)``, H and W positive multiples of 16; values as in training, published: [-1, 1].

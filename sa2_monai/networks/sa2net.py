@@ -112,7 +112,7 @@ class SA2Net(nn.Module):
         self.side3 = nn.Conv2d(4 * c, c, kernel_size=3, padding=1)
         self.side4 = nn.Conv2d(8 * c, c, kernel_size=3, padding=1)
         self.side5 = nn.Conv2d(8 * c, 8 * c, kernel_size=3, padding=1)
-        self.attention = _SKIPS.get(variant, ScaleAwareAttention)(c, local_expansion, mlp_ratio, norm_eps)
+        self.attention = _SKIPS.get(str(variant), ScaleAwareAttention)(c, local_expansion, mlp_ratio, norm_eps)
         up = StandardConvolutions if variant == "standard_convolutions" else AdaptiveUpAttention
         self.up4 = up(8 * c, 4 * c, gate_kernel, norm_eps)
         self.up3 = up(4 * c, 2 * c, gate_kernel, norm_eps)

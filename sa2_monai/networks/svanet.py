@@ -26,6 +26,7 @@ from sa2_monai.networks.scale_variant import (
     NoGuidance,
     OpenGate,
     OpenPath,
+    ScaleVariantAttention,
     SourceGate,
 )
 from sa2_monai.networks.variants import check_variant
@@ -57,7 +58,7 @@ class DecoderLevel(Checkpointed):
         self.join = nn.Sequential(
             ConvUnit(2 * channels, channels, 3, norm_eps=norm_eps), ConvUnit(channels, channels, 1, norm_eps=norm_eps)
         )
-        self.former = AssembleFormer(channels, depth, ratio, patch, norm_eps)
+        self.former: nn.Module = AssembleFormer(channels, depth, ratio, patch, norm_eps)
 
     def forward(self, deep: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         """Decode one level."""
@@ -188,50 +189,44 @@ class SvANet(nn.Module):
         channels = [base_channels, *(base_channels * 2**k for k in range(2, 6))]
         grids = [max(img_size // 2 ** (level + 1) // grid_divisor, grid_min) for level in range(4)]
 
+        def branch(c: int) -> nn.Module:
+            if variant in ("plain_skips", "no_branches"):
+                return nn.Identity()
+            pools = (1,) if variant == "squeeze_excitation" else mc_pool_sizes  # 1: the whole map
+            bottleneck = MonteCarloBottleneck(c, mc_expansion, mc_reduction, pools, mc_shuffle, norm_eps)
+            if variant == "no_bottleneck_gate":
+                bottleneck.gate = OpenGate()
+            if variant == "no_branch_formers":
+                return Branch(bottleneck)
+            return Branch(bottleneck, AssembleFormer(c, former_depth, former_ratio, patch, norm_eps))
+
+        def guidance() -> nn.Module:
+            if variant in ("plain_skips", "no_guidance"):
+                return NoGuidance()
+            gate = {"no_scale_attention": OpenPath, "source_gate": SourceGate}.get(str(variant), ScaleVariantAttention)
+            return CrossScaleGuidance(channels[:4], grids, guidance_drop_path, norm_eps, gate)
+
+        def level(deep: int, c: int) -> nn.Module:
+            if variant == "no_decoder":
+                return NoDecoder()
+            kind = AddingLevel if variant == "added_skips" else DecoderLevel
+            made = kind(deep, c, former_depth, former_ratio, patch, norm_eps)
+            if variant == "no_decoder_formers":
+                made.former = nn.Identity()
+            return made
+
         self.encoder = ResNetEncoder(encoder, in_channels, base_channels, norm_eps)
-        whole = variant == "squeeze_excitation"  # the gates see the whole map in training, too
-        self.branches = nn.ModuleList(
-            Branch(
-                MonteCarloBottleneck(
-                    c, mc_expansion, mc_reduction, (1,) if whole else mc_pool_sizes, mc_shuffle, norm_eps
-                ),
-                AssembleFormer(c, former_depth, former_ratio, patch, norm_eps),
-            )
-            for c in channels[:4]
-        )
-        self.guidance = CrossScaleGuidance(channels[:4], grids, guidance_drop_path, norm_eps)
+        self.branches = nn.ModuleList(branch(c) for c in channels[:4])
+        self.guidance = guidance()
         self.aspp = ASPP(channels[4], aspp_channels, aspp_rates, aspp_dropout, norm_eps)
-        level = AddingLevel if variant == "added_skips" else DecoderLevel
-        self.decoder = nn.ModuleList(  # deepest level first
-            level(channels[t + 1], channels[t], former_depth, former_ratio, patch, norm_eps) for t in (3, 2, 1, 0)
-        )
+        self.decoder = nn.ModuleList(level(channels[t + 1], channels[t]) for t in (3, 2, 1, 0))  # deepest level first
         for part in (*self.branches, *self.decoder):
             part.use_checkpoint = use_checkpoint
-        self._leave_out(variant, channels)
         self.dropout = nn.Dropout2d(dropout)
         self.head_channels = [*channels[:4], aspp_channels]
         self.head = nn.Conv2d(sum(self.head_channels), out_channels, kernel_size=1)
         # The memory format in which the maps lie; else the kernels would be copied at each call.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def _leave_out(self, variant: str | None, channels: Sequence[int]) -> None:
-        """Put something plain in the place of the parts that a variant does without."""
-        if variant in ("plain_skips", "no_branches"):
-            self.branches = nn.ModuleList(nn.Identity() for _ in range(4))
-        if variant in ("plain_skips", "no_guidance"):
-            self.guidance = NoGuidance()
-        if variant == "no_decoder":
-            self.decoder = nn.ModuleList(NoDecoder() for _ in range(4))
-        if variant == "no_branch_formers":
-            self.branches = nn.ModuleList(Branch(branch[0]) for branch in self.branches)
-        for branch in self.branches if variant == "no_bottleneck_gate" else ():
-            branch[0].gate = OpenGate()
-        for level in self.decoder if variant == "no_decoder_formers" else ():
-            level.former = nn.Identity()
-        if variant in ("no_scale_attention", "source_gate"):
-            for path in self.guidance.paths:
-                one = channels[path.source], channels[path.target]
-                path.attention = SourceGate(*one) if variant == "source_gate" else OpenPath()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the image ``x``; see the class for shapes."""

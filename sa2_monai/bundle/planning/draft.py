@@ -10,7 +10,7 @@ from typing import Any
 from sa2_monai.bundle.planning.plan import Choice
 from sa2_monai.bundle.switches.values import switch_values
 from sa2_monai.data.fingerprint import Fingerprint
-from sa2_monai.networks.catalogue import CATALOGUE, Network
+from sa2_monai.networks.catalogue import Network, network_record
 
 __all__ = ["Draft"]
 
@@ -46,7 +46,7 @@ class Draft:
     @property
     def network(self) -> Network:
         """Record of the network."""
-        return CATALOGUE[self.name]
+        return network_record(self.name)
 
     @property
     def on_cpu(self) -> bool:

@@ -29,7 +29,7 @@ def foreground(draft: Draft) -> Choice:
 def augment(draft: Draft) -> Choice:
     """Augmentation."""
     sides = [name for name in draft["class_names"] if _is_side(name)]
-    if draft.name == "sa2net":
+    if draft.network.bundle == "sa2net":
         if sides:
             return Choice(False, f"turned and mirrored, {sides[0]} could not be told from the other side")
         return Choice(True, "turned and mirrored as published; the structures have no side")

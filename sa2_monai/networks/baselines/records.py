@@ -7,7 +7,7 @@ from sa2_monai.networks.record import Network
 
 __all__ = ["BASELINES"]
 
-_MONAI = {"code": "Project-MONAI/MONAI", "code_licence": "Apache-2.0", "published_data": (), "host": "sa2net"}
+_CODE, _LICENCE, _HOST = "Project-MONAI/MONAI", "Apache-2.0", "sa2net"
 _CHECKPOINTS = "none; weights of MONAI's class with the same arguments have the same tensors"
 
 
@@ -27,6 +27,9 @@ _RECORDS = (
         class_name="UNet",
         paper="Left-Ventricle Quantification Using Residual U-Net",
         arxiv=None,
+        code=_CODE,
+        code_licence=_LICENCE,
+        published_data=(),
         published_size=(224, 224),
         published_channels=(3, 1),
         parameters=6_500_734,
@@ -37,13 +40,16 @@ _RECORDS = (
         first_layers=("model.0.conv.unit0.conv.weight", "model.0.residual.weight"),
         stages=_unet_stages(),
         checkpoints=_CHECKPOINTS,
-        **_MONAI,
+        host=_HOST,
     ),
     Network(
         name="segresnet",
         class_name="SegResNet",
         paper="3D MRI brain tumor segmentation using autoencoder regularization",
         arxiv="1810.11654",
+        code=_CODE,
+        code_licence=_LICENCE,
+        published_data=(),
         published_size=(224, 224),
         published_channels=(3, 1),
         parameters=6_299_073,
@@ -60,13 +66,16 @@ _RECORDS = (
             ("conv_final.2",),
         ),
         checkpoints=_CHECKPOINTS,
-        **_MONAI,
+        host=_HOST,
     ),
     Network(
         name="dynunet",
         class_name="DynUNet",
         paper="nnU-Net: Self-adapting Framework for U-Net-Based Medical Image Segmentation",
         arxiv="1809.10486",
+        code=_CODE,
+        code_licence=_LICENCE,
+        published_data=(),
         published_size=(224, 224),
         published_channels=(3, 1),
         parameters=20_612_164,
@@ -81,7 +90,7 @@ _RECORDS = (
             ("output_block", "deep_supervision_heads"),
         ),
         checkpoints=_CHECKPOINTS,
-        **_MONAI,
+        host=_HOST,
     ),
 )
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -28,9 +30,9 @@ class SourceGate(nn.Module):
         maps ``(B, in_channels, H, W)`` and its reductions -> gate in (0, 1), ``(B, out_channels, 1, 1)``.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: Sequence[int], out_channels: int, grid: int) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(in_channels, out_channels, kernel_size=1)
+        self.squeeze = nn.Conv2d(in_channels[0], out_channels, kernel_size=1)
 
     def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
         """Gate by the first of the ``maps``."""
@@ -43,6 +45,9 @@ class OpenPath(nn.Module):
     Shape:
         maps ``(B, C, H, W)`` -> ``(1, 1, 1, 1)``.
     """
+
+    def __init__(self, in_channels: Sequence[int], out_channels: int, grid: int) -> None:
+        super().__init__()
 
     def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
         """The factor 1."""
