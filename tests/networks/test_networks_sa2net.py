@@ -32,6 +32,7 @@ class TestSA2Net(BaseNetworkTester):
         "decoder.stage1": ("up1", lambda y: y),
     }
     GOLDEN_TRAINING = ["train.0", "train.1", "train.2", "train.3"]
+    TRAINING_OUTPUTS = 4
     LIVE_PARAMETERS = 19_296_596
     SMALL = {"base_channels": 4}
     SMALL_SIZE = (48, 64)

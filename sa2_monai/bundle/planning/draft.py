@@ -49,6 +49,11 @@ class Draft:
         return network_record(self.name)
 
     @property
+    def of_host(self) -> str:
+        """Of what a baseline does: whose it is, in words; empty for a network that has a bundle of its own."""
+        return "" if self.network.host is None else f" for {self.network.host}"
+
+    @property
     def on_cpu(self) -> bool:
         """Whether the training will run without a GPU."""
         return self.fingerprint.machine.device == "cpu"

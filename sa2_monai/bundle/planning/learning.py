@@ -23,7 +23,7 @@ def loss_name(draft: Draft) -> Choice:
     if draft["ignore_value"] is not None:
         return Choice("bce_dice" if one_output else "cross_entropy", "leaves out pixels without a label")
     if one_output:
-        return Choice("bce_dice", "published for two classes, balanced by the pixels of a batch")
+        return Choice("bce_dice", f"published for two classes{draft.of_host}, balanced by the pixels of a batch")
     rare = min(draft.fingerprint.classes[1:], key=lambda one: one.frequency)
     return Choice("dice_ce", f"{rare.name} is {100 * rare.frequency:.2g} % of the pixels: Dice counts each class alike")
 
@@ -34,7 +34,7 @@ def learning_rate(draft: Draft) -> Choice:
         return Choice(_NARROW_RATE, "a narrow network and a short training bear more than the published rate")
     published = float(draft.base["learning_rate"])
     if draft.network.bundle in ("sa2net", "svanet"):
-        return Choice(published, "published" if draft.network.host is None else f"that of {draft.network.host}")
+        return Choice(published, f"published{draft.of_host}")
     rate = published * draft["batch_size"] / int(draft.base["batch_size"])
     return Choice(float(f"{rate:.3g}"), f"published {published:.3g}, in proportion to the batch size")
 

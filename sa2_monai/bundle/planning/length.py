@@ -49,8 +49,7 @@ def max_epochs(draft: Draft, seconds: float) -> Choice:
     near = range(fitting, math.ceil(0.9 * fitting) - 1, -1)
     epochs = next((one for one in near if _apart(one, _divisor(one, wanted), wanted) <= _NEAR), fitting)
     if draft.minutes is None:
-        usual = "as published" if draft.network.host is None else f"as of {draft.network.host}"
-        return Choice(epochs, f"{_usual_steps(draft)} steps {usual}, {length} in an epoch")
+        return Choice(epochs, f"{_usual_steps(draft)} steps as published{draft.of_host}, {length} in an epoch")
     assumed = "" if draft.budget is not None else " assumed"
     cost = _validation_steps(draft)
     return Choice(
