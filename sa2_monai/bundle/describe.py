@@ -13,7 +13,7 @@ from typing import Any
 from sa2_monai.bundle.locate import config_file, dataset_overlays, find_bundle, load, open_bundle
 from sa2_monai.bundle.sidecar import MODEL_SETTINGS
 from sa2_monai.io.digest import sha256_of
-from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.catalogue import CATALOGUE, network_names
 
 __all__ = ["describe_path"]
 
@@ -106,8 +106,9 @@ def _describe_weights(path: Path) -> dict[str, Any]:
         problems.append(f"no {path.with_suffix('.json').name} beside it says what it is")
     elif info["sha256"] != found:
         problems.append(f"{path.with_suffix('.json').name} describes another file (its sha256 differs)")
-    if info.get("network") is not None and info["network"] not in list(CONVERTERS):
-        problems.append(f"{path.with_suffix('.json').name} names a network that is none of {', '.join(CONVERTERS)}")
+    if info.get("network") is not None and info["network"] not in network_names():
+        known = ", ".join(network_names())
+        problems.append(f"{path.with_suffix('.json').name} names a network that is none of {known}")
     tensors = read_checkpoint(path)
     facts: dict[str, Any] = {}
     for name, converter in CONVERTERS.items():

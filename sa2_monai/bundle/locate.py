@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.unzip import extract_bundle
+from sa2_monai.networks.catalogue import BASELINES
 
 __all__ = ["OF_RUNS", "bundle_names", "bundle_of_weights", "bundles_folder", "config_file", "dataset_overlay"]
 __all__ += ["dataset_overlays", "find_bundle", "find_config", "load", "load_one", "merged", "open_bundle"]
@@ -65,6 +66,8 @@ def find_bundle(path_or_name: str | os.PathLike[str]) -> Path:
         raise ValueError(
             f"{path} is not a bundle: it has no configs/inference.json or .yaml. Give the bundle's folder."
         )
+    if name in BASELINES:
+        raise FileNotFoundError(f"{name} is a baseline without a bundle of its own. Train it, and give its run.")
     names = f", or a name: {', '.join(known)}" if known else f" (there are none to name, {bundles_folder()} is missing)"
     raise FileNotFoundError(f"{path_or_name}: no such bundle. Give the folder or the zip file of a bundle{names}.")
 

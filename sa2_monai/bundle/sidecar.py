@@ -11,7 +11,7 @@ from typing import Any
 
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.io.kinds import EARLIER_KINDS, current_word
-from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.catalogue import CATALOGUE, network_names, network_record
 
 __all__ = [
     "MODEL_SETTINGS",
@@ -27,7 +27,7 @@ __all__ = [
 MODEL_SETTINGS = (
     *("in_channels", "out_channels", "class_names", "view", "roi_size", "overlap", "intensity", "channel_order"),
     *("kind", "resize", "slice_axis", "intensity_range", "normalize", "pixdim"),
-    *dict.fromkeys(option for network in CATALOGUE.values() for option in network.options),
+    *dict.fromkeys(option for network in network_names() for option in network_record(network).options),
     *("largest_component", "fill_holes", "min_volume"),
 )
 # Of the clean-up null means "none" in a training, and "as the weights were validated" when they are used.
@@ -75,9 +75,10 @@ def read_sidecar(weights: str | os.PathLike[str], bundle: str) -> Sidecar:
     network = known_network(info.get("network"), sidecar) or bundle
     # A folder of another name is a packaged bundle: there the names of the tensors decide.
     if bundle in CATALOGUE and network != bundle:
+        which = "the bundle of that network" if network in CATALOGUE else "the run that trained it"
         raise ValueError(
             f"{weights} holds weights of the network {network!r}, but the bundle is {bundle!r}. "
-            "Choose the bundle of that network with --bundle."
+            f"Choose {which} with --bundle."
         )
     return Sidecar(read_settings(info, sidecar), network, sidecar)
 
@@ -120,9 +121,10 @@ def known_network(name: Any, source: str | os.PathLike[str]) -> str | None:
     Raises:
         ValueError: it is no name of a network.
     """
-    if name is not None and name not in list(CATALOGUE):
+    if name is not None and name not in network_names():
         raise ValueError(
-            f"{os.fspath(source)}: 'network' is {name!r}, expected one of {', '.join(CATALOGUE)}. Correct the file."
+            f"{os.fspath(source)}: 'network' is {name!r}, expected one of {', '.join(network_names())}. "
+            "Correct the file."
         )
     return None if name is None else str(name)
 

@@ -26,7 +26,11 @@ def add_training_options(parser: argparse.ArgumentParser, time: str) -> None:
         metavar="ID=VALUE",
         help="values of switches, in YAML; they come last, and are not planned",
     )
-    parser.add_argument("--network", metavar="NAME", help="network: a name of 'sa2-monai info', or a bundle's folder")
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        help="a network, a baseline or a variant (sa2net:plain_skips) of 'sa2-monai info', or a bundle's folder",
+    )
     parser.add_argument(
         "--config",
         action="append",

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         OSError, ValueError: data that cannot be read, or whose meaning is not certain.
     """
     from sa2_monai.bundle import SwitchError, make_plan
-    from sa2_monai.bundle.run.ids import find_overlays, named_bundle
+    from sa2_monai.bundle.run.ids import find_overlays, named_bundle, named_variant
     from sa2_monai.data import find_data
     from sa2_monai.data.layouts.pairs_csv import write_pairs
 
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         network, bundle = named_bundle(args.network)
     except SwitchError as error:
         raise UsageError(str(error)) from error
+    given = {**named_variant(args.network), **given}
     overlays = find_overlays(args.config, bundle)
     if args.time is not None and not args.time > 0:
         raise UsageError(f"--time is {args.time:g}, expected minutes above 0")

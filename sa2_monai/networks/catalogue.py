@@ -6,30 +6,11 @@ Importing this module imports neither torch nor a network. ``tools/new-network N
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from sa2_monai.networks import ablations
+from sa2_monai.networks.baselines.records import BASELINES
+from sa2_monai.networks.record import Encoder, Network, Variant
 
-__all__ = ["CATALOGUE", "Encoder", "Network"]
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """ImageNet weights that the encoder of a network can start from, as published.
-
-    Args:
-        title: publisher and model.
-        files: exact file names with their addresses.
-        stem: name of the first convolution's weight.
-        classifier: names that belong to the classification of ImageNet alone.
-        evidence: pattern of the name of a tensor that no other network's encoder has.
-        option: value of the constructor's argument ``encoder`` with which these weights fit; ``None`` without one.
-    """
-
-    title: str
-    files: str
-    stem: str
-    classifier: tuple[str, ...]
-    evidence: str
-    option: str | None = None
+__all__ = ["BASELINES", "CATALOGUE", "Encoder", "Network", "Variant", "network_names", "network_record"]
 
 
 def _resnet(depth: int, file: str) -> Encoder:
@@ -41,61 +22,6 @@ def _resnet(depth: int, file: str) -> Encoder:
         evidence=r"layer1\.0\.downsample\.0\.weight",
         option=f"resnet{depth}",
     )
-
-
-@dataclass(frozen=True)
-class Network:
-    """What there is to know about one network; tests compare it with the class itself.
-
-    Args:
-        name: lower-case name, as in ``create_network``; also that of the bundle's folder, of the module of
-            ``sa2_monai.networks``, of its converter and of its plain formulation in ``tests/reference``.
-        class_name: name of the class in ``sa2_monai.networks``.
-        paper: title of the publication.
-        arxiv: number of the preprint; ``None`` when there is none.
-        code: repository of the published code on GitHub.
-        code_licence: of that code; ``None`` where it is not known.
-        published_data: data sets of the publication or its code.
-        published_size: height and width of the images in the published training.
-        published_channels: input and output channels of it.
-        parameters: trainable parameters with 3 input channels and 1 output channel.
-        gmac: thousand million multiply-accumulates of one image of 3 channels and the published size in evaluation: of
-            all convolutions and matrix products, both products of each attention included. Softmax, normalisations,
-            activations and resizing are not counted.
-        legal_sizes: which sizes of input the architecture can take.
-        size_divisor: the number that height and width must be multiples of.
-        smallest_batch: images that a step of training needs.
-        options: arguments of the constructor that trained weights tell in the file beside them, apart from channels.
-        first_layer: name of the weight whose shape depends on the channels of the image.
-        stages: modules of each stage from the input to the logits, see :func:`sa2_monai.networks.stages.stages_of`; the
-            last one, the head, holds all that depends on the number of classes.
-        grey_as_colour: a network for one channel has the tensors of one for three, as the channel is repeated.
-        checkpoints: published checkpoints that ``import-weights`` reads.
-        encoders: ImageNet weights that its encoder can start from, those of the published network first.
-        encoder_weights: the published one of them in words; ``None`` when there is none.
-    """
-
-    name: str
-    class_name: str
-    paper: str
-    arxiv: str | None
-    code: str
-    code_licence: str | None
-    published_data: tuple[str, ...]
-    published_size: tuple[int, int]
-    published_channels: tuple[int, int]
-    parameters: int
-    gmac: float
-    legal_sizes: str
-    size_divisor: int
-    options: tuple[str, ...]
-    first_layer: str
-    stages: tuple[tuple[str, ...], ...]
-    checkpoints: str
-    smallest_batch: int = 1
-    grey_as_colour: bool = False
-    encoders: tuple[Encoder, ...] = ()
-    encoder_weights: str | None = None
 
 
 #: Of DAE-Former and HSA-UNet.
@@ -119,10 +45,11 @@ _RECORDS = (
         gmac=20.0,
         legal_sizes="height and width are positive multiples of 16; they may differ",
         size_divisor=16,
-        options=("embed_dims", "channel_heads"),
-        first_layer="stage1.embed.conv.weight",
+        options=("embed_dims", "channel_heads", "variant"),
+        first_layers=("stage1.embed.conv.weight",),
         stages=_DUAL_STAGES,
         grey_as_colour=True,
+        variants=ablations.DAEFORMER,
         checkpoints="DAE-Former trained by its authors' code, e.g. on Synapse (.pth, bare tensors)",
     ),
     Network(
@@ -139,10 +66,11 @@ _RECORDS = (
         gmac=23.1,
         legal_sizes="height and width are positive multiples of 112, best of 224; they may differ",
         size_divisor=112,
-        options=("embed_dims", "channel_heads", "window_size"),
-        first_layer="stage1.embed.conv1.weight",
+        options=("embed_dims", "channel_heads", "window_size", "variant"),
+        first_layers=("stage1.embed.conv1.weight",),
         stages=_DUAL_STAGES,
         grey_as_colour=True,
+        variants=ablations.HSAUNET,
         checkpoints="HSA-UNet trained by its authors' code, with or without the unused direction prior "
         "(.pth, bare tensors)",
     ),
@@ -162,15 +90,16 @@ _RECORDS = (
         size_divisor=32,
         options=(
             *("deep_level", "img_size", "stem_channels", "encoder_channels", "encoder_depths"),
-            "channel_attention_heads",
+            *("channel_attention_heads", "variant"),
         ),
-        first_layer="encoder.stem.conv1.weight",
+        first_layers=("encoder.stem.conv1.weight",),
         stages=(
             *(("encoder.stem",), ("encoder.stages.0",), ("encoder.stages.1",), ("encoder.stages.2",)),
             *(("encoder.stages.3", "encoder.norm"), ("level3",), ("level2",), ("level1",), ("level0",)),
             ("level0.expand.classify",),
         ),
         grey_as_colour=True,
+        variants=ablations.MSA2NET,
         checkpoints="MSA2-Net trained by its authors' code, in both readings of it: deep_level dual and lka "
         "(.pth, bare tensors)",
         encoders=(
@@ -201,13 +130,14 @@ _RECORDS = (
         gmac=34.5,
         legal_sizes="height and width are positive multiples of 16; they may differ",
         size_divisor=16,
-        options=("base_channels",),
-        first_layer="stage1.conv.weight",
+        options=("base_channels", "variant"),
+        first_layers=("stage1.conv.weight",),
         stages=(
             *(("stage1",), ("stage2",), ("stage3",), ("stage4",), ("stage5",)),
             ("side2", "side3", "side4", "side5", "attention"),
             *(("up4",), ("up3",), ("up2",), ("up1",), ("head1", "head2", "head3", "head4")),
         ),
+        variants=ablations.SA2NET,
         checkpoints="SA2-Net trained by its authors' code: MoNuSeg/GlaS (.pth.tar, tensors under 'state_dict') "
         "and SegPC-2021/ISIC-2018 (.pt, bare tensors)",
     ),
@@ -226,13 +156,14 @@ _RECORDS = (
         legal_sizes="height and width are positive multiples of 32; they may differ",
         size_divisor=32,
         smallest_batch=2,  # its pooled branch has one value per image, which is no statistic
-        options=("base_channels", "img_size", "encoder"),
-        first_layer="encoder.conv1.weight",
+        options=("base_channels", "img_size", "encoder", "variant"),
+        first_layers=("encoder.conv1.weight",),
         stages=(
             *(("encoder.conv1", "encoder.bn1"), ("encoder.layer1",), ("encoder.layer2",), ("encoder.layer3",)),
             *(("encoder.layer4",), ("branches", "guidance", "aspp")),
             *(("decoder.0",), ("decoder.1",), ("decoder.2",), ("decoder.3",), ("head",)),
         ),
+        variants=ablations.SVANET,
         checkpoints="SvANet trained by its authors' code with ResNet-50 and the options of its published command "
         "(.pth, bare tensors)",
         encoders=(
@@ -245,4 +176,24 @@ _RECORDS = (
 )
 
 CATALOGUE: dict[str, Network] = {record.name: record for record in _RECORDS}
-"""The networks by their names."""
+"""The published networks by their names."""
+
+
+def network_names() -> list[str]:
+    """Names of all networks: the published ones, then the baselines."""
+    return [*CATALOGUE, *BASELINES]
+
+
+def network_record(name: str) -> Network:
+    """The record of a published network or of a baseline.
+
+    Args:
+        name: its lower-case name, e.g. ``"sa2net"`` or ``"unet"``.
+
+    Raises:
+        ValueError: for an unknown name, with the list of the known ones.
+    """
+    record = CATALOGUE.get(name) or BASELINES.get(name)
+    if record is None:
+        raise ValueError(f"unknown network {name!r}; known: {', '.join(network_names())}.")
+    return record

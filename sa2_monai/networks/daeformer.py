@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from torch import nn
 
 from sa2_monai.networks.blocks import (
+    ChannelAttention,
+    ConcatSkip,
     CrossAttentionSkip,
     DualAttentionBlock,
     DualAttentionDecoderStage,
@@ -26,9 +28,11 @@ from sa2_monai.networks.blocks import (
     OverlapPatchEmbed,
     PatchExpand,
     PatchExpandHead,
+    SingleAttentionBlock,
     init_xavier,
 )
 from sa2_monai.networks.checks import check_constructor, check_divides, check_widths
+from sa2_monai.networks.variants import check_variant
 
 __all__ = ["DAEFormer"]
 
@@ -55,6 +59,8 @@ class DAEFormer(DualAttentionUNet):
         dropout: probability with which a channel in front of the classifier is dropped in training mode. The published
             network is that with 0; MONAI Label's epistemic scoring sets it.
         use_checkpoint: recalculate the blocks in the backward pass of training instead of keeping their maps.
+        variant: what is left out to measure its worth, see :data:`sa2_monai.networks.ablations.DAEFORMER`; ``None``:
+            the published network.
 
     Shape:
         - input ``(B, in_channels, H, W)``, H and W positive multiples of 16; values as in training, published: [-1, 1].
@@ -90,6 +96,7 @@ class DAEFormer(DualAttentionUNet):
         spatial_heads: int = 1,
         dropout: float = 0.0,
         use_checkpoint: bool = False,
+        variant: str | None = None,
     ) -> None:
         name = "DAEFormer"
         check_constructor(
@@ -103,6 +110,7 @@ class DAEFormer(DualAttentionUNet):
             cross_heads=cross_heads,
             spatial_heads=spatial_heads,
         )
+        check_variant("daeformer", variant)
         c1, c2, c3 = check_widths(name, "embed_dims", embed_dims, 3)
         depths = check_widths(name, "depths", depths, 3)
         decoder_depths = check_widths(name, "decoder_depths", decoder_depths, 2)
@@ -131,26 +139,33 @@ class DAEFormer(DualAttentionUNet):
                 f"{paddings}."
             )
 
+        def block(c: int, fold: bool) -> nn.Module:
+            def feed_forward() -> nn.Module:
+                return MixFFN(c, mlp_ratio * c)
+
+            if variant == "channel_only":
+                return SingleAttentionBlock(c, ChannelAttention(c, channel_heads, fold), feed_forward(), use_checkpoint)
+            efficient = EfficientAttention(c, spatial_heads, fold)
+            if variant == "efficient_only":
+                return SingleAttentionBlock(c, efficient, feed_forward(), use_checkpoint)
+            return DualAttentionBlock(c, efficient, feed_forward, channel_heads, fold, use_checkpoint)
+
         def blocks(channels: int, depth: int, fold: bool) -> list[nn.Module]:
-            return [
-                DualAttentionBlock(
-                    channels,
-                    EfficientAttention(channels, spatial_heads, fold),
-                    lambda: MixFFN(channels, mlp_ratio * channels),
-                    channel_heads,
-                    fold,
-                    use_checkpoint,
-                )
-                for _ in range(depth)
-            ]
+            return [block(channels, fold) for _ in range(depth)]
+
+        def fuse(channels: int) -> nn.Module:
+            if variant == "plain_skips":
+                return ConcatSkip()
+            return CrossAttentionSkip(channels, mlp_ratio * channels, cross_heads)
 
         def stage(i: int, source: int, channels: int, fold: bool) -> DualAttentionStage:
             embed = OverlapPatchEmbed(source, channels, embed_kernels[i], strides[i], paddings[i])
             return DualAttentionStage(embed, blocks(channels, depths[i], fold), channels)
 
         def decoder(i: int, source: int, channels: int) -> DualAttentionDecoderStage:
-            fusion = CrossAttentionSkip(channels, mlp_ratio * channels, cross_heads)
-            return DualAttentionDecoderStage(source, channels, fusion, blocks(channels, decoder_depths[i], True))
+            return DualAttentionDecoderStage(
+                source, channels, fuse(channels), blocks(channels, decoder_depths[i], True)
+            )
 
         # At 224 x 224 the maps have 3136, 784 and 196 tokens: folding pays where there are more of them than channels.
         super().__init__(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks by the names of their bundles."""
+"""Networks by their names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from sa2_monai.networks.catalogue import CATALOGUE, Network
+from sa2_monai.networks.catalogue import Network, network_names, network_record
 
 __all__ = ["create_network", "network_class", "record_of"]
 
@@ -17,22 +17,21 @@ def network_class(name: str) -> type[nn.Module]:
     """The class of a network.
 
     Args:
-        name: lower-case name of a bundle, e.g. ``"sa2net"``.
+        name: lower-case name, e.g. ``"sa2net"`` or ``"unet"``.
 
     Raises:
         ValueError: for an unknown name, with the list of the known ones.
     """
-    if name not in CATALOGUE:
-        raise ValueError(f"unknown network {name!r}; known: {', '.join(sorted(CATALOGUE))}.")
-    found: type[nn.Module] = getattr(importlib.import_module("sa2_monai.networks"), CATALOGUE[name].class_name)
+    class_name = network_record(name).class_name
+    found: type[nn.Module] = getattr(importlib.import_module("sa2_monai.networks"), class_name)
     return found
 
 
 def create_network(name: str, *, in_channels: int, out_channels: int, **options: Any) -> nn.Module:
-    """Build the network that the bundle ``name`` uses.
+    """Build a network.
 
     Args:
-        name: lower-case name of a bundle, e.g. ``"sa2net"``.
+        name: lower-case name, e.g. ``"sa2net"`` or ``"unet"``.
         in_channels: channels of the image.
         out_channels: channels of the logits.
         options: further arguments of the network's class.
@@ -44,5 +43,5 @@ def create_network(name: str, *, in_channels: int, out_channels: int, **options:
 
 
 def record_of(network: nn.Module) -> Network | None:
-    """The record of a network, not wrapped; ``None`` when it is none of the catalogue."""
-    return next((record for name, record in CATALOGUE.items() if isinstance(network, network_class(name))), None)
+    """The record of a network, not wrapped; ``None`` when it is none of this package."""
+    return next((network_record(name) for name in network_names() if isinstance(network, network_class(name))), None)

@@ -17,6 +17,8 @@ from torch import nn
 
 from sa2_monai.networks.blocks import (
     MLP,
+    ChannelAttention,
+    ConcatSkip,
     CrossAttentionSkip,
     DualAttentionBlock,
     DualAttentionDecoderStage,
@@ -26,10 +28,12 @@ from sa2_monai.networks.blocks import (
     PatchExpand,
     PatchExpandHead,
     PatchReduce,
+    SingleAttentionBlock,
     init_he_fan_out,
     init_xavier,
 )
 from sa2_monai.networks.checks import check_constructor, check_divides, check_widths
+from sa2_monai.networks.variants import check_variant
 
 __all__ = ["HSAUNet"]
 
@@ -138,6 +142,8 @@ class HSAUNet(DualAttentionUNet):
         dropout: probability with which a channel in front of the classifier is dropped in training mode. The published
             network is that with 0; MONAI Label's epistemic scoring sets it.
         use_checkpoint: recalculate the blocks in the backward pass of training instead of keeping their maps.
+        variant: what is left out to measure its worth, see :data:`sa2_monai.networks.ablations.HSAUNET`; ``None``: the
+            published network.
 
     Shape:
         - input ``(B, in_channels, H, W)``, H and W positive multiples of 16 * window_size = 112; values as in
@@ -175,6 +181,7 @@ class HSAUNet(DualAttentionUNet):
         cross_heads: int | Sequence[int] | None = None,
         dropout: float = 0.0,
         use_checkpoint: bool = False,
+        variant: str | None = None,
     ) -> None:
         name = "HSAUNet"
         check_constructor(
@@ -187,6 +194,7 @@ class HSAUNet(DualAttentionUNet):
             mlp_ratio=mlp_ratio,
             channel_heads=channel_heads,
         )
+        check_variant("hsaunet", variant)
         c1, c2, c3 = check_widths(name, "embed_dims", embed_dims, 3)
         depths = check_widths(name, "depths", depths, 3)
         decoder_depths = check_widths(name, "decoder_depths", decoder_depths, 2)
@@ -215,28 +223,33 @@ class HSAUNet(DualAttentionUNet):
         for width, h in zip((c1, c2), cross_heads, strict=True):
             check_divides(name, "cross_heads", h, width)
 
-        def blocks(i: int, depth: int) -> list[nn.Module]:
+        def block(i: int) -> nn.Module:
             # At 224 x 224 there are 3136, 784 and 196 tokens: folding pays where there are more of them than channels.
-            c = widths[i]
-            return [
-                DualAttentionBlock(
-                    c,
-                    HybridScaleAttention(c, heads[i], reductions[i], window_size),
-                    lambda: MLP(c, mlp_ratio * c),
-                    channel_heads,
-                    fold=i != 2,
-                    use_checkpoint=use_checkpoint,
-                )
-                for _ in range(depth)
-            ]
+            c, fold = widths[i], i != 2
+
+            def feed_forward() -> nn.Module:
+                return MLP(c, mlp_ratio * c)
+
+            if variant == "channel_only":
+                return SingleAttentionBlock(c, ChannelAttention(c, channel_heads, fold), feed_forward(), use_checkpoint)
+            hybrid = HybridScaleAttention(c, heads[i], reductions[i], window_size)
+            if variant == "hybrid_only":
+                return SingleAttentionBlock(c, hybrid, feed_forward(), use_checkpoint)
+            return DualAttentionBlock(c, hybrid, feed_forward, channel_heads, fold, use_checkpoint)
+
+        def blocks(i: int, depth: int) -> list[nn.Module]:
+            return [block(i) for _ in range(depth)]
+
+        def fuse(i: int) -> nn.Module:
+            if variant == "plain_skips":
+                return ConcatSkip()
+            return CrossAttentionSkip(widths[i], mlp_ratio * widths[i], cross_heads[i])
 
         def stage(i: int, source: int, stride: int) -> DualAttentionStage:
             return DualAttentionStage(ConvPatchEmbed(source, widths[i], stride), blocks(i, depths[i]), widths[i])
 
         def decoder(i: int, source: int) -> DualAttentionDecoderStage:
-            c = widths[i]
-            fusion = CrossAttentionSkip(c, mlp_ratio * c, cross_heads[i])
-            return DualAttentionDecoderStage(source, c, fusion, blocks(3 + i, decoder_depths[i]))
+            return DualAttentionDecoderStage(source, widths[i], fuse(i), blocks(3 + i, decoder_depths[i]))
 
         super().__init__(
             in_channels=in_channels,

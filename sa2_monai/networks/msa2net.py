@@ -15,17 +15,20 @@ import torch
 from torch import nn
 
 from sa2_monai.networks.blocks import (
+    ChannelAttention,
     DualAttentionBlock,
     EfficientAttention,
     LargeKernelBlock,
     MixFFN,
     PatchExpand,
     PatchExpandHead,
+    SingleAttentionBlock,
     SpatialAttentionGate,
     init_xavier,
 )
 from sa2_monai.networks.checks import check_constructor, check_input
 from sa2_monai.networks.maxvit import MaxViT
+from sa2_monai.networks.variants import check_variant
 
 __all__ = ["MSA2Net"]
 
@@ -45,6 +48,22 @@ def unscramble(x: torch.Tensor) -> torch.Tensor:
     return x.permute(0, 3, 1, 2).flatten(1).reshape(b, h, w, c)
 
 
+class Scramble(nn.Module):
+    """:func:`scramble` as a module, which a variant leaves out."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scramble ``x``."""
+        return scramble(x)
+
+
+class Unscramble(nn.Module):
+    """:func:`unscramble` as a module."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Put the values of ``x`` back."""
+        return unscramble(x)
+
+
 class DecoderLevel(nn.Module):
     """Fusion with the encoder's map, two transformer blocks, expansion to the next finer grid.
 
@@ -54,6 +73,7 @@ class DecoderLevel(nn.Module):
         blocks: transformer blocks on ``(B, H, W, C)`` by name.
         restore: undo the scrambled layout behind the blocks; the published network does not with dual blocks.
         expand: expansion of ``(B, H, W, C)``.
+        scrambled: read the maps in the scrambled layout, as published.
 
     Shape:
         decoder's and encoder's map ``(B, H, W, C)`` -> as ``expand`` gives.
@@ -66,6 +86,7 @@ class DecoderLevel(nn.Module):
         blocks: Mapping[str, nn.Module],
         restore: bool,
         expand: nn.Module,
+        scrambled: bool = True,
     ) -> None:
         super().__init__()
         self.project = nn.Linear(channels, channels)
@@ -74,16 +95,15 @@ class DecoderLevel(nn.Module):
         self.blocks = nn.Sequential(OrderedDict(blocks))
         self.restore = restore
         self.expand = expand
+        self.enter = Scramble() if scrambled else nn.Identity()
+        self.leave = Unscramble() if scrambled and restore else nn.Identity()
 
     def forward(self, deep: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         """Fuse, refine and expand."""
-        g, x = scramble(self.project(deep)), scramble(skip)
+        g, x = self.enter(self.project(deep)), self.enter(skip)
         if self.gate is not None:
             x = self.gate(x, g)
-        x = self.blocks(self.norm(x + g))
-        if self.restore:
-            x = unscramble(x)
-        return self.expand(x)
+        return self.expand(self.leave(self.blocks(self.norm(x + g))))
 
 
 class MSA2Net(nn.Module):
@@ -115,6 +135,8 @@ class MSA2Net(nn.Module):
         use_checkpoint: recompute attention and transformer blocks and the last expansion in the backward pass instead
             of keeping their activations: less memory in training, more time. Convolutions with batch normalisation
             keep theirs.
+        variant: what is left out to measure its worth, see :data:`sa2_monai.networks.ablations.MSA2NET`; ``None``: the
+            published network. Variants are those of the paper's network, ``deep_level="dual"``.
 
     Shape:
         - input ``(B, in_channels, H, W)``, H and W positive multiples of 32; values as in training, published:
@@ -154,6 +176,7 @@ class MSA2Net(nn.Module):
         channel_attention_heads: int = 8,
         deep_level: str = "dual",
         use_checkpoint: bool = False,
+        variant: str | None = None,
     ) -> None:
         super().__init__()
         check_constructor(
@@ -175,9 +198,13 @@ class MSA2Net(nn.Module):
             raise ValueError(f"MSA2Net: se_ratio must lie in (0, 1], got {se_ratio}.")
         if deep_level not in ("dual", "lka"):
             raise ValueError(f"MSA2Net: deep_level must be 'dual' or 'lka', got {deep_level!r}.")
+        check_variant("msa2net", variant)
+        if variant is not None and deep_level != "dual":
+            raise ValueError(f"MSA2Net: variant {variant!r} is of deep_level 'dual', got deep_level {deep_level!r}.")
         self.in_channels = in_channels
         self.size = _legal_size(img_size)
-        dual = deep_level == "dual"
+        dual = deep_level == "dual" and variant != "large_kernel_only"
+        scrambled = variant != "true_layout"
         c0, c1, c2, c3 = encoder_channels
 
         def large_kernel(channels: int) -> dict[str, nn.Module]:
@@ -187,19 +214,23 @@ class MSA2Net(nn.Module):
         def feed_forward() -> nn.Module:
             return nn.Sequential(MixFFN(c2, expand_ratio * c2, skip=False), nn.Dropout(dropout))
 
-        def dual_attention() -> dict[str, nn.Module]:
+        def attention_block() -> nn.Module:
             # Folding is for more tokens than channels; here there are 196 and 384.
-            return {
-                name: DualAttentionBlock(
-                    c2,
-                    EfficientAttention(c2, fold=False),
-                    feed_forward,
-                    channel_attention_heads,
-                    fold=False,
-                    use_checkpoint=use_checkpoint,
-                )
-                for name in ("dual1", "dual2")
-            }
+            if variant == "channel_only":
+                channel = ChannelAttention(c2, channel_attention_heads, fold=False)
+                return SingleAttentionBlock(c2, channel, feed_forward(), use_checkpoint)
+            efficient = EfficientAttention(c2, fold=False)
+            if variant == "efficient_only":
+                return SingleAttentionBlock(c2, efficient, feed_forward(), use_checkpoint)
+            return DualAttentionBlock(
+                c2, efficient, feed_forward, channel_attention_heads, fold=False, use_checkpoint=use_checkpoint
+            )
+
+        def dual_attention() -> dict[str, nn.Module]:
+            return {name: attention_block() for name in ("dual1", "dual2")}
+
+        def gate(channels: int) -> SpatialAttentionGate | None:
+            return None if variant == "plain_skips" else SpatialAttentionGate(channels)
 
         self.encoder = MaxViT(
             in_channels,
@@ -218,14 +249,15 @@ class MSA2Net(nn.Module):
         self.level3 = PatchExpand(c3, c2)
         self.level2 = DecoderLevel(
             c2,
-            SpatialAttentionGate(c2) if dual else None,
+            gate(c2) if deep_level == "dual" else None,
             dual_attention() if dual else large_kernel(c2),
             not dual,
             PatchExpand(c2, c1),
+            scrambled,
         )
-        self.level1 = DecoderLevel(c1, SpatialAttentionGate(c1), large_kernel(c1), True, PatchExpand(c1, c0))
+        self.level1 = DecoderLevel(c1, gate(c1), large_kernel(c1), True, PatchExpand(c1, c0), scrambled)
         head = PatchExpandHead(c0, out_channels, dropout=dropout, use_checkpoint=use_checkpoint)
-        self.level0 = DecoderLevel(c0, SpatialAttentionGate(c0), large_kernel(c0), True, head)
+        self.level0 = DecoderLevel(c0, gate(c0), large_kernel(c0), True, head, scrambled)
         for level in (self.level3, self.level2, self.level1, self.level0):
             init_xavier(level)
         # The memory format in which the maps lie; else the kernels would be copied at each call.

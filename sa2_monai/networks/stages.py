@@ -7,7 +7,7 @@ from torch import nn
 
 from sa2_monai.networks.factory import record_of
 
-__all__ = ["stages_of"]
+__all__ = ["head_of", "stages_of"]
 
 
 def stages_of(network: nn.Module) -> list[list[str]]:
@@ -20,7 +20,7 @@ def stages_of(network: nn.Module) -> list[list[str]]:
         network: not wrapped.
 
     Raises:
-        ValueError: for a network that is none of the catalogue, and for one that was given further parts.
+        ValueError: for a network that is none of this package, and for one that was given further parts.
     """
     record = record_of(network)
     if record is None:
@@ -33,3 +33,19 @@ def stages_of(network: nn.Module) -> list[list[str]]:
             raise ValueError(f"{type(network).__name__}: {name} belongs to no stage of {record.class_name}.")
         found[owners[module]].append(name)
     return found
+
+
+def head_of(network: nn.Module) -> list[str]:
+    """Names of all tensors of the head, buffers included: what may be for other classes.
+
+    Args:
+        network: not wrapped.
+
+    Raises:
+        ValueError: for a network that is none of this package.
+    """
+    record = record_of(network)
+    if record is None:
+        raise ValueError(f"{type(network).__name__} is no network of this package: its head is not known.")
+    modules = tuple(f"{module}." for module in record.stages[-1])
+    return [name for name in network.state_dict() if name.startswith(modules)]

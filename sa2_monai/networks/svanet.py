@@ -17,7 +17,19 @@ from torch import nn
 
 from sa2_monai.networks.blocks import Checkpointed, ConvUnit, ResNetEncoder, UpConvUnit
 from sa2_monai.networks.checks import check_constructor, check_input
-from sa2_monai.networks.scale_variant import ASPP, AssembleFormer, CrossScaleGuidance, MonteCarloBottleneck
+from sa2_monai.networks.scale_variant import (
+    ASPP,
+    AssembleFormer,
+    CrossScaleGuidance,
+    MonteCarloBottleneck,
+    NoDecoder,
+    NoGuidance,
+    OpenGate,
+    OpenPath,
+    ScaleVariantAttention,
+    SourceGate,
+)
+from sa2_monai.networks.variants import check_variant
 
 __all__ = ["SvANet"]
 
@@ -46,11 +58,25 @@ class DecoderLevel(Checkpointed):
         self.join = nn.Sequential(
             ConvUnit(2 * channels, channels, 3, norm_eps=norm_eps), ConvUnit(channels, channels, 1, norm_eps=norm_eps)
         )
-        self.former = AssembleFormer(channels, depth, ratio, patch, norm_eps)
+        self.former: nn.Module = AssembleFormer(channels, depth, ratio, patch, norm_eps)
 
     def forward(self, deep: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         """Decode one level."""
         return self.former(self.join(torch.cat((self.up(deep), skip), dim=1)))
+
+
+class AddingLevel(DecoderLevel):
+    """A level of the decoder that adds the skip map, in a variant."""
+
+    def __init__(
+        self, deep_channels: int, channels: int, depth: int, ratio: float, patch: int, norm_eps: float
+    ) -> None:
+        super().__init__(deep_channels, channels, depth, ratio, patch, norm_eps)
+        del self.join
+
+    def forward(self, deep: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        """Decode one level."""
+        return self.former(self.up(deep) + skip)
 
 
 class SvANet(nn.Module):
@@ -82,6 +108,8 @@ class SvANet(nn.Module):
         dropout: probability with which a channel in front of the head is dropped in training. The published
             network is that with 0; MONAI Label's epistemic scoring sets it.
         use_checkpoint: in training, do not keep the inner maps of branches and decoder levels, but compute them twice.
+        variant: what is left out to measure its worth, see :data:`sa2_monai.networks.ablations.SVANET`; ``None``: the
+            published network.
 
     Shape:
         - input ``(B, in_channels, H, W)``, H and W positive multiples of 32, published: 512; values in [0, 1]. In
@@ -125,6 +153,7 @@ class SvANet(nn.Module):
         norm_eps: float = 1e-3,
         dropout: float = 0.0,
         use_checkpoint: bool = False,
+        variant: str | None = None,
     ) -> None:
         super().__init__()
         check_constructor(
@@ -154,25 +183,43 @@ class SvANet(nn.Module):
         for name, rate in (("guidance_drop_path", guidance_drop_path), ("aspp_dropout", aspp_dropout)):
             if not 0.0 <= rate < 1.0:
                 raise ValueError(f"SvANet: {name} must lie in [0, 1), got {rate}.")
+        check_variant("svanet", variant)
         self.in_channels = in_channels
         self.divisor = math.lcm(32, 16 * patch)  # the patches of level 4 must fit, too
         channels = [base_channels, *(base_channels * 2**k for k in range(2, 6))]
         grids = [max(img_size // 2 ** (level + 1) // grid_divisor, grid_min) for level in range(4)]
 
+        def branch(c: int) -> nn.Module:
+            if variant in ("plain_skips", "no_branches"):
+                return nn.Identity()
+            pools = (1,) if variant == "squeeze_excitation" else mc_pool_sizes  # 1: the whole map
+            bottleneck = MonteCarloBottleneck(c, mc_expansion, mc_reduction, pools, mc_shuffle, norm_eps)
+            if variant == "no_bottleneck_gate":
+                bottleneck.gate = OpenGate()
+            if variant == "no_branch_formers":
+                return Branch(bottleneck)
+            return Branch(bottleneck, AssembleFormer(c, former_depth, former_ratio, patch, norm_eps))
+
+        def guidance() -> nn.Module:
+            if variant in ("plain_skips", "no_guidance"):
+                return NoGuidance()
+            gate = {"no_scale_attention": OpenPath, "source_gate": SourceGate}.get(str(variant), ScaleVariantAttention)
+            return CrossScaleGuidance(channels[:4], grids, guidance_drop_path, norm_eps, gate)
+
+        def level(deep: int, c: int) -> nn.Module:
+            if variant == "no_decoder":
+                return NoDecoder()
+            kind = AddingLevel if variant == "added_skips" else DecoderLevel
+            made = kind(deep, c, former_depth, former_ratio, patch, norm_eps)
+            if variant == "no_decoder_formers":
+                made.former = nn.Identity()
+            return made
+
         self.encoder = ResNetEncoder(encoder, in_channels, base_channels, norm_eps)
-        self.branches = nn.ModuleList(
-            Branch(
-                MonteCarloBottleneck(c, mc_expansion, mc_reduction, mc_pool_sizes, mc_shuffle, norm_eps),
-                AssembleFormer(c, former_depth, former_ratio, patch, norm_eps),
-            )
-            for c in channels[:4]
-        )
-        self.guidance = CrossScaleGuidance(channels[:4], grids, guidance_drop_path, norm_eps)
+        self.branches = nn.ModuleList(branch(c) for c in channels[:4])
+        self.guidance = guidance()
         self.aspp = ASPP(channels[4], aspp_channels, aspp_rates, aspp_dropout, norm_eps)
-        self.decoder = nn.ModuleList(  # deepest level first
-            DecoderLevel(channels[t + 1], channels[t], former_depth, former_ratio, patch, norm_eps)
-            for t in (3, 2, 1, 0)
-        )
+        self.decoder = nn.ModuleList(level(channels[t + 1], channels[t]) for t in (3, 2, 1, 0))  # deepest level first
         for part in (*self.branches, *self.decoder):
             part.use_checkpoint = use_checkpoint
         self.dropout = nn.Dropout2d(dropout)

@@ -24,6 +24,7 @@ __all__ = [
     "check_info",
     "check_state_dict",
     "check_validated",
+    "check_variant",
     "differing_settings",
     "not_finite",
 ]
@@ -40,7 +41,7 @@ Some have in addition ``dead_names`` (which published tensors are dead depends o
 SETTINGS = (
     *("network", "in_channels", "out_channels", "base_channels", "deep_level", "img_size", "class_names"),
     *("view", "roi_size", "intensity", "channel_order", "slice_axis", "intensity_range", "normalize", "pixdim"),
-    *("kind", "resize", "encoder"),
+    *("kind", "resize", "encoder", "variant"),
 )
 """What a sidecar and a configuration must agree on: the network, and how it sees an image."""
 
@@ -227,6 +228,28 @@ def check_validated(info: Mapping[str, Any], expected: Mapping[str, Any]) -> lis
         if key in info and ours is not None and theirs != ours and (theirs or ours):
             told.append(f"{key} is {ours!r}, the weights were validated with {theirs!r}")
     return told
+
+
+def check_variant(info: Mapping[str, Any], expected: Mapping[str, Any], source: str | os.PathLike[str]) -> None:
+    """Refuse weights of another variant of the network; those that say nothing are of the published one.
+
+    Args:
+        info: sidecar of the weights; empty when there is none.
+        expected: settings of the configuration; nothing is compared where they do not state the variant.
+        source: the weights, for the message.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if not info or "variant" not in expected:
+        return
+    theirs, ours = info.get("variant"), expected["variant"]
+    if theirs != ours:
+        names = [f"the variant {name!r}" if name else "the published network" for name in (theirs, ours)]
+        raise ValueError(
+            f"{source} holds weights of {names[0]}, but the configuration builds {names[1]}. Set variant to "
+            f"{theirs or 'null'}, or use other weights."
+        )
 
 
 def _comparable(value: Any) -> Any:

@@ -13,7 +13,7 @@ from torch import nn
 
 from sa2_monai.io.digest import sha256_of
 from sa2_monai.io.paths import existing_path
-from sa2_monai.weights.compare import check_info, check_state_dict
+from sa2_monai.weights.compare import check_info, check_state_dict, check_variant
 from sa2_monai.weights.read import read_safely, tensors_in
 from sa2_monai.weights.save import read_info, sidecar_of
 from sa2_monai.weights.state import unwrap
@@ -44,6 +44,7 @@ def load_weights(
     """
     path = existing_path(path)
     state_dict, info = read_weights(path)
+    check_variant(info, expected or {}, path)
     check_state_dict(network, state_dict, str(path))
     check_info(info, expected or {}, path)
     unwrap(network).load_state_dict(state_dict, strict=True)

@@ -101,7 +101,7 @@ def check_same_network(
         ValueError: with the switch to set, where the weights say which.
     """
     own, tensors = network.state_dict(), origin.tensors
-    free = {**dict.fromkeys(head, 0), record.first_layer: 1}  # the axis of the classes, and that of the channels
+    free = {**dict.fromkeys(head, 0), **dict.fromkeys(record.first_layers, 1)}  # axes of the classes, of the channels
     same_names = set(tensors) == set(own)
     wrong = [
         name
@@ -109,7 +109,8 @@ def check_same_network(
         if same_names and _shape(tensors[name], free.get(name)) != _shape(own[name], free.get(name))
     ]
     if wrong or not same_names:
-        told, here = (CONVERTERS[record.name].describe(one) for one in (tensors, own))
+        converter = CONVERTERS.get(record.name)  # baselines have none
+        told, here = ({} if converter is None else converter.describe(one) for one in (tensors, own))
         if differing := {**_differing(told, told, here), **_differing(record.options, origin.info, expected)}:
             raise _misfit(record, origin.source, differing)
     if wrong:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sa2_monai.networks.factory import record_of
-from sa2_monai.networks.stages import stages_of
+from sa2_monai.networks.stages import head_of
 from sa2_monai.weights.compare import check_state_dict, differing_settings
 from sa2_monai.weights.first_layer import adapt_channels
 from sa2_monai.weights.same_network import check_same_network, read_origin, with_own_names
@@ -78,7 +78,7 @@ def transfer_weights(
         check_state_dict(network, origin.tensors, origin.source)
         network.load_state_dict(origin.tensors)
         return Transfer(list(origin.tensors), [], [], origin.info, differing_settings(origin.info, expected))
-    head = stages_of(network)[-1]
+    head = head_of(network)
     origin = with_own_names(origin, record, expected)
     check_same_network(origin, network, record, expected, head)
 
@@ -86,15 +86,17 @@ def transfer_weights(
     if reason := _other_classes(head, tensors, own, origin.info, expected):
         remarks.append(f"the head is new ({reason})")
         tensors = {name: value for name, value in tensors.items() if name not in head}
-    first = record.first_layer
-    before, after = tensors[first].shape[1], own[first].shape[1]
-    if before != after and before in _ADAPTABLE:
-        how = "their sum" if after == 1 else f"repeated in turn, times {before}/{after}"
-        remarks.append(f"the kernels of {first} are adapted from {before} to {after} channels ({how})")
-        tensors[first] = adapt_channels(tensors[first], after)
-    elif before != after:
-        remarks.append(f"{first} is new ({after} channels instead of {before}, which were neither grey nor colours)")
-        del tensors[first]
+    for first in record.first_layers:
+        before, after = tensors[first].shape[1], own[first].shape[1]
+        if before != after and before in _ADAPTABLE:
+            how = "their sum" if after == 1 else f"repeated in turn, times {before}/{after}"
+            remarks.append(f"the kernels of {first} are adapted from {before} to {after} channels ({how})")
+            tensors[first] = adapt_channels(tensors[first], after)
+        elif before != after:
+            remarks.append(
+                f"{first} is new ({after} channels instead of {before}, which were neither grey nor colours)"
+            )
+            del tensors[first]
     network.load_state_dict(tensors, strict=False)
     new = [name for name in own if name not in tensors]
     told = [one for one in differing_settings(origin.info, expected) if one[0] not in _MAY_DIFFER]

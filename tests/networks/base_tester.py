@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tests that every network of the package has to pass.
 
-A network's test module subclasses :class:`BaseNetworkTester`, fills in the tables and adds what is particular to it.
+A network's test module subclasses :class:`BaseNetworkTester`, that of a baseline :class:`NetworkTester`, fills in the
+tables and adds what is particular to it.
 """
 
 from __future__ import annotations
@@ -81,20 +82,11 @@ def sliced(name: str, key: str, array: np.ndarray) -> np.ndarray:
     return array[eval(f"np.s_{text}")]
 
 
-class BaseNetworkTester:
-    """Tests of one network; subclasses set the class attributes."""
+class NetworkTester:
+    """Tests of one network, published or not; subclasses set the class attributes."""
 
-    NAME: ClassVar[str]  # of the bundle and of create_network
-    GOLDEN: ClassVar[str]
-    GOLDEN_ARGUMENTS: ClassVar[dict[str, Any]]
-    # golden key -> (sub-module whose output it is, what is done to that output)
-    GOLDEN_MAPS: ClassVar[dict[str, tuple[str, Callable[[torch.Tensor], torch.Tensor]]]]
-    # golden key of each training output, finest first; empty for a network without deep supervision
-    GOLDEN_TRAINING: ClassVar[list[str]] = []
-    # Of the deviations in the golden file: 1 where it holds those over n - 1 values, as torch gives them.
-    DEVIATION_DDOF: ClassVar[int] = 0
-    FLOAT32_TOLERANCE: ClassVar[float] = 1e-5
-    LIVE_PARAMETERS: ClassVar[int]
+    NAME: ClassVar[str]  # of create_network
+    TRAINING_OUTPUTS: ClassVar[int] = 1  # maps in training mode, finest first; more than 1: deep supervision
     SMALL: ClassVar[dict[str, Any]]  # constructor arguments of a cheap instance with 3 input channels, 1 output
     SMALL_SIZE: ClassVar[tuple[int, int]]  # a legal size of it, height unlike width where the network allows that
     OTHER_SIZE: ClassVar[tuple[int, int]]  # another legal size of it; the same for a network bound to one size
@@ -105,20 +97,6 @@ class BaseNetworkTester:
     SHAPE_CASES: ClassVar[list[tuple[dict[str, Any], tuple[int, ...]]]]  # arguments, input shape
     ILLEGAL_CASES: ClassVar[list[tuple[dict[str, Any], str]]]  # arguments, words of the error
     ILLEGAL_INPUTS: ClassVar[list[tuple[int, ...]]]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def published(cls) -> torch.nn.Module:
-        """The network with the golden weights, float64, in evaluation mode."""
-        network = create_empty(cls.NAME, **cls.GOLDEN_ARGUMENTS).double().eval()
-        network.load_state_dict(convert_published(cls.NAME, published_state(cls.GOLDEN)))
-        return network
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def golden_input(cls) -> torch.Tensor:
-        config = golden(cls.GOLDEN)[0]["config"]
-        return torch.from_numpy(fill.image(config["seed"], tuple(config["input_shape"])))
 
     @staticmethod
     def outputs(found: torch.Tensor | list[torch.Tensor]) -> list[torch.Tensor]:
@@ -133,56 +111,6 @@ class BaseNetworkTester:
 
     def other_input(self, batch: int) -> torch.Tensor:
         return torch.rand(batch, 3, *self.OTHER_SIZE, generator=torch.Generator().manual_seed(5))
-
-    # ------------------------------------------------------------------ exactness
-
-    def test_golden_logits_and_maps_float64(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
-        arrays = golden(self.GOLDEN)[1]
-        parts: dict[str, list[np.ndarray]] = {key: [] for key in self.GOLDEN_MAPS}  # a batch may go in parts
-        hooks = []
-        for key, (module, change) in self.GOLDEN_MAPS.items():
-
-            def keep(_m: Any, _i: Any, y: torch.Tensor, key: str = key, change: Callable = change) -> None:
-                parts[key].append(change(y).numpy())
-
-            hooks.append(published.get_submodule(module).register_forward_hook(keep))
-        with torch.no_grad():
-            logits = published(golden_input).numpy()
-        for hook in hooks:
-            hook.remove()
-        found = {"logits": logits, **{key: np.concatenate(arrays) for key, arrays in parts.items()}}
-        for key, array in found.items():
-            difference = np.abs(sliced(self.GOLDEN, key, array) - arrays[key]).max()
-            assert difference <= 1e-6, f"{key}: {difference}"
-            # The stored statistics cover what the stored slice leaves out.
-            expected = golden(self.GOLDEN)[0]["outputs"][key]
-            for statistic in {"mean", "std", "min", "max"} & set(expected):  # not every file has all of them
-                ddof = {"ddof": self.DEVIATION_DDOF} if statistic == "std" else {}
-                value = getattr(array, statistic)(**ddof)
-                assert value == pytest.approx(expected[statistic], abs=1e-6), f"{key}: {statistic}"
-
-    def test_golden_training_outputs_float64(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
-        if not self.GOLDEN_TRAINING:
-            pytest.skip("without deep supervision the network calculates the same, and large ones take a minute")
-        arrays = golden(self.GOLDEN)[1]
-        published.training = True  # the goldens were made with running statistics
-        with torch.no_grad():
-            outputs = self.outputs(published(golden_input))
-        published.training = False
-        for key, output in zip(self.GOLDEN_TRAINING, outputs, strict=True):
-            assert np.abs(sliced(self.GOLDEN, key, output.numpy()) - arrays[key]).max() <= 1e-6, key
-
-    def test_golden_logits_float32(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
-        network = create_empty(self.NAME, **self.GOLDEN_ARGUMENTS).eval()
-        network.load_state_dict({k: v.float() for k, v in published.state_dict().items()})
-        with torch.no_grad():
-            logits = network(golden_input.float()).numpy()
-        assert logits.dtype == np.float32
-        difference = np.abs(sliced(self.GOLDEN, "logits", logits) - golden(self.GOLDEN)[1]["logits"]).max()
-        assert difference <= self.FLOAT32_TOLERANCE
-
-    def test_parameter_count(self, published: torch.nn.Module) -> None:
-        assert sum(p.numel() for p in published.parameters()) == self.LIVE_PARAMETERS
 
     # ------------------------------------------------------------------ shapes, arguments, modes
 
@@ -223,10 +151,10 @@ class BaseNetworkTester:
     def test_deep_supervision(self) -> None:
         x = self.small_input()
         outputs = self.small().train()(x)
-        assert isinstance(outputs, list) == bool(self.GOLDEN_TRAINING)
+        assert isinstance(outputs, list) == (self.TRAINING_OUTPUTS > 1)
         assert all(y.shape == (2, 1, *self.SMALL_SIZE) for y in self.outputs(outputs))
-        if self.GOLDEN_TRAINING:
-            assert len(outputs) == len(self.GOLDEN_TRAINING)
+        if self.TRAINING_OUTPUTS > 1:
+            assert len(outputs) == self.TRAINING_OUTPUTS
             assert isinstance(self.small(deep_supervision=False).train()(x), torch.Tensor)
         assert isinstance(self.small().eval()(x), torch.Tensor)
 
@@ -370,3 +298,80 @@ class BaseNetworkTester:
         divisor = self.small().divisor
         height, width = (torch.export.Dim(side, min=self.EXPORT_MIN, max=64) for side in ("height", "width"))
         return {"x": {0: torch.export.Dim("batch", min=1, max=64), 2: divisor * height, 3: divisor * width}}
+
+
+class BaseNetworkTester(NetworkTester):
+    """Tests of one published network: also, whether it calculates what its authors' code does."""
+
+    GOLDEN: ClassVar[str]
+    GOLDEN_ARGUMENTS: ClassVar[dict[str, Any]]
+    # golden key -> (sub-module whose output it is, what is done to that output)
+    GOLDEN_MAPS: ClassVar[dict[str, tuple[str, Callable[[torch.Tensor], torch.Tensor]]]]
+    # golden key of each training output, finest first; empty for a network without deep supervision
+    GOLDEN_TRAINING: ClassVar[list[str]] = []
+    # Of the deviations in the golden file: 1 where it holds those over n - 1 values, as torch gives them.
+    DEVIATION_DDOF: ClassVar[int] = 0
+    FLOAT32_TOLERANCE: ClassVar[float] = 1e-5
+    LIVE_PARAMETERS: ClassVar[int]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def published(cls) -> torch.nn.Module:
+        """The network with the golden weights, float64, in evaluation mode."""
+        network = create_empty(cls.NAME, **cls.GOLDEN_ARGUMENTS).double().eval()
+        network.load_state_dict(convert_published(cls.NAME, published_state(cls.GOLDEN)))
+        return network
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def golden_input(cls) -> torch.Tensor:
+        config = golden(cls.GOLDEN)[0]["config"]
+        return torch.from_numpy(fill.image(config["seed"], tuple(config["input_shape"])))
+
+    def test_golden_logits_and_maps_float64(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
+        arrays = golden(self.GOLDEN)[1]
+        parts: dict[str, list[np.ndarray]] = {key: [] for key in self.GOLDEN_MAPS}  # a batch may go in parts
+        hooks = []
+        for key, (module, change) in self.GOLDEN_MAPS.items():
+
+            def keep(_m: Any, _i: Any, y: torch.Tensor, key: str = key, change: Callable = change) -> None:
+                parts[key].append(change(y).numpy())
+
+            hooks.append(published.get_submodule(module).register_forward_hook(keep))
+        with torch.no_grad():
+            logits = published(golden_input).numpy()
+        for hook in hooks:
+            hook.remove()
+        found = {"logits": logits, **{key: np.concatenate(arrays) for key, arrays in parts.items()}}
+        for key, array in found.items():
+            difference = np.abs(sliced(self.GOLDEN, key, array) - arrays[key]).max()
+            assert difference <= 1e-6, f"{key}: {difference}"
+            # The stored statistics cover what the stored slice leaves out.
+            expected = golden(self.GOLDEN)[0]["outputs"][key]
+            for statistic in {"mean", "std", "min", "max"} & set(expected):  # not every file has all of them
+                ddof = {"ddof": self.DEVIATION_DDOF} if statistic == "std" else {}
+                value = getattr(array, statistic)(**ddof)
+                assert value == pytest.approx(expected[statistic], abs=1e-6), f"{key}: {statistic}"
+
+    def test_golden_training_outputs_float64(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
+        if not self.GOLDEN_TRAINING:
+            pytest.skip("without deep supervision the network calculates the same, and large ones take a minute")
+        arrays = golden(self.GOLDEN)[1]
+        published.training = True  # the goldens were made with running statistics
+        with torch.no_grad():
+            outputs = self.outputs(published(golden_input))
+        published.training = False
+        for key, output in zip(self.GOLDEN_TRAINING, outputs, strict=True):
+            assert np.abs(sliced(self.GOLDEN, key, output.numpy()) - arrays[key]).max() <= 1e-6, key
+
+    def test_golden_logits_float32(self, published: torch.nn.Module, golden_input: torch.Tensor) -> None:
+        network = create_empty(self.NAME, **self.GOLDEN_ARGUMENTS).eval()
+        network.load_state_dict({k: v.float() for k, v in published.state_dict().items()})
+        with torch.no_grad():
+            logits = network(golden_input.float()).numpy()
+        assert logits.dtype == np.float32
+        difference = np.abs(sliced(self.GOLDEN, "logits", logits) - golden(self.GOLDEN)[1]["logits"]).max()
+        assert difference <= self.FLOAT32_TOLERANCE
+
+    def test_parameter_count(self, published: torch.nn.Module) -> None:
+        assert sum(p.numel() for p in published.parameters()) == self.LIVE_PARAMETERS

@@ -11,10 +11,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sa2_monai.networks import create_network
-from sa2_monai.networks.catalogue import CATALOGUE, Network
+from sa2_monai.networks.catalogue import CATALOGUE, Network, network_names, network_record
 from sa2_monai.networks.factory import network_class, record_of
 
-each_network = pytest.mark.parametrize("record", CATALOGUE.values(), ids=CATALOGUE)
+each_network = pytest.mark.parametrize("record", [*map(network_record, network_names())], ids=network_names())
 
 
 def build(record: Network) -> torch.nn.Module:
@@ -56,11 +56,13 @@ def test_sizes(record: Network) -> None:
 
 @each_network
 def test_names(record: Network) -> None:
-    assert CATALOGUE[record.name] is record
+    assert network_record(record.name) is record
+    assert record.bundle in CATALOGUE
+    place = "networks" if record.host is None else "networks.baselines"
     network = build(record)
     assert type(network) is network_class(record.name)
     assert (type(network).__module__, type(network).__name__) == (
-        f"sa2_monai.networks.{record.name}",
+        f"sa2_monai.{place}.{record.name}",
         record.class_name,
     )
     assert record_of(network) is record
@@ -101,5 +103,5 @@ def test_the_catalogue_does_without_torch() -> None:
 def test_unknown_names_of_the_package() -> None:
     import sa2_monai.networks
 
-    with pytest.raises(AttributeError, match="has no attribute 'UNet'"):
-        sa2_monai.networks.UNet  # noqa: B018 - the access is what is tested
+    with pytest.raises(AttributeError, match="has no attribute 'VNet'"):
+        sa2_monai.networks.VNet  # noqa: B018 - the access is what is tested

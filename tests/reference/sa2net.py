@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sa2_monai.networks import SA2Net
 from sa2_monai.networks.blocks import ConvNormReLU
-from sa2_monai.networks.sa2net import AdaptiveUpAttention, ConvMLP, LocalScaleAttention, SA2Net, ScaleAwareAttention
+from sa2_monai.networks.scale_aware import AdaptiveUpAttention, ConvMLP, LocalScaleAttention, ScaleAwareAttention
 
 __all__ = ["PublishedSA2Net"]
 

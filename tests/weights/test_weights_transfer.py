@@ -87,7 +87,7 @@ def test_other_classes_and_channels(name: str, what: str, tmp_path: Path) -> Non
     head = [n for n in other if other[n].shape[:1] != after[n].shape[:1]]
     assert done.new == (head if classes != 2 else [])
     assert all(torch.equal(after[n], before[n]) for n in done.new)
-    first = CATALOGUE[name].first_layer
+    first = CATALOGUE[name].first_layers[0]
     adapted = after[first].shape != theirs[first].shape
     assert adapted == (channels == 4 or (channels == 1 and not CATALOGUE[name].grey_as_colour))
     assert all(torch.equal(after[n], theirs[n]) for n in done.loaded if not (adapted and n == first))
@@ -196,7 +196,7 @@ def test_published_checkpoints(golden: str, tmp_path: Path) -> None:
     torch.save({"state_dict": {f"module.{n}": v for n, v in published_from(source, golden).items()}}, path)
     network = narrow(name, 1, 4, seed=2, **level, **whole)
     done = transfer_weights(network, path, settings(name, 1, 4, **level))
-    theirs, after, first = state(source), state(network), CATALOGUE[name].first_layer
+    theirs, after, first = state(source), state(network), CATALOGUE[name].first_layers[0]
     assert 0 < len(done.new) <= 8
     assert all(torch.equal(after[n], theirs[n]) for n in done.loaded if n != first)
     if level:

@@ -141,7 +141,7 @@ def set_up(request: CrossvalRequest, then: Mapping[str, Any] | None = None) -> C
     training = request.training(network, [*earlier, *own], overrides, plan=planned and then is None)
     first = plan_run(training)
     overlays = [*([output / PLAN] if planned else []), *own]
-    chosen = find_bundle(network or first.network)
+    chosen = named_bundle(network or first.network)[1] or find_bundle(_NETWORK)
     setup = CrossvalSetup(
         request=request,
         output=output,

@@ -124,20 +124,21 @@ def merged_configs(
     return train, inference
 
 
-def merged_metadata(source: Path, extra: Path | None) -> dict[str, Any]:
+def merged_metadata(source: Path, *extra: Path) -> dict[str, Any]:
     """Metadata of the source for one data set.
 
     Args:
         source: folder of the bundle of the architecture.
-        extra: ``<overlay>_meta.json`` of the data set, or ``None``.
+        extra: ``<overlay>_meta.json`` of the data set, and what else is merged after it.
 
     Raises:
         FileNotFoundError: there is no such file.
     """
-    if extra is not None and not extra.is_file():
-        name = extra.name.removesuffix("_meta.json")
-        raise FileNotFoundError(f"{extra}: no such file; it says the names of the classes of {name}.")
-    return load(source / "configs" / "metadata.json", *([] if extra is None else [extra]))
+    for file in extra:
+        if not file.is_file():
+            name = file.name.removesuffix("_meta.json")
+            raise FileNotFoundError(f"{file}: no such file; it says the names of the classes of {name}.")
+    return load(source / "configs" / "metadata.json", *extra)
 
 
 def override(config: dict[str, Any], name: str, value: Any) -> bool:

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.bundle.baselines import readme_of
 from sa2_monai.bundle.locate import OF_RUNS, dataset_overlays, load_one
 from sa2_monai.bundle.packaging.contents import BundleContents
 from sa2_monai.bundle.packaging.model_card import model_card
 from sa2_monai.bundle.packaging.source_texts import data_license
+from sa2_monai.bundle.packaging.texts import variant_note
 
 __all__ = ["write_configs", "write_documents"]
 
@@ -66,8 +68,9 @@ def write_documents(
     """
     (folder / "docs").mkdir(exist_ok=True)
     source, dataset, metadata = contents.source, contents.dataset, contents.metadata
+    network, variant = str(contents.train["model_info"]["network"]), contents.train.get("variant")
     card = model_card(
-        (source / "docs" / "README.md").read_text(encoding="utf-8"),
+        variant_note(readme_of(network, source).read_text(encoding="utf-8"), network, variant),
         metadata=metadata,
         dataset=dataset,
         folder=folder.name,

@@ -107,7 +107,7 @@ def package_bundle(
         label,
         train,
         inference,
-        merged_metadata(source, None if overlay is None else overlay.with_name(f"{overlay.stem}_meta.json")),
+        merged_metadata(source, *([] if overlay is None else [overlay.with_name(f"{overlay.stem}_meta.json")])),
         divisor=int(getattr(network, "divisor", 1)),
         change=f"packaged for {label} with trained weights",
         version=version,

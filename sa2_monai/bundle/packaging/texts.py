@@ -7,7 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sa2_monai.networks.catalogue import network_record
+
 __all__ = ["channel_names", "data_type", "description", "image_classes", "input_and_output", "tags", "value_range"]
+__all__ += ["of_variant", "variant_note"]
 
 _NAMES = {1: ["image"], 3: ["red", "green", "blue"]}
 #: Where values lie before ``normalize``; images that are taken as they are may lie anywhere, but images are read so.
@@ -116,6 +119,41 @@ def tags(source: str, metadata: Mapping[str, Any], settings: Mapping[str, Any]) 
         *of_network,
     ]
     return ", ".join(dict.fromkeys(found))
+
+
+def of_variant(metadata: Mapping[str, Any], network: str, variant: str | None) -> dict[str, Any]:
+    """Metadata of a network that say what a variant of it does without.
+
+    Args:
+        metadata: of the network as published.
+        network: its name.
+        variant: name of the variant; ``None`` changes nothing.
+    """
+    if variant is None:
+        return dict(metadata)
+    title, segmentation, more = str(metadata["name"]).partition(" segmentation")
+    record = network_record(network)
+    said = f"The variant {variant} of {record.class_name}, which is not the published network: "
+    said += f"{record.variants[variant].meaning}."
+    return {**metadata, "name": f"{title} ({variant}){segmentation}{more}", "description": said}
+
+
+def variant_note(card: str, network: str, variant: str | None) -> str:
+    """Text of a model card that says, in front of what is true of the published network, what the variant is.
+
+    Args:
+        card: text of the source.
+        network: name of the network.
+        variant: name of the variant; ``None`` changes nothing.
+    """
+    if variant is None:
+        return card
+    note = (
+        f"**The variant `{variant}`, not the published network:** {network_record(network).variants[variant].meaning}."
+    )
+    note += " What follows is said of the published one."
+    heading = "## Model Description\n"
+    return card if note in card else card.replace(heading, f"{heading}\n{note}\n", 1)
 
 
 def _scaling(settings: Mapping[str, Any]) -> str:

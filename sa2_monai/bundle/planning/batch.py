@@ -14,6 +14,7 @@ _CPU_PIXELS = 128 * 128 * 4  # of a step
 # GiB that autograd keeps per image of 224 x 224 with the published width, in single precision: the tensors that
 # torch.autograd.graph.saved_tensors_hooks sees in one forward pass.
 _ACTIVATIONS = {"sa2net": 0.63, "daeformer": 0.58, "hsaunet": 0.47, "msa2net": 0.56, "svanet": 0.58}
+_ACTIVATIONS |= {"unet": 0.04, "segresnet": 0.14, "dynunet": 0.12}
 _GRADIENTS = 2.0  # what a step takes beside them, as a factor: gradients and the working memory of convolutions
 _FIXED = 5.0  # GiB of the libraries, the weights and the optimizer, of the largest network
 _PART = 0.8  # of the free memory that may be taken

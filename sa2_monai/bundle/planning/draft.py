@@ -10,7 +10,7 @@ from typing import Any
 from sa2_monai.bundle.planning.plan import Choice
 from sa2_monai.bundle.switches.values import switch_values
 from sa2_monai.data.fingerprint import Fingerprint
-from sa2_monai.networks.catalogue import CATALOGUE, Network
+from sa2_monai.networks.catalogue import Network, network_record
 
 __all__ = ["Draft"]
 
@@ -46,7 +46,12 @@ class Draft:
     @property
     def network(self) -> Network:
         """Record of the network."""
-        return CATALOGUE[self.name]
+        return network_record(self.name)
+
+    @property
+    def of_host(self) -> str:
+        """Of what a baseline does: whose it is, in words; empty for a network that has a bundle of its own."""
+        return "" if self.network.host is None else f" for {self.network.host}"
 
     @property
     def on_cpu(self) -> bool:

@@ -19,11 +19,11 @@ _ADAMW = {
 
 def loss_name(draft: Draft) -> Choice:
     """Name of the loss."""
-    one_output = draft.name == "sa2net" and draft.classes == 2
+    one_output = draft.network.bundle == "sa2net" and draft.classes == 2
     if draft["ignore_value"] is not None:
         return Choice("bce_dice" if one_output else "cross_entropy", "leaves out pixels without a label")
     if one_output:
-        return Choice("bce_dice", "published for two classes, balanced by the pixels of a batch")
+        return Choice("bce_dice", f"published for two classes{draft.of_host}, balanced by the pixels of a batch")
     rare = min(draft.fingerprint.classes[1:], key=lambda one: one.frequency)
     return Choice("dice_ce", f"{rare.name} is {100 * rare.frequency:.2g} % of the pixels: Dice counts each class alike")
 
@@ -33,8 +33,8 @@ def learning_rate(draft: Draft) -> Choice:
     if draft.on_cpu:
         return Choice(_NARROW_RATE, "a narrow network and a short training bear more than the published rate")
     published = float(draft.base["learning_rate"])
-    if draft.network.name == "sa2net" or draft.network.name == "svanet":
-        return Choice(published, "published")
+    if draft.network.bundle in ("sa2net", "svanet"):
+        return Choice(published, f"published{draft.of_host}")
     rate = published * draft["batch_size"] / int(draft.base["batch_size"])
     return Choice(float(f"{rate:.3g}"), f"published {published:.3g}, in proportion to the batch size")
 
@@ -51,6 +51,6 @@ def restart_interval(draft: Draft) -> Choice:
 
 def optimizer(draft: Draft) -> Choice | None:
     """Of the transformers in a short training; otherwise the published one."""
-    if not draft.on_cpu or draft.name in ("sa2net", "svanet"):
+    if not draft.on_cpu or draft.network.bundle in ("sa2net", "svanet"):
         return None
     return Choice(_ADAMW, "AdamW gets further in minutes than the published SGD")

@@ -49,7 +49,7 @@ def max_epochs(draft: Draft, seconds: float) -> Choice:
     near = range(fitting, math.ceil(0.9 * fitting) - 1, -1)
     epochs = next((one for one in near if _apart(one, _divisor(one, wanted), wanted) <= _NEAR), fitting)
     if draft.minutes is None:
-        return Choice(epochs, f"{PUBLISHED_STEPS[draft.name]} steps as published, {length} in an epoch")
+        return Choice(epochs, f"{_usual_steps(draft)} steps as published{draft.of_host}, {length} in an epoch")
     assumed = "" if draft.budget is not None else " assumed"
     cost = _validation_steps(draft)
     return Choice(
@@ -98,10 +98,14 @@ def _budget(draft: Draft, seconds: float) -> int:
     return max(1, int(60 * draft.minutes * _PART / seconds))
 
 
+def _usual_steps(draft: Draft) -> int:
+    return PUBLISHED_STEPS[draft.network.bundle]
+
+
 def _steps(draft: Draft, seconds: float) -> int:
     """Steps of the training."""
     if draft.minutes is None:
-        return PUBLISHED_STEPS[draft.name]
+        return _usual_steps(draft)
     budget = _budget(draft, seconds)
     return max(1, int(max(budget - _validations(draft, budget) * _validation_steps(draft), budget / 2)))
 

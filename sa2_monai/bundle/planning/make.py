@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sa2_monai.bundle.locate import find_bundle, find_config, load, load_one
+from sa2_monai.bundle.baselines import overlays_of, source_of
+from sa2_monai.bundle.locate import find_config, load, load_one
 from sa2_monai.bundle.planning import batch, clean_up, intensity, learning, length, sampling, task, view
 from sa2_monai.bundle.planning.draft import Draft
 from sa2_monai.bundle.planning.networks import choose_network
@@ -66,7 +67,8 @@ def make_plan(
     for overlay in overlays:
         settled |= load_one(overlay)
     settled |= dict(given or {})
-    base = load(find_config(find_bundle(name), "train"))
+    bundle = source_of(name)
+    base = load(find_config(bundle, "train"), *overlays_of(name, bundle))
     _check_given(name, base, settled)
     fingerprint = measure_fingerprint(found, settled, device)
     draft = Draft(fingerprint, name, base, settled, minutes)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.catalogue import network_names
 
 __all__ = ["choose_network"]
 
@@ -26,8 +26,8 @@ def choose_network(kind: str, wanted: str | None, published: list[str]) -> tuple
         ValueError: there is no such network.
     """
     if wanted is not None:
-        if wanted not in CATALOGUE:
-            raise ValueError(f"network is {wanted!r}, expected one of {', '.join(CATALOGUE)}")
+        if wanted not in network_names():
+            raise ValueError(f"network is {wanted!r}, expected one of {', '.join(network_names())}")
         return wanted, "chosen by you"
     name, reason = _OF_KIND[kind]
     if published and name not in published:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sa2_monai.bundle.locate import dataset_overlays, find_bundle, load_one
 from sa2_monai.bundle.planning.plan import Choice
 from sa2_monai.data.datasets import DATASETS
-from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.catalogue import CATALOGUE, network_record
 
 __all__ = ["networks_of", "protocol"]
 
@@ -40,7 +40,7 @@ def protocol(network: str, dataset: str) -> dict[str, Choice]:
 
 
 def _overlay(network: str, dataset: str) -> Path | None:
-    if dataset in _OWN:
+    if dataset in _OWN or network_record(network).host is not None:
         return None
     overlays = dataset_overlays(find_bundle(network))
     if dataset in overlays:

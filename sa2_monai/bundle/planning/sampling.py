@@ -29,10 +29,10 @@ def foreground(draft: Draft) -> Choice:
 def augment(draft: Draft) -> Choice:
     """Augmentation."""
     sides = [name for name in draft["class_names"] if _is_side(name)]
-    if draft.name == "sa2net":
+    if draft.network.bundle == "sa2net":
         if sides:
             return Choice(False, f"turned and mirrored, {sides[0]} could not be told from the other side")
-        return Choice(True, "turned and mirrored as published; the structures have no side")
+        return Choice(True, f"turned and mirrored as published{draft.of_host}; the structures have no side")
     if not draft.on_cpu:
         return Choice(True, "as published")
     if draft.name == "svanet" and not sides:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sa2_monai.bundle.sidecar import known_network
-from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.catalogue import network_record
 from sa2_monai.weights import read_info
 from sa2_monai.weights.weight_files import open_weights
 
@@ -38,4 +38,4 @@ def start_of(pretrained: Any) -> Start:
     network = known_network(info.get("network"), Path(pretrained))
     if network is None:
         return Start(None, {})
-    return Start(network, {name: info[name] for name in CATALOGUE[network].options if name in info})
+    return Start(network, {name: info[name] for name in network_record(network).options if name in info})

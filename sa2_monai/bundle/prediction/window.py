@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.catalogue import network_names, network_record
 
 __all__ = ["check_window"]
 
@@ -37,7 +37,7 @@ def check_window(config: Mapping[str, Any], settings: Mapping[str, Any], network
     merged = {**config, **settings}
     parser = ConfigParser(merged)
     divisors = [parser.get_parsed_content(f"{name}::divisor") for name in _components(merged)]
-    for divisor in divisors or [CATALOGUE[network].size_divisor if network in CATALOGUE else 1]:
+    for divisor in divisors or [network_record(network).size_divisor if network in network_names() else 1]:
         check_roi_size(settings["roi_size"], divisor)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.locate import find_bundle, load
+from sa2_monai.bundle.baselines import source_of
+from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.packaging.contents import BundleContents, settings_of
 from sa2_monai.bundle.packaging.documents import write_configs, write_documents
 from sa2_monai.bundle.packaging.metadata import eval_metrics
@@ -58,7 +59,7 @@ def complete_run(folder: Path, results: Mapping[str, Any] | None = None) -> None
     metadata["eval_metrics"] = {} if results is None else eval_metrics(results)
     write_json(configs / "metadata.json", metadata)
     # The texts about the network are those of its own bundle; all else is said by the run.
-    source = find_bundle(train["model_info"]["network"])
+    source = source_of(train["model_info"]["network"])
     contents = BundleContents(source, str(train["layout"]), train, inference, metadata, settings_of(inference))
     weights = folder / BEST
     write_documents(folder, contents, read_info(weights) if weights.is_file() else None, results, scripted=False)

@@ -10,29 +10,37 @@ from typing import Any
 
 import yaml
 
+from sa2_monai.bundle.baselines import source_of
 from sa2_monai.bundle.locate import config_file, find_bundle, find_config
 from sa2_monai.bundle.switches import SwitchError, check_values, close_match
 from sa2_monai.bundle.switches.schema import switch_names
-from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.catalogue import CATALOGUE, network_names
+from sa2_monai.networks.variants import parse_network
 
-__all__ = ["find_overlays", "known_ids", "named_bundle", "read_keys", "read_plain", "refuse_unknown"]
+__all__ = ["find_overlays", "known_ids", "named_bundle", "named_variant", "read_keys", "read_plain", "refuse_unknown"]
 
 #: Configurations that are no overlays of a training.
 _NO_OVERLAYS = ("train", "inference", "evaluate", "evaluate_paper", "ensemble", "inference_trt", "metadata")
 
 
 def named_bundle(name: str | None) -> tuple[str | None, Path | None]:
-    """Name of the network and folder of its bundle, which a name or a folder means; ``None`` for both without one.
+    """Name of the network and folder of the bundle that trains it; ``None`` for both without a name.
 
     Args:
-        name: what the caller says.
+        name: what the caller says: a network, a variant of one as in ``sa2net:plain_skips``, or a bundle's folder.
 
     Raises:
-        SwitchError: there is no such bundle.
+        SwitchError: there is no such network, variant or bundle.
         ValueError: it is a zip file, or of no network of this package.
     """
     if name is None:
         return None, None
+    if _is_network(name):
+        try:
+            known, _ = parse_network(name)
+        except ValueError as error:
+            raise SwitchError(str(error)) from error
+        return known, source_of(known)
     try:
         folder = find_bundle(name)
     except FileNotFoundError as error:
@@ -41,9 +49,25 @@ def named_bundle(name: str | None) -> tuple[str | None, Path | None]:
         raise ValueError(f"{folder} is a zip file; a training needs the folder of a bundle. Extract it first.")
     info = read_plain(find_config(folder, "train")).get("model_info")
     network = info.get("network") if isinstance(info, Mapping) else None
-    if network not in CATALOGUE:
-        raise ValueError(f"{folder} is no bundle of a network of this package; expected one of {', '.join(CATALOGUE)}.")
+    if network not in network_names():
+        known = ", ".join(network_names())
+        raise ValueError(f"{folder} is no bundle of a network of this package; expected one of {known}.")
     return str(network), folder
+
+
+def named_variant(name: str | None) -> dict[str, Any]:
+    """The switch ``variant`` as the name of a network says it; nothing where it is none.
+
+    Args:
+        name: as in :func:`named_bundle`, which has refused what is wrong.
+    """
+    variant = parse_network(name)[1] if name is not None and _is_network(name) else None
+    return {} if variant is None else {"variant": variant}
+
+
+def _is_network(name: str) -> bool:
+    """Whether a name can be nothing but that of a network or of a variant; a folder of the name is a bundle."""
+    return name.partition(":")[0] in network_names() and config_file(name, "inference") is None
 
 
 def find_overlays(names: Sequence[str], bundle: Path | None) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.packaging.contents import override
-from sa2_monai.bundle.run.ids import find_overlays, named_bundle, refuse_unknown
+from sa2_monai.bundle.run.ids import find_overlays, named_bundle, named_variant, refuse_unknown
 from sa2_monai.bundle.run.request import TrainRequest
 from sa2_monai.bundle.run.target import BEST, STATE, is_run
 from sa2_monai.evaluation.report.history import HISTORY_NAME, read_history
@@ -58,6 +58,9 @@ def resume_run(request: TrainRequest) -> Path:
     wrong = [text for name, text in zip(changed, wrong, strict=True) if name not in allowed]
     if network not in (None, then["model_info"]["network"]):
         wrong.insert(0, f"the network is {network}, was {then['model_info']['network']}")
+    for variant in named_variant(request.network).values():
+        if variant != then.get("variant"):
+            wrong.insert(0, f"the variant is {variant}, was {_short(then.get('variant'))}")
     if request.images is not None or request.colours is not None:
         wrong.append("--images, --labels and --colours are kept by the run")
     elif request.data is not None and not _same_data(request.data, data, folder):

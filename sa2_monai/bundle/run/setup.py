@@ -10,18 +10,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sa2_monai.bundle.baselines import metadata_overlays, overlays_of, source_of
 from sa2_monai.bundle.included import run_folder
-from sa2_monai.bundle.locate import find_bundle, find_config
+from sa2_monai.bundle.locate import find_config
 from sa2_monai.bundle.packaging.contents import BundleContents, describe_contents, merged_configs, merged_metadata
 from sa2_monai.bundle.packaging.inputs import OWN_DATA
 from sa2_monai.bundle.packaging.metadata import edit_metadata
+from sa2_monai.bundle.packaging.texts import of_variant
 from sa2_monai.bundle.planning.start import start_of
-from sa2_monai.bundle.run.ids import find_overlays, known_ids, named_bundle, read_keys, read_plain, refuse_unknown
+from sa2_monai.bundle.run.ids import (
+    find_overlays,
+    known_ids,
+    named_bundle,
+    named_variant,
+    read_keys,
+    read_plain,
+    refuse_unknown,
+)
 from sa2_monai.bundle.run.request import TrainRequest
 from sa2_monai.bundle.run.target import check_target
-from sa2_monai.bundle.switches import check_config
+from sa2_monai.bundle.switches import SwitchError, check_config
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.data import find_data
+from sa2_monai.networks.variants import named
 
 if TYPE_CHECKING:
     from sa2_monai.bundle.planning import Plan
@@ -41,7 +52,7 @@ class RunSetup:
 
     Attributes:
         folder: of the run, absolute.
-        network: name of the network.
+        network: name of the network, with that of the variant: ``sa2net:plain_skips``.
         contents: configurations and metadata of the run's bundle.
         data: folder or file of the data, absolute.
         about: the data in words.
@@ -73,26 +84,28 @@ def plan_run(request: TrainRequest) -> RunSetup:
     start = start_of(request.given.get("pretrained"))
     network, bundle = named_bundle(request.network or start.network)
     overlays = find_overlays(request.overlays, bundle)
-    given = {**(_without(start.options, overlays) if network == start.network else {}), **request.given}
+    of_weights = _without(start.options, overlays) if network == start.network else {}
+    given = {**of_weights, **_variant(request), **request.given}
     # Without a plan it is all as the bundle says.
     said_by = overlays if request.plan or bundle is None else [find_config(bundle, "train"), *overlays]
     layout = request.given.get("layout", _layout_of(said_by))
     found = find_data(request.data, layout, request.images, request.labels, request.colours)
     plan = _make_plan(request, found, network, overlays, given) if request.plan else None
     if plan is not None and network is None:
-        network, bundle = plan.network, find_bundle(plan.network)
+        network, bundle = plan.network, source_of(plan.network)
         refuse_unknown(request.overrides, *known_ids(network, request.overlays))
     if network is None or bundle is None:
         raise ValueError("without a plan --network says which network to train")
 
-    folder = Path(os.path.abspath(request.output or run_folder(network, request.data)))
+    whole_name = named(network, given.get("variant"))
+    folder = Path(os.path.abspath(request.output or run_folder(whole_name, request.data)))
     if request.output is None:
         check_target(folder)
     by_pattern = request.images is not None
     data = folder / "configs" / PAIRS if by_pattern else Path(os.path.abspath(found.path))
     found_out = {"layout": found.dataset, **({} if plan is None else plan.values())}
     values = {**_without(found_out, overlays), **given, "dataset_dir": verbatim(str(data))}
-    train, inference = merged_configs(bundle, overlays, values)
+    train, inference = merged_configs(bundle, [*overlays_of(network, bundle), *overlays], values)
     inference["dataset_dir"] = "/workspace/data/images"
     check_config(train, unknown=True, entries=["training"])
     check_config(inference)
@@ -100,7 +113,15 @@ def plan_run(request: TrainRequest) -> RunSetup:
     contents = _describe(bundle, train, inference, found, name)
     about = f"{request.data}: {found.description}, {_counts(found)}"
     about += f"\nnot used: {found.left_out}" if found.left_out else ""
-    return RunSetup(folder, network, contents, data, about, plan, found if by_pattern else None)
+    return RunSetup(folder, whole_name, contents, data, about, plan, found if by_pattern else None)
+
+
+def _variant(request: TrainRequest) -> dict[str, Any]:
+    """The switch ``variant`` by the name of the network, which the caller must not contradict."""
+    found = named_variant(request.network)
+    if found and request.given.get("variant", found["variant"]) != found["variant"]:
+        raise SwitchError(f"variant is {request.given['variant']!r}, but the network is {request.network}")
+    return found
 
 
 def _layout_of(files: list[Path]) -> str | None:
@@ -135,7 +156,10 @@ def _describe(
 ) -> BundleContents:
     layout = str(train["layout"])
     metas = [bundle / "configs" / f"{stem}_meta.json" for stem in (layout, _OWN_META[found.kind])]
-    metadata = merged_metadata(bundle, next((file for file in metas if file.is_file()), None))
+    network = str(train["model_info"]["network"])
+    extra = [file for file in metas if file.is_file()][:1]
+    metadata = merged_metadata(bundle, *extra, *metadata_overlays(network, bundle))
+    metadata = of_variant(metadata, network, train.get("variant"))
     if layout in OWN_DATA:
         metadata = edit_metadata(metadata, {"data_source": f"{name}, own data ({_counts(found)})"})
     return describe_contents(

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from sa2_monai.io.ownership import claim_folder, is_claim
-from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.catalogue import network_names
 
 __all__ = ["BEST", "LOG", "STATE", "check_target", "is_run"]
 
@@ -46,7 +46,7 @@ def check_target(folder: Path) -> None:
             raise FileExistsError(
                 f"{folder} holds a trained run. Go on with it by --resume, or choose another --output."
             )
-    if folder.name in CATALOGUE:
+    if folder.name in network_names():
         raise ValueError(
             f"--output {folder}: the name is that of a network; choose another, such as {folder.name}_run."
         )

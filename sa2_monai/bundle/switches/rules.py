@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sa2_monai.networks.catalogue import network_names, network_record
+
 __all__ = ["contradictions"]
 
 
@@ -77,7 +79,7 @@ def _classes(values: Mapping[str, Any], network: str | None) -> Iterator[str]:
     if names is None:
         return
     count = len(names)
-    wanted = [1, 2] if count == 2 and network in ("sa2net", None) else [count]
+    wanted = [1, 2] if count == 2 and _trained_as_sa2net(network) else [count]
     if outputs is not None and outputs not in wanted:
         yield (
             f"out_channels is {outputs}, but class_names has {count} names, expected {' or '.join(map(str, wanted))}"
@@ -94,6 +96,11 @@ def _classes(values: Mapping[str, Any], network: str | None) -> Iterator[str]:
         yield f"label_values is {table!r}, which knows two classes, but class_names has {count}: give a table"
 
 
+def _trained_as_sa2net(network: str | None) -> bool:
+    """Whether the bundle of SA2-Net trains it; ``None`` is not known, and may be."""
+    return network is None or (network in network_names() and network_record(network).bundle == "sa2net")
+
+
 def _beyond(switch: str, numbers: Any, count: int, lowest: int = 1) -> Iterator[str]:
     wrong = sorted({int(number) for number in numbers if not lowest <= int(number) < count})
     if wrong:
@@ -105,7 +112,7 @@ def _views(values: Mapping[str, Any], network: str | None, training: bool) -> It
     if window is not None and not window[0] < window[1]:
         yield f"intensity_range is {list(window)!r}, expected the lower number first"
     view, kind = values.get("view"), values.get("kind")
-    if network == "sa2net" and kind == "images" and view == "paper":
+    if network is not None and _trained_as_sa2net(network) and kind == "images" and view == "paper":
         yield "view is 'paper', which is for volumes: of images the published view is whole"
     # Predictions of weights that were trained so stay what they were.
     if training and kind in ("volumes", "preprocessed") and values.get("intensity") == "range":

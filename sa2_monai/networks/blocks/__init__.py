@@ -5,8 +5,13 @@ from sa2_monai.networks.blocks.channel_attention import ChannelAttention
 from sa2_monai.networks.blocks.channels_last import ChannelsLastConv, ConvNorm, PointwiseConv
 from sa2_monai.networks.blocks.checkpointing import Checkpointed
 from sa2_monai.networks.blocks.conv_units import ConvNormReLU, ConvUnit, UpConvUnit, double_conv
-from sa2_monai.networks.blocks.cross_attention_skip import CrossAttentionSkip
-from sa2_monai.networks.blocks.dual_attention import DualAttentionBlock, DualAttentionDecoderStage, DualAttentionStage
+from sa2_monai.networks.blocks.cross_attention_skip import ConcatSkip, CrossAttentionSkip
+from sa2_monai.networks.blocks.dual_attention import (
+    DualAttentionBlock,
+    DualAttentionDecoderStage,
+    DualAttentionStage,
+    SingleAttentionBlock,
+)
 from sa2_monai.networks.blocks.dual_unet import DualAttentionUNet
 from sa2_monai.networks.blocks.efficient_attention import EfficientAttention
 from sa2_monai.networks.blocks.feed_forward import MLP, MixFFN
@@ -26,6 +31,7 @@ __all__ = [
     "ChannelLayerNorm",
     "ChannelsLastConv",
     "Checkpointed",
+    "ConcatSkip",
     "ConvNorm",
     "ConvNormReLU",
     "ConvUnit",
@@ -44,6 +50,7 @@ __all__ = [
     "PatchReduce",
     "PointwiseConv",
     "ResNetEncoder",
+    "SingleAttentionBlock",
     "SpatialAttentionGate",
     "UpConvUnit",
     "double_conv",

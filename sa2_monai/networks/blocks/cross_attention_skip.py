@@ -8,7 +8,19 @@ from torch import nn
 
 from sa2_monai.networks.blocks.feed_forward import MixFFN
 
-__all__ = ["CrossAttentionSkip"]
+__all__ = ["ConcatSkip", "CrossAttentionSkip"]
+
+
+class ConcatSkip(nn.Module):
+    """Skip connection as a U-Net has it, in the place of a :class:`CrossAttentionSkip`.
+
+    Shape:
+        ``low`` (decoder) and ``skip`` (encoder), both ``(B, H, W, channels)`` -> ``(B, H, W, 2 * channels)``.
+    """
+
+    def forward(self, low: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        """Concatenate ``low`` and ``skip``."""
+        return torch.cat((low, skip), dim=-1)
 
 
 class CrossAttentionSkip(nn.Module):

@@ -10,9 +10,8 @@ from torch import nn
 
 from sa2_monai.networks.blocks.channel_attention import ChannelAttention
 from sa2_monai.networks.blocks.checkpointing import Checkpointed
-from sa2_monai.networks.blocks.cross_attention_skip import CrossAttentionSkip
 
-__all__ = ["DualAttentionBlock", "DualAttentionDecoderStage", "DualAttentionStage"]
+__all__ = ["DualAttentionBlock", "DualAttentionDecoderStage", "DualAttentionStage", "SingleAttentionBlock"]
 
 
 class DualAttentionBlock(Checkpointed):
@@ -61,6 +60,35 @@ class DualAttentionBlock(Checkpointed):
         return x + self.ffn2(self.norm4(x))
 
 
+class SingleAttentionBlock(Checkpointed):
+    """Half of a :class:`DualAttentionBlock`: one attention and the feed-forward part behind it.
+
+    Args:
+        channels: width C.
+        attention: over positions or over channels, ``(B, H, W, C)`` -> the same.
+        feed_forward: of that form.
+        use_checkpoint: as there.
+
+    Shape:
+        ``(B, H, W, C)`` -> the same.
+    """
+
+    def __init__(
+        self, channels: int, attention: nn.Module, feed_forward: nn.Module, use_checkpoint: bool = False
+    ) -> None:
+        super().__init__()
+        self.use_checkpoint = use_checkpoint
+        self.norm1 = nn.LayerNorm(channels)
+        self.attention = attention
+        self.norm2 = nn.LayerNorm(channels)
+        self.ffn = feed_forward
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend once and transform ``x``."""
+        x = x + self.attention(self.norm1(x))
+        return x + self.ffn(self.norm2(x))
+
+
 class DualAttentionStage(nn.Module):
     """Encoder stage: patch embedding, blocks, layer normalisation.
 
@@ -97,7 +125,7 @@ class DualAttentionDecoderStage(nn.Module):
         ``low`` ``(B, H, W, in_channels)``, ``skip`` ``(B, H, W, channels)`` -> ``(B, H, W, channels)``.
     """
 
-    def __init__(self, in_channels: int, channels: int, fusion: CrossAttentionSkip, blocks: list[nn.Module]) -> None:
+    def __init__(self, in_channels: int, channels: int, fusion: nn.Module, blocks: list[nn.Module]) -> None:
         super().__init__()
         self.project = nn.Linear(in_channels, channels)
         self.fusion = fusion

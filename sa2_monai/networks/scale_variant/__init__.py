@@ -5,6 +5,7 @@ from sa2_monai.networks.scale_variant.aspp import ASPP
 from sa2_monai.networks.scale_variant.assemble_former import AssembleFormer
 from sa2_monai.networks.scale_variant.guidance import CrossScaleGuidance, GuidancePath, ScaleVariantAttention
 from sa2_monai.networks.scale_variant.monte_carlo import MonteCarloBottleneck, MonteCarloGate
+from sa2_monai.networks.scale_variant.plain import NoDecoder, NoGuidance, OpenGate, OpenPath, SourceGate
 
 __all__ = [
     "ASPP",
@@ -13,5 +14,10 @@ __all__ = [
     "GuidancePath",
     "MonteCarloBottleneck",
     "MonteCarloGate",
+    "NoDecoder",
+    "NoGuidance",
+    "OpenGate",
+    "OpenPath",
     "ScaleVariantAttention",
+    "SourceGate",
 ]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -69,6 +69,7 @@ class GuidancePath(nn.Module):
         grid: cells a side of the gate's grid.
         drop_path: probability with which a sample goes without this guidance in training.
         norm_eps: epsilon of the normalisations.
+        gate: of the path, made of the channels of its maps, those of the target, and the grid.
 
     Shape:
         ``(B, channels[source], H, W)`` -> map ``(B, channels[target], H / 2^n, W / 2^n)`` with
@@ -76,7 +77,14 @@ class GuidancePath(nn.Module):
     """
 
     def __init__(
-        self, source: int, target: int, channels: Sequence[int], grid: int, drop_path: float, norm_eps: float
+        self,
+        source: int,
+        target: int,
+        channels: Sequence[int],
+        grid: int,
+        drop_path: float,
+        norm_eps: float,
+        gate: Callable[[Sequence[int], int, int], nn.Module] = ScaleVariantAttention,
     ) -> None:
         super().__init__()
         self.source, self.target = source, target
@@ -88,7 +96,7 @@ class GuidancePath(nn.Module):
             c = b if i == steps - 1 else a
             unit3 = ConvUnit(a, c, 3, stride=2, norm_eps=norm_eps)
             self.steps.append(nn.Sequential(unit3, ConvUnit(c, c, 1, norm_eps=norm_eps)))
-        self.attention = ScaleVariantAttention([a] * steps + [b], b, grid)
+        self.attention = gate([a] * steps + [b], b, grid)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map and factor; their product is the guidance."""
@@ -110,10 +118,17 @@ class CrossScaleGuidance(nn.Module):
         four maps of ``channels`` at 1/2, 1/4, 1/8, 1/16 -> the same.
     """
 
-    def __init__(self, channels: Sequence[int], grids: Sequence[int], drop_path: float, norm_eps: float) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        grids: Sequence[int],
+        drop_path: float,
+        norm_eps: float,
+        gate: Callable[[Sequence[int], int, int], nn.Module] = ScaleVariantAttention,
+    ) -> None:
         super().__init__()
         self.paths = nn.ModuleList(
-            GuidancePath(s, t, channels, grids[t], drop_path * s / 4, norm_eps)
+            GuidancePath(s, t, channels, grids[t], drop_path * s / 4, norm_eps, gate)
             for s in range(3)
             for t in range(s + 1, 4)
         )

@@ -89,7 +89,7 @@ class MonteCarloBottleneck(nn.Module):
         hidden = expansion * channels
         self.expand = ConvUnit(channels, hidden, 1, norm_eps=norm_eps)
         self.conv = ConvUnit(hidden, hidden, 3, norm_eps=norm_eps)
-        self.gate = MonteCarloGate(hidden, max(hidden // reduction, 32), pool_sizes, shuffle)
+        self.gate: nn.Module = MonteCarloGate(hidden, max(hidden // reduction, 32), pool_sizes, shuffle)
         self.project = ConvUnit(hidden, channels, 1, activation="none", norm_eps=norm_eps)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
