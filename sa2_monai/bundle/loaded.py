@@ -90,7 +90,7 @@ class LoadedBundle(BundleModel):
             affine: of volumes that are given as arrays, voxels to mm, (4, 4); 1 mm along the axes when ``None``.
             switches: values at the top of the bundle's ``inference.yaml``, e.g. ``batch_size=16``,
                 ``largest_component=True``, ``tta=True``, ``instances=True``; with ``output_dir`` also
-                ``save_probabilities=True`` and ``uncertainty="entropy"``, which write maps and ``uncertainty.csv`` to it.
+                ``save_probabilities=True`` and ``uncertainty="entropy"``, which write maps and ``uncertainty.csv``.
 
         Returns:
             For one image its label map, (H, W) or (X, Y, Z), whole numbers; for a folder or a list, a list of them in
