@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def evaluate_run(
     data: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     device: str | None = None,
+    strata: Sequence[str] | None = None,
 ) -> tuple[EvaluationResult, Path]:
     """Predict and score test cases with the bundle's ``configs/evaluate``.
 
@@ -32,6 +34,7 @@ def evaluate_run(
         output: folder for label maps, tables and ``report.html``; ``eval/`` of the bundle by default, of other data
             ``eval-<name>/``.
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
+        strata: see :class:`sa2_monai.evaluation.EvaluationOptions`; ``None`` for what the configuration says.
 
     Returns:
         The result, and the folder.
@@ -50,6 +53,8 @@ def evaluate_run(
         where, switches = found.path, {"layout": found.dataset}
         folder = loaded.root / f"eval-{Path(data).resolve().name}"
     folder = Path(output or folder).resolve()
+    if strata:
+        switches["strata"] = list(strata)
     result = loaded.evaluate(where, output_dir=folder, **switches)
     if data is None and is_run(loaded.root):
         complete_run(loaded.root, result.summary)

@@ -61,7 +61,7 @@ def write_report(
         overlays: images each of the worst, median and best cases; 0 for none.
         write: ``False`` for the processes of a distributed evaluation that help to measure only.
         options: ``groups``, and attributes of :class:`sa2_monai.evaluation.EvaluationOptions` (``protocol``,
-            ``family``, ``tolerance``, ``label_values``, ``extra_metrics``, ``size_strata``, ``ignore_value``, ...).
+            ``family``, ``tolerance``, ``label_values``, ``extra_metrics``, ``size_strata``, ``strata``, ...).
 
     Returns:
         The result.
