@@ -68,7 +68,7 @@ def run(cases: CaseFiles, options: EvaluationOptions) -> EvaluationResult:
     failures = Failures(options.on_error)
     if "quality" in options.properties and not cases.images:
         raise ValueError("strata 'quality' needs the images, which are not given (--images DIR)")
-    measured = _measure_all(loader, cases.images, options, failures)
+    measured = _measure_all(loader, cases, options, failures)
     rows = [row for values in measured.values() for row in values.rows]
     objects = [values.objects for values in measured.values() if values.objects is not None]
     bootstrap_of = partial(options.bootstrap, groups=cases.groups)
@@ -127,11 +127,11 @@ def _loader(cases: CaseFiles, options: EvaluationOptions) -> CaseLoader:
 
 
 def _measure_all(
-    loader: CaseLoader, images: Mapping[str, Any], options: EvaluationOptions, failures: Failures
+    loader: CaseLoader, cases: CaseFiles, options: EvaluationOptions, failures: Failures
 ) -> dict[str, _Measured]:
     """Measure every case that can be; all of them in one unit."""
     names = list(loader.references)
-    measure = partial(_measure, loader, images, options)
+    measure = partial(_measure, loader, cases, options)
     values_of = share_cases(names, measure) if options.distributed else measure
     measured: dict[str, _Measured] = {}
     units: dict[str, str] = {}
@@ -149,7 +149,7 @@ def _measure_all(
     return measured
 
 
-def _measure(loader: CaseLoader, images: Mapping[str, Any], options: EvaluationOptions, case: str) -> _Measured:
+def _measure(loader: CaseLoader, cases: CaseFiles, options: EvaluationOptions, case: str) -> _Measured:
     item = loader.load(case)
     rows = case_rows(item, options.table, options.tolerances, options.extra)
     size = object_percent(item) if options.size_limits else None
@@ -163,7 +163,7 @@ def _measure(loader: CaseLoader, images: Mapping[str, Any], options: EvaluationO
         diagonal=diagonal(item),
         pixels=item.reference.size - ignored,
         size=size,
-        properties=_properties(item, images.get(case), options) if options.properties else {},
+        properties=_properties(item, cases, options) if options.properties else {},
         objects=count_instances(item, options.instances) if options.instances else None,
         ignored=None if item.ignored is None else ignored,
         resampled=item.resampled,
@@ -171,9 +171,10 @@ def _measure(loader: CaseLoader, images: Mapping[str, Any], options: EvaluationO
     )
 
 
-def _properties(item: LoadedCase, image: Any, options: EvaluationOptions) -> dict[str, float | None]:
+def _properties(item: LoadedCase, cases: CaseFiles, options: EvaluationOptions) -> dict[str, float | None]:
     numbers = options.instances or ("auto" if options.label_values == NONZERO else None)
-    return measure_properties(item, image, options.properties, numbers, len(options.names))
+    image, objects = cases.images.get(item.case), cases.reference_objects.get(item.case)
+    return measure_properties(item, image, options.properties, numbers, len(options.names), objects)
 
 
 def _check_unit(units: Mapping[str, str], expected: str | None) -> None:

@@ -6,14 +6,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.ndimage import convolve
+from scipy.ndimage import convolve, maximum_filter, minimum_filter, sobel
 from skimage.measure import blur_effect
 
 __all__ = ["blur", "noise", "rms_contrast"]
 
 #: Difference of two Laplacians: it takes away constants, slopes and most edges, and leaves noise 6 times as strong.
 _MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float64)
-_MAD = 0.6744897501960817  # of the normal distribution: its upper quartile
+_EVEN = 0.9  # share of the pixels that count as no edges
 _LEAST = 3  # pixels along an axis
 
 
@@ -55,22 +55,29 @@ def rms_contrast(image: np.ndarray) -> float:
 
 
 def noise(image: np.ndarray) -> float:
-    """Standard deviation of the noise, estimated from the finest details.
+    """Standard deviation of the noise, estimated from the finest details beside edges.
 
-    The median of ``|image * mask|`` over 6 x 0.6745: the mask of Immerkær, "Fast noise variance estimation", Computer
-    Vision and Image Understanding 64 (1996), with the median of Donoho and Johnstone, "Ideal spatial adaptation by
-    wavelet shrinkage", Biometrika 81 (1994), which edges hardly move. Places where it is exactly 0, as in a blank
-    border, are left out.
+    ``sqrt(pi / 2) / 6`` times the mean of ``|image * mask|``, with the mask of Immerkær, "Fast noise variance
+    estimation", Computer Vision and Image Understanding 64 (1996), over the pixels with the smaller 90 % of gradients:
+    Tai and Yang, "A fast method for image noise estimation using Laplacian operator and adaptive edge detection",
+    ISCCSP (2008). Places where all neighbours are equal, as in a blank border, are left out.
 
     Args:
         image: grey, ``(H, W)``.
 
     Returns:
-        In the unit of the intensities; 0 where nothing is left.
+        In the unit of the intensities; 0 where nothing is left. It cannot see noise below the steps of the intensities:
+        of 8 bits in [0, 1] about 0.002.
     """
-    details = np.abs(convolve(_checked(image), _MASK)[1:-1, 1:-1])
-    left = details[details > 0]
-    return float(np.median(left) / (6 * _MAD)) if left.size else 0.0
+    grey = _checked(image)
+    inside = (slice(1, -1), slice(1, -1))
+    varied = (maximum_filter(grey, 3) > minimum_filter(grey, 3))[inside]
+    details = np.abs(convolve(grey, _MASK))[inside][varied]
+    gradients = np.hypot(sobel(grey, axis=0), sobel(grey, axis=1))[inside][varied]
+    if not details.size:
+        return 0.0
+    even = gradients <= np.quantile(gradients, _EVEN)
+    return float(math.sqrt(math.pi / 2) / 6 * details[even].mean())
 
 
 def _checked(image: np.ndarray) -> np.ndarray:

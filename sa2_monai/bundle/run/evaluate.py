@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.loaded import load_bundle
+from sa2_monai.bundle.loaded import LoadedBundle, load_bundle
 from sa2_monai.bundle.locate import find_config, load
 from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.run.folder import complete_run
@@ -16,7 +16,7 @@ from sa2_monai.bundle.run.target import is_run
 from sa2_monai.data import find_data
 from sa2_monai.evaluation import EvaluationResult
 
-__all__ = ["evaluate_run"]
+__all__ = ["data_of", "evaluate_run"]
 
 
 def evaluate_run(
@@ -44,14 +44,8 @@ def evaluate_run(
         ValueError: data that do not fit.
     """
     loaded = load_bundle(bundle, device=device)
-    switches: dict[str, Any] = {}
-    if data is None:
-        (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
-        folder = loaded.root / "eval"
-    else:
-        found = find_data(data)
-        where, switches = found.path, {"layout": found.dataset}
-        folder = loaded.root / f"eval-{Path(data).resolve().name}"
+    where, switches = data_of(loaded, data)
+    folder = loaded.root / ("eval" if data is None else f"eval-{Path(data).resolve().name}")
     folder = Path(output or folder).resolve()
     if strata:
         switches["strata"] = list(strata)
@@ -59,3 +53,24 @@ def evaluate_run(
     if data is None and is_run(loaded.root):
         complete_run(loaded.root, result.summary)
     return result, folder
+
+
+def data_of(loaded: LoadedBundle, data: str | os.PathLike[str] | None) -> tuple[Any, dict[str, Any]]:
+    """Where the data of an evaluation are.
+
+    Args:
+        loaded: a run, or another bundle with weights.
+        data: a folder; ``None`` for the data of the run.
+
+    Returns:
+        Their place, and the switches that say how they are laid out.
+
+    Raises:
+        FileNotFoundError: no such data.
+        ValueError: data that nobody can be certain about.
+    """
+    if data is None:
+        (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
+        return where, {}
+    found = find_data(data)
+    return found.path, {"layout": found.dataset}

@@ -15,6 +15,8 @@ from sa2_monai.evaluation.scores.instances import holds_numbers
 from sa2_monai.evaluation.scores.statistics import nan_mean, none_if_nan
 from sa2_monai.evaluation.strata.properties import DENSITIES
 from sa2_monai.io.images.read import luminance
+from sa2_monai.io.label_maps import read_label_map
+from sa2_monai.io.volumes.geometry import scan_axis
 from sa2_monai.metrics import image_quality
 from sa2_monai.metrics.objects import class_objects, object_density, object_sizes, size_spread, touching_share
 
@@ -25,7 +27,7 @@ _RANGE = (0.5, 99.5)  # percentiles that count as the range of intensities witho
 
 
 def measure_properties(
-    item: LoadedCase, image: Any, strata: Sequence[str], numbers: str | None, classes: int
+    item: LoadedCase, image: Any, strata: Sequence[str], numbers: str | None, classes: int, objects: Any = None
 ) -> dict[str, float | None]:
     """Measure what the strata ask for.
 
@@ -37,24 +39,40 @@ def measure_properties(
             :data:`sa2_monai.evaluation.scores.instances.KINDS`; ``None`` where it holds classes, whose connected parts
             are the objects.
         classes: number of classes without the background.
+        objects: path or array with the numbers of the objects, where these are a file of their own.
 
     Returns:
         Name of the property -> value; ``None`` where it is not defined for this case.
 
     Raises:
-        OSError, ValueError: for an image that cannot be read.
+        OSError, ValueError: for an image that cannot be read, or numbers of objects on another grid.
     """
     values: dict[str, float] = {}
     if set(strata) - {"quality"}:
-        values.update(_of_objects(item, strata, numbers, classes))
+        found = _objects(item, numbers, objects)
+        # connected parts of one class cannot touch: they would be one
+        apart = found is not None or classes > 1
+        values.update(_of_objects(item, strata, class_objects(item.reference) if found is None else found, apart))
     if "quality" in strata:
         values.update(_of_image(item, image))
     return {name: none_if_nan(value) for name, value in values.items()}
 
 
-def _of_objects(item: LoadedCase, strata: Sequence[str], numbers: str | None, classes: int) -> dict[str, float]:
-    numbered = numbers is not None and holds_numbers(item.geometry.array, numbers)
-    objects = item.geometry.array if numbered else class_objects(item.reference)
+def _objects(item: LoadedCase, numbers: str | None, source: Any) -> np.ndarray | None:
+    """The objects by their numbers, or ``None`` where no file has these."""
+    if source is None:
+        array = item.geometry.array
+        return array if numbers is not None and holds_numbers(array, numbers) else None
+    array = read_label_map(source, f"objects of case {item.case}").array
+    if array.shape != item.reference.shape:
+        raise ValueError(
+            f"case {item.case}: its numbers of objects have the shape {array.shape}, its reference "
+            f"{item.reference.shape}; give maps of one size"
+        )
+    return np.where(item.ignored, 0, array) if item.ignored is not None else array
+
+
+def _of_objects(item: LoadedCase, strata: Sequence[str], objects: np.ndarray, apart: bool) -> dict[str, float]:
     values = {}
     if "size" in strata:
         values["largest_object"] = 100.0 * int(object_sizes(objects).max(initial=0)) / objects.size
@@ -63,8 +81,7 @@ def _of_objects(item: LoadedCase, strata: Sequence[str], numbers: str | None, cl
     if "crowding" in strata:
         _, area = DENSITIES[objects.ndim, item.geometry.unit]
         values["density"] = area * object_density(objects, item.geometry.spacing)
-        # connected parts of one class cannot touch: they would be one
-        values["touching"] = touching_share(objects) if numbered or classes > 1 else math.nan
+        values["touching"] = touching_share(objects) if apart else math.nan
     return values
 
 
@@ -75,7 +92,7 @@ def _of_image(item: LoadedCase, image: Any) -> dict[str, float]:
 
 
 def _planes(item: LoadedCase, image: Any) -> Iterator[np.ndarray]:
-    """Grey images (H, W) in [0, 1]: an image itself, slices of a volume along its widest spacing."""
+    """Grey images (H, W) in [0, 1]: an image itself, slices of a volume as it was scanned."""
     if image is None:
         return
     if item.reference.ndim == 2:
@@ -87,9 +104,7 @@ def _planes(item: LoadedCase, image: Any) -> Iterator[np.ndarray]:
         return
     volume = case_volume(image, item.reference.shape, item.geometry.affine)
     assert volume is not None
-    spacing = np.asarray(item.geometry.spacing)
-    axis = int(np.argmax(spacing)) if spacing.max() > spacing.min() else 2
-    slices = np.moveaxis(volume, axis, 0)
+    slices = np.moveaxis(volume, scan_axis(item.geometry.spacing), 0)
     low, high = np.percentile(volume, _RANGE)
     for index in np.unique(np.linspace(0, len(slices) - 1, _SLICES).round().astype(int)):
         if slices[index].min() < slices[index].max():  # beyond the ends of a scan there is nothing to see

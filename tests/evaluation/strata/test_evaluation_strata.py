@@ -212,7 +212,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (tmp_path / "out" / "strata_per_case.csv").is_file()
 
 
-def test_a_data_list_brings_its_images(tmp_path: Path) -> None:
+def test_a_data_list_brings_its_images_and_numbers_of_objects(tmp_path: Path) -> None:
     predictions, references, images = maps()
     data = []
     for case in list(references)[:3]:
@@ -222,6 +222,15 @@ def test_a_data_list_brings_its_images(tmp_path: Path) -> None:
     masks = {case: (predictions[case] > 0).astype(np.uint8) for case in predictions if case in ("c0", "c1", "c2")}
     result = write_report(masks, data, TWO, tmp_path / "out", overlays=0, strata=["quality"])
     assert list(result.summary["strata"]) == ["blur", "contrast", "noise"]
+    for case in data:
+        Image.fromarray(references[case["case"]]).save(tmp_path / f"{case['case']}_numbers.png")
+        case["instances"] = str(tmp_path / f"{case['case']}_numbers.png")
+    result = write_report(masks, data, TWO, tmp_path / "out", overlays=0, strata=["crowding"])
+    for case, values in result.properties.items():
+        assert values["touching"] == pytest.approx(metrics.touching_share(references[case]))
+    data[1]["instances"] = np.ones((5, 5), np.uint8)
+    with pytest.raises(ValueError, match=r"case c1: its numbers of objects have the shape \(5, 5\), its reference"):
+        write_report(masks, data, TWO, tmp_path / "out", overlays=0, strata=["crowding"])
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
