@@ -124,7 +124,8 @@ def _evaluate_bundle(args: argparse.Namespace) -> int:
         limits = [*parse_limits(args.fail_under, lowest=True), *parse_limits(args.fail_over, lowest=False)]
     if args.instances not in (None, "auto"):
         raise UsageError(f"--instances {args.instances} does not go together with --bundle: its data say what is known")
-    more = {"instances": True} if args.instances else {}
+    more: dict[str, Any] = {"instances": True} if args.instances else {}
+    more |= {"strata": list(args.strata)} if args.strata else {}
     result, folder = evaluate_run(args.bundle, args.data, args.output, args.device, args.tta, **more)
     with _wrong_use():
         check_classes(limits, list(result.summary["per_class"]))

@@ -25,7 +25,8 @@ def evaluate(
     *,
     images: Any = None,
     groups: Mapping[str, str] | None = None,
-    instance_maps: tuple[Any, Mapping[str, Any]] | None = None,
+    reference_objects: Mapping[str, Any] | None = None,
+    predicted_objects: Any = None,
     options: EvaluationOptions | None = None,
     **keywords: Any,
 ) -> EvaluationResult:
@@ -41,8 +42,10 @@ def evaluate(
         protocol: see :class:`EvaluationOptions`.
         images: folder, list or mapping of the images, kept for the overlays.
         groups: case -> group (the patient), where groups are drawn instead of cases.
-        instance_maps: where the numbers of objects are not in the label maps: a folder or a mapping with those that
-            were predicted, and a mapping with those of the references, where cases may be left out; for ``instances``.
+        reference_objects: case -> path or array with the numbers of the objects in the reference, where these are files
+            of their own; cases may be left out; for ``instances`` and ``strata``.
+        predicted_objects: a folder or a mapping with the numbers of the objects that were predicted, where these are
+            not in the label maps; for ``instances``.
         options: all options as one object, instead of ``classes``, ``protocol`` and ``keywords``.
         keywords: any other attribute of :class:`EvaluationOptions`, which says what each of them means.
 
@@ -62,6 +65,7 @@ def evaluate(
     if options is not None and given:
         raise TypeError(f"evaluate() has options and, beside them, {', '.join(given)}: give these to EvaluationOptions")
     options = EvaluationOptions(**given) if options is None else options
-    cases = find_case_files(predictions, references, images, groups, options.reference_suffix, instance_maps)
+    suffix = options.reference_suffix
+    cases = find_case_files(predictions, references, images, groups, suffix, reference_objects, predicted_objects)
     options.bootstrap(list(cases.references), cases.groups)  # wrong groups are an error before any file is read
     return PROTOCOLS[options.protocol](cases, options)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.ensemble.open import is_ensemble
-from sa2_monai.bundle.loaded import load_bundle
+from sa2_monai.bundle.loaded import LoadedBundle, load_bundle
 from sa2_monai.bundle.locate import find_config, load
 from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.run.folder import complete_run
@@ -17,7 +17,7 @@ from sa2_monai.bundle.run.target import is_run
 from sa2_monai.data import find_data
 from sa2_monai.evaluation import EvaluationResult
 
-__all__ = ["evaluate_run"]
+__all__ = ["data_of", "evaluate_run"]
 
 
 def evaluate_run(
@@ -38,7 +38,7 @@ def evaluate_run(
             ``eval-<name>/``. An ensemble has no folder of its own: it needs one.
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
         tta: with test-time augmentation; its results go to a folder of their own, ``eval-tta/``, ``eval-<name>-tta/``.
-        more: values at the top of ``evaluate.yaml``, e.g. ``instances=True``.
+        more: values at the top of ``evaluate.yaml``, e.g. ``instances=True``, ``strata=["size"]``.
 
     Returns:
         The result, and the folder.
@@ -51,17 +51,34 @@ def evaluate_run(
     if output is None and is_ensemble(paths):
         raise ValueError("give --output, the folder for the results of an ensemble")
     loaded = load_bundle(paths, device=device)
-    switches: dict[str, Any] = {**more, **({"tta": True} if tta else {})}
-    if data is None:
-        (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
-        folder = loaded.root / ("eval-tta" if tta else "eval")
-    else:
-        found = find_data(data)
-        where, switches = found.path, {"layout": found.dataset, **switches}
-        folder = loaded.root / f"eval-{Path(data).resolve().name}{'-tta' if tta else ''}"
+    where, switches = data_of(loaded, data)
+    switches |= {**more, **({"tta": True} if tta else {})}
+    name = "eval" if data is None else f"eval-{Path(data).resolve().name}"
+    folder = loaded.root / (f"{name}-tta" if tta else name)
     folder = Path(output or folder).resolve()
     result = loaded.evaluate(where, output_dir=folder, **switches)
     # What the run says of itself stays that of the network alone.
     if data is None and not tta and is_run(loaded.root) and not loaded.is_temporary:
         complete_run(loaded.root, result.summary)
     return result, folder
+
+
+def data_of(loaded: LoadedBundle, data: str | os.PathLike[str] | None) -> tuple[Any, dict[str, Any]]:
+    """Where the data of an evaluation are.
+
+    Args:
+        loaded: a run, or another bundle with weights.
+        data: a folder; ``None`` for the data of the run.
+
+    Returns:
+        Their place, and the switches that say how they are laid out.
+
+    Raises:
+        FileNotFoundError: no such data.
+        ValueError: data that nobody can be certain about.
+    """
+    if data is None:
+        (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
+        return where, {}
+    found = find_data(data)
+    return found.path, {"layout": found.dataset}

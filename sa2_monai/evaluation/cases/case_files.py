@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,16 @@ class CaseFiles:
         references: case -> path or array, sorted by case; these are the cases of the split.
         images: case -> path or array; empty where there are none.
         groups: case -> group of the bootstrap, or ``None``.
-        instance_maps: case -> path or array with the numbers of objects, predicted and of the references, where these
-            are files of their own; else ``None``.
+        reference_objects: case -> path or array with the numbers of its objects, where these are files of their own.
+        predicted_objects: the same of the predictions; ``None`` where label maps alone say what is predicted.
     """
 
     predictions: Any
     references: dict[str, Any]
     images: dict[str, Any]
     groups: dict[str, str] | None
-    instance_maps: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+    reference_objects: Mapping[str, Any] = field(default_factory=dict)
+    predicted_objects: Mapping[str, Any] | None = None
 
     def label_maps(self, suffix: str) -> dict[str, Any]:
         """Find the predicted label maps.
@@ -75,7 +76,8 @@ def find_case_files(
     images: Any,
     groups: Mapping[str, str] | None,
     reference_suffix: str = "",
-    instance_maps: tuple[Any, Mapping[str, Any]] | None = None,
+    reference_objects: Mapping[str, Any] | None = None,
+    predicted_objects: Any = None,
 ) -> CaseFiles:
     """Find the files of the references and images.
 
@@ -85,7 +87,8 @@ def find_case_files(
         images: the same, or ``None``.
         groups: case -> group, or ``None``.
         reference_suffix: ending of the references' names that is not part of the case.
-        instance_maps: numbers of objects: predicted, a folder or a mapping; and of references, a mapping.
+        reference_objects: case -> path or array, or ``None``.
+        predicted_objects: a folder, or a mapping; ``None`` for no such maps.
 
     Raises:
         FileNotFoundError: when a folder does not exist.
@@ -97,5 +100,6 @@ def find_case_files(
         found,
         {} if images is None else collect_images(images, found),
         None if groups is None else {str(case): str(group) for case, group in groups.items()},
-        None if instance_maps is None else (collect(instance_maps[0], "prediction", ""), instance_maps[1]),
+        dict(reference_objects or {}),
+        None if predicted_objects is None else collect(predicted_objects, "prediction", ""),
     )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,8 @@ class CaseLoader:
             ``"threshold"`` the same threshold), ``"nonzero"`` where every value above 0 of a prediction is the one
             foreground class.
         ignore_value: value in the reference files whose pixels are left out; ``None`` for none.
-        instance_maps: see :class:`~sa2_monai.evaluation.cases.case_files.CaseFiles`.
+        reference_objects: see :class:`~sa2_monai.evaluation.cases.case_files.CaseFiles`, as the next one.
+        predicted_objects: ``None``: no numbers of objects are read.
     """
 
     predictions: Mapping[str, Any]
@@ -100,7 +101,8 @@ class CaseLoader:
     same_grid: bool = True
     prediction_values: str | None = None
     ignore_value: int | None = None
-    instance_maps: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+    reference_objects: Mapping[str, Any] = field(default_factory=dict)
+    predicted_objects: Mapping[str, Any] | None = None
 
     def reference(self, case: str) -> tuple[LabelMap, np.ndarray]:
         """Return the reference as read and as class values; ignored pixels become background."""
@@ -177,11 +179,11 @@ class CaseLoader:
         return LoadedCase(case, prediction, reference, geometry, label.source, resampled, label.array, remarks=remarks)
 
     def _instances(self, case: str) -> InstanceMaps | None:
-        if self.instance_maps is None:
+        if self.predicted_objects is None:
             return None
         predicted, reference = (
             None if maps.get(case) is None else read_label_map(maps[case], f"instances of case {case}").array
-            for maps in self.instance_maps
+            for maps in (self.predicted_objects, self.reference_objects)
         )
         return InstanceMaps(predicted, reference)
 

@@ -64,7 +64,7 @@ def write_report(
         instances_dir: folder with the numbers of the predicted objects, ``<case>.png``; those of the references stand
             in the list as ``instances``, else what is connected in the label is an object. ``None`` for no such maps.
         options: ``groups``, and attributes of :class:`sa2_monai.evaluation.EvaluationOptions` (``protocol``,
-            ``family``, ``tolerance``, ``label_values``, ``extra_metrics``, ``size_strata``, ``ignore_value``, ...).
+            ``family``, ``tolerance``, ``label_values``, ``extra_metrics``, ``size_strata``, ``strata``, ...).
 
     Returns:
         The result.
@@ -81,8 +81,10 @@ def write_report(
     if options.get("groups") is None and all(group is not None for group in groups.values()):
         options["groups"] = groups
     if instances_dir is not None:
-        numbered = {case: path for case, path in _by_case(data, "instances").items() if path is not None}
-        options = {"instances": "auto", **options, "instance_maps": (instances_dir, numbered)}
+        options = {"instances": "auto", **options, "predicted_objects": instances_dir}
+    if instances_dir is not None or options.get("strata"):
+        numbers = _by_case(data, "instances")
+        options["reference_objects"] = {case: path for case, path in numbers.items() if path is not None}
     result = evaluate(predictions_dir, references, class_names, images=images or None, **options)
     if write:
         save_report(result, output_dir, overlays=overlays)

@@ -169,9 +169,11 @@ def test_objects_of_several_classes_never_match() -> None:
 def test_numbers_in_files_of_their_own() -> None:
     prediction, reference = numbers()
     masks_of = {"a": (prediction > 0).astype(np.uint8)}, {"a": (reference > 0).astype(np.uint8)}
-    result = evaluate(*masks_of, TWO, instances="auto", instance_maps=({"a": prediction}, {"a": reference}))
+    result = evaluate(
+        *masks_of, TWO, instances="auto", predicted_objects={"a": prediction}, reference_objects={"a": reference}
+    )
     assert result.objects[0].match[:3] == (2, 1, 1)
-    without = evaluate(*masks_of, TWO, instances="auto", instance_maps=({"a": prediction}, {}))
+    without = evaluate(*masks_of, TWO, instances="auto", predicted_objects={"a": prediction}, reference_objects={})
     assert without.objects[0].match[:3] == (0, 3, 2)  # of the reference what is connected: half of it is not enough
     with pytest.raises(ValueError, match=r"its map of instances has the shape \(19, 30\)"):
-        evaluate(*masks_of, TWO, instances="auto", instance_maps=({"a": prediction[1:]}, {}))
+        evaluate(*masks_of, TWO, instances="auto", predicted_objects={"a": prediction[1:]}, reference_objects={})
