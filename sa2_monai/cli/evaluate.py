@@ -14,7 +14,7 @@ import argparse
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sa2_monai.cli.common import read_class_names
 from sa2_monai.cli.evaluate_options import add_arguments, evaluation_options
