@@ -22,6 +22,7 @@ from sa2_monai.bundle.locate import open_bundle
 from sa2_monai.bundle.prediction.run import bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli.main import UsageError
+from sa2_monai.cli.predict_options import slides
 
 __all__ = ["add_arguments", "run"]
 
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     volumes.add_argument("--fill-holes", action=argparse.BooleanOptionalAction, help="fill holes inside of structures")
     volumes.add_argument("--min-volume", type=float, metavar="MM3", help="drop pieces that are smaller; 0: none")
     volumes.add_argument("--all-axes", action="store_true", help="weights with view windows: average three directions")
+    slides.add_arguments(parser)
     many = parser.add_argument_group("many cases")
     many.add_argument(
         "--shard", type=parse_shard, metavar="I/N", help="part I of N of the cases; auto: as torchrun or SLURM says"
@@ -87,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
         model = open_model(bundle, args.weights)
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
-        batch, left_out = list_batch(model, args.inputs, args.output, _options(args, model.volumes))
+        options = _options(args, model.volumes)
+        batch, left_out = list_batch(model, args.inputs, args.output, options, slides.slide_options(args, model))
         if args.status:
             code, failure = batch.tell_status(), None
         else:

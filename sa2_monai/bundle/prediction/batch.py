@@ -115,6 +115,10 @@ class Batch:
         purpose = f"prediction with {self.weights}"
         return claim_folder(self.output, purpose, self.manifest.digest if shard.count > 1 else None)
 
+    def label_of(self, case: str) -> Path:
+        """The file of the label map of a case."""
+        return self.predictions / file_name(case, self.suffix)
+
     def finished(self, shard: Shard) -> list[dict[str, Any]]:
         """The cases of a part that are finished."""
         return [case for case in shard.of(self.cases) if self._state(case, look=False) == "finished"]
@@ -149,7 +153,7 @@ class Batch:
         def note(record: Mapping[str, Any]) -> None:
             case = record["case"]
             if record["status"] == "ok":
-                label = self.predictions / file_name(case, self.suffix)
+                label = self.label_of(case)
                 self.manifest.finish(case, self._outputs(case), record.get("seconds"))
                 print(f"{printable(files[case][0])} -> {printable(str(label))}", flush=True)
             else:
@@ -172,13 +176,13 @@ class Batch:
         for folder in (self.predictions, self.manifest.folder):
             for file in folder.glob(".*.tmp"):
                 written = file.name[1:].rsplit(".", 2)[0]
-                if re.sub(r"(_prob[._].*|\.nii\.gz|\.png|\.dcm|\.json)$", "", written) in names:
+                if re.sub(r"(_prob[._].*|\.nii\.gz|\.png|\.dcm|\.json|\.ome\.tif|\.geojson)$", "", written) in names:
                     with suppress(OSError):
                         file.unlink()
 
     def _outputs(self, case: str) -> list[Path]:
         """Files of a case: its label map, DICOM SEG and probabilities."""
-        label = self.predictions / file_name(case, self.suffix)
+        label = self.label_of(case)
         more = [self.predictions / file_name(case, ".dcm")] if self.settings.get("dicom_seg") else []
         if self.settings.get("save_probabilities"):
             base = glob.escape(str(self.predictions / case))
