@@ -65,12 +65,16 @@ def predict_slide(
         scale, measured = scaling_of(model.intensity, model.inferer.stretch, image, wanted.any)
         predict = BlockLabels(model, scale, options.tile_size)
         polygons = PolygonFile(model.class_names, image.width, image.downsample, options.simplify, options.max_polygons)
-        lines = [image.text, _tissue_text(tissue), measured]
+        rows = block_spans(image.height, predict.window[0], predict.overlap)
+        columns = block_spans(image.width, predict.window[1], predict.overlap)
+        lines = [image.text, measured]
         if predict.whole:
             lines.append(f"view whole: tiles of {predict.window[1]} x {predict.window[0]} pixels are seen as images")
         if model.clean_up:
             lines.append(f"not applied to slides: {', '.join(model.clean_up)}")
-        bands = _bands(image, predict, wanted, Path(path).name)
+        count = sum(wanted.any(*_inner_part(row, column)) for row in rows for column in columns)
+        lines.append(f"{_tissue_text(tissue)}{count} of {len(rows) * len(columns)} blocks are predicted")
+        bands = _bands(image, predict, wanted, rows, columns, Path(path).name)
         traced = _traced(bands, polygons) if options.polygons else bands
         write_label_pyramid(label_file, traced, (image.height, image.width), image.mpp)
     if options.polygons and polygons.save(polygon_file):
@@ -105,31 +109,29 @@ class _Wanted:
         return self.regions.mask(top, left, height, width, self.image.downsample)
 
 
-def _bands(image: AnalysedImage, predict: BlockLabels, wanted: _Wanted, name: str) -> Iterator[np.ndarray]:
+def _bands(
+    image: AnalysedImage, predict: BlockLabels, wanted: _Wanted, rows: list[Span], columns: list[Span], name: str
+) -> Iterator[np.ndarray]:
     """Class numbers (rows, width) from top to bottom; background where nothing is predicted."""
-    rows = block_spans(image.height, predict.window[0], predict.overlap)
-    columns = block_spans(image.width, predict.window[1], predict.overlap)
-    progress = tqdm(total=len(rows) * len(columns), desc=name, unit="block", disable=None, leave=False)
-    with progress:
+    with tqdm(total=len(rows) * len(columns), desc=name, unit="block", disable=None, leave=False) as progress:
         for row in rows:
             band = np.zeros((row.last - row.first, image.width), dtype=np.uint8)
             for column in columns:
-                band[:, column.first : column.last] = _inner(image, predict, wanted, row, column)
+                part = _inner_part(row, column)
+                if wanted.any(*part):
+                    block = image.read(row.start, column.start, row.stop - row.start, column.stop - column.start)
+                    labels = predict(block)[
+                        row.first - row.start : row.last - row.start,
+                        column.first - column.start : column.last - column.start,
+                    ]
+                    band[:, column.first : column.last] = labels * wanted.mask(*part)
                 progress.update()
             yield band
 
 
-def _inner(image: AnalysedImage, predict: BlockLabels, wanted: _Wanted, row: Span, column: Span) -> np.ndarray | int:
-    """Class numbers of the inner part of a block."""
-    part = (row.first, column.first, row.last - row.first, column.last - column.first)
-    if not wanted.any(*part):
-        return 0
-    block = image.read(row.start, column.start, row.stop - row.start, column.stop - column.start)
-    labels = predict(block)
-    inner = labels[
-        row.first - row.start : row.last - row.start, column.first - column.start : column.last - column.start
-    ]
-    return inner * wanted.mask(*part)
+def _inner_part(row: Span, column: Span) -> tuple[int, int, int, int]:
+    """Top, left, height and width of what a block gives to the result."""
+    return row.first, column.first, row.last - row.first, column.last - column.first
 
 
 def _traced(bands: Iterator[np.ndarray], polygons: PolygonFile) -> Iterator[np.ndarray]:
@@ -142,5 +144,5 @@ def _tissue_text(tissue: Tissue | None) -> str:
     if tissue is None:
         return ""
     if not tissue.mask.any():
-        return f"no tissue was found ({tissue.kind}): nothing is predicted; --tissue all predicts everything"
-    return f"tissue ({tissue.kind}): {100 * tissue.share:.0f} % of the slide is predicted"
+        return f"no tissue was found ({tissue.kind}; --tissue all predicts everything): "
+    return f"tissue ({tissue.kind}) is {100 * tissue.share:.0f} % of the slide: "

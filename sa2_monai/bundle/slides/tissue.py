@@ -14,7 +14,7 @@ __all__ = ["Tissue", "find_tissue"]
 
 # Optical density that is glass in any case, and one that is tissue in any case: Otsu's threshold stays between both,
 # so that a slide that is full of tissue is not cut into halves.
-_GLASS, _DENSE = 0.03, 0.15
+_GLASS, _DENSE = 0.03, 0.06
 # The same of fluorescence, in parts of the range between the darkest and the brightest.
 _DARK, _BRIGHT = 0.02, 0.25
 _MARGIN = 3  # pixels of the overview around what was found
@@ -58,7 +58,7 @@ def find_tissue(overview: np.ndarray, kind: str = "auto") -> Tissue:
     """Find tissue in a small image of the slide.
 
     Stained: Otsu's threshold of the optical density (the mean of the colours, against the brightest glass of the
-    image), held between 0.03 and 0.15. Fluorescence: Otsu's threshold of the brightest channel, held between 2 % and
+    image), held between 0.03 and 0.06. Fluorescence: Otsu's threshold of the brightest channel, held between 2 % and
     25 % of the range from the darkest to the brightest pixel. A margin of three pixels is added. A slide without
     anything of the kind has no tissue.
 
