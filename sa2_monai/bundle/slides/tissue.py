@@ -59,8 +59,8 @@ def find_tissue(overview: np.ndarray, kind: str = "auto") -> Tissue:
 
     Stained: Otsu's threshold of the optical density (the mean of the colours, against the brightest glass of the
     image), held between 0.03 and 0.06. Fluorescence: Otsu's threshold of the brightest channel, held between 2 % and
-    25 % of the range from the darkest to the brightest pixel. A margin of three pixels is added. A slide without
-    anything of the kind has no tissue.
+    25 % of the range from the darkest to the brightest pixel, so that an empty slide is predicted: nothing tells its
+    noise from dim objects. A margin of three pixels is added.
 
     Args:
         overview: (rows, columns, C) in [0, 1].
