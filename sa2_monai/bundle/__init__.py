@@ -11,6 +11,7 @@ network      the network of a configuration with its weights
 describe     what a bundle or a weight file is (``sa2-monai inspect``); dataset_overlays: which bundles know a data set
 switches/    names, types and ranges of the switches, checked wherever a value comes from
 prediction/  ``sa2-monai predict``: cases, batches, parts for several programs
+slides/      whole slides and very large images, block by block, for ``sa2-monai predict``
 run/         ``sa2-monai train``: a run is a bundle; ``evaluate --bundle``
 crossval/    ``sa2-monai crossval``: folds and their ensemble
 packaging/   ``sa2-monai package``: stand-alone bundles with weights and a model card

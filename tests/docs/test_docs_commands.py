@@ -27,6 +27,7 @@ num_workers: 0
 """
 CHEAPER = {
     "sa2-monai sample data/volumes": ["--training", "2", "--validation", "1", "--test", "1"],
+    "sa2-monai sample data/slides": ["--size", "256", "384"],
     "sa2-monai sample": ["--training", "5", "--validation", "2", "--test", "2", "--size", "64", "64"],
     "sa2-monai train": ["--config", "small.yaml"],
     "sa2-monai crossval": ["--config", "small.yaml"],
@@ -52,6 +53,7 @@ WRITTEN = {
     "docs/data-layouts.md": ["nnUNet_raw/Dataset101_Nuclei/splits_final.json", "decathlon/dataset.json"],
     "docs/python.md": ["runs/from_python/eval/report.html", "plans/nuclei.yaml"],
     "docs/evaluate.md": ["results/scores/metrics_summary.json", "results/scores/report.html"],
+    "docs/slides.md": ["results/slide/predictions/slide.ome.tif", "results/slide/predictions/slide.geojson"],
     "docs/export.md": ["packaged/nuclei/models/model.ts", "results/parity.json"],
     "docs/bundles.md": ["bundles/sa2net/models/model.ts", "bundles/sa2net/eval/metrics_per_case.csv"],
 }

@@ -134,13 +134,14 @@ def list_batch(
     cases, left_out = list_inputs(inputs, model.volumes, model.setting("in_channels"), model.setting("kind"))
     folder = check_writable(output).resolve()
     slides = {} if model.volumes else take_slides(cases, slide_options or SlideOptions())
-    _protect_inputs(cases, folder / "predictions", model.suffix)
     check_window(model.config, model.sidecar.settings, model.sidecar.network)
     settings = {**in_words_of(model.config, model.sidecar.settings), **options}
     arguments = (model.config_file, model.weights, settings, cases, folder, model.suffix)
+    batch = Batch(*arguments)
     if slides:
-        return SlideBatch(*arguments, slides=slides, slide_options=slide_options or SlideOptions()), left_out
-    return Batch(*arguments), left_out
+        batch = SlideBatch(*arguments, slides=slides, slide_options=slide_options or SlideOptions())
+    _protect_inputs(batch)
+    return batch, left_out
 
 
 def run_batch(
@@ -194,10 +195,10 @@ def device_of(device: str, shard: Shard) -> str:
     return f"cuda:{shard.local % torch.cuda.device_count()}"
 
 
-def _protect_inputs(cases: list[dict[str, Any]], predictions: Path, suffix: str) -> None:
-    for case in cases:
+def _protect_inputs(batch: Batch) -> None:
+    for case in batch.cases:
         for file in case_files([case]):
-            if Path(file).resolve() == predictions / file_name(case["case"], suffix):
+            if Path(file).resolve() == batch.label_of(case["case"]):
                 raise ValueError(f"the prediction of {file} would overwrite it. Choose another --output folder.")
 
 

@@ -14,7 +14,6 @@ from sa2_monai.bundle.slides.options import SlideOptions
 from sa2_monai.io.causes import case_error
 from sa2_monai.io.names import file_name
 from sa2_monai.io.problems import CASE_ERRORS, FailedCasesError
-from sa2_monai.io.slides.recognise import is_slide
 from sa2_monai.io.text import printable
 
 __all__ = ["SlideBatch", "take_slides"]
@@ -32,6 +31,8 @@ def take_slides(cases: list[dict[str, Any]], options: SlideOptions) -> dict[str,
     Returns:
         File by name of the case.
     """
+    from sa2_monai.io.slides.recognise import is_slide
+
     found = {}
     names = {case["case"] for case in cases}
     for case in cases:

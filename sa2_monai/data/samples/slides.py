@@ -45,11 +45,13 @@ def make_sample_slide(
         The path.
 
     Raises:
-        ValueError: another size of tile.
+        ValueError: another size of tile, or less than 64 pixels.
         OSError: the file cannot be written.
     """
     if tile not in (64, 128, 256, 512, 1024):
         raise ValueError(f"tile is {tile}, expected 64, 128, 256, 512 or 1024")
+    if min(size) < 64:
+        raise ValueError(f"size is {size}, expected at least 64 pixels along each side")
     random = RandomState(seed)
     painted = [paint("he", (tile, tile), random)[0] for _ in range(_KINDS_OF_TILES)]
     atomic_write(path, lambda file: _write(file, painted, size, full))
