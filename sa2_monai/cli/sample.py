@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="N",
-        help="images: side in pixels, or H W (default: 256; a slide 2048 3072); with --volumes: least voxels along left, "
-        "back and head (default: 96 96 24)",
+        help="images: side in pixels, or H W (default: 256; a slide 2048 3072); with --volumes: least voxels along "
+        "left, back and head (default: 96 96 24)",
     )
     for part in _IMAGES:
         parser.add_argument(
