@@ -44,6 +44,7 @@ MAPS = (
     *("data", "data/checks", "data/download", "data/layouts", "data/preparation", "data/samples", "io", "io/volumes"),
     *(
         "io/images",
+        "io/slides",
         "bundle",
         "bundle/crossval",
         "bundle/ensemble",
@@ -52,6 +53,7 @@ MAPS = (
         "bundle/packaging",
         "bundle/prediction",
         "bundle/run",
+        "bundle/slides",
     ),
 )
 MODULES_OF_A_FOLDER, LINES_OF_A_FILE = 20, 500

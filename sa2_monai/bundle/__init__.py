@@ -12,6 +12,7 @@ instances    settings with which touching objects are divided, chosen on the val
 describe     what a bundle or a weight file is (``sa2-monai inspect``); dataset_overlays: which bundles know a data set
 switches/    names, types and ranges of the switches, checked wherever a value comes from
 prediction/  ``sa2-monai predict``: cases, batches, parts for several programs
+slides/      whole slides and very large images, block by block, for ``sa2-monai predict``
 run/         ``sa2-monai train``: a run is a bundle; ``evaluate --bundle``
 crossval/    ``sa2-monai crossval``: folds, all cases out of fold, their ensemble
 launch/      long jobs side by side, on several devices and machines

@@ -22,6 +22,7 @@ DEPENDENCIES = (
     *("torch", "monai", "pytorch-ignite", "numpy", "scipy", "pillow", "tifffile", "PyYAML", "nibabel", "SimpleITK"),
     *("pydicom", "jsonschema", "tensorboard", "tqdm", "fire", "jinja2", "matplotlib"),
     *("scikit-image", "safetensors", "imagecodecs", "highdicom", "h5py", "onnx", "onnxscript", "onnxruntime"),
+    "openslide-python",
 )
 
 

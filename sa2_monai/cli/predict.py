@@ -22,7 +22,7 @@ from sa2_monai.bundle.ensemble.open import is_ensemble, open_bundles
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli.main import UsageError
-from sa2_monai.cli.predict_options import instances, tta
+from sa2_monai.cli.predict_options import instances, slides, tta
 
 __all__ = ["add_arguments", "run"]
 
@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     volumes.add_argument("--all-axes", action="store_true", help="weights with view windows: average three directions")
     instances.add_arguments(parser)
     tta.add_arguments(parser)
+    slides.add_arguments(parser)
     many = parser.add_argument_group("many cases")
     many.add_argument(
         "--shard", type=parse_shard, metavar="I/N", help="part I of N of the cases; auto: as torchrun or SLURM says"
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
         options = {**_options(args, model), **instances.overrides(args, model)}
-        batch, left_out = list_batch(model, args.inputs, args.output, options)
+        batch, left_out = list_batch(model, args.inputs, args.output, options, slides.slide_options(args, model))
         if args.status:
             code, failure = batch.tell_status(), None
         else:

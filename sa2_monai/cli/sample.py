@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a small data set of synthetic microscopy or CT with exact masks, the same on every machine for a seed."""
+"""Make a small data set of synthetic microscopy or CT with exact masks, the same on every machine for a seed.
+
+With ``--slide`` a whole slide without masks, ``OUT/slide.tif``.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--volumes", action="store_true", help="abdominal CT volumes with four organs (NIfTI) instead of nuclei (PNG)"
     )
+    parser.add_argument(
+        "--slide", action="store_true", help="one whole slide, a pyramidal TIFF without masks (slide.tif)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed; the same seed gives the same pixels (default: 0)")
     parser.add_argument(
         "--size",
         type=int,
         nargs="+",
         metavar="N",
-        help="images: side in pixels, or H W (default: 256); with --volumes: least voxels along left, back and head "
-        "(default: 96 96 24)",
+        help="images: side in pixels, or H W (default: 256; a slide 2048 3072); with --volumes: least voxels along "
+        "left, back and head (default: 96 96 24)",
     )
     for part in _IMAGES:
         parser.add_argument(
@@ -59,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai import data
     from sa2_monai.cli.main import UsageError
 
+    if args.slide:
+        return _make_slide(args)
     usual = _VOLUMES if args.volumes else _IMAGES
     counts = {part: number if getattr(args, part) is None else getattr(args, part) for part, number in usual.items()}
     make: Callable[..., Any]
@@ -84,4 +92,22 @@ def run(args: argparse.Namespace) -> int:
         make(args.output, args.seed, force=args.force, **options)
         numbers = f"{counts['training']} training, {counts['validation']} validation and {counts['test']} test {cases}"
         print(f"{args.output}: {numbers} of seed {args.seed}")
+    return 0
+
+
+def _make_slide(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from sa2_monai.cli.main import UsageError
+    from sa2_monai.data.samples.slides import make_sample_slide
+
+    given = [f"--{part}" for part in _IMAGES if getattr(args, part) is not None]
+    if args.volumes or given or (args.size and len(args.size) > 2):
+        raise UsageError("--slide is one file; it goes with --seed, --size N or H W, and --force alone")
+    path = Path(args.output) / "slide.tif"
+    if path.exists() and not args.force:
+        raise UsageError(f"{path}: is there already; --force writes another one")
+    size = (args.size[0], args.size[-1]) if args.size else (2048, 3072)
+    make_sample_slide(path, args.seed, size=size)
+    print(f"{path}: slide of {size[1]} x {size[0]} pixels of seed {args.seed}")
     return 0

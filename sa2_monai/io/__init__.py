@@ -6,6 +6,7 @@ by name; it never guesses.
 
 ============================== ========================================================================================
 images/read                    PNG, JPEG, TIFF, BMP, .npy, DICOM: 2D images (rows, columns, channels) and label maps
+slides/                        whole slides and what is too large to be read at once: regions, pyramids, polygons
 volumes/read                   NIfTI, NRRD, MHA, DICOM series: arrays (x, y, z) with an affine in mm
 preprocessed, npz_stacks       .npz and .h5 of the literature; stacks of images; npy_arrays: NumPy's own format
 dicom/                         series, multi-frame images, segmentation objects in and out

@@ -27,6 +27,7 @@ num_workers: 0
 """
 CHEAPER = {
     "sa2-monai sample data/volumes": ["--training", "2", "--validation", "1", "--test", "1"],
+    "sa2-monai sample data/slides": ["--size", "256", "384"],
     "sa2-monai sample": ["--training", "5", "--validation", "2", "--test", "2", "--size", "64", "64"],
     "sa2-monai train": ["--config", "small.yaml"],
     "sa2-monai crossval": ["--config", "small.yaml"],
@@ -61,6 +62,7 @@ WRITTEN = {
         "results/python/uncertainty.csv",
     ],
     "docs/evaluate.md": ["results/scores/metrics_summary.json", "results/scores/report.html"],
+    "docs/slides.md": ["results/slide/predictions/slide.ome.tif", "results/slide/predictions/slide.geojson"],
     "docs/export.md": ["packaged/nuclei/models/model.ts", "results/parity.json"],
     "docs/bundles.md": ["bundles/sa2net/models/model.ts", "bundles/sa2net/eval/metrics_per_case.csv"],
 }

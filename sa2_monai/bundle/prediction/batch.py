@@ -27,7 +27,7 @@ __all__ = ["RECORDS", "SUMMARY", "Batch"]
 #: In the output folder: records of the cases, and what they amount to.
 RECORDS, SUMMARY = "cases", "predict_summary.json"
 # What is added to the name of a case.
-_ENDINGS = r"(_prob[._].*|_(entropy|variance)\.(tif|nii\.gz)|\.nii\.gz|\.png|\.tif|\.dcm|\.json)$"
+_ENDINGS = r"(_prob[._].*|_(entropy|variance)\.(tif|nii\.gz)|\.nii\.gz|\.png|(\.ome)?\.tif|\.dcm|\.json|\.geojson)$"
 
 
 class Batch:
@@ -119,6 +119,10 @@ class Batch:
         purpose = f"prediction with {self.weights}"
         return claim_folder(self.output, purpose, self.manifest.digest if shard.count > 1 else None)
 
+    def label_of(self, case: str) -> Path:
+        """The file of the label map of a case."""
+        return self.predictions / file_name(case, self.suffix)
+
     def finished(self, shard: Shard) -> list[dict[str, Any]]:
         """The cases of a part that are finished."""
         return [case for case in shard.of(self.cases) if self._state(case, look=False) == "finished"]
@@ -159,7 +163,7 @@ class Batch:
         def note(record: Mapping[str, Any]) -> None:
             case = record["case"]
             if record["status"] == "ok":
-                label = self.predictions / file_name(case, self.suffix)
+                label = self.label_of(case)
                 told = {"uncertainty": record["uncertainty"]} if record.get("uncertainty") else {}
                 self.manifest.finish(case, self._outputs(case), record.get("seconds"), **told)
                 print(f"{printable(files[case][0])} -> {printable(str(label))}{self._count(case)}", flush=True)
@@ -190,7 +194,7 @@ class Batch:
 
     def _outputs(self, case: str) -> list[Path]:
         """Files of a case: its label map, DICOM SEG, probabilities, maps of the uncertainty and instances."""
-        label = self.predictions / file_name(case, self.suffix)
+        label = self.label_of(case)
         more = [self.predictions / file_name(case, ".dcm")] if self.settings.get("dicom_seg") else []
         if self.settings.get("save_probabilities"):
             base = glob.escape(str(self.predictions / case))

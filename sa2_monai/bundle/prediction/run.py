@@ -19,6 +19,8 @@ from sa2_monai.bundle.prediction.cases import case_files, list_inputs
 from sa2_monai.bundle.prediction.shard import Shard
 from sa2_monai.bundle.prediction.window import check_window
 from sa2_monai.bundle.sidecar import Sidecar, in_words_of, read_sidecar
+from sa2_monai.bundle.slides.batch import SlideBatch, take_slides
+from sa2_monai.bundle.slides.options import SlideOptions
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
 from sa2_monai.io.folders import check_writable
 from sa2_monai.io.names import file_name
@@ -110,6 +112,7 @@ def list_batch(
     inputs: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str],
     options: Mapping[str, Any],
+    slide_options: SlideOptions | None = None,
 ) -> tuple[Batch, str]:
     """The cases of files and folders, as a batch that is written to a folder.
 
@@ -118,6 +121,7 @@ def list_batch(
         inputs: see :func:`~sa2_monai.bundle.prediction.cases.list_inputs`.
         output: folder; label maps come to ``predictions`` in it.
         options: overrides of the configuration on which a result depends.
+        slide_options: how whole slides are predicted, where there are such among the images.
 
     Returns:
         The batch, and a line about what lies in the folders and is not used; empty where there is nothing.
@@ -129,10 +133,15 @@ def list_batch(
     """
     cases, left_out = list_inputs(inputs, model.volumes, model.setting("in_channels"), model.setting("kind"))
     folder = check_writable(output).resolve()
-    _protect_inputs(cases, folder / "predictions", model.suffix)
+    slides = {} if model.volumes else take_slides(cases, slide_options or SlideOptions())
     check_window(model.config, model.sidecar.settings, model.sidecar.network)
     settings = {**in_words_of(model.config, model.sidecar.settings), **options}
-    return Batch(model.config_file, model.weights, settings, cases, folder, model.suffix), left_out
+    arguments = (model.config_file, model.weights, settings, cases, folder, model.suffix)
+    batch = Batch(*arguments)
+    if slides:
+        batch = SlideBatch(*arguments, slides=slides, slide_options=slide_options or SlideOptions())
+    _protect_inputs(batch)
+    return batch, left_out
 
 
 def run_batch(
@@ -171,7 +180,8 @@ def run_batch(
         failure = batch.run(shard, overrides, again)
         if overlays:
             folder = batch.output / "overlays"
-            _draw(batch.finished(shard), batch.predictions, folder, model.setting("class_names"))
+            drawn = [case for case in batch.finished(shard) if batch.label_of(case["case"]).suffix == ".png"]
+            _draw(drawn, batch.predictions, folder, model.setting("class_names"))
             print(f"images with contours in {printable(str(folder))}")
     return failure
 
@@ -185,10 +195,10 @@ def device_of(device: str, shard: Shard) -> str:
     return f"cuda:{shard.local % torch.cuda.device_count()}"
 
 
-def _protect_inputs(cases: list[dict[str, Any]], predictions: Path, suffix: str) -> None:
-    for case in cases:
+def _protect_inputs(batch: Batch) -> None:
+    for case in batch.cases:
         for file in case_files([case]):
-            if Path(file).resolve() == predictions / file_name(case["case"], suffix):
+            if Path(file).resolve() == batch.label_of(case["case"]):
                 raise ValueError(f"the prediction of {file} would overwrite it. Choose another --output folder.")
 
 

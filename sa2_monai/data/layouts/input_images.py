@@ -12,6 +12,7 @@ from typing import Any
 from sa2_monai.data.layouts.case_names import distinct_names
 from sa2_monai.data.layouts.folder_walk import LeftOut, labels_beside, walk
 from sa2_monai.io.dicom.files import is_dicom
+from sa2_monai.io.images.formats import SLIDE_SUFFIXES
 from sa2_monai.io.images.read import IMAGE_SUFFIXES
 from sa2_monai.io.paths import existing_path
 from sa2_monai.io.problems import Problems, listing
@@ -112,7 +113,7 @@ def name_images(paths: Iterable[Path], in_channels: int | None, source: str) -> 
 
 
 def _is_image(path: Path) -> bool:
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES):
         return True
     # Cameras that write DICOM give names without a suffix.
     return path.name.upper() != "DICOMDIR" and path.is_file() and is_dicom(path)
@@ -120,7 +121,7 @@ def _is_image(path: Path) -> bool:
 
 def _stem(path: Path) -> str:
     """Name without the suffix of an image; DICOM files may be named by a number with dots."""
-    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
+    return path.stem if path.suffix.lower() in (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES) else path.name
 
 
 def read_paths(path: Path) -> list[Path]:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from sa2_monai.io.dicom.files import is_dicom
 
-__all__ = ["FORMATS", "IMAGE_SUFFIXES", "image_format", "is_image", "no_image"]
+__all__ = ["FORMATS", "IMAGE_SUFFIXES", "SLIDE_SUFFIXES", "image_format", "is_image", "no_image"]
 
 #: File name suffixes (lower case) of the formats that are read.
 IMAGE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib", ".npy", ".gif", ".webp"),
     *(".jp2", ".j2k", ".jpx", ".dcm", ".dicom"),
 )
+#: Suffixes of the whole slides of scanners, which :mod:`sa2_monai.io.slides` reads region by region.
+SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide")
 FORMATS = "PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000, DICOM or NumPy"
 HINT = "save it as PNG, JPEG, TIFF or BMP"
 

@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from sa2_monai.io.images.dicom import dicom_lossy, dicom_size, read_dicom_image
-from sa2_monai.io.images.formats import IMAGE_SUFFIXES, image_format, is_image, no_image
+from sa2_monai.io.images.formats import IMAGE_SUFFIXES, SLIDE_SUFFIXES, image_format, is_image, no_image
 from sa2_monai.io.images.meaning import luminance, to_image, to_label
 from sa2_monai.io.images.npy import npy_size, read_npy
 from sa2_monai.io.images.pillow import pillow_lossy, pillow_size, read_pillow
-from sa2_monai.io.images.samples import Samples
+from sa2_monai.io.images.samples import ImageFileError, Samples
 from sa2_monai.io.images.tiff import read_tiff, tiff_lossy, tiff_size
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "image_of",
     "image_size",
     "is_colour",
     "is_image",
@@ -63,7 +64,22 @@ def read_image(path: PathLike, channels: int | None = None, channel_order: str =
         raise ValueError(f"channel_order is {channel_order!r}, expected 'RGB' or 'BGR'")
     if channels is not None and channels < 1:
         raise ValueError(f"{path}: channels is {channels}, expected 1 (grey), 3 (colour), another number, or None")
-    array = to_image(read_samples(Path(path)), Path(path), channels)
+    return image_of(read_samples(Path(path)), Path(path), channels, channel_order)
+
+
+def image_of(samples: Samples, path: Path, channels: int | None = None, channel_order: str = "RGB") -> np.ndarray:
+    """The image of decoded samples, all of a file or a region; see :func:`read_image`.
+
+    Args:
+        samples: what the file holds.
+        path: the file, for messages.
+        channels: see there.
+        channel_order: see there.
+
+    Raises:
+        ValueError: see there.
+    """
+    array = to_image(samples, path, channels)
     if channel_order == "BGR" and array.shape[2] == 3:
         array = array[:, :, ::-1]
     return np.ascontiguousarray(array)
@@ -149,6 +165,9 @@ def is_lossy(path: PathLike) -> bool:
 
 def _format(path: Path) -> str:
     format = image_format(path)
+    # What can be read of such a file in one piece is a thumbnail, or far too large.
+    if path.suffix.lower() in SLIDE_SUFFIXES:
+        raise ImageFileError(f"{path}: is a whole slide, expected an image; 'sa2-monai predict' reads it tile by tile")
     if format is None:
         raise no_image(path)
     return format

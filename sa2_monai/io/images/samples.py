@@ -11,6 +11,8 @@ from PIL import Image
 
 from sa2_monai.io.images.formats import HINT
 
+_TOO_LARGE = "'sa2-monai predict' reads such images tile by tile when they are saved as TIFF with tiles"
+
 __all__ = ["ImageFileError", "Samples", "check_decoded", "check_size", "damaged", "orient"]
 
 
@@ -70,8 +72,7 @@ def check_size(path: Path, height: int, width: int) -> None:
     limit = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else None
     if limit is not None and height * width > limit:
         raise ImageFileError(
-            f"{path}: image of {width} x {height} pixels exceeds the limit of {limit} pixels; cut whole-slide images "
-            "into tiles first"
+            f"{path}: image of {width} x {height} pixels exceeds the limit of {limit} pixels; {_TOO_LARGE}"
         )
 
 
@@ -97,7 +98,7 @@ def check_decoded(path: Path, array: np.ndarray, shape: tuple[int, ...], itemsiz
 def damaged(path: Path, reason: Exception | str) -> ImageFileError:
     """The error for a file that should be an image and cannot be decoded."""
     if isinstance(reason, Image.DecompressionBombError):
-        return ImageFileError(f"{path}: {reason}; cut whole-slide images into tiles first")
+        return ImageFileError(f"{path}: {reason}; {_TOO_LARGE}")
     text = str(reason).strip()
     last = text.splitlines()[-1] if text else type(reason).__name__
     return ImageFileError(f"{path}: damaged or truncated image ({last}); copy the file again, or {HINT}")

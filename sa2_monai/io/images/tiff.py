@@ -22,7 +22,7 @@ import numpy as np
 from sa2_monai.io.images.samples import ImageFileError, Samples, check_decoded, check_size, damaged, orient
 from sa2_monai.io.images.tiff_codecs import complete_codecs
 
-__all__ = ["read_tiff", "tiff_lossy", "tiff_pixel_size", "tiff_size"]
+__all__ = ["opened_tiff", "page_samples", "read_tiff", "tiff_errors", "tiff_lossy", "tiff_pixel_size", "tiff_size"]
 
 _READING: ContextVar[bool] = ContextVar("reading", default=False)
 _ORIENTATION = 274
@@ -46,30 +46,44 @@ def read_tiff(path: Path) -> Samples:
     Raises:
         ValueError: a damaged file, several planes, a colour space or compression that is not read.
     """
-    with _opened(path) as tiff:
+    with opened_tiff(path) as tiff:
         page, axes = _single(tiff, path)
         height, width, channels = _shape(page, axes)
         check_size(path, height, width)
         if page.is_tiled:
             check_size(path, page.tilelength, page.tilewidth)
-        colour, alpha, spare = _kinds(page, path, channels if axes is not None else page.samplesperpixel)
+        _kinds(page, path, channels)  # refused before anything is decoded
         _check_segments(tiff.filehandle.size, [page] if axes is None else list(axes.pages), path)
         array = _decode(page) if axes is None else _decode_channels(axes)
         check_decoded(path, array, (height, width, channels), page.dtype.itemsize)
-        array = orient(array, _orientation(page))
-        opacity = None
-        if alpha is not None:
-            opacity, array = array[:, :, alpha], np.delete(array, alpha, axis=2)
-        return Samples(
-            array,
-            bits=int(page.bitspersample),
-            colour=colour,
-            spare=spare,
-            white_is_zero=page.photometric == _WHITE_IS_ZERO,
-            palette=_colours(page, path) if page.photometric == _PALETTE else None,
-            alpha=opacity,
-            lossy=int(page.compression) in _LOSSY,
-        )
+        return page_samples(page, orient(array, _orientation(page)), path)
+
+
+def page_samples(page: Any, array: np.ndarray, path: Path) -> Samples:
+    """What the directory of a page says about samples that were decoded from it, all or a region of them.
+
+    Args:
+        page: of tifffile.
+        array: (H, W, C), upright.
+        path: the file, for messages.
+
+    Raises:
+        ValueError: a colour space that is not read.
+    """
+    colour, alpha, spare = _kinds(page, path, array.shape[2])
+    opacity = None
+    if alpha is not None:
+        opacity, array = array[:, :, alpha], np.delete(array, alpha, axis=2)
+    return Samples(
+        array,
+        bits=int(page.bitspersample),
+        colour=colour,
+        spare=spare,
+        white_is_zero=page.photometric == _WHITE_IS_ZERO,
+        palette=_colours(page, path) if page.photometric == _PALETTE else None,
+        alpha=opacity,
+        lossy=int(page.compression) in _LOSSY,
+    )
 
 
 def tiff_size(path: Path) -> tuple[int, int]:
@@ -78,7 +92,7 @@ def tiff_size(path: Path) -> tuple[int, int]:
     Raises:
         ValueError: a damaged file or several planes.
     """
-    with _opened(path) as tiff:
+    with opened_tiff(path) as tiff:
         page, axes = _single(tiff, path)
         height, width, _ = _shape(page, axes)
         return (width, height) if _orientation(page) >= 5 else (height, width)
@@ -142,22 +156,32 @@ def tiff_lossy(path: Path) -> bool:
     Raises:
         ValueError: a damaged file or several planes.
     """
-    with _opened(path) as tiff:
+    with opened_tiff(path) as tiff:
         return int(_single(tiff, path)[0].compression) in _LOSSY
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a file; whatever tifffile and its codecs raise becomes one message with the file's name."""
+def opened_tiff(path: Path) -> Iterator[Any]:
+    """Open a file with the errors of :func:`tiff_errors`."""
     import tifffile
 
+    # Without _multifile, OME metadata would have other files opened that they name.
+    with tiff_errors(path), tifffile.TiffFile(path, _multifile=False) as tiff:
+        yield tiff
+
+
+@contextmanager
+def tiff_errors(path: Path) -> Iterator[None]:
+    """Whatever tifffile and its codecs raise becomes one message with the file's name.
+
+    Raises:
+        ValueError: a damaged file, a compression that needs imagecodecs, or no permission.
+    """
     complete_codecs()
     logging.getLogger("tifffile").addFilter(_no_remarks)  # adding it once more does nothing
     reading = _READING.set(True)
     try:
-        # Without _multifile, OME metadata would have other files opened that they name.
-        with tifffile.TiffFile(path, _multifile=False) as tiff:
-            yield tiff
+        yield
     except (ImageFileError, MemoryError):
         raise
     except PermissionError:

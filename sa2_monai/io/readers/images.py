@@ -14,7 +14,7 @@ from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from sa2_monai.io.images.read import IMAGE_SUFFIXES, read_image, read_label
 
-__all__ = ["Image2DReader"]
+__all__ = ["Image2DReader", "unit_range"]
 
 
 class Image2DReader(ImageReader):
@@ -127,13 +127,25 @@ class Image2DReader(ImageReader):
     def _read_one(self, name: PathLike, channels: int | None) -> np.ndarray:
         if self.label:
             return read_label(name, colours=True)[:, :, None]
-        array = read_image(name, channels, self.channel_order)
-        if array.dtype.kind == "u":
-            return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
-        low, high = float(array.min(initial=0)), float(array.max(initial=0))
-        if low < 0 or high > 1:
-            raise ValueError(
-                f"{name}: float image with values from {low:g} to {high:g}, expected [0, 1]; "
-                "scale it, or save it with 8 or 16 bits per channel"
-            )
-        return array
+        return unit_range(read_image(name, channels, self.channel_order), name)
+
+
+def unit_range(array: np.ndarray, name: PathLike) -> np.ndarray:
+    """Intensities as parts of the largest value that their type can have, float32.
+
+    Args:
+        array: uint8, uint16, or float32 in [0, 1].
+        name: of the file, for messages.
+
+    Raises:
+        ValueError: a float image leaves [0, 1].
+    """
+    if array.dtype.kind == "u":
+        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+    low, high = float(array.min(initial=0)), float(array.max(initial=0))
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"{name}: float image with values from {low:g} to {high:g}, expected [0, 1]; "
+            "scale it, or save it with 8 or 16 bits per channel"
+        )
+    return array

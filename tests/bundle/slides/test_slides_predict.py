@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``sa2-monai predict`` on slides: what is streamed is what a normal prediction gives."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.random import RandomState
+from PIL import Image
+from skimage.measure import label
+
+from sa2_monai.bundle.slides import run
+from sa2_monai.bundle.slides.blocks import block_spans
+from sa2_monai.cli.main import main
+from sa2_monai.data.samples.microscopy import paint
+from tests.support.small_models import GLANDS, HEART, save_model
+
+WINDOWS = {**GLANDS, "view": "windows", "intensity": "percentiles", "overlap": 0.25}
+HEIGHT, WIDTH = 150, 190
+IMAGE = paint("he", (HEIGHT, WIDTH), RandomState(0))[0]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    infos = {"windows": WINDOWS, "whole": GLANDS, "volumes": HEART}
+    return {name: save_model(folder / f"{name}.pt", info) for name, info in infos.items()}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same pixels as PNG and as a pyramid of 0.5 micrometres per pixel."""
+    folder = tmp_path_factory.mktemp("inputs")
+    Image.fromarray(IMAGE).save(folder / "plain.png")
+    options = {"tile": (64, 64), "compression": "zlib", "photometric": "rgb"}
+    sizes = {f"PhysicalSize{axis}": 0.5 for axis in "XY"}
+    with tifffile.TiffWriter(folder / "slide.ome.tif", ome=True) as writer:
+        writer.write(IMAGE, subifds=1, metadata={"axes": "YXS", **sizes}, **options)
+        writer.write(IMAGE[::2, ::2], subfiletype=1, **options)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of a few windows, so that a small slide has several."""
+    monkeypatch.setattr(run, "block_spans", functools.partial(block_spans, target=80))
+
+
+def predict(model: Path, output: Path, *arguments: object) -> int:
+    return main(["predict", *map(str, arguments), "--weights", str(model), "--output", str(output), "--device", "cpu"])
+
+
+def labels_of(output: Path, name: str = "slide.ome.tif") -> np.ndarray:
+    path = output / "predictions" / name
+    return tifffile.imread(path) if name.endswith("tif") else np.asarray(Image.open(path))
+
+
+@pytest.fixture(scope="module")
+def normal(models: dict[str, Path], inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """Label map of the whole image by the normal way, view windows."""
+    output = tmp_path_factory.mktemp("normal")
+    assert predict(models["windows"], output, inputs / "plain.png") == 0
+    return labels_of(output, "plain.png")
+
+
+def test_streamed_is_normal(
+    models: dict[str, Path],
+    inputs: Path,
+    normal: np.ndarray,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert predict(models["windows"], tmp_path, inputs, "--tissue", "all") == 0
+    printed = capsys.readouterr().out
+    assert "190 x 150 pixels at 0.5 µm; level 0 is used: the pixel size of the model is not known" in printed
+    assert "4 of 4 blocks are predicted" in printed
+    assert "2 masks in" in printed
+    assert 0.05 < normal.mean() < 0.95
+    np.testing.assert_array_equal(labels_of(tmp_path, "plain.png"), normal)
+    np.testing.assert_array_equal(labels_of(tmp_path), normal)
+    with tifffile.TiffFile(tmp_path / "predictions" / "slide.ome.tif") as tiff:
+        assert 'PhysicalSizeX="0.5"' in tiff.ome_metadata
+    document = json.loads((tmp_path / "predictions" / "slide.geojson").read_text())
+    assert len(document["features"]) == label(normal, connectivity=1).max()
+    assert {feature["properties"]["classification"]["name"] for feature in document["features"]} == {"gland"}
+    # Finished is finished, for the same options.
+    assert predict(models["windows"], tmp_path, inputs, "--tissue", "all") == 0
+    assert "2 of 2 are finished already" in capsys.readouterr().out
+    assert predict(models["windows"], tmp_path, inputs / "slide.ome.tif", "--tissue", "all", "--no-polygons") == 0
+    assert not (tmp_path / "predictions" / "slide.geojson").exists()
+
+
+def test_region(models: dict[str, Path], inputs: Path, normal: np.ndarray, tmp_path: Path) -> None:
+    """In a region labels are those of the whole where intensities are the same, and nothing lies outside."""
+    square = [[60, 10], [150, 10], [150, 120], [60, 120], [60, 10]]
+    (tmp_path / "roi.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [square]}))
+    model = save_model(tmp_path / "model.pt", {**WINDOWS, "intensity": "range"})
+    slide = inputs / "slide.ome.tif"
+    for roi, output in (("60,10,90,110", "numbers"), (tmp_path / "roi.geojson", "file")):
+        assert predict(model, tmp_path / output, slide, "--roi", roi, "--tissue", "all") == 0
+    assert predict(model, tmp_path / "whole", slide, "--tissue", "all") == 0
+    expected = np.zeros_like(normal)
+    expected[10:120, 60:150] = labels_of(tmp_path / "whole")[10:120, 60:150]
+    assert expected.any()
+    np.testing.assert_array_equal(labels_of(tmp_path / "numbers"), expected)
+    np.testing.assert_array_equal(labels_of(tmp_path / "file"), expected)
+
+
+def test_whole_view_sees_tiles_as_images(
+    models: dict[str, Path], inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A single tile is predicted as that image would be."""
+    Image.fromarray(IMAGE[:64, :64]).save(tmp_path / "tile.png")
+    tifffile.imwrite(tmp_path / "slide.tif", IMAGE[:64, :64], tile=(32, 32), photometric="rgb")
+    options = ("--stream", "--tissue", "all", "--tile-size", 64)
+    assert predict(models["whole"], tmp_path / "out", tmp_path / "tile.png") == 0
+    assert predict(models["whole"], tmp_path / "out", tmp_path / "slide.tif", *options) == 0
+    assert "view whole: tiles of 64 x 64 pixels are seen as images" in capsys.readouterr().out
+    expected = labels_of(tmp_path / "out", "tile.png")
+    assert 0 < expected.mean() < 1
+    np.testing.assert_array_equal(labels_of(tmp_path / "out", "slide.ome.tif"), expected)
+    assert predict(models["whole"], tmp_path / "tiles", inputs / "slide.ome.tif") == 0
+    assert 0 < labels_of(tmp_path / "tiles").mean() < 1
+
+
+def test_pixel_size_of_the_model(
+    models: dict[str, Path], inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At twice the pixel size level 1 is predicted, and polygons stay in pixels of level 0."""
+    assert predict(models["windows"], tmp_path, inputs / "slide.ome.tif", "--model-mpp", 1, "--tissue", "all") == 0
+    assert "190 x 150 pixels at 0.5 µm, the model at 1 µm; level 1 is used: 95 x 75 pixels" in capsys.readouterr().out
+    assert labels_of(tmp_path).shape == (75, 95)
+    document = json.loads((tmp_path / "predictions" / "slide.geojson").read_text())
+    points = np.concatenate([ring for one in document["features"] for ring in one["geometry"]["coordinates"]])
+    assert points.max() > 100
+
+
+# Arguments of a prediction that fails, and its message; {folder} has a slide whose end is missing.
+FAILURES = {
+    "outside": (
+        ("{inputs}/slide.ome.tif", "--roi", "180,0,20,20"),
+        "reaches from (180, 0) to (200, 20), but the slide",
+    ),
+    "damaged": (("{folder}/cut.tif",), "cut.tif: damaged or truncated image (tile 5 of"),
+    "probabilities": (("{inputs}/slide.ome.tif", "--probabilities"), "of which no probabilities are written"),
+    "png": (("{inputs}/plain.png", "--stream"), "plain.png: is no TIFF (PNG), and no region of it can be read alone"),
+    "tile size": (("{inputs}/slide.ome.tif", "--tile-size", "64"), "--tile-size: for models with the view whole"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_one_line_and_no_half_result(
+    name: str, models: dict[str, Path], inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tifffile.TiffWriter(tmp_path / "cut.tif") as writer:
+        for step in (1, 2):
+            writer.write(
+                IMAGE[::step, ::step],
+                subfiletype=step - 1,
+                tile=(64, 64),
+                photometric="rgb",
+                metadata=None,
+            )
+    with tifffile.TiffFile(tmp_path / "cut.tif", mode="r+b") as tiff:
+        tag = tiff.pages[0].tags["TileOffsets"]
+        tag.overwrite([*tag.value[:5], 2**31 - 1, *tag.value[6:]])
+    arguments, message = FAILURES[name]
+    words = [word.format(inputs=inputs, folder=tmp_path) for word in arguments]
+    assert predict(models["windows"], tmp_path / "out", *words, "--tissue", "all") != 0
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("out/predictions/*"))
+
+
+def test_models_of_volumes_have_no_slides(
+    models: dict[str, Path], inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(models["volumes"], tmp_path, inputs, "--roi", "0,0,5,5") != 0
+    assert "--roi: for whole slides only, and this model was trained on volumes" in capsys.readouterr().err
