@@ -12,14 +12,14 @@ from typing import Any
 
 from torch import nn
 
-from sa2_monai.bundle.locate import find_bundle, find_config, load
+from sa2_monai.bundle.locate import bundle_of_weights, find_bundle, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of
 from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
 from sa2_monai.networks.accelerate import accelerate
-from sa2_monai.weights import sha256_of
+from sa2_monai.weights import sha256_of, starter_file, weight_file
 
 __all__ = ["BundleModel"]
 
@@ -40,6 +40,8 @@ class BundleModel:
         weights: str | os.PathLike[str] | None = None,
         device: str | None = None,
     ) -> None:
+        if weights is None and starter_file(path_or_name) is not None:
+            path_or_name, weights = bundle_of_weights(path_or_name), path_or_name
         found = find_bundle(path_or_name)
         self.device = choose_device(device)
         self.is_temporary = found.is_file()
@@ -49,7 +51,8 @@ class BundleModel:
         self._runs = 0
         self.root = extract_bundle(found, self._scratch / "bundle") if self.is_temporary else found
         own = self.root / "models" / "model.pt"
-        if weights is not None and not Path(weights).is_file():
+        weights = None if weights is None else weight_file(weights)
+        if weights is not None and not weights.is_file():
             raise FileNotFoundError(f"{weights}: no such weights. Give the file of trained weights.")
         self.weights: Path | None = None
         if weights is not None or own.is_file():

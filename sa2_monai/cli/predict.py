@@ -18,10 +18,12 @@ import argparse
 import re
 from typing import Any
 
+from sa2_monai.bundle.included import run_folder
 from sa2_monai.bundle.locate import open_bundle
 from sa2_monai.bundle.prediction.run import bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli.main import UsageError
+from sa2_monai.cli.predict_options import starter
 
 __all__ = ["add_arguments", "run"]
 
@@ -36,13 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         help="image, folder with its sub-folders, DICOM series folder, or .txt list of paths",
     )
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder; label maps come to DIR/predictions")
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        help="folder; label maps come to DIR/predictions (default: runs/predict-INPUT)",
+    )
     parser.add_argument(
         "--bundle",
         metavar="DIR",
         help="bundle: folder, zip file or name (default: that of the weights' network)",
     )
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
+    starter.add_arguments(parser)
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")
     parser.add_argument("--overlays", action="store_true", help="draw the classes into the images (DIR/overlays)")
     volumes = parser.add_argument_group("volumes")
@@ -83,11 +90,13 @@ def run(args: argparse.Namespace) -> int:
         OSError: a missing file or an output folder that cannot be written.
         ValueError: inputs, weights or bundle that do not fit; the message names the file and what to do.
     """
-    with open_bundle(args.bundle or bundle_name_of(args.weights)) as bundle:
-        model = open_model(bundle, args.weights)
+    weights = starter.weights_of(args)
+    with open_bundle(args.bundle or bundle_name_of(weights)) as bundle:
+        model = open_model(bundle, weights)
+        output = args.output or run_folder("predict", args.inputs[0])
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
-        batch, left_out = list_batch(model, args.inputs, args.output, _options(args, model.volumes))
+        batch, left_out = list_batch(model, args.inputs, output, _options(args, model.volumes))
         if args.status:
             code, failure = batch.tell_status(), None
         else:
