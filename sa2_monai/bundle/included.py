@@ -29,16 +29,16 @@ def is_included(path: str | os.PathLike[str]) -> bool:
     return Path(path).resolve().is_relative_to(bundles_folder().resolve())
 
 
-def run_folder(network: str, data: str | os.PathLike[str]) -> Path:
-    """Where a training goes when nobody says where: ``runs/<network>-<name of the data>`` in the working directory.
+def run_folder(what: str, data: str | os.PathLike[str]) -> Path:
+    """Where results go when nobody says where: ``runs/<what>-<name of the data>`` in the working directory.
 
     Args:
-        network: name of the network, with that of a variant as in ``sa2net:plain_skips``.
+        what: ``"predict"``, or the network of a training, with that of a variant as in ``sa2net:plain_skips``.
         data: folder of the data, a ``dataset.json`` in it, or a file that lists them.
     """
     path = Path(data).resolve()
     name = path.parent.name if path.name == "dataset.json" else path.stem if path.is_file() else path.name
-    return Path("runs") / f"{network.replace(':', '-')}-{name or 'data'}"
+    return Path("runs") / f"{what.replace(':', '-')}-{name or 'data'}"
 
 
 def list_bundles() -> dict[str, dict[str, Any]]:

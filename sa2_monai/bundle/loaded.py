@@ -58,8 +58,9 @@ def load_bundle(
     comes beside weights (``model.json``) is plain values and cannot.
 
     Args:
-        path_or_name: folder of a bundle, its zip file, or the name of one that comes with the package (``"sa2net"``).
-            A list of runs, or the folder of a cross-validation: their ensemble, the mean of the probabilities.
+        path_or_name: folder of a bundle, its zip file, or the name of one that comes with the package (``"sa2net"``);
+            the name of a starter model (``"nuclei"``) for that with its weights. A list of runs, or the folder of a
+            cross-validation: their ensemble, the mean of the probabilities.
         weights: trained weights; by default ``models/model.pt`` of the bundle, where there is one. The file beside them
             overrules the bundle's defaults: channels, classes, how the network sees an image.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default the GPU where there is one.

@@ -94,15 +94,16 @@ def bundle_of_weights(weights: str | os.PathLike[str]) -> Path:
     """The bundle that weights belong to: the one they lie in, else that of their network in the package.
 
     Args:
-        weights: weight file.
+        weights: weight file, or the name of a starter model.
 
     Raises:
         ValueError: when neither is known, or the file beside the weights names no network of the catalogue.
     """
     from sa2_monai.bundle.sidecar import known_network
-    from sa2_monai.weights import read_info
+    from sa2_monai.weights import read_info, weight_file
 
-    folder = Path(weights).resolve().parent
+    weights = weight_file(weights)
+    folder = weights.resolve().parent
     if folder.name == "models" and config_file(folder.parent, "inference"):
         return folder.parent
     network = known_network(read_info(weights).get("network"), Path(weights).with_suffix(".json"))

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from sa2_monai.bundle.ensemble.open import ensemble_in, is_ensemble
-from sa2_monai.bundle.locate import find_bundle, find_config, load
+from sa2_monai.bundle.locate import bundle_of_weights, find_bundle, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of
 from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
@@ -22,7 +22,7 @@ from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
 from sa2_monai.io.kinds import current_word
 from sa2_monai.networks.accelerate import accelerate
-from sa2_monai.weights import sha256_of
+from sa2_monai.weights import sha256_of, starter_file, weight_file
 
 __all__ = ["BundleModel"]
 
@@ -44,6 +44,8 @@ class BundleModel:
         device: str | None = None,
     ) -> None:
         paths = [path_or_name] if isinstance(path_or_name, (str, os.PathLike)) else list(path_or_name)
+        if weights is None and len(paths) == 1 and starter_file(paths[0]) is not None:
+            paths, weights = [bundle_of_weights(paths[0])], paths[0]
         several = is_ensemble(paths)
         if several and weights is not None:
             raise ValueError("weights are those of one bundle; an ensemble has its own")
@@ -59,7 +61,8 @@ class BundleModel:
         else:
             self.root = extract_bundle(found, self._scratch / "bundle") if self.is_temporary else found
         own = self.root / "models" / "model.pt"
-        if weights is not None and not Path(weights).is_file():
+        weights = None if weights is None else weight_file(weights)
+        if weights is not None and not weights.is_file():
             raise FileNotFoundError(f"{weights}: no such weights. Give the file of trained weights.")
         self.weights: Path | None = None
         if weights is not None or own.is_file():

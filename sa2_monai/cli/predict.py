@@ -19,10 +19,11 @@ import re
 from typing import Any
 
 from sa2_monai.bundle.ensemble.open import is_ensemble, open_bundles
+from sa2_monai.bundle.included import run_folder
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli.main import UsageError
-from sa2_monai.cli.predict_options import instances, slides, tta
+from sa2_monai.cli.predict_options import instances, slides, starter, tta
 
 __all__ = ["add_arguments", "run"]
 
@@ -37,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         help="image, folder with its sub-folders, DICOM series folder, or .txt list of paths",
     )
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder; label maps come to DIR/predictions")
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        help="folder; label maps come to DIR/predictions (default: runs/predict-INPUT)",
+    )
     parser.add_argument(
         "--bundle",
         nargs="+",
@@ -46,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "'crossval': their ensemble, the mean of the probabilities",
     )
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
+    starter.add_arguments(parser)
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")
     parser.add_argument("--overlays", action="store_true", help="draw the classes into the images (DIR/overlays)")
     volumes = parser.add_argument_group("volumes")
@@ -89,15 +95,17 @@ def run(args: argparse.Namespace) -> int:
         OSError: a missing file or an output folder that cannot be written.
         ValueError: inputs, weights or bundle that do not fit; the message names the file and what to do.
     """
-    bundles = args.bundle or [bundle_name_of(args.weights)]
-    if args.weights and is_ensemble(bundles):
+    weights = starter.weights_of(args)
+    bundles = args.bundle or [bundle_name_of(weights)]
+    if weights and is_ensemble(bundles):
         raise UsageError("--weights are those of one bundle, and --bundle names an ensemble, which has its own")
     with open_bundles(bundles) as bundle:
-        model = open_model(bundle, args.weights)
+        model = open_model(bundle, weights)
+        output = args.output or run_folder("predict", args.inputs[0])
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
         options = {**_options(args, model), **instances.overrides(args, model)}
-        batch, left_out = list_batch(model, args.inputs, args.output, options, slides.slide_options(args, model))
+        batch, left_out = list_batch(model, args.inputs, output, options, slides.slide_options(args, model))
         if args.status:
             code, failure = batch.tell_status(), None
         else:

@@ -10,6 +10,7 @@ from sa2_monai.weights.load import load_weights
 from sa2_monai.weights.published.convert import convert_published, describe_published, skipped_names
 from sa2_monai.weights.read import read_checkpoint
 from sa2_monai.weights.save import read_info, save_weights
+from sa2_monai.weights.starters import starter_file, starter_names
 from sa2_monai.weights.state import plain, unwrap
 from sa2_monai.weights.transfer import Transfer, transfer_weights
 from sa2_monai.weights.weight_files import open_weights, weight_file
@@ -32,6 +33,8 @@ __all__ = [
     "save_weights",
     "sha256_of",
     "skipped_names",
+    "starter_file",
+    "starter_names",
     "transfer_weights",
     "unwrap",
     "weight_file",

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.utils import optional_import
 from torch import nn
 
 from sa2_monai.io.digest import sha256_of
@@ -77,12 +76,11 @@ def load_encoder(network: nn.Module, path: str | os.PathLike[str]) -> dict[str, 
         OSError: when it cannot be read.
         ValueError: for a network without such an encoder, for a damaged file, and for one that does not hold exactly
             the encoder's tensors, with finite values.
-        ImportError: for a ``.safetensors`` file without the package of that name.
     """
     source, path = source_of(network), Path(path)
     if not path.is_file():
         raise _missing(source, path, "encoder_weights")
-    return _load(network, path, tensors_in(_inner(_content(path)), path))
+    return _load(network, path, tensors_in(_inner(read_safely(path)), path))
 
 
 def load_pretrained(
@@ -99,14 +97,14 @@ def load_pretrained(
         What :func:`load_encoder` or :func:`~sa2_monai.weights.load_weights` returns.
 
     Raises:
-        FileNotFoundError, OSError, ValueError, ImportError: as those.
+        FileNotFoundError, OSError, ValueError: as those.
     """
     path = Path(path)
     record = record_of(unwrap(network))
     if record is not None and record.encoders:
         if not path.is_file():
             raise _missing(source_of(network), path, "pretrained")
-        content = _inner(_content(path))
+        content = _inner(read_safely(path))
         if isinstance(content, Mapping) and encoder_owner(content):
             return _load(network, path, tensors_in(content, path))
     return load_weights(network, path, expected)
@@ -118,23 +116,6 @@ def _missing(source: Encoder, path: Path, switch: str) -> FileNotFoundError:
         f"{path} does not exist. For ImageNet weights ({source.title}) get {source.files}; put the file there, or set "
         f"{switch} to where it is.{own} With {switch}: null training starts from scratch. Nothing is downloaded."
     )
-
-
-def _content(path: Path) -> Any:
-    """What the file holds."""
-    if path.suffix != ".safetensors":
-        return read_safely(path)
-    load_file, available = optional_import("safetensors.torch", name="load_file")
-    if not available:
-        raise ImportError(f"{path} needs the package safetensors: python -m pip install 'sa2_monai[pretrained]'.")
-    try:
-        return load_file(path)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot read {path}: {error.strerror or error}.") from error
-    except Exception as error:  # the package has an exception of its own for damage
-        raise ValueError(
-            f"{path} is not a safetensors file or is damaged ({path.stat().st_size} bytes; {error}). Download it again."
-        ) from error
 
 
 def _inner(content: Any) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 __all__ = ["read_checkpoint", "read_safely", "tensors_in"]
 
@@ -20,7 +21,7 @@ _PREFIXES = ("module.", "_orig_mod.")  # DataParallel and DistributedDataParalle
 
 
 def read_safely(path: str | os.PathLike[str]) -> Any:
-    """``torch.load`` that never executes code of the file, with one clear error.
+    """What a checkpoint or a file of safetensors holds, without ever executing code of it, or one clear error.
 
     Returns:
         What the file holds, on the CPU.
@@ -37,6 +38,8 @@ def read_safely(path: str | os.PathLike[str]) -> Any:
             f"checkpoint {path} {what}. Train first, give the path of a checkpoint file, or get one with "
             "'sa2-monai import-weights'."
         )
+    if path.suffix.lower() == ".safetensors":
+        return _read_safetensors(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
@@ -58,6 +61,18 @@ def read_safely(path: str | os.PathLike[str]) -> Any:
                 f"{path} is an exported TorchScript network, not a checkpoint. Use the .pt file it was exported from."
             ) from error
         raise _damaged(path, error) from error
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot read {path}: {error.strerror or error}.") from error
+    except Exception as error:  # the package has an exception of its own for damage
+        raise ValueError(
+            f"{path} is not a safetensors file or is damaged ({path.stat().st_size} bytes; {error}). Copy or download "
+            "it again."
+        ) from error
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:

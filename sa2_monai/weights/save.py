@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save as safetensors_of
 
 from sa2_monai.io.atomic import atomic_write, write_json
 from sa2_monai.io.digest import sha256_of
@@ -31,7 +32,7 @@ def save_weights(
 
     Args:
         state_dict: tensors by name.
-        path: the file, by habit ``*.pt``.
+        path: the file, by habit ``*.pt``; ``*.safetensors`` makes one that other programs read, too.
         info: what a user of the weights must know (network, in_channels, out_channels, class_names, view, roi_size,
             intensity, channel_order, epoch, metric, ...). Built-in types, or what :func:`plain` can turn into them.
 
@@ -71,7 +72,10 @@ def save_weights(
     sidecar = sidecar_of(path)
 
     def write_pair(file: Any) -> None:
-        torch.save(tensors, file)
+        if path.suffix.lower() == ".safetensors":
+            file.write(safetensors_of(tensors))
+        else:
+            torch.save(tensors, file)
         file.flush()
         record["sha256"], record["bytes"] = sha256_of(file.name), os.path.getsize(file.name)
         # Before the weights are renamed the sidecar describes both: the new ones and those they replace.

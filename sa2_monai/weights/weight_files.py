@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weight file that a path means: the file itself, or that of a run or a bundle."""
+"""The weight file that a path means: the file itself, that of a run or a bundle, or that of a starter model."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sa2_monai.io.paths import existing_path
+from sa2_monai.weights.starters import starter_file
 
 __all__ = ["open_weights", "weight_file"]
 
@@ -20,15 +21,17 @@ _IN_A_BUNDLE = Path("models", "model.pt")
 
 
 def weight_file(path: str | os.PathLike[str]) -> Path:
-    """The weight file of a folder; any other path as it is.
+    """The weight file of a folder or of a starter model; any other path as it is.
 
     Args:
-        path: weight file; or folder of a run or a bundle, which stands for its ``models/model.pt``.
+        path: weight file; folder of a run or a bundle, which stands for its ``models/model.pt``; or the name of a
+            starter model, such as ``"nuclei"``.
 
     Raises:
         FileNotFoundError: for a folder without weights.
     """
-    path = existing_path(path)
+    starter = starter_file(path)
+    path = existing_path(path) if starter is None else starter
     if not path.is_dir():
         return path
     for file in (path / _IN_A_BUNDLE, path / _IN_A_BUNDLE.name):
@@ -45,7 +48,7 @@ def open_weights(path: str | os.PathLike[str]) -> Iterator[Path]:
     """As :func:`weight_file`, for zip files of bundles, too, whose weights are there for the time of a ``with`` block.
 
     Args:
-        path: weight file; folder or zip file of a bundle.
+        path: weight file; folder or zip file of a bundle; name of a starter model.
 
     Raises:
         FileNotFoundError: for a folder or a zip file without weights.

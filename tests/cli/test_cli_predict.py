@@ -256,7 +256,7 @@ def test_cuda_without_a_gpu(bundle: Path, images: Path, tmp_path: Path, capsys: 
     assert "no usable CUDA device" in failure(capsys, *arguments)
 
 
-@pytest.mark.parametrize("wrong", [["--batch-size", "0"], ["--batch-size", "x"], ["--device", "tpu"], []])
+@pytest.mark.parametrize("wrong", [["--batch-size", "0"], ["--batch-size", "x"], ["--device", "tpu"]])
 def test_wrong_use(wrong: list[str], images: Path) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["predict", str(images), *wrong])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 
 from sa2_monai.networks import create_network
 from sa2_monai.weights import load_encoder, load_pretrained, save_weights
@@ -80,7 +81,6 @@ def test_every_form_of_the_file(name: str, form: str, load: Callable[..., Any], 
     expected = {key: value.clone() for key, value in tensors.items() if not key.startswith(HEADS[name])}
     path = tmp_path / "weights.pth"
     if form == "safetensors":
-        save_file = pytest.importorskip("safetensors.torch", reason="extra `pretrained` is not installed").save_file
         path = path.with_suffix(".safetensors")
         save_file(tensors, path)
     else:
@@ -278,7 +278,6 @@ def test_wrapped_networks(tmp_path: Path) -> None:
 
 
 def test_damaged_files(tmp_path: Path) -> None:
-    pytest.importorskip("safetensors", reason="extra `pretrained` is not installed")
     for name, words in (("m.safetensors", "not a safetensors file or is damaged"), ("m.pth", "is damaged")):
         path = tmp_path / name
         path.write_bytes(b"no tensors in here")
@@ -295,14 +294,6 @@ def test_a_safetensors_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pyt
 
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"")
-    monkeypatch.setattr("sa2_monai.weights.imagenet.optional_import", lambda *_, **__: (fail, True))
+    monkeypatch.setattr("sa2_monai.weights.read.load_file", fail)
     with pytest.raises(OSError, match=r"cannot read .*: Permission denied"):
-        load_encoder(small("msa2net"), path)
-
-
-def test_the_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(b"")
-    monkeypatch.setattr("sa2_monai.weights.imagenet.optional_import", lambda *_, **__: (None, False))
-    with pytest.raises(ImportError, match=r"sa2_monai\[pretrained\]"):
         load_encoder(small("msa2net"), path)

@@ -21,6 +21,7 @@ from sa2_monai.bundle.network import build_network, metadata_of, resolve
 from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
 from sa2_monai.slices import check_roi_size
+from sa2_monai.weights import weight_file
 
 __all__ = ["FORMATS", "Exported", "export_network"]
 
@@ -77,7 +78,7 @@ def export_network(
     converter = CONVERTERS[to]
     converter.check()
     folder = Path(bundle)
-    file = folder / "models" / "model.pt" if weights is None else Path(weights)
+    file = folder / "models" / "model.pt" if weights is None else weight_file(weights)
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such weights. {missing_weights(file)}")
     path = Path(output) if output is not None else _default_path(file, converter.suffix, labels, half)

@@ -27,7 +27,7 @@ from sa2_monai.bundle.packaging.weights import write_weights
 from sa2_monai.bundle.packaging.zipping import zip_folder
 from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
 from sa2_monai.bundle.switches import check_config
-from sa2_monai.weights import read_info
+from sa2_monai.weights import read_info, weight_file
 
 __all__ = ["package_bundle"]
 
@@ -79,7 +79,7 @@ def package_bundle(
             damaged file, an address that is none.
         RuntimeError: the network cannot be written as TorchScript, or that does not give the same labels.
     """
-    source, weights = Path(bundle), Path(weights)
+    source, weights = Path(bundle), weight_file(weights)
     if not weights.is_file():
         raise FileNotFoundError(f"{weights}: no such weights. Give the file of trained weights.")
     summary = read_results(results)

@@ -21,7 +21,7 @@ _ABOUT_FILE = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", 
 
 
 def write_weights(source: Path, target: Path, info: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy a weight file byte by byte where it is a flat state dict, else write one; and its sidecar.
+    """Copy a weight file byte by byte where it is PyTorch's and a flat state dict, else write one; and its sidecar.
 
     Args:
         source: file of weights that fit the network.
@@ -33,8 +33,9 @@ def write_weights(source: Path, target: Path, info: Mapping[str, Any]) -> dict[s
     """
     about = {key: value for key, value in info.items() if key not in _ABOUT_FILE}
     tensors = read_checkpoint(source)
-    content = read_safely(source)
-    if set(content) != set(tensors):  # nested, or with the prefix of a wrapper
+    if source.suffix.lower() == ".safetensors":  # MONAI's loaders read the files of torch.save alone
+        return save_weights({name: _single(tensor) for name, tensor in tensors.items()}, target, about)
+    if set(read_safely(source)) != set(tensors):  # nested, or with the prefix of a wrapper
         return save_weights(tensors, target, about)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
@@ -49,3 +50,8 @@ def write_weights(source: Path, target: Path, info: Mapping[str, Any]) -> dict[s
     }
     write_json(target.with_suffix(".json"), record)
     return record
+
+
+def _single(tensor: torch.Tensor) -> torch.Tensor:
+    """In single precision, as networks are built; counters stay whole numbers."""
+    return tensor.float() if tensor.is_floating_point() else tensor

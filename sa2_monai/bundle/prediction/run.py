@@ -78,10 +78,10 @@ def bundle_name_of(weights: str | os.PathLike[str] | None) -> str:
     Args:
         weights: the weight file; ``None`` for those of the bundle.
     """
-    if weights is not None and Path(weights).with_suffix(".json").is_file():
-        from sa2_monai.weights import read_info
+    if weights is not None:
+        from sa2_monai.weights import read_info, weight_file
 
-        named = read_info(weights).get("network")
+        named = read_info(weight_file(weights)).get("network")
         if named in list(CATALOGUE):
             return str(named)
     return "sa2net"
@@ -98,8 +98,10 @@ def open_model(bundle: Path, weights: str | os.PathLike[str] | None = None) -> T
         FileNotFoundError: no such weights, or no inference configuration.
         ValueError: a damaged sidecar, or weights of another network.
     """
+    from sa2_monai.weights import weight_file
+
     config_file = find_config(bundle, "inference")
-    file = Path(weights) if weights else bundle / "models" / "model.pt"
+    file = weight_file(weights) if weights else bundle / "models" / "model.pt"
     if not file.is_file():
         from sa2_monai.bundle.packaging.large_files import missing_weights
 

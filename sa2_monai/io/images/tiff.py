@@ -107,7 +107,7 @@ def tiff_pixel_size(path: Path) -> tuple[float, float] | None:
     Raises:
         ValueError: a damaged file or several planes.
     """
-    with _opened(path) as tiff:
+    with opened_tiff(path) as tiff:
         page, _ = _single(tiff, path)
         found = _ome_size(tiff) or _resolution_size(page, (tiff.imagej_metadata or {}).get("unit"))
         if found is None or not all(0 < size < 1e4 for size in found):
