@@ -19,6 +19,7 @@ import re
 from typing import Any
 
 from sa2_monai.bundle.ensemble.open import is_ensemble, open_bundles
+from sa2_monai.bundle.ensemble.paths import bundles_first
 from sa2_monai.bundle.included import run_folder
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``sa2-monai predict``."""
     parser.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
         help="image, folder with its sub-folders, DICOM series folder, or .txt list of paths",
     )
@@ -96,16 +97,20 @@ def run(args: argparse.Namespace) -> int:
         ValueError: inputs, weights or bundle that do not fit; the message names the file and what to do.
     """
     weights = starter.weights_of(args)
-    bundles = args.bundle or [bundle_name_of(weights)]
+    bundles, inputs = args.bundle or [bundle_name_of(weights)], args.inputs
+    if not inputs:  # then the last words behind --bundle are
+        bundles, inputs = bundles_first(bundles)
+    if not inputs:
+        raise UsageError("the following arguments are required: INPUT")
     if weights and is_ensemble(bundles):
         raise UsageError("--weights are those of one bundle, and --bundle names an ensemble, which has its own")
     with open_bundles(bundles) as bundle:
         model = open_model(bundle, weights)
-        output = args.output or run_folder("predict", args.inputs[0])
+        output = args.output or run_folder("predict", inputs[0])
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
         options = {**_options(args, model), **instances.overrides(args, model)}
-        batch, left_out = list_batch(model, args.inputs, output, options, slides.slide_options(args, model))
+        batch, left_out = list_batch(model, inputs, output, options, slides.slide_options(args, model))
         if args.status:
             code, failure = batch.tell_status(), None
         else:

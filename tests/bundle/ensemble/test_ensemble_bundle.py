@@ -19,10 +19,12 @@ from PIL import Image
 from sa2_monai import load_bundle
 from sa2_monai.bundle import package_bundle
 from sa2_monai.bundle.ensemble.open import open_bundles
+from sa2_monai.bundle.ensemble.paths import bundles_first
 from sa2_monai.bundle.run.evaluate import evaluate_run
+from sa2_monai.bundle.run.results import results_of_ensemble
 from sa2_monai.cli.main import main
 from sa2_monai.data import make_sample
-from sa2_monai.weights import read_info, save_weights
+from sa2_monai.weights import read_info, save_weights, sha256_of
 from tests.support.small_models import HEART, script_in_process
 
 pytestmark = pytest.mark.filterwarnings("ignore:parsing (config|meta)_file:UserWarning")
@@ -89,7 +91,9 @@ def test_equal_members_are_one(folds: list[Path], images: Path) -> None:
     assert any(0 < label.mean() < 1 for label in one)
 
 
-def test_the_mean_of_probabilities(folds: list[Path], images: Path, tmp_path: Path) -> None:
+def test_the_mean_of_probabilities(
+    folds: list[Path], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A cross-validation, or its folds one by one: the command, Python and the run of a configuration agree."""
     with open_bundles([folds[0].parent]) as ensemble, open_bundles(folds) as again:
         for image in sorted(images.iterdir()):
@@ -108,9 +112,27 @@ def test_the_mean_of_probabilities(folds: list[Path], images: Path, tmp_path: Pa
     assert (
         main(["predict", str(images), "--bundle", *map(str, folds), "--output", str(tmp_path), "--device", "cpu"]) == 0
     )
+    assert "ensemble of 2 (sa2net, sa2net): class_names ['background', 'gland']" in capsys.readouterr().out
     for (name, labels), label in zip(sorted(expected.items()), found, strict=True):
         assert np.array_equal(label, labels)
         assert np.array_equal(np.asarray(Image.open(tmp_path / "predictions" / f"{name}.png")) > 0, labels > 0)
+
+
+def test_scores_of_the_ensemble_go_with_it(tmp_path: Path) -> None:
+    """Those of the test part of its cross-validation, as long as the models are those that were scored."""
+    digests = []
+    for fold in range(2):
+        (tmp_path / f"fold{fold}" / "models").mkdir(parents=True)
+        (tmp_path / f"fold{fold}" / "models" / "model.pt").write_text(str(fold))
+        digests.append(sha256_of(tmp_path / f"fold{fold}" / "models" / "model.pt"))
+    (tmp_path / "crossval.json").write_text(json.dumps({"configuration": {"folds": 2}}))
+    assert results_of_ensemble(tmp_path) is None
+    (tmp_path / "ensemble").mkdir()
+    (tmp_path / "ensemble" / "metrics_summary.json").write_text("{}")
+    (tmp_path / "ensemble" / "models.json").write_text(json.dumps({"sha256": digests}))
+    assert results_of_ensemble(tmp_path) == tmp_path / "ensemble" / "metrics_summary.json"
+    (tmp_path / "fold1" / "models" / "model.pt").write_text("another")
+    assert results_of_ensemble(tmp_path) is None
 
 
 def test_evaluate(folds: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,3 +245,15 @@ def test_what_cannot_be_one(
         main(["predict", "x.png", "--bundle", *map(str, folds), "--weights", "w.pt", "--output", str(tmp_path / "o")])
     with pytest.raises(ValueError, match="an ensemble has its own"):
         load_bundle(folds, weights="w.pt")
+
+
+def test_inputs_behind_the_bundles(folds: list[Path], images: Path, tmp_path: Path) -> None:
+    """``--bundle RUN1 RUN2 INPUT``: what can be a bundle is one."""
+    words = [*map(str, folds), str(images)]
+    assert bundles_first(words) == (words[:2], words[2:])
+    assert bundles_first([str(folds[0].parent), "sa2net", "scan.nii.gz"])[1] == ["scan.nii.gz"]
+    assert bundles_first(["nowhere", str(images)]) == (["nowhere"], [str(images)])
+    assert main(["predict", "--bundle", *words, "--output", str(tmp_path), "--device", "cpu"]) == 0
+    assert len(list((tmp_path / "predictions").iterdir())) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "--bundle", *map(str, folds), "--output", str(tmp_path)])
