@@ -28,6 +28,9 @@ class EnsembleNetwork(nn.Module):
     log-mean-exps of log-sigmoids; with more channels it is ``log(mean(softmax(x)))``, whose softmax is that mean. No
     probability is ever formed, so confident networks lose nothing, and memory does not grow with their number.
 
+    :class:`~sa2_monai.inference.VolumeInferer` takes an ensemble apart and averages what its networks give for whole
+    slices, in the running mean that it has for all members of a prediction; this module is for export, and for others.
+
     Networks of half precision are averaged in single precision. The module can be scripted and traced if its networks
     can. It is meant for evaluation: in training mode networks with deep supervision return lists, which cannot be
     averaged.

@@ -7,6 +7,7 @@ import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +63,19 @@ def test_evaluation_and_inference_augment_alike(bundle: str, trained: Trained, i
     for name in names:
         assert np.array_equal(read_label(folders[True] / name), read_label(tmp_path / "predicted/predictions" / name))
     assert any(not np.array_equal(*(read_label(folders[tta] / name) for tta in (False, True))) for name in names)
+
+
+def test_crossval_hands_the_switch_to_its_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def cross_validate(request: Any, resume: bool) -> None:
+        asked.append(request.overrides)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sa2_monai.bundle.crossval.run.cross_validate", cross_validate)
+    for option in (["--tta"], ["tta=true"], []):
+        assert main(["crossval", str(tmp_path), "--output", str(tmp_path / "out"), *option]) == 130
+    assert asked == [{"tta": True}, {"tta": True}, {}]
 
 
 def test_an_ensemble_is_augmented_and_says_how_far_it_agrees(
