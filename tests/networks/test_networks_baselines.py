@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 from monai.networks import nets
 
 from sa2_monai.networks import BASELINES, DynUNet, SegResNet, UNet
+from sa2_monai.networks.stages import head_of
+from sa2_monai.weights import transfer_weights
 from tests.networks.base_tester import NetworkTester
 
 ILLEGAL = [
@@ -99,3 +102,20 @@ def test_they_calculate_what_monai_does(name: str, training: bool) -> None:
     if isinstance(found, list):
         found = torch.stack(found, dim=1)
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("unet", 3), ("unet", 1), ("segresnet", 1)])
+def test_weights_of_monai_are_a_start(name: str, channels: int, tmp_path: Path) -> None:
+    """Also for other classes and channels: the head is new, the first layer adapted."""
+    ours, theirs, arguments = MONAI[name]
+    published = theirs(spatial_dims=2, in_channels=3, out_channels=2, **arguments)
+    torch.save(published.state_dict(), tmp_path / "monai.pt")
+    network = ours(in_channels=channels, out_channels=5, base_channels=8 if name == "segresnet" else 4)
+    done = transfer_weights(network, tmp_path / "monai.pt")
+    assert set(done.new) == set(head_of(network))
+    first = BASELINES[name].first_layers
+    for key, value in network.state_dict().items():
+        expected = published.state_dict()[key]
+        if key in first and channels == 1:
+            expected = expected.sum(1, keepdim=True)
+        assert key in done.new or torch.equal(value, expected)
