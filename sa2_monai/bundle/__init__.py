@@ -5,6 +5,7 @@
 loaded       ``load_bundle``: predict, evaluate and train from Python; model is what such a bundle holds
 locate       where a bundle is, its configuration files and overlays; unzip takes one out of a zip file
 included     the bundles that come with the package: list, copy to edit, where results of them go
+baselines/   what MONAI's networks are trained with: overlays and texts for a bundle of another network
 workflow     running the configurations in this process; verbatim takes values through MONAI's parser
 sidecar      model metadata beside weights (``model.json``), which overrule the configuration
 network      the network of a configuration with its weights

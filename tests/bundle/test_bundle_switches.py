@@ -20,11 +20,11 @@ from monai.transforms import Identityd
 
 from sa2_monai import load_bundle
 from sa2_monai.bundle import SwitchError, check_switches, find_bundle, package_bundle
-from sa2_monai.bundle.locate import load, load_one
+from sa2_monai.bundle.locate import bundle_names, load, load_one
 from sa2_monai.bundle.sidecar import MODEL_SETTINGS, read_sidecar
 from sa2_monai.bundle.switches import check_config, check_values, close_match
 from sa2_monai.bundle.switches.running import _refuse_dropped
-from sa2_monai.bundle.switches.schema import networks, switch_names
+from sa2_monai.bundle.switches.schema import switch_names
 from sa2_monai.cli import main
 from sa2_monai.data import SECTIONS
 from sa2_monai.inference.slice_inferer_checks import ORIENTATIONS
@@ -37,7 +37,7 @@ from sa2_monai.slices.views import RESIZES
 from tests.support.programs import run_program
 from tests.support.small_models import GLANDS, save_model
 
-BUNDLES = sorted(networks())
+BUNDLES = bundle_names()
 SCHEMA = yaml.safe_load(Path(sys.modules[check_values.__module__].__file__ or "").with_name("schema.yaml").read_text())
 # Switch, value, what the message says beside them; for a bundle that has the switch.
 WRONG: list[tuple[str, str, Any, str]] = [

@@ -42,7 +42,7 @@ def test_without_a_file_nothing_is_written(
 
 # words -> exit code, in the message
 WRONG = [
-    (["--network", "unet"], 2, "the network is 'unet': unet: no such bundle. Give the folder"),
+    (["--network", "vnet"], 2, "the network is 'vnet': vnet: no such bundle. Give the folder"),
     (["--time", "0"], 2, "--time is 0, expected minutes above 0"),
     (["--device", "cpu", "bathc_size=3"], 2, "bathc_size is no switch of this configuration"),
     (["batch_size", "--device", "cpu"], 2, "expected ID=VALUE, got 'batch_size'"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 from monai.networks import nets
 
 from sa2_monai.networks import BASELINES, DynUNet, SegResNet, UNet
+from sa2_monai.networks.stages import head_of
+from sa2_monai.weights import transfer_weights
 from tests.networks.base_tester import NetworkTester
 
 ILLEGAL = [
@@ -18,6 +21,10 @@ ILLEGAL = [
     ({"base_channels": 0}, "base_channels must be a positive integer"),
     ({"variant": "plain_skips"}, r"has no variant 'plain_skips'; it has none\."),
 ]
+
+
+# Of their normalisations, PyTorch's own, a trace keeps the number of channels.
+traced_with_warnings = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 
 
 class TestUNet(NetworkTester):
@@ -30,6 +37,7 @@ class TestUNet(NetworkTester):
     ILLEGAL_INPUTS = [(1, 3, 40, 64), (1, 1, 64, 64), (3, 64, 64)]
 
 
+@traced_with_warnings
 class TestSegResNet(NetworkTester):
     NAME = "segresnet"
     SMALL = {"base_channels": 8}
@@ -40,11 +48,14 @@ class TestSegResNet(NetworkTester):
     ILLEGAL_INPUTS = [(1, 3, 36, 64), (1, 1, 64, 64), (3, 64, 64)]
 
 
+@traced_with_warnings
 class TestDynUNet(NetworkTester):
     NAME = "dynunet"
     SMALL = {"base_channels": 4}
     SMALL_SIZE, OTHER_SIZE = (64, 96), (96, 64)
     EXPORT_MIN = 2
+    # Eleven instance normalisations, the deepest of six values, make rounding errors larger.
+    HALF_TOLERANCE = {torch.bfloat16: 0.15, torch.float16: 0.06}
     HEAD_BIAS = "output_block.conv.conv.bias"
     TRAINING_OUTPUTS = 4
     SHAPE_CASES = [({}, (2, 3, 64, 96)), ({"out_channels": 4, "in_channels": 1}, (1, 1, 64, 64))]
@@ -91,3 +102,20 @@ def test_they_calculate_what_monai_does(name: str, training: bool) -> None:
     if isinstance(found, list):
         found = torch.stack(found, dim=1)
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("unet", 3), ("unet", 1), ("segresnet", 1)])
+def test_weights_of_monai_are_a_start(name: str, channels: int, tmp_path: Path) -> None:
+    """Also for other classes and channels: the head is new, the first layer adapted."""
+    ours, theirs, arguments = MONAI[name]
+    published = theirs(spatial_dims=2, in_channels=3, out_channels=2, **arguments)
+    torch.save(published.state_dict(), tmp_path / "monai.pt")
+    network = ours(in_channels=channels, out_channels=5, base_channels=8 if name == "segresnet" else 4)
+    done = transfer_weights(network, tmp_path / "monai.pt")
+    assert set(done.new) == set(head_of(network))
+    first = BASELINES[name].first_layers
+    for key, value in network.state_dict().items():
+        expected = published.state_dict()[key]
+        if key in first and channels == 1:
+            expected = expected.sum(1, keepdim=True)
+        assert key in done.new or torch.equal(value, expected)

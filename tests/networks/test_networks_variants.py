@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import pytest
 import torch
@@ -173,8 +174,9 @@ def test_of_deep_level_lka_there_are_no_variants() -> None:
 
 
 @each_variant
-def test_records(name: str, variant: str) -> None:
+def test_records(name: str, variant: str, repository: Path) -> None:
     record = network_record(name).variants[variant]
     assert record.name == variant
-    assert record.meaning
     assert record.source
+    row = f"| `{named(name, variant)}` | {record.meaning} |\n"
+    assert row in (repository / "docs" / "networks.md").read_text(encoding="utf-8")

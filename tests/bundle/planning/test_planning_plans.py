@@ -11,17 +11,18 @@ import pytest
 import yaml
 
 from sa2_monai.bundle import Choice, Plan, SwitchError, make_plan
+from sa2_monai.bundle.baselines import overlays_of, source_of
 from sa2_monai.bundle.locate import find_bundle, find_config, load
 from sa2_monai.bundle.planning.draft import Draft
 from sa2_monai.bundle.planning.make import decide
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.data import find_data, make_sample_volumes
 from sa2_monai.data.fingerprint import Fingerprint
-from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.catalogue import network_names
 from tests.support.fingerprints import GPU, images, one_class, volumes
 from tests.support.miniatures import patients
 
-NETWORKS = sorted(CATALOGUE)
+NETWORKS = network_names()
 FINGERPRINTS: list[Fingerprint] = [
     images(),
     images((one_class("vessel", 8.0),), (1000, 1000)),
@@ -34,13 +35,13 @@ FINGERPRINTS: list[Fingerprint] = [
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("fingerprint", FINGERPRINTS)
 def test_every_decision_fits_every_network(fingerprint: Fingerprint, network: str, tmp_path: Path) -> None:
-    base = find_config(find_bundle(network), "train")
+    base = [find_config(source_of(network), "train"), *overlays_of(network, source_of(network))]
     # A number of epochs that is given: the timing of steps is for the machine of the user.
-    draft = Draft(fingerprint, network, load(base), {"max_epochs": 40, "slices_per_epoch": None})
+    draft = Draft(fingerprint, network, load(*base), {"max_epochs": 40, "slices_per_epoch": None})
     decide(draft)
     plan = Plan(network, "chosen", draft.choices, fingerprint)
     plan.write(tmp_path / "plan.yaml")
-    merged = load(base, tmp_path / "plan.yaml")
+    merged = load(*base, tmp_path / "plan.yaml")
     check_config(merged, unknown=True)
     for switch, value in plan.values().items():
         assert merged[switch] == value

@@ -6,16 +6,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sa2_monai.bundle.locate import find_bundle, find_config, load
+from sa2_monai.bundle.baselines import overlays_of, source_of
+from sa2_monai.bundle.locate import find_config, load
 from sa2_monai.bundle.planning.speed import seconds_per_step
 from sa2_monai.bundle.planning.width import NARROW
-from sa2_monai.networks.catalogue import CATALOGUE
+from sa2_monai.networks.catalogue import network_names
 
 
-@pytest.mark.parametrize("network", sorted(CATALOGUE))
+@pytest.mark.parametrize("network", network_names())
 def test_steps_of_every_network_are_timed(network: str) -> None:
     narrow = {**NARROW[network], "roi_size": [64, 64], "batch_size": 2, "class_names": ["background", "one", "two"]}
-    config = {**load(find_config(find_bundle(network), "train")), **narrow, "device": "$torch.device('cpu')"}
+    base = load(find_config(source_of(network), "train"), *overlays_of(network, source_of(network)))
+    config = {**base, **narrow, "device": "$torch.device('cpu')"}
     torch.manual_seed(3)
     before = torch.get_rng_state()
     seconds = seconds_per_step(config, (80, 72))
