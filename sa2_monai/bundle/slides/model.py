@@ -19,6 +19,7 @@ from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids
 from sa2_monai.inference import VolumeInferer
+from sa2_monai.networks.accelerate import accelerate
 
 __all__ = ["SlideModel", "load_slide_model"]
 
@@ -88,7 +89,7 @@ def load_slide_model(config_file: Path, weights: Path, overrides: Mapping[str, A
     inferer.output = "labels"
     cleaned = [name for name in ("largest_component", "fill_holes", "min_volume") if validated.get(name)]
     return SlideModel(
-        network=build_network(config, weights).to(device),
+        network=accelerate(build_network(config, weights).to(device)),
         inferer=inferer,
         intensity=intensity_step(preprocessing.transforms),
         in_channels=int(channels),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def predict_slide(
         ValueError: a damaged slide, or regions that lie outside.
     """
     regions = None if options.roi is None else read_regions(options.roi)
-    with open_slide(path) as slide:
+    with ExitStack() as stack:
+        slide = stack.enter_context(open_slide(path))
         first = slide.levels[0]
         if regions is not None:
             regions.check(first.height, first.width)
@@ -64,7 +66,9 @@ def predict_slide(
         wanted = _Wanted(image, tissue, regions)
         scale, measured = scaling_of(model.intensity, model.inferer.stretch, image, wanted.any)
         predict = BlockLabels(model, scale, options.tile_size)
-        polygons = PolygonFile(model.class_names, image.width, image.downsample, options.simplify, options.max_polygons)
+        polygons = stack.enter_context(
+            PolygonFile(model.class_names, image.width, image.downsample, options.simplify, options.max_polygons)
+        )
         rows = block_spans(image.height, predict.window[0], predict.overlap)
         columns = block_spans(image.width, predict.window[1], predict.overlap)
         lines = [image.text, measured]
@@ -77,12 +81,12 @@ def predict_slide(
         bands = _bands(image, predict, wanted, rows, columns, Path(path).name)
         traced = _traced(bands, polygons) if options.polygons else bands
         write_label_pyramid(label_file, traced, (image.height, image.width), image.mpp)
-    if options.polygons and polygons.save(polygon_file):
-        lines.append(f"{polygons.count} polygon{'' if polygons.count == 1 else 's'} in {polygon_file.name}")
-    else:
-        polygon_file.unlink(missing_ok=True)  # those of an earlier prediction
-        if options.polygons:
-            lines.append(f"no polygons: there are more than {options.max_polygons} objects (--max-polygons)")
+        if options.polygons and polygons.save(polygon_file):
+            lines.append(f"{polygons.count} polygon{'' if polygons.count == 1 else 's'} in {polygon_file.name}")
+        else:
+            polygon_file.unlink(missing_ok=True)  # those of an earlier prediction
+            if options.polygons:
+                lines.append(f"no polygons: there are more than {options.max_polygons} objects (--max-polygons)")
     return "".join(f"\n  {line}" for line in lines if line)
 
 

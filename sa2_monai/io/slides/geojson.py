@@ -20,11 +20,11 @@ from sa2_monai.io.slides.contours import Outline, OutlineTracer
 __all__ = ["PolygonFile"]
 
 _IN_MEMORY = 2**24  # bytes of finished polygons; what is more goes to a temporary file
-_ROWS = 256  # that are traced at once: find_contours works in double precision
+_AT_ONCE = 2**20  # pixels that are traced at once: find_contours holds a tuple of numbers per piece of outline
 
 
 class PolygonFile:
-    """Polygons of a label map that comes band by band, written at the end.
+    """Polygons of a label map that comes band by band, written at the end; a context manager.
 
     One feature per object: pixels of a class that are connected by their sides. Coordinates are pixels of level 0,
     (0, 0) the upper left corner of the image.
@@ -34,7 +34,7 @@ class PolygonFile:
         width: columns of the label map.
         downsample: pixels of level 0 per pixel of the label map (y, x).
         tolerance: how far a line may be from the outline at most when points are left out (Douglas-Peucker), in pixels
-            of the label map; 0 keeps all.
+            of the label map; 0 keeps all corners.
         limit: number of objects above which there is no file.
     """
 
@@ -52,7 +52,7 @@ class PolygonFile:
         self.limit = limit
         self.count = 0
         self._tracers = {number: OutlineTracer(width) for number in range(1, len(self.class_names))}
-        self._lines = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  closed by save
+        self._lines = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  closed by __exit__
 
     @property
     def overflown(self) -> bool:
@@ -65,8 +65,9 @@ class PolygonFile:
         Args:
             band: class numbers (rows, width).
         """
-        for top in range(0, len(band), _ROWS):
-            part = band[top : top + _ROWS]
+        rows = max(1, _AT_ONCE // band.shape[1])
+        for top in range(0, len(band), rows):
+            part = band[top : top + rows]
             for number, tracer in self._tracers.items():
                 if not self.overflown:
                     self._keep(number, tracer.add(part == number))
@@ -86,18 +87,23 @@ class PolygonFile:
         for number, tracer in self._tracers.items():
             if not self.overflown:
                 self._keep(number, tracer.finish())
-        with self._lines as lines:
-            if self.overflown:
-                return False
-            lines.seek(0)
+        if self.overflown:
+            return False
+        self._lines.seek(0)
 
-            def write(file: BinaryIO) -> None:
-                file.write(b'{"type": "FeatureCollection", "features": [\n')
-                shutil.copyfileobj(lines, file)
-                file.write(b"\n]}\n")
+        def write(file: BinaryIO) -> None:
+            file.write(b'{"type": "FeatureCollection", "features": [\n')
+            shutil.copyfileobj(self._lines, file)
+            file.write(b"\n]}\n")
 
-            atomic_write(path, write)
+        atomic_write(path, write)
         return True
+
+    def __enter__(self) -> PolygonFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
 
     def _keep(self, number: int, outlines: list[Outline]) -> None:
         for outline in outlines:
@@ -118,7 +124,11 @@ class PolygonFile:
 
     def _ring(self, line: np.ndarray) -> list[list[float]]:
         """(x, y) from (row, column): the centre of a pixel lies half a pixel from its corner."""
-        fewer = approximate_polygon(line, self.tolerance) if self.tolerance else line
-        kept = fewer if len(fewer) >= 4 else line
+        steps = np.diff(line, axis=0)
+        corners = line[
+            [True, *(steps[1:] != steps[:-1]).any(axis=1), True]
+        ]  # what lies on a straight line is not needed
+        fewer = approximate_polygon(corners, self.tolerance) if self.tolerance else corners
+        kept = fewer if len(fewer) >= 4 else corners
         y, x = ((kept[:, axis] + 0.5) * self.downsample[axis] for axis in (0, 1))
         return np.stack([x, y], axis=1).round(2).tolist()  # type: ignore[no-any-return]

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 from numpy.random import RandomState
 from PIL import Image
 from skimage.measure import label
@@ -18,6 +21,8 @@ from sa2_monai.bundle.slides import run
 from sa2_monai.bundle.slides.blocks import block_spans
 from sa2_monai.cli.main import main
 from sa2_monai.data.samples.microscopy import paint
+from sa2_monai.networks import create_network
+from sa2_monai.weights import save_weights
 from tests.support.small_models import GLANDS, HEART, save_model
 
 WINDOWS = {**GLANDS, "view": "windows", "intensity": "percentiles", "overlap": 0.25}
@@ -28,8 +33,20 @@ IMAGE = paint("he", (HEIGHT, WIDTH), RandomState(0))[0]
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("models")
-    infos = {"windows": WINDOWS, "whole": GLANDS, "volumes": HEART}
-    return {name: save_model(folder / f"{name}.pt", info) for name, info in infos.items()}
+    volumes = save_model(folder / "volumes.pt", HEART)
+    return {"windows": model(folder, WINDOWS), "whole": model(folder, GLANDS), "volumes": volumes}
+
+
+def model(folder: Path, info: dict[str, Any]) -> Path:
+    """An untrained network whose last layer is moved so that half of the image belongs to objects."""
+    torch.manual_seed(0)
+    network = create_network("sa2net", in_channels=3, out_channels=1, base_channels=info["base_channels"]).eval()
+    with torch.no_grad():
+        pixels = torch.from_numpy(IMAGE[:144, :176] / np.float32(255)).permute(2, 0, 1)[None]
+        network.head1.bias -= network(pixels).median()
+    path = folder / f"{info['view']}_{info['intensity']}.pt"
+    save_weights(network.state_dict(), path, info)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +68,10 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "block_spans", functools.partial(block_spans, target=80))
 
 
-def predict(model: Path, output: Path, *arguments: object) -> int:
-    return main(["predict", *map(str, arguments), "--weights", str(model), "--output", str(output), "--device", "cpu"])
+def predict(weights: Path, output: Path, *arguments: object) -> int:
+    """Window by window: a network rounds in another way when it gets other windows at the same time."""
+    words = [*map(str, arguments), "--weights", str(weights), "--output", str(output), "--device", "cpu"]
+    return main(["predict", *words, "--batch-size", "1"])
 
 
 def labels_of(output: Path, name: str = "slide.ome.tif") -> np.ndarray:
@@ -80,7 +99,7 @@ def test_streamed_is_normal(
     assert "190 x 150 pixels at 0.5 µm; level 0 is used: the pixel size of the model is not known" in printed
     assert "4 of 4 blocks are predicted" in printed
     assert "2 masks in" in printed
-    assert 0.05 < normal.mean() < 0.95
+    assert 0.2 < normal.mean() < 0.8
     np.testing.assert_array_equal(labels_of(tmp_path, "plain.png"), normal)
     np.testing.assert_array_equal(labels_of(tmp_path), normal)
     with tifffile.TiffFile(tmp_path / "predictions" / "slide.ome.tif") as tiff:
@@ -99,11 +118,11 @@ def test_region(models: dict[str, Path], inputs: Path, normal: np.ndarray, tmp_p
     """In a region labels are those of the whole where intensities are the same, and nothing lies outside."""
     square = [[60, 10], [150, 10], [150, 120], [60, 120], [60, 10]]
     (tmp_path / "roi.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [square]}))
-    model = save_model(tmp_path / "model.pt", {**WINDOWS, "intensity": "range"})
+    weights = model(tmp_path, {**WINDOWS, "intensity": "range"})
     slide = inputs / "slide.ome.tif"
     for roi, output in (("60,10,90,110", "numbers"), (tmp_path / "roi.geojson", "file")):
-        assert predict(model, tmp_path / output, slide, "--roi", roi, "--tissue", "all") == 0
-    assert predict(model, tmp_path / "whole", slide, "--tissue", "all") == 0
+        assert predict(weights, tmp_path / output, slide, "--roi", roi, "--tissue", "all") == 0
+    assert predict(weights, tmp_path / "whole", slide, "--tissue", "all") == 0
     expected = np.zeros_like(normal)
     expected[10:120, 60:150] = labels_of(tmp_path / "whole")[10:120, 60:150]
     assert expected.any()
@@ -171,7 +190,8 @@ def test_one_line_and_no_half_result(
         tag.overwrite([*tag.value[:5], 2**31 - 1, *tag.value[6:]])
     arguments, message = FAILURES[name]
     words = [word.format(inputs=inputs, folder=tmp_path) for word in arguments]
-    assert predict(models["windows"], tmp_path / "out", *words, "--tissue", "all") != 0
+    with contextlib.suppress(SystemExit):  # wrong usage
+        assert predict(models["windows"], tmp_path / "out", *words, "--tissue", "all") == 1
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
@@ -181,5 +201,6 @@ def test_one_line_and_no_half_result(
 def test_models_of_volumes_have_no_slides(
     models: dict[str, Path], inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert predict(models["volumes"], tmp_path, inputs, "--roi", "0,0,5,5") != 0
+    with pytest.raises(SystemExit):
+        predict(models["volumes"], tmp_path, inputs, "--roi", "0,0,5,5")
     assert "--roi: for whole slides only, and this model was trained on volumes" in capsys.readouterr().err

@@ -87,10 +87,10 @@ def test_polygons(tmp_path: Path) -> None:
     labels[10:290, 5:15] = 1
     labels[100:200, 8:12] = 0
     labels[0:2, 30:32] = 2
-    polygons = PolygonFile(["background", "gland", "Krebs ä"], 40, downsample=(2.0, 2.0))
-    for band in bands_of(labels, 90):
-        polygons.add(band)
-    assert polygons.save(tmp_path / "a.geojson")
+    with PolygonFile(["background", "gland", "Krebs ä"], 40, downsample=(2.0, 2.0)) as polygons:
+        for band in bands_of(labels, 90):
+            polygons.add(band)
+        assert polygons.save(tmp_path / "a.geojson")
     document = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
     assert document["type"] == "FeatureCollection"
     small, large = document["features"]
@@ -111,14 +111,12 @@ def test_polygons(tmp_path: Path) -> None:
 def test_too_many_polygons(tmp_path: Path) -> None:
     labels = np.zeros((20, 20), dtype=np.uint8)
     labels[::4, ::4] = 1
-    polygons = PolygonFile(["background", "cell"], 20, limit=24)
-    polygons.add(labels)
-    assert not polygons.save(tmp_path / "a.geojson")
-    assert list(tmp_path.iterdir()) == []
-    again = PolygonFile(["background", "cell"], 20, limit=25)
-    again.add(labels)
-    assert again.save(tmp_path / "a.geojson")
-    assert again.count == 25
+    for limit, there in ((24, False), (25, True)):
+        with PolygonFile(["background", "cell"], 20, limit=limit) as polygons:
+            polygons.add(labels)
+            assert polygons.save(tmp_path / f"{limit}.geojson") is there
+    assert [path.name for path in tmp_path.iterdir()] == ["25.geojson"]
+    assert len(json.loads((tmp_path / "25.geojson").read_text())["features"]) == 25
 
 
 def test_rectangle() -> None:
