@@ -155,6 +155,10 @@ def test_settings_are_chosen_for_a_run_and_scored(
     write_weights(run / "models" / "model.pt", packed, read_info(run / "models" / "model.pt"))
     assert read_info(packed)["instances"]["nucleus"] == chosen
 
+    # files that the data set names "instances" are not taken for numbers that were predicted
+    assert main(["evaluate", "--bundle", str(run), "--output", str(tmp_path / "plain")]) == 0
+    assert not (tmp_path / "plain" / "instances").exists()
+    capsys.readouterr()
     out = tmp_path / "scores"
     assert main(["evaluate", "--bundle", str(run), "--instances", "--measure", "--output", str(out)]) == 0
     assert "Single objects (IoU above 0.5)" in capsys.readouterr().out

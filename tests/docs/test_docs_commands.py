@@ -51,6 +51,8 @@ WRITTEN = {
     "docs/crossval.md": ["crossval/crossval.json", "crossval/fold1/models/model.pt"],
     "docs/data-layouts.md": ["nnUNet_raw/Dataset101_Nuclei/splits_final.json", "decathlon/dataset.json"],
     "docs/python.md": ["runs/from_python/eval/report.html", "plans/nuclei.yaml"],
+    "docs/instances.md": ["results/counted/instances", "results/objects/instances_per_case.csv"],
+    "docs/measure.md": ["results/measured/measurements.csv", "results/areas/measurements.json"],
     "docs/evaluate.md": ["results/scores/metrics_summary.json", "results/scores/report.html"],
     "docs/export.md": ["packaged/nuclei/models/model.ts", "results/parity.json"],
     "docs/bundles.md": ["bundles/sa2net/models/model.ts", "bundles/sa2net/eval/metrics_per_case.csv"],
