@@ -21,8 +21,8 @@ class ServedLabelsd(MapTransform):
 
     MONAI Label wants the map of a 2D image as (W, H). Its writer reads the item ``result_extension``: without one it
     takes that of the image, and JPEG changes class numbers. What a viewer has asked for stays. MONAI Deploy wants
-    volumes as (1, x, y, z). Where objects are numbered (``pred_instances``), a line of background lies between those that
-    touch, so that each has an outline of its own.
+    volumes as (1, x, y, z). Where objects are numbered (``pred_instances``), a line of background lies between those
+    that touch, so that each has an outline of its own.
 
     Args:
         keys: class numbers (1, H, W, 1) of 2D images, or (1, x, y, z).

@@ -28,7 +28,8 @@ class SplitInstancesd(MapTransform):
             nothing.
         class_names: names of the classes, background first.
         weights: weight file, beside which the settings stand.
-        output_key: entry that gets the numbers (not ``instances``, where a data set has the file of its reference), (1, H, W, 1) or (1, H, W), ``int32``, 0 for background.
+        output_key: entry that gets the numbers, (1, H, W, 1) or (1, H, W), ``int32``, 0 for background; not
+            ``instances``, where a data set has the file of its reference.
 
     Raises:
         ValueError: at once for settings that are none; when called, for a volume or another number of channels.
