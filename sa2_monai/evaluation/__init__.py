@@ -9,6 +9,7 @@
 * ``comparison``: two models on the same cases. ``result``: what an evaluation returns.
 * ``case_metric``: the clinical values inside a MONAI engine.
 * ``cases``: found, paired, read, checked. ``scores``: from maps to rows and summaries. ``report``: what is written.
+* ``measurements``: what label maps are like without a reference.
 
 What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`, :class:`ValidationImage`) is
 imported when it is asked for.
