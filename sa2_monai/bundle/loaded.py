@@ -17,8 +17,8 @@ from monai.bundle import ConfigParser
 from sa2_monai.bundle.included import is_included, run_folder
 from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.model import BundleModel
-from sa2_monai.bundle.prediction.arrays import input_file, numbered_file, read_prediction
-from sa2_monai.bundle.prediction.cases import list_inputs
+from sa2_monai.bundle.prediction.arrays import input_file, read_prediction
+from sa2_monai.bundle.prediction.cases import list_inputs, numbered_file
 from sa2_monai.bundle.run.request import OWN_IDS, TrainRequest
 from sa2_monai.bundle.run.target import BEST, is_run
 from sa2_monai.bundle.run.train import train_run

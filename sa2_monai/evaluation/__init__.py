@@ -10,6 +10,7 @@
 * ``case_metric``: the clinical values inside a MONAI engine.
 * ``cases``: found, paired, read, checked. ``scores``: from maps to rows and summaries. ``strata``: by what makes a case
   hard. ``report``: what is written.
+* ``measurements``: what label maps are like without a reference.
 
 What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`, :class:`ValidationImage`) is
 imported when it is asked for.

@@ -21,8 +21,8 @@ class ServedLabelsd(MapTransform):
 
     MONAI Label wants the map of a 2D image as (W, H). Its writer reads the item ``result_extension``: without one it
     takes that of the image, and JPEG changes class numbers. What a viewer has asked for stays. MONAI Deploy wants
-    volumes as (1, x, y, z). Where objects are numbered (``instances``), a line of background lies between those that
-    touch, so that each has an outline of its own.
+    volumes as (1, x, y, z). Where objects are numbered (``pred_instances``), a line of background lies between those
+    that touch, so that each has an outline of its own.
 
     Args:
         keys: class numbers (1, H, W, 1) of 2D images, or (1, x, y, z).
@@ -42,8 +42,8 @@ class ServedLabelsd(MapTransform):
         """Return the dictionary with the maps of ``keys`` in that form."""
         d = dict(data)
         for key in self.key_iterator(d):
-            if "instances" in d:
-                d[key] = outlined(d[key], d["instances"])
+            if "pred_instances" in d:
+                d[key] = outlined(d[key], d["pred_instances"])
             d[key] = self.cast(d[key][0, :, :, 0].T if self.images else d[key])
         if self.images and d.get("result_extension") is None:
             d["result_extension"] = ".png"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sa2_monai import load_bundle
+from sa2_monai.bundle.packaging.weights import write_weights
 from sa2_monai.cli.main import main
 from sa2_monai.inference.instances import SplitSettings, split_image
 from sa2_monai.io.images.read import read_label
@@ -82,7 +83,7 @@ def test_defaults_are_told(images: list[Path], tmp_path: Path, capsys: pytest.Ca
         "--weights",
         str(weights),
         "--output",
-        str(tmp_path / "o"),
+        str(tmp_path / "out"),
     ]
     assert main([*words, "--instances"]) == 0
     assert "model.json has no settings of objects: these are the defaults" in capsys.readouterr().out
@@ -109,7 +110,7 @@ def test_volumes_are_measured_and_not_divided(tmp_path: Path, capsys: pytest.Cap
         "--weights",
         str(weights),
         "--output",
-        str(tmp_path / "o"),
+        str(tmp_path / "out"),
     ]
     for option, message in (("--instances", "for images only"), ("--spacing=1", "--spacing belongs to --measure")):
         with pytest.raises(SystemExit) as stopped:
@@ -150,10 +151,14 @@ def test_settings_are_chosen_for_a_run_and_scored(
     )
     assert chosen["chosen"]["objects"] == objects
 
-    assert main(["package", "--bundle", str(run), "--output", str(tmp_path / "packages"), "--name", "packed"]) == 0
-    assert read_info(tmp_path / "packages" / "packed" / "models" / "model.pt")["instances"]["nucleus"] == chosen
-    capsys.readouterr()
+    packed = tmp_path / "packed" / "model.pt"
+    write_weights(run / "models" / "model.pt", packed, read_info(run / "models" / "model.pt"))
+    assert read_info(packed)["instances"]["nucleus"] == chosen
 
+    # files that the data set names "instances" are not taken for numbers that were predicted
+    assert main(["evaluate", "--bundle", str(run), "--output", str(tmp_path / "plain")]) == 0
+    assert not (tmp_path / "plain" / "instances").exists()
+    capsys.readouterr()
     out = tmp_path / "scores"
     assert main(["evaluate", "--bundle", str(run), "--instances", "--measure", "--output", str(out)]) == 0
     assert "Single objects (IoU above 0.5)" in capsys.readouterr().out

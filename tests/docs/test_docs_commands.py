@@ -61,6 +61,8 @@ WRITTEN = {
         "results/sure/uncertainty.csv",
         "results/python/uncertainty.csv",
     ],
+    "docs/instances.md": ["results/counted/instances", "results/objects/instances_per_case.csv"],
+    "docs/measure.md": ["results/measured/measurements.csv", "results/areas/measurements.json"],
     "docs/evaluate.md": ["results/scores/metrics_summary.json", "results/scores/report.html"],
     "docs/slides.md": ["results/slide/predictions/slide.ome.tif", "results/slide/predictions/slide.geojson"],
     "docs/export.md": ["packaged/nuclei/models/model.ts", "results/parity.json"],

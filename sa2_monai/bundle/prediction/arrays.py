@@ -10,23 +10,10 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.data import read_label, read_volume
-from sa2_monai.io.names import file_name
 
-__all__ = ["input_file", "numbered_file", "read_prediction", "write_array"]
+__all__ = ["input_file", "read_prediction", "write_array"]
 
 _INTEGERS = {"i": ("int16", "int32"), "u": ("uint8", "uint16")}
-
-
-def numbered_file(folder: Path, case: str) -> Path:
-    """The file with the numbers of the objects of a case: PNG, or TIFF where there are more than 65535.
-
-    Args:
-        folder: of such files.
-        case: its name.
-    """
-    files = [folder / file_name(case, suffix) for suffix in (".png", ".tif")]
-    written = [file for file in files if file.is_file()]
-    return max(written, key=lambda file: file.stat().st_mtime_ns, default=files[0])
 
 
 def input_file(item: Any, index: int, folder: Path, volume: bool, affine: Any = None) -> str:

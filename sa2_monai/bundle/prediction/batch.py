@@ -10,8 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.prediction.arrays import numbered_file
-from sa2_monai.bundle.prediction.cases import case_files
+from sa2_monai.bundle.prediction.cases import case_files, numbered_file
 from sa2_monai.bundle.prediction.shard import Shard
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import run_inference

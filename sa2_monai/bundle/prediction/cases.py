@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from sa2_monai.io.kinds import current_word
+from sa2_monai.io.names import file_name
 
-__all__ = ["case_files", "list_inputs"]
+__all__ = ["case_files", "list_inputs", "numbered_file"]
 
 
 def list_inputs(
@@ -40,3 +42,15 @@ def list_inputs(
 def case_files(cases: Sequence[dict[str, Any]]) -> list[str]:
     """All files of the cases; an image of several files is found again by their names."""
     return [file for case in cases for file in ([case["image"]] if isinstance(case["image"], str) else case["image"])]
+
+
+def numbered_file(folder: Path, case: str) -> Path:
+    """The file with the numbers of the objects of a case: PNG, or TIFF where there are more than 65535.
+
+    Args:
+        folder: of such files.
+        case: its name.
+    """
+    files = [folder / file_name(case, suffix) for suffix in (".png", ".tif")]
+    written = [file for file in files if file.is_file()]
+    return max(written, key=lambda file: file.stat().st_mtime_ns, default=files[0])

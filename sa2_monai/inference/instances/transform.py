@@ -28,7 +28,8 @@ class SplitInstancesd(MapTransform):
             nothing.
         class_names: names of the classes, background first.
         weights: weight file, beside which the settings stand.
-        output_key: entry that gets the numbers, (1, H, W, 1) or (1, H, W), ``int32``, 0 for background.
+        output_key: entry that gets the numbers, (1, H, W, 1) or (1, H, W), ``int32``, 0 for background; not
+            ``instances``, where a data set has the file of its reference.
 
     Raises:
         ValueError: at once for settings that are none; when called, for a volume or another number of channels.
@@ -40,7 +41,7 @@ class SplitInstancesd(MapTransform):
         settings: bool | Mapping[str, Any],
         class_names: Sequence[str],
         weights: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
-        output_key: str = "instances",
+        output_key: str = "pred_instances",
     ) -> None:
         super().__init__(keys)
         self.settings = None if settings is False else list(settings_of(settings, class_names, weights)[0].values())

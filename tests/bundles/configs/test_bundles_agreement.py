@@ -103,14 +103,17 @@ def test_one_way_from_label_maps_to_files(bundle: str, kind: str) -> None:
         resolved({**config, "kind": kind, "image_source": "any.h5"}, name)
         for config, name in ((evaluate, "validate#postprocessing"), (inference, "postprocessing"))
     )
-    assert [type(step) for step in ours.transforms] == [type(step) for step in theirs.transforms[:3]]
+    assert [type(step) for step in ours.transforms] == [type(step) for step in theirs.transforms[:5]]
     assert isinstance(ours.transforms[0], Invertd if kind == "volumes" else Identityd)
-    assert type(ours.transforms[2]) is (CaseSaveImaged if kind == "images" else VolumeSaveImaged)
-    assert len(theirs.transforms) == 4
+    assert type(ours.transforms[3]) is (CaseSaveImaged if kind == "images" else VolumeSaveImaged)
+    assert len(theirs.transforms) == 6
+    # both leave objects undivided unless they are told to
+    assert [step.settings for step in (ours.transforms[1], theirs.transforms[1])] == [None, None]
     # Where labels of 2D images stay on the network's grid is said to the inferer: the rest is the same.
     evaluate = load(bundle, "train", None, "evaluate")
     paper = load(bundle, "train", None, "paper", "evaluate", "evaluate_paper")
-    paper["validate"]["inferer"].pop("output", None)
+    for config in (paper, evaluate):
+        config["validate"]["inferer"].pop("output", None)
     assert paper["validate"] == evaluate["validate"]
 
 

@@ -22,9 +22,9 @@ def test_numbers_stand_beside_the_probabilities() -> None:
     step = SplitInstancesd("pred", True, TWO)
     data = step({"pred": pred})
     assert data["pred"] is pred
-    assert (data["instances"].shape, data["instances"].dtype) == (pred.shape, torch.int32)
-    assert data["instances"].unique().tolist() == [0, 1, 2]
-    assert "instances" not in SplitInstancesd("pred", False, TWO)({"pred": pred})
+    assert (data["pred_instances"].shape, data["pred_instances"].dtype) == (pred.shape, torch.int32)
+    assert data["pred_instances"].unique().tolist() == [0, 1, 2]
+    assert "pred_instances" not in SplitInstancesd("pred", False, TWO)({"pred": pred})
     with pytest.raises(ValueError, match="expected those of a 2D image"):
         step({"pred": torch.zeros(1, 4, 4, 4)})
 
@@ -33,7 +33,7 @@ def test_numbers_stand_beside_the_probabilities() -> None:
 def test_files_hold_every_number(largest: int, suffix: str, tmp_path: Path) -> None:
     numbers = np.zeros((1, 5, 7, 1), np.int32)
     numbers[0, 2, 3, 0] = largest
-    InstanceSaveImaged("instances", tmp_path, reverse_indexing=False)({"instances": numbers, "case": "a/b"})
+    InstanceSaveImaged("pred_instances", tmp_path, reverse_indexing=False)({"pred_instances": numbers, "case": "a/b"})
     assert [file.name for file in tmp_path.rglob("*.*")] == [f"b{suffix}"]
     assert np.array_equal(read_label(tmp_path / f"a/b{suffix}"), numbers[0, :, :, 0])
 
@@ -53,5 +53,5 @@ def test_viewers_get_a_line_between_objects_that_touch() -> None:
     expected[0, 1:5, 4] = 0
     assert torch.equal(outlined(labels, numbers), expected)
     assert torch.equal(labels, (numbers > 0).int())
-    served = ServedLabelsd("pred", "images")({"pred": labels, "instances": numbers})["pred"]
+    served = ServedLabelsd("pred", "images")({"pred": labels, "pred_instances": numbers})["pred"]
     assert torch.equal(torch.as_tensor(served).int(), expected[0, :, :, 0].T)
