@@ -53,6 +53,7 @@ WRITTEN = {
     "docs/python.md": ["runs/from_python/eval/report.html", "plans/nuclei.yaml"],
     "docs/evaluate.md": ["results/scores/metrics_summary.json", "results/scores/report.html"],
     "docs/export.md": ["packaged/nuclei/models/model.ts", "results/parity.json"],
+    "docs/networks.md": ["runs/baseline/eval/report.html", "runs/plain/models/model.pt"],
     "docs/bundles.md": ["bundles/sa2net/models/model.ts", "bundles/sa2net/eval/metrics_per_case.csv"],
 }
 
