@@ -95,18 +95,19 @@ def check_same_network(
         network: shall take them; not wrapped.
         record: of it.
         expected: settings of the training.
-        head: names of the tensors whose first axis may be for other classes.
+        head: names of the tensors that may be for other classes.
 
     Raises:
         ValueError: with the switch to set, where the weights say which.
     """
     own, tensors = network.state_dict(), origin.tensors
-    free = {**dict.fromkeys(head, 0), **dict.fromkeys(record.first_layers, 1)}  # axes of the classes, of the channels
+    # Axes of the classes, which transposed convolutions have second, and of the channels.
+    free = {**dict.fromkeys(head, (0, 1)), **dict.fromkeys(record.first_layers, (1,))}
     same_names = set(tensors) == set(own)
     wrong = [
         name
         for name in own
-        if same_names and _shape(tensors[name], free.get(name)) != _shape(own[name], free.get(name))
+        if same_names and _shape(tensors[name], free.get(name, ())) != _shape(own[name], free.get(name, ()))
     ]
     if wrong or not same_names:
         converter = CONVERTERS.get(record.name)  # baselines have none
@@ -125,9 +126,9 @@ def check_same_network(
     check_finite(tensors, origin.source)
 
 
-def _shape(tensor: torch.Tensor, free: int | None) -> list[int]:
-    """The shape without the axis that may differ."""
-    return [size for axis, size in enumerate(tensor.shape) if axis != free]
+def _shape(tensor: torch.Tensor, free: tuple[int, ...]) -> list[int]:
+    """The shape without the axes that may differ."""
+    return [size for axis, size in enumerate(tensor.shape) if axis not in free]
 
 
 def _differing(names: Iterable[str], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
