@@ -52,6 +52,8 @@ WRITTEN = {
     "docs/data-layouts.md": ["nnUNet_raw/Dataset101_Nuclei/splits_final.json", "decathlon/dataset.json"],
     "docs/python.md": ["runs/from_python/eval/report.html", "plans/nuclei.yaml"],
     "docs/evaluate.md": ["results/scores/metrics_summary.json", "results/scores/report.html"],
+    "docs/strata.md": ["results/strata/strata_per_case.csv", "results/thirds/report.html"],
+    "docs/stress.md": ["results/stress/report.html", "results/gamma/stress.csv"],
     "docs/export.md": ["packaged/nuclei/models/model.ts", "results/parity.json"],
     "docs/bundles.md": ["bundles/sa2net/models/model.ts", "bundles/sa2net/eval/metrics_per_case.csv"],
 }

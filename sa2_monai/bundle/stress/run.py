@@ -85,7 +85,7 @@ def stress_run(
             f"{where}: holds preprocessed arrays; corruptions are done to images as a camera or scanner made them. "
             "Give a model that was trained on such."
         )
-    names, left_out = choose_corruptions(names, kind, *look_at(cases[0], kind))
+    names, left_out = choose_corruptions(names, kind, *look_at(cases, kind))
     configuration = {
         "weights": sha256_of(model.weights) if model.weights else None,
         "data": str(where),
