@@ -16,10 +16,13 @@ from sa2_monai.bundle.stress.examples import Example, choose_example, write_exam
 from sa2_monai.bundle.stress.files import corrupt_cases
 from sa2_monai.evaluation.result import JSON_NAME
 
-__all__ = ["CLEAN", "Condition", "StressTest", "is_done", "run_clean", "run_condition"]
+__all__ = ["CLEAN", "Condition", "StressTest", "is_done", "remove_leftovers", "run_clean", "run_condition"]
 
 #: Name of the images as they are.
 CLEAN = "clean"
+#: Label maps of a condition, until it is through.
+PREDICTIONS = "predictions"
+_IMAGES = ".images_"
 _FEW = 32  # cases that are not worth the start of worker processes, forty times
 
 
@@ -60,9 +63,21 @@ class StressTest:
 
 
 def is_done(test: StressTest, condition: Condition) -> bool:
-    """Whether a condition was scored before, without a case that failed."""
-    file = test.output / condition.folder / JSON_NAME
-    return file.is_file() and not json.loads(file.read_text(encoding="utf-8"))["failed"]
+    """Whether a condition was scored and drawn before, without a case that failed."""
+    folder = test.output / condition.folder
+    if not (folder / JSON_NAME).is_file() or (folder / PREDICTIONS).exists():  # the label maps go last
+        return False
+    return not json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))["failed"]
+
+
+def remove_leftovers(output: Path) -> None:
+    """Remove the corrupted images that a killed test has left.
+
+    Args:
+        output: folder of the results, which nobody else writes to.
+    """
+    for folder in output.glob(f"{_IMAGES}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_clean(test: StressTest) -> Example:
@@ -92,7 +107,7 @@ def run_condition(test: StressTest, condition: Condition, example: Example) -> N
     Raises:
         OSError, ValueError, RuntimeError: as :func:`run_clean`.
     """
-    with tempfile.TemporaryDirectory(prefix=".images_", dir=test.output) as images:
+    with tempfile.TemporaryDirectory(prefix=_IMAGES, dir=test.output) as images:
         cases = corrupt_cases(test.cases, test.kind, condition.name, condition.strength, test.seed, Path(images))
         result = _evaluate(test, condition, cases)
         write_example(result, example, test.output, condition.folder)
@@ -108,4 +123,4 @@ def _evaluate(test: StressTest, condition: Condition, cases: Sequence[Mapping[st
 
 
 def _remove_predictions(test: StressTest, condition: Condition) -> None:
-    shutil.rmtree(test.output / condition.folder / "predictions", ignore_errors=True)
+    shutil.rmtree(test.output / condition.folder / PREDICTIONS, ignore_errors=True)

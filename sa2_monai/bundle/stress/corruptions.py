@@ -57,14 +57,14 @@ def check_corruptions(names: Sequence[str] | None) -> list[str]:
 
 
 def choose_corruptions(
-    names: Sequence[str], kind: str, channels: int, negative: bool
+    names: Sequence[str], kind: str, colour: bool, negative: bool
 ) -> tuple[list[str], dict[str, str]]:
     """Those that are for the images of a data set, and of the others why not.
 
     Args:
         names: what is wanted.
         kind: of files, ``"images"`` or ``"volumes"``.
-        channels: of the files.
+        colour: whether any image is one in colour.
         negative: whether volumes have intensities below 0.
 
     Returns:
@@ -74,8 +74,8 @@ def choose_corruptions(
     for name in names:
         if kind not in CORRUPTIONS[name].kinds:
             left_out[name] = f"is for {CORRUPTIONS[name].kinds[0]}"
-        elif name == "stain" and channels != 3:
-            left_out[name] = f"is for colour images, these have {channels} channel{'s' * (channels != 1)}"
+        elif name == "stain" and not colour:
+            left_out[name] = "is for colour images, these are grey or have other channels"
         elif name == "bias_field" and negative:
             left_out[name] = "is for intensities that are not negative, as those of MR; these are, as those of CT"
     return [name for name in names if name not in left_out], left_out

@@ -24,21 +24,20 @@ _RANGE = (0.5, 99.5)  # percentiles of a volume that are 0 and 1 for a corruptio
 Corrupt = Callable[[np.ndarray], np.ndarray]
 
 
-def look_at(case: Mapping[str, Any], kind: str) -> tuple[int, bool]:
-    """Channels of a case, and whether it has intensities below 0.
+def look_at(cases: Sequence[Mapping[str, Any]], kind: str) -> tuple[bool, bool]:
+    """Whether there are images in colour, and volumes with intensities below 0.
 
     Args:
-        case: of a data list.
+        cases: a data list; of volumes the first one is read.
         kind: ``"images"`` or ``"volumes"``.
 
     Raises:
-        OSError, ValueError: its files cannot be read.
+        OSError, ValueError: a file cannot be read.
     """
-    paths = _paths(case["image"])
-    if kind == "images":
-        arrays = [read_image(path) for path in paths]
-        return sum(array.shape[2] for array in arrays), False
-    return len(paths), bool(min(load_volume(path).array.min() for path in paths) < 0)
+    if kind == "volumes":
+        return False, any(bool((load_volume(path).array < 0).any()) for path in _paths(cases[0]["image"]))
+    files = (path for case in cases for path in _paths(case["image"]))
+    return any(functions.is_colour(read_image(path).transpose(2, 0, 1)) for path in files), False
 
 
 def corrupt_cases(

@@ -17,7 +17,18 @@ from PIL import Image
 from skimage.color import hed_from_rgb, rgb_from_hed
 from skimage.filters import gaussian
 
-__all__ = ["bias_field", "blur", "exposure", "gamma", "jpeg", "missing_slices", "noise", "resampling", "stain"]
+__all__ = [
+    "bias_field",
+    "blur",
+    "exposure",
+    "gamma",
+    "is_colour",
+    "jpeg",
+    "missing_slices",
+    "noise",
+    "resampling",
+    "stain",
+]
 
 
 def noise(image: np.ndarray, deviation: float, seed: int) -> np.ndarray:
@@ -58,8 +69,10 @@ def stain(image: np.ndarray, share: float, seed: int) -> np.ndarray:
 
     After Tellez et al., "Whole-slide mitosis detection in H&E breast histology", IEEE TMI 37 (2018), with the stains of
     scikit-image (Ruifrok and Johnston, 2001). Its ``rgb2hed`` cuts negative amounts off, which would change colours of
-    other images even without any change of stain: here they stay.
+    other images even without any change of stain: here they stay. Grey images are not changed.
     """
+    if not is_colour(image):
+        return image
     signs = np.random.default_rng(seed).choice([-1, 1], 3)
     density = -np.log(image.clip(1e-6, 1).transpose(1, 2, 0))
     changed = (density @ hed_from_rgb * (1 + share * signs)) @ rgb_from_hed
@@ -87,6 +100,11 @@ def missing_slices(image: np.ndarray, share: float, seed: int) -> np.ndarray:
     kept = np.setdiff1d(order, lost)
     nearest = kept[np.abs(np.arange(len(image))[:, None] - kept).argmin(axis=1)]
     return image[nearest]
+
+
+def is_colour(image: np.ndarray) -> bool:
+    """Whether an image has three channels that are not all the same."""
+    return len(image) == 3 and bool((image != image[:1]).any())
 
 
 def _sign(seed: int) -> int:

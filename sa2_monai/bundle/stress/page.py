@@ -53,7 +53,7 @@ def stress_page(document: Mapping[str, Any], output: Path, written: str = "") ->
         },
         "left_out": {CORRUPTIONS[name].title: reason for name, reason in document["left_out"].items()},
         "loss_text": loss_text,
-        "settings": document["configuration"],
+        "settings": {name: value for name, value in document["configuration"].items() if name != "cases"},
         "written": written,
     }
     return render_page(report_environment("sa2_monai.bundle.stress"), "stress_page.html", SECTIONS, values)

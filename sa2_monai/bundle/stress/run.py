@@ -12,7 +12,15 @@ from typing import Any
 
 from sa2_monai.bundle.loaded import load_bundle
 from sa2_monai.bundle.run.evaluate import data_of
-from sa2_monai.bundle.stress.conditions import CLEAN, Condition, StressTest, is_done, run_clean, run_condition
+from sa2_monai.bundle.stress.conditions import (
+    CLEAN,
+    Condition,
+    StressTest,
+    is_done,
+    remove_leftovers,
+    run_clean,
+    run_condition,
+)
 from sa2_monai.bundle.stress.corruptions import CORRUPTIONS, STRENGTHS, check_corruptions, choose_corruptions
 from sa2_monai.bundle.stress.examples import Example
 from sa2_monai.bundle.stress.files import look_at
@@ -85,7 +93,7 @@ def stress_run(
             f"{where}: holds preprocessed arrays; corruptions are done to images as a camera or scanner made them. "
             "Give a model that was trained on such."
         )
-    names, left_out = choose_corruptions(names, kind, *look_at(cases[0], kind))
+    names, left_out = choose_corruptions(names, kind, *look_at(cases, kind))
     configuration = {
         "weights": sha256_of(model.weights) if model.weights else None,
         "data": str(where),
@@ -99,6 +107,7 @@ def stress_run(
         raise ValueError(f"{out} holds a test with {said}: give another --output, or the same options")
     check_writable(out)
     with claim_folder(out, "stress test"):
+        remove_leftovers(out)
         test = StressTest(model, where, switches, cases, kind, seed, out)
         state = {
             "version": _VERSION,

@@ -202,3 +202,13 @@ def test_evaluations_that_cannot_be(words: list[str], told: str, capsys: pytest.
     with pytest.raises(SystemExit, match="2"):
         main(["evaluate", *words])
     assert told in capsys.readouterr().err
+
+
+def test_its_cases_in_thirds(trained_run: TrainedRun, tmp_path: Path) -> None:
+    """The images and numbers of objects come from the data list of the run."""
+    run = str(trained_run.folder)
+    assert main(["evaluate", "--bundle", run, "--strata", "crowding,quality", "--output", str(tmp_path / "out")]) == 0
+    strata = read(tmp_path / "out" / "metrics_summary.json")["strata"]
+    assert list(strata) == ["density", "touching", "blur", "contrast", "noise"]
+    assert all(sum(third["images"] for third in block["thirds"].values()) == 4 for block in strata.values())
+    assert (tmp_path / "out" / "strata_per_case.csv").is_file()

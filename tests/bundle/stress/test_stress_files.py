@@ -67,7 +67,11 @@ def test_files_of_images(tmp_path: Path) -> None:
         draw = seed_of(0, "noise", case["case"])
         expected = corrupt_image(IMAGES[0], lambda array, draw=draw: noise(array, CORRUPTIONS["noise"].values[2], draw))  # type: ignore[misc]
         np.testing.assert_array_equal(read_image(new["image"]), expected)
-    assert look_at(cases[0], "images") == (3, False)
+    assert look_at(cases, "images") == (True, False)
+    Image.fromarray(IMAGES[0][:, :, 0]).save(tmp_path / "a.png")
+    assert look_at(cases, "images") == (True, False), "grey images may be among them"
+    Image.fromarray(IMAGES[0][:, :, [1, 1, 1]]).save(tmp_path / "b.png")
+    assert look_at(cases, "images") == (False, False)
 
 
 def test_files_of_volumes_with_channels(tmp_path: Path) -> None:
@@ -83,4 +87,4 @@ def test_files_of_volumes_with_channels(tmp_path: Path) -> None:
         np.testing.assert_allclose(volume.header.affine, affine, atol=1e-6)
         slices = missing_slices(np.moveaxis(arrays[index], 2, 0), CORRUPTIONS["missing_slices"].values[3], draw + index)
         np.testing.assert_allclose(volume.array, np.moveaxis(slices, 0, 2), atol=1e-3)
-    assert look_at(case, "volumes") == (2, True)
+    assert look_at([case], "volumes") == (False, True)

@@ -20,6 +20,7 @@ from sa2_monai.bundle.stress.corruptions import (
     seed_of,
 )
 from sa2_monai.cli.stress import NAMES
+from tests.support.data_folders import REPOSITORY as ROOT
 
 
 def smooth(channels: int = 3, sigma: float = 3) -> np.ndarray:
@@ -40,7 +41,7 @@ NOTHING = {"noise": 0, "exposure": 0, "gamma": 1, "stain": 0, "bias_field": 0, "
 
 def test_the_table_has_a_function_for_each_name() -> None:
     public = {name for name, _ in inspect.getmembers(functions, inspect.isfunction) if name in functions.__all__}
-    assert set(CORRUPTIONS) == public == set(NAMES)
+    assert set(CORRUPTIONS) == public - {"is_colour"} == set(NAMES)
     for found in CORRUPTIONS.values():
         assert len(found.values) == len(STRENGTHS) == 5
         assert list(found.values) in (sorted(found.values), sorted(found.values, reverse=True))
@@ -144,21 +145,42 @@ def test_seeds_are_those_of_any_machine() -> None:
     assert len({seed_of(seed, name, case) for seed in (0, 1) for name in ("noise", "blur") for case in "ab"}) == 8
 
 
+GREY = "is for colour images, these are grey or have other channels"
 CHOICES = [
-    ("images", 3, False, {"bias_field": "is for volumes", "missing_slices": "is for volumes"}),
-    ("images", 1, False, {"stain": "is for colour images, these have 1 channel"}),
-    ("images", 4, False, {"stain": "is for colour images, these have 4 channels"}),
-    ("volumes", 1, False, {"jpeg": "is for images", "exposure": "is for images", "stain": "is for images"}),
-    ("volumes", 1, True, {"bias_field": "is for intensities that are not negative, as those of MR"}),
+    ("images", True, False, {"bias_field": "is for volumes", "missing_slices": "is for volumes"}),
+    ("images", False, False, {"stain": GREY, "bias_field": "is for volumes", "missing_slices": "is for volumes"}),
+    ("volumes", False, False, {"jpeg": "is for images", "exposure": "is for images", "stain": "is for images"}),
+    ("volumes", False, True, {"bias_field": "is for intensities that are not negative, as those of MR; these are"}),
 ]
 
 
-@pytest.mark.parametrize(("kind", "channels", "negative", "expected"), CHOICES)
-def test_what_is_left_out_and_why(kind: str, channels: int, negative: bool, expected: dict[str, str]) -> None:
-    names, left_out = choose_corruptions(check_corruptions(None), kind, channels, negative)
+@pytest.mark.parametrize(("kind", "colour", "negative", "expected"), CHOICES)
+def test_what_is_left_out_and_why(kind: str, colour: bool, negative: bool, expected: dict[str, str]) -> None:
+    names, left_out = choose_corruptions(check_corruptions(None), kind, colour, negative)
     assert set(names) | set(left_out) == set(CORRUPTIONS)
+    assert not set(names) & set(left_out)
     for name, reason in expected.items():
         assert left_out[name].startswith(reason)
+
+
+def test_grey_images_have_no_stain() -> None:
+    for image in (smooth(1), np.repeat(smooth(1), 3, axis=0), smooth(4)):
+        np.testing.assert_array_equal(corruption("stain")(image, 0.6, 0), image)
+
+
+def test_the_page_has_the_table() -> None:
+    lines = (ROOT / "docs" / "stress.md").read_text(encoding="utf-8").splitlines()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines
+        if line.startswith("| `") and line.count("|") == 9
+    ]
+    shown = {row[0].strip("`"): (row[1], [float(value) for value in row[2:7]], row[7]) for row in rows}
+    kinds = {("images", "volumes"): "both", ("images",): "images", ("volumes",): "volumes"}
+    assert shown == {
+        name: (found.parameter, [float(value) for value in found.values], kinds[found.kinds])
+        for name, found in CORRUPTIONS.items()
+    }
 
 
 def test_unknown_names() -> None:

@@ -31,7 +31,7 @@ Stressed = tuple[Path, dict[str, Any]]
 def stressed(trained_run: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Stressed:
     """Noise on the test cases of the run; nobody changes the folder."""
     folder = tmp_path_factory.mktemp("stress #1") / "out"
-    return folder, stress_run(trained_run.folder, output=folder, corruptions=["noise", "stain"], device="cpu")
+    return folder, stress_run(trained_run.folder, output=folder, corruptions=["noise", "bias_field"], device="cpu")
 
 
 def test_scores_are_those_of_predictions_of_the_same_images(
@@ -58,7 +58,7 @@ def test_scores_are_those_of_predictions_of_the_same_images(
 def test_files(stressed: Stressed) -> None:
     folder, document = stressed
     assert json.loads((folder / "stress.json").read_text(encoding="utf-8")) == document
-    assert document["left_out"] == {"stain": "is for colour images, these have 1 channel"}
+    assert document["left_out"] == {"bias_field": "is for volumes"}
     assert sorted(path.name for path in folder.iterdir()) == [
         *("conditions", "examples", "report.html", "stress.csv", "stress.json")
     ]
@@ -73,7 +73,7 @@ def test_files(stressed: Stressed) -> None:
     for text in (
         "Stress test on 4 cases",
         "Robustness curves",
-        "Left out: stain is for colour images",
+        "Left out: bias field is for volumes",
         "loses 5 points",
     ):
         assert text in page.text
@@ -84,11 +84,13 @@ def test_files(stressed: Stressed) -> None:
 def test_resumption_keeps_what_is_through(
     stressed: Stressed, trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three conditions are there, the third without its summary: it and those behind it run again."""
+    """The second was killed before it was drawn, the third while it was scored, the others were not begun."""
     folder, document = stressed
     out = tmp_path / "out"
     shutil.copytree(folder, out)
+    (out / "conditions" / "noise" / "2" / "predictions").mkdir()
     (out / "conditions" / "noise" / "3" / "metrics_summary.json").unlink()
+    (out / ".images_killed").mkdir()
     for strength in (4, 5):
         shutil.rmtree(out / "conditions" / "noise" / str(strength))
     ran: list[Condition] = []
@@ -96,16 +98,18 @@ def test_resumption_keeps_what_is_through(
     def run(test: StressTest, condition: Condition, example: Any) -> None:
         ran.append(condition)
         assert (out / "stress.json").is_file()
-        shutil.copytree(folder / condition.folder, out / condition.folder, dirs_exist_ok=True)
+        shutil.rmtree(out / condition.folder, ignore_errors=True)
+        shutil.copytree(folder / condition.folder, out / condition.folder)
 
     monkeypatch.setattr(stress, "run_condition", run)
-    given: dict[str, Any] = {"output": out, "corruptions": ["noise", "stain"], "device": "cpu"}
+    given: dict[str, Any] = {"output": out, "corruptions": ["noise", "bias_field"], "device": "cpu"}
     with pytest.raises(ValueError, match=r"holds a stress test. Go on with --resume, or choose another --output"):
         stress_run(trained_run.folder, **given)
     with pytest.raises(ValueError, match="holds a test with other seed: give another --output, or the same options"):
         stress_run(trained_run.folder, **given, resume=True, seed=1)
     assert stress_run(trained_run.folder, **given, resume=True) == document
-    assert ran == [Condition("noise", strength) for strength in (3, 4, 5)]
+    assert ran == [Condition("noise", strength) for strength in (2, 3, 4, 5)]
+    assert not list(out.glob(".images_*"))
 
 
 def test_all_cases_of_a_folder(trained_run: TrainedRun) -> None:

@@ -72,7 +72,7 @@ def document(shift: float) -> dict[str, Any]:
         "corruptions": {
             "noise": {"title": "noise", "parameter": "sd", "strengths": entries, "loses_5_points_at": 0.05 / shift}
         },
-        "left_out": {"stain": "is for colour images, these have 1 channel"},
+        "left_out": {"stain": "is for colour images, these are grey or have other channels"},
         "warnings": [],
     }
 
@@ -92,7 +92,7 @@ def test_curves_of_one_model_have_a_band_and_of_several_one_line_each() -> None:
 def test_text_and_csv() -> None:
     text = stress_table(document(0.02))
     assert "noise  0.8800  0.8600  0.8400  0.8200  0.8000  at strength 2.5" in text
-    assert "stain is for colour images, these have 1 channel: left out" in text
+    assert "stain is for colour images, these are grey or have other channels: left out" in text
     row = {"corruption": "noise", "strength": 1, "value": 0.02, "case": "a", "class_name": "x", "status": "ok"}
     lines = stress_csv([{**row, "dice": 0.5, "nsd": float("nan"), "hd95": 2.0}]).splitlines()
     assert lines == ["corruption,strength,value,case,class_name,status,dice,nsd,hd95", "noise,1,0.02,a,x,ok,0.5,,2.0"]
