@@ -32,8 +32,9 @@ def make_sample_slide(
     tile: int = 256,
     full: bool = False,
 ) -> Path:
-    """Write a slide: 8 bit RGB, Deflate, 0.5 micrometres per pixel, levels of half the size down to the size of a tile, two
-    at least.
+    """Write a slide: 8 bit RGB, Deflate, 0.5 micrometres per pixel.
+
+    Its levels, two at least, have half the size of the one before, down to the size of a tile.
 
     Args:
         path: the file, ``.tif``.
