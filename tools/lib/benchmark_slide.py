@@ -3,7 +3,7 @@
 
 Told are the peak of the resident memory of that process, which the operating system counts, the seconds, and the sizes
 of the files. Without ``--bundle`` the network is a narrow SA2-Net without training, whose last layer is moved so that a
-fifth of the pixels belong to objects.
+tenth of the pixels belongs to objects.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--bundle", help="a run or bundle; by default an untrained narrow network")
     parser.add_argument("--width", type=int, default=4, help="base_channels of the untrained network")
     parser.add_argument("--roi-size", type=int, default=256, help="window of the untrained network")
+    parser.add_argument("--overlap", type=float, default=0.25, help="of its windows")
     parser.add_argument("--limit", type=float, help="GiB that the peak may have; more is an error")
     parser.add_argument("--folder", help="where the slide and the results lie for a while (default: the temporary one)")
     parser.add_argument("--output", help="JSON file for the figures")
@@ -78,7 +79,7 @@ def untrained(folder: Path, args: argparse.Namespace) -> Path:
     image, _ = paint("he", (args.roi_size, args.roi_size), RandomState(0))
     with torch.no_grad():
         logits = network(torch.from_numpy(image / 255).float().permute(2, 0, 1)[None])
-        network.head1.bias -= logits.quantile(0.8)
+        network.head1.bias -= logits.quantile(0.9)
     info = {
         "network": "sa2net",
         "in_channels": 3,
@@ -90,7 +91,7 @@ def untrained(folder: Path, args: argparse.Namespace) -> Path:
         "intensity": "percentiles",
         "view": "windows",
         "roi_size": [args.roi_size, args.roi_size],
-        "overlap": 0.25,
+        "overlap": args.overlap,
     }
     save_weights(network.state_dict(), folder / "model.pt", info)
     return folder / "model.pt"

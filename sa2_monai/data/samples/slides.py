@@ -32,7 +32,9 @@ def make_sample_slide(
     tile: int = 256,
     full: bool = False,
 ) -> Path:
-    """Write a slide: 8 bit RGB, Deflate, 0.5 micrometres per pixel, levels of half the size down to the size of a tile.
+    """Write a slide: 8 bit RGB, Deflate, 0.5 micrometres per pixel.
+
+    Its levels, two at least, have half the size of the one before, down to the size of a tile.
 
     Args:
         path: the file, ``.tif``.
@@ -65,7 +67,7 @@ def _write(file: BinaryIO, painted: list[np.ndarray], size: tuple[int, int], ful
     per_centimetre = 1e4 / _MPP
     with tifffile.TiffWriter(file, bigtiff=size[0] * size[1] > 2**29) as writer:
         level, tissue = 0, painted
-        while level == 0 or max(size) >> level >= tile:
+        while level <= 1 or max(size) >> level >= tile:
             if level:
                 tissue = [one.reshape(len(one) // 2, 2, -1, 2, 3).mean(axis=(1, 3)).round() for one in tissue]
             shape = (-(-size[0] >> level), -(-size[1] >> level))

@@ -27,7 +27,7 @@ class SegmentCache:
         limit: bytes.
     """
 
-    def __init__(self, limit: int = 2**28) -> None:
+    def __init__(self, limit: int = 2**27) -> None:
         self.limit = limit
         self._arrays: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
         self._bytes = 0

@@ -11,6 +11,7 @@ import tifffile
 
 from sa2_monai.cli.main import main
 from sa2_monai.data.samples.slides import make_sample_slide
+from sa2_monai.io.slides.recognise import is_slide
 from sa2_monai.io.slides.slide import open_slide
 
 
@@ -50,6 +51,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["sample", str(tmp_path), "--slide", "--size", "64", "96"]
     assert main(words) == 0
     assert "slide of 96 x 64 pixels of seed 0" in capsys.readouterr().out
+    assert is_slide(tmp_path / "slide.tif")  # however small
     for more, message in (([], "is there already"), (["--volumes"], "--slide is one file")):
         with pytest.raises(SystemExit):
             main([*words, *more])
