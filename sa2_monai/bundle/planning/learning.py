@@ -14,11 +14,14 @@ _ADAMW = {
     "params": "$@network.parameters()",
     "lr": "@learning_rate",
     "weight_decay": 1.0e-4,
+    "fused": "$@fused or None",
 }
 
 
-def loss_name(draft: Draft) -> Choice:
+def loss_name(draft: Draft) -> Choice | None:
     """Name of the loss."""
+    if draft.name == "svanet":  # published, and without pixels that have no label
+        return None
     one_output = draft.name == "sa2net" and draft.classes == 2
     if draft["ignore_value"] is not None:
         return Choice("bce_dice" if one_output else "cross_entropy", "leaves out pixels without a label")
