@@ -16,12 +16,14 @@ from sa2_monai.losses.balanced_bce_dice import BalancedBCEDiceLoss
 from sa2_monai.losses.boundary_dou import BoundaryDoULoss
 from sa2_monai.losses.cross_entropy import IgnoreIndexCELoss
 from sa2_monai.losses.deep_supervision import DeepSupervisionLoss
+from sa2_monai.losses.dice_focal import DiceFocalLoss
 from sa2_monai.losses.weighted_iou_bce import WeightedIoUBCELoss
 
 __all__ = [
     "BalancedBCEDiceLoss",
     "BoundaryDoULoss",
     "DeepSupervisionLoss",
+    "DiceFocalLoss",
     "IgnoreIndexCELoss",
     "WeightedIoUBCELoss",
 ]

@@ -21,6 +21,7 @@ class IgnoreIndexCELoss(nn.Module):
 
     Args:
         ignore_index: value of the target at pixels to leave out.
+        weight: weights of the classes, ``(C,)``; the mean is that of the weighted pixels. ``None``: 1 each.
 
     Shape:
         - logits ``(B, C, H, W)``, C at least 2, any floating point type; the work is done in float32 at least.
@@ -31,9 +32,12 @@ class IgnoreIndexCELoss(nn.Module):
         ValueError: for a single channel, other shapes and other target values.
     """
 
-    def __init__(self, ignore_index: int = 255) -> None:
+    weight: torch.Tensor | None
+
+    def __init__(self, ignore_index: int = 255, weight: torch.Tensor | None = None) -> None:
         super().__init__()
         self.ignore_index = ignore_index
+        self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Loss of the batch."""
@@ -46,5 +50,8 @@ class IgnoreIndexCELoss(nn.Module):
         check_target(name, target.masked_fill(ignored, 0), classes)
         logits = logits if logits.dtype == torch.float64 else logits.float()
         labels = target.long().squeeze(1)
-        total = F.cross_entropy(logits, labels, ignore_index=self.ignore_index, reduction="sum")
-        return total / (~ignored).sum().clamp(min=1)
+        weight = None if self.weight is None else self.weight.to(logits)
+        total = F.cross_entropy(logits, labels, weight, ignore_index=self.ignore_index, reduction="sum")
+        if weight is None:
+            return total / (~ignored).sum().clamp(min=1)
+        return total / weight[labels[labels != self.ignore_index]].sum().clamp(min=1e-12)

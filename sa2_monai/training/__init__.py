@@ -10,6 +10,7 @@ no handler refers to the trainer that lists it. In ``train#handlers``, :class:`O
 from sa2_monai.training.checkpoint import CheckpointHandler
 from sa2_monai.training.class_dice import ClassDice
 from sa2_monai.training.clean_up_check import CleanUpCheck
+from sa2_monai.training.debugging import debug
 from sa2_monai.training.disk_cache import DiskCacheDataset
 from sa2_monai.training.distributed import start_processes
 from sa2_monai.training.divergence import DivergedError, DivergenceCheck
@@ -19,18 +20,27 @@ from sa2_monai.training.freeze import FreezeEncoder
 from sa2_monai.training.load_pretrained import LoadPretrained
 from sa2_monai.training.load_weights import LoadEncoder, LoadWeights
 from sa2_monai.training.one_writer import OneWriter, check_folder
+from sa2_monai.training.overflow import OverflowCheck
 from sa2_monai.training.parameter_groups import parameter_groups
 from sa2_monai.training.progress import show_progress
 from sa2_monai.training.run_record import RunRecord
+from sa2_monai.training.schedules.cosine import CosineLR
 from sa2_monai.training.schedules.late_polynomial_lr import LatePolynomialLR
 from sa2_monai.training.schedules.two_stage_cosine import TwoStageCosine
 from sa2_monai.training.schedules.with_floor import CosineRestarts, Plateau
+from sa2_monai.training.steps.average import WeightAverage
+from sa2_monai.training.steps.class_weights import class_weights
+from sa2_monai.training.steps.network_form import NetworkForm
+from sa2_monai.training.steps.statistics import PreciseStatistics
+from sa2_monai.training.steps.update import autocast_options, iteration_update
+from sa2_monai.training.steps.warm_up import WarmUp
 from sa2_monai.training.tracking.run import TrackedRun
 
 __all__ = [
     "CheckpointHandler",
     "ClassDice",
     "CleanUpCheck",
+    "CosineLR",
     "CosineRestarts",
     "DiskCacheDataset",
     "DivergedError",
@@ -42,12 +52,21 @@ __all__ = [
     "LoadEncoder",
     "LoadPretrained",
     "LoadWeights",
+    "NetworkForm",
     "OneWriter",
+    "OverflowCheck",
     "Plateau",
+    "PreciseStatistics",
     "RunRecord",
     "TrackedRun",
     "TwoStageCosine",
+    "WarmUp",
+    "WeightAverage",
+    "autocast_options",
     "check_folder",
+    "class_weights",
+    "debug",
+    "iteration_update",
     "parameter_groups",
     "show_progress",
     "start_processes",

@@ -15,6 +15,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from sa2_monai.io.atomic import remove_leftovers
+from sa2_monai.training.best_weights import BestWeights
 from sa2_monai.training.distributed import rank, world_size
 from sa2_monai.training.divergence import refuse_not_finite
 from sa2_monai.training.random_state import get_random_state, set_random_state
@@ -25,6 +26,7 @@ from sa2_monai.training.settings import (
     scheduler_settings,
 )
 from sa2_monai.training.state_files import StateFiles
+from sa2_monai.training.steps.average import WeightAverage
 from sa2_monai.weights import check_info, check_state_dict, plain, save_weights, unwrap
 from sa2_monai.weights.save import sidecar_of
 from sa2_monai.weights.state import tensors_of
@@ -48,6 +50,8 @@ class CheckpointHandler:
     - After each ``save_interval`` epochs: ``last_state.pt`` with everything that the next epoch depends on, and its
       checksum. A training that is killed and resumed loses the epochs since then, no more. The state that was there
       becomes ``last_state_before.pt`` and is used, with a warning, should the last one be damaged.
+    - With ``keep_best`` the weights of the best few epochs beside it, see :class:`BestWeights`.
+    - With an ``average`` that is what is saved as ``model.pt``; the state has both.
     - Without a validation (no evaluator, an empty one): the last weights become ``model.pt`` when training completes.
     - A network with values that are not finite is never saved: the training ends with an error.
     - What an earlier training has left is kept in ``previous/<number>`` when it would be overwritten.
@@ -70,9 +74,11 @@ class CheckpointHandler:
         info: what the sidecar shall say about the weights, see :func:`sa2_monai.weights.save_weights`.
         save_interval: epochs between two writings of ``last_state.pt``, >= 1.
         select: ``"best"``: the epoch with the best validation makes ``model.pt``; ``"last"``: the last epoch does.
+        keep_best: number of the best epochs whose weights are kept.
+        average: of the weights; validated by ``evaluator``.
 
     Raises:
-        ValueError: for a ``save_interval`` below 1 and another ``select``; when training starts, for a state that is of
+        ValueError: for a number below 1 and another ``select``; when training starts, for a state that is of
             another network, of another class count or of other settings than ``info``, and when both are damaged.
         DivergedError: instead of saving values that are not finite.
         OSError: when a file cannot be written; the old one is kept then.
@@ -89,6 +95,8 @@ class CheckpointHandler:
         info: Mapping[str, Any] | None = None,
         save_interval: int = 1,
         select: str = "best",
+        keep_best: int = 1,
+        average: WeightAverage | None = None,
     ) -> None:
         if select not in SELECTIONS:
             raise ValueError(f"CheckpointHandler: select is {select!r}, expected one of {', '.join(SELECTIONS)}.")
@@ -104,6 +112,8 @@ class CheckpointHandler:
         self.info = dict(info or {})
         self.save_interval = save_interval
         self.select = select
+        self.best = BestWeights(Path(ckpt_dir), keep_best)
+        self.average = average or WeightAverage(network, optimizer)  # by default there is none
         # As the configuration says, before the first step changes them.
         self._optimizer_settings = optimizer_settings(optimizer)
         self._scheduler_settings = scheduler_settings(lr_scheduler)
@@ -111,6 +121,7 @@ class CheckpointHandler:
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer."""
+        self.average.attach(engine)
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.COMPLETED, self._complete)
 
@@ -119,6 +130,8 @@ class CheckpointHandler:
             for path in (self.model_path, sidecar_of(self.model_path)):
                 remove_leftovers(path)  # of a killed process
             self.states.remove_leftovers()
+        if not self.resume and engine.state.epoch == 0 and rank() == 0:
+            self.states.move_previous(self.best.folder)
         # Registered only now, behind all handlers of the list: validation and schedule are through when it saves.
         if not engine.has_event_handler(self._epoch_completed, Events.EPOCH_COMPLETED):
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
@@ -133,6 +146,9 @@ class CheckpointHandler:
         self._forget_undefined_best()
         if self.select == "best" and self.evaluator is not None and self.evaluator.state.best_metric_epoch == epoch:
             self._save_model(epoch, "best", float(self.evaluator.state.best_metric))
+        metric = self._metric_of(epoch)
+        if self.select == "best" and metric is not None and rank() == 0:
+            self.best.add(epoch, metric, tensors_of(self.average.model), self._info("best", epoch, metric))
         if epoch % self.save_interval == 0:
             self._save_last(engine)
 
@@ -166,15 +182,20 @@ class CheckpointHandler:
     # Writing: rank 0 only, without any call that other ranks would have to answer.
 
     def _save_model(self, epoch: int, select: str, metric: float | None = None) -> None:
-        refuse_not_finite(unwrap(self.network).state_dict(), epoch)
+        refuse_not_finite(unwrap(self.average.model).state_dict(), epoch)
         if rank() != 0:
             return
         self.states.keep_previous(self.model_path)
-        result: dict[str, Any] = {"select": select, "epoch": epoch}
-        if metric is not None:
-            result |= {"metric": metric, "metric_name": self.evaluator.state.key_metric_name}
-        save_weights(tensors_of(self.network), self.model_path, {**self.info, **result})
+        save_weights(tensors_of(self.average.model), self.model_path, self._info(select, epoch, metric))
         logger.info("saved the weights of epoch %d to %s.", epoch, self.model_path)
+
+    def _info(self, select: str, epoch: int, metric: float | None) -> dict[str, Any]:
+        info = {**self.info, "select": select, "epoch": epoch}
+        if self.average.decay is not None:
+            info["ema"] = self.average.decay
+        if metric is not None:
+            info |= {"metric": metric, "metric_name": self.evaluator.state.key_metric_name}
+        return info
 
     def _save_last(self, engine: Engine) -> None:
         refuse_not_finite(unwrap(self.network).state_dict(), engine.state.epoch)
@@ -201,6 +222,7 @@ class CheckpointHandler:
             "random_state": get_random_state(),
             "info": plain(self.info, "info"),
             "select": self.select,
+            "average": self.average.state_dict(),
         }
 
     # Reading: all ranks.
@@ -221,6 +243,9 @@ class CheckpointHandler:
                 self.optimizer,
             )
         unwrap(self.network).load_state_dict(state["model"])
+        self._restore_average(state.get("average"))
+        if rank() == 0:
+            self.best.forget_after(state["engine"]["epoch"])
         if self.evaluator is not None and state["evaluator"] is not None:
             for key, value in state["evaluator"].items():
                 setattr(self.evaluator.state, key, value)
@@ -234,6 +259,12 @@ class CheckpointHandler:
             set_random_state(state["random_state"])
         self._restore_engine(engine, source, **state["engine"])
         self.states.adopt(self.model_path)
+
+    def _restore_average(self, state: Mapping[str, Any] | None) -> None:
+        if self.average.decay is not None and state is not None:
+            self.average.load_state_dict(state)
+        elif self.average.decay is not None:
+            logger.info("the interrupted training had no average of its weights: it begins here.")
 
     def _restore_engine(
         self, engine: Engine, source: str, epoch: int, iteration: int, epoch_length: int | None

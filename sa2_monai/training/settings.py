@@ -52,15 +52,16 @@ def restore_optimizer(
             f"has {now['class']} and {len(now['groups'])}. Restore that setting (layer_decay makes groups), or "
             "start without resume."
         )
-    try:
-        optimizer.load_state_dict(state)
-    except ValueError as error:
-        raise ValueError(f"{source} does not fit the optimiser ({error}). Start without resume.") from error
-    for group, old, new in zip(optimizer.param_groups, then["groups"], now["groups"], strict=True):
+    groups = [dict(group) for group in state["param_groups"]]
+    for group, old, new in zip(groups, then["groups"], now["groups"], strict=True):
         for key in new:
             if key in old and old[key] != new[key]:
                 logger.info("%s was changed from %s to %s: the new value is used.", key, old[key], new[key])
                 group[key] = new[key]
+    try:
+        optimizer.load_state_dict({**state, "param_groups": groups})
+    except ValueError as error:
+        raise ValueError(f"{source} does not fit the optimiser ({error}). Start without resume.") from error
 
 
 def restore_scheduler(

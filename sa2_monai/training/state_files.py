@@ -134,18 +134,27 @@ class StateFiles:
             self._own.add(path)
             if not path.is_file():
                 continue
-            if self._previous is None:
-                folder = path.parent / "previous"
-                taken = [int(child.name) for child in folder.glob("*") if child.name.isdigit()]
-                self._previous = folder / str(max(taken, default=0) + 1)
-                self._previous.mkdir(parents=True)
+            previous = self._folder_of_previous()
             for file in (path, sidecar_of(path)):
                 # A second name for the same file, where the file system has that: the first one is there all the time.
                 if file.is_file():
                     try:
-                        os.link(file, self._previous / file.name)
+                        os.link(file, previous / file.name)
                     except OSError:
-                        shutil.copy2(file, self._previous / file.name)
+                        shutil.copy2(file, previous / file.name)
             if path == self.before:
                 path.unlink()
-            logger.info("%s of an earlier training is kept in %s.", path.name, self._previous)
+            logger.info("%s of an earlier training is kept in %s.", path.name, previous)
+
+    def move_previous(self, folder: Path) -> None:
+        """Move a folder of an earlier training to ``previous/<number>``."""
+        if folder.is_dir():
+            os.replace(folder, self._folder_of_previous() / folder.name)
+
+    def _folder_of_previous(self) -> Path:
+        if self._previous is None:
+            folder = self.last.parent / "previous"
+            taken = [int(child.name) for child in folder.glob("*") if child.name.isdigit()]
+            self._previous = folder / str(max(taken, default=0) + 1)
+            self._previous.mkdir(parents=True)
+        return self._previous

@@ -53,7 +53,11 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("msa2net", "slice_axis", "sagital", "(did you mean sagittal?)"),
     ("sa2net", "channel_order", "rgb", "(did you mean RGB?)"),
     ("sa2net", "loss_name", "dice", "expected one of bce_dice, dice_ce, dice_ce_squared"),
-    ("hsaunet", "schedule", "cosine", "expected one of poly, plateau"),
+    ("hsaunet", "schedule", "step", "expected one of poly, cosine, plateau"),
+    ("svanet", "schedule", "two_stage", "(did you mean two_stage_cosine?)"),
+    ("daeformer", "ema", 1, "expected a number above 0 and below 1, or null"),
+    ("msa2net", "class_weights", "equal", "expected 'auto', null or a list of numbers"),
+    ("svanet", "amp_dtype", "bf16", "expected one of float16, bfloat16"),
     ("sa2net", "augment", "flip", "expected true or false"),
     ("daeformer", "augment", "flips", "(did you mean flip?)"),
     ("daeformer", "augment", "True", "expected one of true, false, flip"),
@@ -153,6 +157,14 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("sa2net", {"validation": "none", "schedule": "plateau"}, "choose another schedule"),
     ("sa2net", {"select": "last", "schedule": "plateau"}, "choose another schedule, or select: best"),
     ("hsaunet", {"view": "windows", "intensity": "minmax_resized"}, "which is for whole slices"),
+    (
+        "daeformer",
+        {"class_weights": [1] * 9, "loss_name": "boundary_dou"},
+        "which has none: choose one of cross_entropy",
+    ),
+    ("daeformer", {"schedule": "plateau", "schedule_epochs": 9}, "leave schedule_epochs at null"),
+    ("svanet", {"compile": True, "checkpointing": True}, "set one of them to false"),
+    ("msa2net", {"keep_best": 3, "select": "last"}, "leave keep_best at 1"),
 ]
 
 
@@ -161,6 +173,14 @@ def test_switches_that_are_right_alone(bundle: str, switches: dict[str, Any], wo
     assert words in refused(bundle, "train", **switches)
     for name in switches:  # each by itself is no mistake
         check_config(config(bundle, "train", **{name: switches[name]}), unknown=True)
+
+
+def test_switches_of_a_start_and_of_classes() -> None:
+    start = {"precise_bn": 8, "frozen_epochs": 1, "pretrained": "model.pt"}
+    assert "set one of them to 0" in refused("svanet", "train", **start)
+    assert "class_weights has 3 numbers, but class_names has 9" in refused(
+        "daeformer", "train", class_weights=[1, 2, 3]
+    )
 
 
 @pytest.mark.parametrize(("name", "value", "words"), WRONG_IN_EVALUATION)

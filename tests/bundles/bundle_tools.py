@@ -22,7 +22,7 @@ DEFAULT_KIND = {b: ConfigParser.load_config_file(ROOT / b / "configs" / "train.y
 VOLUME_BUNDLES = [bundle for bundle, kind in DEFAULT_KIND.items() if kind == "volumes"]
 
 # Overlays that are no data sets. EDITORS may reach into train# and validate#, and never follow inference.yaml.
-EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train", "multi_gpu_evaluate", "disk_cache")
+EDITORS = ("evaluate", "evaluate_paper", "multi_gpu_train", "multi_gpu_evaluate", "disk_cache", "debug")
 SHARED = ("ensemble", "paper")
 # Those that only inference.yaml can precede.
 PREDICTORS = ("inference_trt",)
@@ -79,6 +79,7 @@ def merges(bundle: str) -> Iterator[Merge]:
         ("train", "evaluate", "multi_gpu_evaluate"),
         ("train", "multi_gpu_train", "evaluate", "multi_gpu_evaluate"),
         ("train", "disk_cache"),
+        ("train", "debug"),
         ("train", "evaluate"),
         ("train", "evaluate", "ensemble"),
         ("train", "evaluate", "multi_gpu_evaluate"),

@@ -31,7 +31,7 @@ def test_fine_tuning(bundle: str, images: Path, tmp_path: Path, caplog: pytest.L
     tuning: dict[str, Any] = {
         **{"bundle_root": str(tmp_path), "dataset_dir": str(images), "view": "whole", "augment": False},
         **{"pretrained": str(tmp_path / "earlier"), "frozen_epochs": 1, "layer_decay": 0.5},
-        **({} if bundle == "sa2net" else {"use_checkpoint": True}),
+        "checkpointing": True,
     }
     network = make_workflow(
         bundle, "train", "folder", **tuning, class_names=["background", "a", "b"]

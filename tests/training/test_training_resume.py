@@ -33,7 +33,15 @@ def interrupt(folder: Path, stop_at: int = 8, **options: Any) -> Run:
     return run
 
 
-@pytest.mark.parametrize("options", [{}, {"cache": True}, {"num_workers": 2}, {"seed": 9, "batch_size": 3}], ids=str)
+OPTIONS: list[dict[str, Any]] = [
+    *({}, {"cache": True}, {"num_workers": 2}, {"seed": 9, "batch_size": 3}),
+    {"ema": 0.9, "keep_best": 2},
+    {"warmup_epochs": 2.5, "update": {"gradient_clip": 0.1, "accumulate": 2}},
+    {"update": {"amp": True, "amp_dtype": "bfloat16"}},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_resumed_training_gives_the_same_weights_bit_for_bit(options: dict[str, Any], tmp_path: Path) -> None:
     straight = Run(tmp_path / "a", **options).run()
     interrupt(tmp_path / "b", **options)
@@ -45,6 +53,7 @@ def test_resumed_training_gives_the_same_weights_bit_for_bit(options: dict[str, 
     assert resumed.rate == straight.rate
     assert resumed.trainer.state.iteration == straight.trainer.state.iteration
     assert resumed.evaluator.state.best_metric == straight.evaluator.state.best_metric
+    assert same(straight.average.model, resumed.average.model)
     for name in ("exp_avg", "exp_avg_sq", "step"):
         a, b = (next(iter(run.optimizer.state.values()))[name] for run in (straight, resumed))
         assert torch.equal(a, b)

@@ -18,7 +18,7 @@ from monai.handlers import LrScheduleHandler, MeanSquaredError, ValidationHandle
 from monai.transforms import Compose, Lambdad, RandFlipd, RandGaussianNoised
 from torch import nn
 
-from sa2_monai.training import CheckpointHandler, EpochSeed
+from sa2_monai.training import CheckpointHandler, EpochSeed, WarmUp, WeightAverage, iteration_update
 
 
 class Stop(Exception):
@@ -95,6 +95,10 @@ class Run:
         data: list[dict[str, Any]] | None = None,
         loss: nn.Module | None = None,
         select: str = "best",
+        keep_best: int = 1,
+        ema: float | None = None,
+        warmup_epochs: float = 0,
+        update: dict[str, Any] | None = None,
     ) -> None:
         self.network = network or tiny_network()
         self.optimizer = optimizer(self.network.parameters(), lr=learning_rate)
@@ -121,6 +125,7 @@ class Run:
             key_val_metric={"score": metric},
         )
         holder.append(self.evaluator)
+        self.average = WeightAverage(self.network, self.optimizer, self.evaluator, ema)
         self.checkpoint = CheckpointHandler(
             str(folder),
             self.network,
@@ -131,10 +136,13 @@ class Run:
             info=info,
             save_interval=save_interval,
             select=select,
+            keep_best=keep_best,
+            average=self.average,
         )
         handlers: list[Any] = [*(first or []), *([] if seed is None else [EpochSeed(seed, self.dataset)])]
         handlers += [self.checkpoint]  # before validation and schedule: its place must not matter
         handlers += [ValidationHandler(val_interval, self.evaluator)] if validate else []
+        handlers += [WarmUp(self.optimizer, warmup_epochs)]
         handlers += [LrScheduleHandler(self.scheduler, print_lr=False), *(extra or [])]
         self.trainer = SupervisedTrainer(
             device="cpu",
@@ -145,6 +153,7 @@ class Run:
             loss_function=loss or nn.MSELoss(),
             train_handlers=handlers,
             amp=amp,
+            iteration_update=iteration_update(**(update or {})),
         )
         self.epochs: list[int] = []
         self.trainer.add_event_handler(Events.EPOCH_STARTED, lambda e: self.epochs.append(e.state.epoch))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 __all__ = ["copied_sections", "data_license", "protocol_of", "sections"]
 
-_OVERLAY = re.compile(r"\b(inference_trt|paper|evaluate|evaluate_paper|ensemble|disk_cache|multi_gpu_\w+)\.yaml")
+_OVERLAY = re.compile(r"\b(inference_trt|paper|evaluate|evaluate_paper|ensemble|debug|disk_cache|multi_gpu_\w+)\.yaml")
 
 
 def sections(text: str) -> tuple[str, dict[str, str]]:

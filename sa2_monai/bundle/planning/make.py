@@ -147,6 +147,7 @@ def _decisions(draft: Draft) -> dict[str, Decision]:
         "min_learning_rate": learning.min_learning_rate,
         "restart_interval": learning.restart_interval,
         "optimizer": learning.optimizer,
+        "gradient_clip": learning.gradient_clip,
         "num_workers": batch.num_workers,
         "cache_rate": batch.cache_rate,
         "slices_per_epoch": lambda draft: length.slices_per_epoch(draft, seconds()),

@@ -11,6 +11,9 @@ from sa2_monai.networks.catalogue import network_names, network_record
 
 __all__ = ["contradictions"]
 
+#: Losses whose classes can be weighted.
+_WEIGHTED_LOSSES = ("cross_entropy", "dice_ce", "dice_ce_squared", "focal_dice")
+
 
 def contradictions(values: Mapping[str, Any], network: str | None, training: bool) -> Iterator[str]:
     """One line for each contradiction between switches.
@@ -59,6 +62,7 @@ def _trainings(values: Mapping[str, Any]) -> Iterator[str]:
             f"frozen_epochs is {values['frozen_epochs']}, but {' and '.join(f'{name} is null' for name in starts)}: "
             "nothing has learned yet that could be kept, leave frozen_epochs at 0"
         )
+    yield from _steps(values)
     if values.get("select") == "last" and values.get("schedule") == "plateau":
         yield (
             "schedule is 'plateau', which halves the learning rate when the validation Dice has stalled, but select is "
@@ -72,6 +76,35 @@ def _trainings(values: Mapping[str, Any]) -> Iterator[str]:
                 "schedule is 'plateau', which halves the learning rate when the validation Dice has stalled, but "
                 "validation is 'none': choose another schedule"
             )
+
+
+def _steps(values: Mapping[str, Any]) -> Iterator[str]:
+    weights, loss = values.get("class_weights"), values.get("loss_name")
+    if weights is not None and loss is not None and loss not in _WEIGHTED_LOSSES:
+        yield (
+            f"class_weights is {weights!r}, but loss_name is {loss!r}, which has none: choose one of "
+            f"{', '.join(_WEIGHTED_LOSSES)} that the bundle has"
+        )
+    names = values.get("class_names")
+    if names is not None and isinstance(weights, (list, tuple)) and len(weights) != len(names):
+        yield f"class_weights has {len(weights)} numbers, but class_names has {len(names)} names: give one for each"
+    if values.get("schedule") == "plateau" and values.get("schedule_epochs") is not None:
+        yield (
+            f"schedule_epochs is {values['schedule_epochs']}, but schedule is 'plateau', which has no end: leave "
+            "schedule_epochs at null, or choose another schedule"
+        )
+    if values.get("precise_bn") and values.get("frozen_epochs"):
+        yield (
+            f"precise_bn is {values['precise_bn']} and frozen_epochs is {values['frozen_epochs']}, in which statistics "
+            "stay as they are: set one of them to 0"
+        )
+    if values.get("compile") and values.get("checkpointing"):
+        yield "compile and checkpointing are both true, which torch.compile cannot do: set one of them to false"
+    if values.get("keep_best", 1) > 1 and values.get("select") == "last":
+        yield (
+            f"keep_best is {values['keep_best']}, but select is 'last', with which nothing is chosen by validation: "
+            "leave keep_best at 1"
+        )
 
 
 def _classes(values: Mapping[str, Any], network: str | None) -> Iterator[str]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["Checkpointed"]
+__all__ = ["Checkpointed", "recomputed"]
 
 
 class Checkpointed(nn.Module):
@@ -33,10 +33,22 @@ class Checkpointed(nn.Module):
         if not (self.use_checkpoint and self.training):
             return super().__call__(*inputs)
 
-        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-            return nullcontext(), _statistics_kept(self)
+        return recomputed(self, super().__call__, *inputs)
 
-        return checkpoint(super().__call__, *inputs, use_reentrant=False, context_fn=contexts)
+
+def recomputed(module: nn.Module, forward: Callable[..., Any], *inputs: Any) -> Any:
+    """Call a module without keeping what it calculates on the way; the backward pass calculates it again.
+
+    Args:
+        module: whose running statistics the second pass must leave alone.
+        forward: what to call.
+        inputs: its arguments.
+    """
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _statistics_kept(module)
+
+    return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts)
 
 
 @contextmanager

@@ -63,6 +63,12 @@ TEST_CASES: list[tuple[Any, Draft, Any]] = [
     (intensity.intensity_range, draft(volumes(), intensity="percentiles"), None),
     (view.view, draft(thin(9, 1000)), "windows"),
     (view.view, draft(thin(14, 320)), "windows"),
+    (view.view, draft(replace(thin(9, 1000), counts=Counts(10, 2, 6, 10, 10)), "svanet"), "whole"),
+    (view.view, draft(replace(thin(9, 1000), counts=Counts(48, 2, 6, 48, 48)), "svanet"), "windows"),
+    (learning.learning_rate, draft(images(), "svanet"), 1.0e-3),
+    (learning.gradient_clip, draft(images(), "svanet"), 1.0),
+    (learning.gradient_clip, draft(images()), None),
+    (learning.loss_name, draft(images(), "svanet"), None),
     (view.view, draft(thin(80, 352)), "whole"),
     (view.view, draft(thin(4, 100)), "whole"),  # smaller than a window
     (view.view, draft(volumes((one_class("organ", 20),), (512, 512)), "daeformer"), "whole"),

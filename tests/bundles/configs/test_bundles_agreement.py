@@ -54,7 +54,6 @@ def test_shared_ids_have_one_value(bundle: str, dataset: str | None) -> None:
     train, inference = load(bundle, "train", dataset), load(bundle, "inference", dataset)
     shared = sorted((set(train) & set(inference)) - APART)
     assert {"network_def", "network", "model_info", "class_names", "roi_size", "view"} <= set(shared)
-    train["network_def"].pop("use_checkpoint", None)  # changes memory and time of a training, and nothing else
     inference["network_def"].pop("deep_supervision", None)  # changes what training mode returns, and no parameter
     if inference["overlap"] is None:  # as the weights were validated
         inference["overlap"] = load(bundle, "train", None)["overlap"]

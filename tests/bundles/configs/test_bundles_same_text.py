@@ -12,7 +12,7 @@ from bundle_tools import BUNDLES, configs
 from monai.bundle import ConfigParser
 
 #: Overlays that are one file in all bundles, to the byte.
-EQUAL_FILES = ("disk_cache", "ensemble", "inference_trt", "multi_gpu_evaluate", "multi_gpu_train")
+EQUAL_FILES = ("debug", "disk_cache", "ensemble", "inference_trt", "multi_gpu_evaluate", "multi_gpu_train")
 #: Ids whose values each bundle has for itself; with ``::`` one argument of a component, alone the whole item.
 SWITCHES = {
     # the published task, and what travels with its weights
@@ -20,7 +20,7 @@ SWITCHES = {
     *("intensity", "intensity_range", "normalize", "roi_size", "resize", "overlap", "label_resize", "model_info"),
     # the network
     *("network_def", "embed_dims", "channel_heads", "window_size", "deep_level", "stem_channels", "encoder_channels"),
-    *("encoder_depths", "channel_attention_heads", "encoder", "base_channels", "img_size", "use_checkpoint"),
+    *("encoder_depths", "channel_attention_heads", "encoder", "base_channels", "img_size"),
     # SA2-Net scales 2D images by other percentiles, and to minimum and maximum after the resize
     *("stretched", "scale_intensity::intensity", "scale_intensity::percentiles"),
     *("slice_view::divisor", "slice_view::resize", "slice_view::normalize", "slice_view::stretch"),
@@ -28,14 +28,15 @@ SWITCHES = {
 }
 TRAINING = {
     # published losses, optimisers, schedules, and their values
-    *("loss", "losses", "loss_name", "optimizer", "lr_scheduler", "schedule", "schedules", "starts_trained"),
+    *("loss", "losses", "loss_name", "optimizer", "schedule", "schedules", "starts_trained"),
     *("learning_rate", "min_learning_rate", "weight_decay", "restart_interval", "max_epochs", "patience"),
+    "deep_supervision_weights",  # SA2-Net alone has several outputs
     *("val_interval", "encoder_weights", "published_noise", "cache_rate", "train::random_transforms"),
     # ImageNet weights of MSA2-Net and SvANet
     *("train::handlers::sa2_monai.training.LoadEncoder", "train::handlers::sa2_monai.training.FreezeEncoder"),
     *("train::recorded::encoder_weights", "train::handlers::sa2_monai.training.TrackedRun::pretrained"),
     # by step, by epoch, by what validation finds
-    *("train::handlers::LrScheduleHandler::epoch_level", "train::handlers::LrScheduleHandler::step_transform"),
+    "train::handlers::LrScheduleHandler::epoch_level",
     "train::dataloader::drop_last",  # SvANet: a batch of one has no statistics
     # SA2-Net's published reading of masks, and its published order of resize and augmentation
     *("label_mode", "resized_first", "slice_view::label_resize", "train::deterministic_transforms::@map_labels"),
