@@ -18,6 +18,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff
 from sa2_monai.data import VolumeReader
 from sa2_monai.data.checks.volumes import check_volumes
 from sa2_monai.evaluation import evaluate
+from sa2_monai.io.volumes.geometry import scan_axis
 from sa2_monai.io.volumes.lattice import fit_grid, relative_turn, voxel_distance
 from sa2_monai.slices import CheckSameSized, SliceOrientationd, StrictLoadImaged
 
@@ -179,3 +180,12 @@ def test_the_same_tolerance_everywhere(
             getattr(found, "summary", {}).get("warnings", "") if message.startswith("apart") else ""
         )
         assert ("0.5% of a voxel" in said) == (share > 0 and not message.startswith("lies"))
+
+
+#: Spacing -> axis along which the slices follow each other.
+SCANS = [((1, 1, 5), 2), ((4, 1, 1), 0), ((1, 1.3, 1), 1), ((1.1, 1, 1), 2), ((1, 1, 1), 2), ((1.2, 1, 1), 2)]
+
+
+@pytest.mark.parametrize(("spacing", "axis"), SCANS)
+def test_the_axis_of_a_scan(spacing: tuple[float, float, float], axis: int) -> None:
+    assert scan_axis(spacing) == axis
