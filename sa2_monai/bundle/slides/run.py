@@ -86,7 +86,7 @@ def predict_slide(
         else:
             polygon_file.unlink(missing_ok=True)  # those of an earlier prediction
             if options.polygons:
-                lines.append(f"no polygons: there are more than {options.max_polygons} objects (--max-polygons)")
+                lines.append(f"no polygons: more than {options.max_polygons} objects (--max-polygons), or 20000 holes")
     return "".join(f"\n  {line}" for line in lines if line)
 
 

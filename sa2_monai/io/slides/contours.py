@@ -68,6 +68,11 @@ class OutlineTracer:
         self._last, self._row = padded[-1:], self._row + len(band)
         return self._objects(closed)
 
+    @property
+    def open_holes(self) -> int:
+        """Holes whose object has not ended yet; they are held until it does."""
+        return len(self._holes)
+
     def finish(self) -> list[Outline]:
         """Objects that touch the last row."""
         return self.add(np.zeros((1, self._last.shape[1] - 2), dtype=bool))

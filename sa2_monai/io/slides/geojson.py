@@ -20,6 +20,7 @@ from sa2_monai.io.slides.contours import Outline, OutlineTracer
 __all__ = ["PolygonFile"]
 
 _IN_MEMORY = 2**24  # bytes of finished polygons; what is more goes to a temporary file
+_MOST_HOLES = 20_000  # of objects that have not ended: a sponge over the whole slide would fill the memory
 _AT_ONCE = 2**20  # pixels that are traced at once: find_contours holds a tuple of numbers per piece of outline
 
 
@@ -56,8 +57,8 @@ class PolygonFile:
 
     @property
     def overflown(self) -> bool:
-        """Whether there were more objects than the limit; their polygons are not kept."""
-        return self.count > self.limit
+        """Whether there were more objects than the limit, or one with too many holes; no polygons are kept then."""
+        return self.count > self.limit or any(one.open_holes > _MOST_HOLES for one in self._tracers.values())
 
     def add(self, band: np.ndarray) -> None:
         """Take the next rows.

@@ -119,6 +119,17 @@ def test_too_many_polygons(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "25.geojson").read_text())["features"]) == 25
 
 
+def test_too_many_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The holes of an object are held until it ends: a sponge must not fill the memory."""
+    monkeypatch.setattr("sa2_monai.io.slides.geojson._MOST_HOLES", 24)
+    sponge = np.ones((41, 41), dtype=np.uint8)
+    sponge[2:40:4, 2:40:4] = 0
+    with PolygonFile(["background", "cell"], 41) as polygons:
+        polygons.add(sponge)
+        assert not polygons.save(tmp_path / "a.geojson")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_rectangle() -> None:
     regions = read_regions("4,6,10,8")
     regions.check(20, 20)
