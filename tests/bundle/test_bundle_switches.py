@@ -111,6 +111,8 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("hsaunet", "layer_decay", 0, "expected a number above 0, at most 1"),
     ("msa2net", "layer_decay", 1.5, "expected a number above 0, at most 1"),
     ("svanet", "validation", "non", "(did you mean none?)"),
+    ("sa2net", "variant", "plain_skip", "(did you mean plain_skips?)"),
+    ("daeformer", "variant", "no_guidance", "expected one of efficient_only, channel_only, plain_skips, null"),
 ]
 # The same for what evaluate.yaml adds.
 WRONG_IN_EVALUATION: list[tuple[str, Any, str]] = [
@@ -315,7 +317,7 @@ def test_expressions_are_left_to_the_run() -> None:
 
 
 def test_bundles_of_others_have_words_of_their_own() -> None:
-    check_config({"intensity": "unit", "model_info": {"network": "unet"}}, unknown=True)
+    check_config({"intensity": "unit", "model_info": {"network": "vnet"}}, unknown=True)
     check_config({"intensity": "unit"}, unknown=True)
 
 
