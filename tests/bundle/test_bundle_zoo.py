@@ -160,6 +160,7 @@ def test_packaged_configurations_follow_the_rules(packaged: dict[str, Path]) -> 
     """As tests/bundles/configs/test_bundles_configs.py does for YAML, with the longest merges: every file is in one."""
     merges = (
         ("train", "disk_cache", "multi_gpu_train"),
+        ("train", "debug"),
         ("train", "evaluate", "multi_gpu_evaluate"),
         ("train", "paper", "evaluate", "evaluate_paper", "ensemble"),
         ("inference", "paper", "inference_trt"),

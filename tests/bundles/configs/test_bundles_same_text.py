@@ -58,7 +58,7 @@ OVERLAYS = {
     "isic2018": {"view", "augment"},
     "folder": {"view"},
     "nifti_folder": {"view", "slice_axis", "foreground"},
-    "sample": {"augment", "dropout", "num_workers"},
+    "sample": {"augment", "dropout", "num_workers", "view", "gradient_clip"},  # see svanet's: its windows overflow
     "sample_volumes": set(),
     "synapse": set(),
     "synapse_archive": set(),
