@@ -193,6 +193,6 @@ def test_the_network(kind: str, wanted: str | None, published: list[str], expect
 
 def test_an_unknown_network() -> None:
     with pytest.raises(
-        ValueError, match="network is 'vnet', expected one of daeformer, .*, svanet, unet, segresnet, dynunet"
+        ValueError, match=r"network is 'vnet', expected one of daeformer, .*, svanet, unet, segresnet, dynunet"
     ):
         choose_network("images", "vnet", [])
