@@ -38,4 +38,5 @@ def start_of(pretrained: Any) -> Start:
     network = known_network(info.get("network"), Path(pretrained))
     if network is None:
         return Start(None, {})
-    return Start(network, {name: info[name] for name in network_record(network).options if name in info})
+    options = network_record(network).options
+    return Start(network, {name: info[name] for name in options if info.get(name) is not None})
