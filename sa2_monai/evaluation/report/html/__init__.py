@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``report.html``: one file that needs nothing else, no script, font or image from elsewhere.
 
-* ``page``: all of it from its sections; ``templates`` beside this package: their HTML, the style, the script.
+* ``page``: the report of an evaluation from its sections. ``environment``: what all pages share; ``templates`` beside
+  this package: their HTML, the style, the script.
 * ``metrics``, ``numbers``: what a metric is called and means; three significant digits.
 * ``images``, ``encoding``: the layers of chosen cases and the thumbnails, within a budget of bytes.
 * ``cases``: the table of cases. ``plots``, ``curves``, ``axis``: what the inline SVG shows, and where.

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sa2_monai.evaluation.report.html.axis import Axis, axis_of, ticks
 from sa2_monai.evaluation.report.html.numbers import number
 
-__all__ = ["Curve", "Line", "learning_curves"]
+__all__ = ["Curve", "Line", "learning_curves", "plot_lines"]
 
 _WIDTH, _HEIGHT = 520, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 10, 30
@@ -74,28 +74,44 @@ def _curve(title: str, history: History, columns: Sequence[tuple[str, str]], val
         name: [(row["epoch"], row[column]) for row in history if math.isfinite(row.get(column, math.nan))]
         for name, column in columns
     }
+    curve = plot_lines(title, points, values, max((row["epoch"] for row in history), default=0.0))
+    if curve is None or "val_mean_dice" not in dict(columns).values():
+        return curve
+    epoch, value = max(points[columns[-1][0]], key=lambda point: point[1], default=(0.0, math.nan))
+    if not math.isfinite(value):
+        return curve
+    return replace(curve, best=(curve.x.at(epoch), curve.y.at(value), f"best {number(value)} at epoch {epoch:g}"))
+
+
+def plot_lines(
+    title: str,
+    points: Mapping[str, Sequence[tuple[float, float]]],
+    values: Mapping[str, int],
+    last: float,
+    unit: str = "epoch",
+) -> Curve | None:
+    """Several lines in one plot; ``None`` without a point.
+
+    Args:
+        title: of the plot.
+        points: of each line by its name, x first; a line without any is left out.
+        values: number of the colour of a line, as of a class; a line without one has that of means.
+        last: end of the x axis, which begins at 0.
+        unit: of x, for what is said of a point.
+    """
     points = {name: found for name, found in points.items() if found}
     if not points:
         return None
     all_y = [y for found in points.values() for _, y in found]
-    epochs = [row["epoch"] for row in history]
     low, high = min(all_y), max(all_y)
     margin = 0.0 if high > low else 0.05
-    last = max(epochs)
     marks = tuple(mark for mark in ticks(0.0, last, 6) if mark <= last)
     x = Axis(0.0, max(last, 1.0), _LEFT, _WIDTH - _RIGHT, marks)
     y = axis_of(low - margin, high + margin, _HEIGHT - _BOTTOM, _TOP, 4)
-    lines = tuple(_line(name, found, values.get(name), x, y) for name, found in points.items())
-    best = None
-    if "val_mean_dice" in dict(columns).values():
-        name = columns[-1][0]
-        epoch, value = max(points.get(name, []), key=lambda point: point[1], default=(0.0, math.nan))
-        if math.isfinite(value):
-            best = (x.at(epoch), y.at(value), f"best {number(value)} at epoch {epoch:g}")
-    return Curve(title, x, y, lines, best)
+    return Curve(title, x, y, tuple(_line(name, found, values.get(name), x, y, unit) for name, found in points.items()))
 
 
-def _line(name: str, points: Sequence[tuple[float, float]], value: int | None, x: Axis, y: Axis) -> Line:
-    places = [(x.at(epoch), y.at(height), f"{name}, epoch {epoch:g}: {number(height)}") for epoch, height in points]
+def _line(name: str, points: Sequence[tuple[float, float]], value: int | None, x: Axis, y: Axis, unit: str) -> Line:
+    places = [(x.at(at), y.at(height), f"{name}, {unit} {at:g}: {number(height)}") for at, height in points]
     path = " ".join(f"{left},{top}" for left, top, _ in places)
     return Line(name, value, path, tuple(places[:: math.ceil(len(places) / _MOST_DOTS)]))

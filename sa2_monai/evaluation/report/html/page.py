@@ -1,41 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page: its sections one after the other, its style and its script."""
+"""The page of an evaluation: its sections one after the other."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping
-from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from sa2_monai.evaluation.report.html.cases import (
-    CASES_LISTED,
-    FINDINGS,
-    case_lines,
-    class_columns,
-    found_structures,
-)
+from sa2_monai.evaluation.report.html.cases import case_lines, class_columns, found_structures
 from sa2_monai.evaluation.report.html.curves import learning_curves
+from sa2_monai.evaluation.report.html.environment import render_page, report_environment
 from sa2_monai.evaluation.report.html.images import ReportImages
-from sa2_monai.evaluation.report.html.metrics import FIRST, TITLES, explanations, metric_title
-from sa2_monai.evaluation.report.html.numbers import interval, number, p_value, signed
+from sa2_monai.evaluation.report.html.metrics import explanations
+from sa2_monai.evaluation.report.html.numbers import number
 from sa2_monai.evaluation.report.html.origin import Origin
 from sa2_monai.evaluation.report.html.plots import box_plots, difference_plot
 from sa2_monai.evaluation.result import EvaluationResult
-from sa2_monai.evaluation.scores.rows import STATES
-from sa2_monai.evaluation.scores.size_strata import PUBLISHED_COLUMNS, STRATA_COLUMNS
-from sa2_monai.io.palette import class_colour
-from sa2_monai.io.text import printable
 
 __all__ = ["HTML_NAME", "html_report"]
 
 HTML_NAME = "report.html"
-LISTED = 200  # rows of a list; the rest is in the CSV
 #: Name of the template and title of each section; one without content is left out.
 SECTIONS = {
     "limits": "Limits",
@@ -55,14 +38,6 @@ SECTIONS = {
     "settings": "Settings",
     "versions": "Versions",
 }
-
-
-class Section(NamedTuple):
-    """A titled part of the page."""
-
-    name: str
-    title: str
-    content: Markup
 
 
 def html_report(
@@ -95,6 +70,7 @@ def html_report(
     summary = result.summary
     images = images or ReportImages()
     values = {
+        "subject": (origin.model or "Evaluation report") + (f" on {origin.data}" if origin.data else ""),
         "result": result,
         "summary": summary,
         "protocol": summary["protocol"],
@@ -122,53 +98,10 @@ def html_report(
         "written": written,
         "constant": [text for text in summary["warnings"] if text.startswith("constant_prediction:")],
     }
-    environment = _environment()
-    rendered = {name: environment.get_template(f"{name}.html").render(values).strip() for name in SECTIONS}
-    # every value in a section was escaped when it was rendered
-    sections = [Section(name, SECTIONS[name], Markup(text)) for name, text in rendered.items() if text]
-    return environment.get_template("page.html").render(values, sections=sections) + "\n"
+    return render_page(report_environment(), "page.html", SECTIONS, values)
 
 
 def _strata_keys(summary: Mapping[str, Any]) -> set[str]:
     """The metrics that any stratum of sizes has."""
     strata = summary.get("size_strata", {}).get("below_percent", {}).values()
     return {key for stratum in strata for key in stratum.get("overall", {})}
-
-
-@cache
-def _environment() -> Environment:
-    loader = PackageLoader("sa2_monai.evaluation.report", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    filters = (number, signed, interval, p_value)
-    environment.filters.update({function.__name__: function for function in filters})
-    environment.filters.update(
-        name=lambda value: printable(str(value)),
-        metric=metric_title,
-        word=lambda state: FINDINGS.get(state, state),
-        stratum=STRATA_COLUMNS.get,
-        json_text=partial(json.dumps, default=str, ensure_ascii=False),
-    )
-    sources = {name: Markup(loader.get_source(environment, name)[0]) for name in ("style.css", "script.js")}
-    environment.globals.update(
-        style=sources["style.css"],
-        script=sources["script.js"],
-        style_hash=_hash(sources["style.css"]),
-        script_hash=_hash(sources["script.js"]),
-        titles=TITLES,
-        first=FIRST,
-        states=STATES,
-        findings=FINDINGS,
-        listed=LISTED,
-        cases_listed=CASES_LISTED,
-        strata_columns=STRATA_COLUMNS,
-        published_columns=PUBLISHED_COLUMNS,
-        colour=lambda value: f"#{bytes(class_colour(int(value))).hex()}",
-    )
-    return environment
-
-
-def _hash(text: str) -> str:
-    """What the page's policy calls its one style and its one script: nothing else may act, whatever a name says."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
