@@ -33,7 +33,10 @@ MODEL_SETTINGS = (
 # Of the clean-up null means "none" in a training, and "as the weights were validated" when they are used.
 _CLEAN_UP = ("largest_component", "fill_holes", "min_volume")
 # What else stands in a sidecar.
-_RECORD = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "network", "epoch", "metric", "metric_name")
+_RECORD = (
+    *("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "network"),
+    *("select", "epoch", "metric", "metric_name"),
+)
 
 
 @dataclass(frozen=True)

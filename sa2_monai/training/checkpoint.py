@@ -29,10 +29,12 @@ from sa2_monai.weights import check_info, check_state_dict, plain, save_weights,
 from sa2_monai.weights.save import sidecar_of
 from sa2_monai.weights.state import tensors_of
 
-__all__ = ["CheckpointHandler"]
+__all__ = ["SELECTIONS", "CheckpointHandler"]
 
 logger = logging.getLogger(__name__)
 
+#: Which epoch makes ``model.pt``.
+SELECTIONS = ("best", "last")
 _KEYS = ("model", "optimizer", "lr_scheduler", "settings", "engine", "evaluator", "scaler", "random_state", "info")
 
 
@@ -40,7 +42,9 @@ class CheckpointHandler:
     """Save the best weights to ``model.pt`` and the whole state to ``last_state.pt``, and resume from it.
 
     - After each epoch whose validation gave a new best key metric: ``model.pt``, a flat state dict with the sidecar
-      ``model.json`` (``info``, epoch, metric). Only the evaluator's key metric selects.
+      ``model.json`` (``info``, ``select``, epoch, metric). Only the evaluator's key metric selects.
+    - With ``select="last"`` nothing is chosen by a validation: the last weights become ``model.pt`` when training
+      completes, so that the cases of the validation can score them without bias.
     - After each ``save_interval`` epochs: ``last_state.pt`` with everything that the next epoch depends on, and its
       checksum. A training that is killed and resumed loses the epochs since then, no more. The state that was there
       becomes ``last_state_before.pt`` and is used, with a warning, should the last one be damaged.
@@ -65,10 +69,11 @@ class CheckpointHandler:
         resume: continue from ``last_state.pt`` when it is there.
         info: what the sidecar shall say about the weights, see :func:`sa2_monai.weights.save_weights`.
         save_interval: epochs between two writings of ``last_state.pt``, >= 1.
+        select: ``"best"``: the epoch with the best validation makes ``model.pt``; ``"last"``: the last epoch does.
 
     Raises:
-        ValueError: for a ``save_interval`` below 1; when training starts, for a state that is of another network, of
-            another class count or of other settings than ``info``, and when both states are damaged.
+        ValueError: for a ``save_interval`` below 1 and another ``select``; when training starts, for a state that is of
+            another network, of another class count or of other settings than ``info``, and when both are damaged.
         DivergedError: instead of saving values that are not finite.
         OSError: when a file cannot be written; the old one is kept then.
     """
@@ -83,7 +88,10 @@ class CheckpointHandler:
         resume: bool = False,
         info: Mapping[str, Any] | None = None,
         save_interval: int = 1,
+        select: str = "best",
     ) -> None:
+        if select not in SELECTIONS:
+            raise ValueError(f"CheckpointHandler: select is {select!r}, expected one of {', '.join(SELECTIONS)}.")
         if save_interval < 1:
             raise ValueError(f"CheckpointHandler: save_interval must be at least 1 epoch, got {save_interval}.")
         self.model_path = Path(ckpt_dir) / "model.pt"
@@ -95,6 +103,7 @@ class CheckpointHandler:
         self.resume = resume
         self.info = dict(info or {})
         self.save_interval = save_interval
+        self.select = select
         # As the configuration says, before the first step changes them.
         self._optimizer_settings = optimizer_settings(optimizer)
         self._scheduler_settings = scheduler_settings(lr_scheduler)
@@ -122,9 +131,8 @@ class CheckpointHandler:
     def _epoch_completed(self, engine: Engine) -> None:
         epoch = engine.state.epoch
         self._forget_undefined_best()
-        if self.evaluator is not None and self.evaluator.state.best_metric_epoch == epoch:
-            state = self.evaluator.state
-            self._save_model(epoch, metric=float(state.best_metric), metric_name=state.key_metric_name)
+        if self.select == "best" and self.evaluator is not None and self.evaluator.state.best_metric_epoch == epoch:
+            self._save_model(epoch, "best", float(self.evaluator.state.best_metric))
         if epoch % self.save_interval == 0:
             self._save_last(engine)
 
@@ -132,11 +140,21 @@ class CheckpointHandler:
         epoch = engine.state.epoch
         if epoch == 0:
             return
-        if self.evaluator is None or self.evaluator.state.best_metric_epoch < 1:
+        if self.select == "last":
+            logger.info("select is 'last': the weights of epoch %d are saved.", epoch)
+            self._save_model(epoch, "last", self._metric_of(epoch))
+        elif self.evaluator is None or self.evaluator.state.best_metric_epoch < 1:
             logger.info("no validation gave a best epoch: the weights of the last one (%d) are saved.", epoch)
-            self._save_model(epoch)
+            self._save_model(epoch, "last")
         if self._last_saved != epoch:
             self._save_last(engine)
+
+    def _metric_of(self, epoch: int) -> float | None:
+        """What the validation of an epoch gave; ``None`` when there was none."""
+        state = None if self.evaluator is None else self.evaluator.state
+        if state is None or state.epoch != epoch or state.key_metric_name not in state.metrics:
+            return None
+        return float(state.metrics[state.key_metric_name])
 
     def _forget_undefined_best(self) -> None:
         """Keep a first validation that gave no number from being the best for ever: nothing is greater than NaN."""
@@ -147,12 +165,15 @@ class CheckpointHandler:
 
     # Writing: rank 0 only, without any call that other ranks would have to answer.
 
-    def _save_model(self, epoch: int, **result: Any) -> None:
+    def _save_model(self, epoch: int, select: str, metric: float | None = None) -> None:
         refuse_not_finite(unwrap(self.network).state_dict(), epoch)
         if rank() != 0:
             return
         self.states.keep_previous(self.model_path)
-        save_weights(tensors_of(self.network), self.model_path, {**self.info, "epoch": epoch, **result})
+        result: dict[str, Any] = {"select": select, "epoch": epoch}
+        if metric is not None:
+            result |= {"metric": metric, "metric_name": self.evaluator.state.key_metric_name}
+        save_weights(tensors_of(self.network), self.model_path, {**self.info, **result})
         logger.info("saved the weights of epoch %d to %s.", epoch, self.model_path)
 
     def _save_last(self, engine: Engine) -> None:
@@ -179,6 +200,7 @@ class CheckpointHandler:
             "scaler": None if scaler is None else plain(scaler.state_dict(), "scaler"),
             "random_state": get_random_state(),
             "info": plain(self.info, "info"),
+            "select": self.select,
         }
 
     # Reading: all ranks.
@@ -202,6 +224,9 @@ class CheckpointHandler:
         if self.evaluator is not None and state["evaluator"] is not None:
             for key, value in state["evaluator"].items():
                 setattr(self.evaluator.state, key, value)
+            if self.select == "best" and state.get("select") == "last":  # earlier versions knew nothing but the best
+                logger.warning("until here select was 'last': the best epoch is looked for from here on.")
+                self.evaluator.state.best_metric = self.evaluator.state.best_metric_epoch = -1
         scaler = getattr(engine, "scaler", None)
         if scaler is not None and state["scaler"]:
             scaler.load_state_dict(state["scaler"])

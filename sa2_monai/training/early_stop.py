@@ -25,7 +25,8 @@ class EarlyStop:
 
     Args:
         evaluator: evaluator whose key metric selects; run by a ``ValidationHandler``.
-        patience: epochs without a new best that are still allowed, >= 1. Published for SA2-Net: 50.
+        patience: epochs without a new best that are still allowed, >= 1. Published for SA2-Net: 50. ``None`` for no
+            limit, where nothing is chosen by the validation (``select: last``).
         time_limit: seconds after which no further epoch is begun that would not be through in time, judged by the
             last one; each start of a training counts anew. ``None`` for no limit. Of several processes the clock of
             the first counts.
@@ -38,8 +39,8 @@ class EarlyStop:
         ValueError: for a patience below 1 or a time limit that is not positive.
     """
 
-    def __init__(self, evaluator: Any, patience: int, time_limit: float | None = None) -> None:
-        if patience < 1:
+    def __init__(self, evaluator: Any, patience: int | None, time_limit: float | None = None) -> None:
+        if patience is not None and patience < 1:
             raise ValueError(f"EarlyStop: patience must be at least 1 epoch, got {patience}.")
         if time_limit is not None and time_limit <= 0:
             raise ValueError(f"EarlyStop: time_limit must be a positive number of seconds, got {time_limit}.")
@@ -77,7 +78,7 @@ class EarlyStop:
     def __call__(self, engine: Engine) -> None:
         """Stop the engine when it is time."""
         best = self.evaluator.state.best_metric_epoch
-        if best >= 1 and engine.state.epoch - best > self.patience:
+        if self.patience is not None and best >= 1 and engine.state.epoch - best > self.patience:
             logger.info(
                 "training stops after epoch %d: the best validation was in epoch %d, more than %d epochs ago.",
                 engine.state.epoch,

@@ -151,6 +151,7 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("svanet", {"validation": "none", "fold": 1}, "fold is 1, but validation is 'none'"),
     ("daeformer", {"validation": "none", "schedule": "plateau"}, "choose another schedule"),
     ("sa2net", {"validation": "none", "schedule": "plateau"}, "choose another schedule"),
+    ("sa2net", {"select": "last", "schedule": "plateau"}, "choose another schedule, or select: best"),
     ("hsaunet", {"view": "windows", "intensity": "minmax_resized"}, "which is for whole slices"),
 ]
 

@@ -94,6 +94,7 @@ class Run:
         amp: bool = False,
         data: list[dict[str, Any]] | None = None,
         loss: nn.Module | None = None,
+        select: str = "best",
     ) -> None:
         self.network = network or tiny_network()
         self.optimizer = optimizer(self.network.parameters(), lr=learning_rate)
@@ -129,6 +130,7 @@ class Run:
             resume=resume,
             info=info,
             save_interval=save_interval,
+            select=select,
         )
         handlers: list[Any] = [*(first or []), *([] if seed is None else [EpochSeed(seed, self.dataset)])]
         handlers += [self.checkpoint]  # before validation and schedule: its place must not matter

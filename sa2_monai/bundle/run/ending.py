@@ -34,7 +34,8 @@ class RunResult:
         max_epochs: epochs that were wanted.
         seconds: of this call.
         dice: best validation Dice, in [0, 1]; ``None`` without a validation.
-        dice_epoch: its epoch, whose weights are kept.
+        dice_epoch: its epoch, whose weights are kept unless ``select`` is ``"last"``.
+        select: which epoch's weights are kept: ``"best"`` or ``"last"``.
         warnings: what makes the result doubtful.
         example: images of a case, for the next command.
         tests: number of test cases.
@@ -49,6 +50,7 @@ class RunResult:
     seconds: float
     dice: float | None = None
     dice_epoch: int | None = None
+    select: str = "best"
     warnings: list[str] = field(default_factory=list)
     example: Sequence[str] = ()
     tests: int = 0
@@ -75,7 +77,8 @@ def last_words(result: RunResult) -> str:
     else:
         lines.append(f"training complete: {reached}, {duration(result.seconds)}{_ENDS[result.end]}")
     if result.dice is not None:
-        lines.append(f"best validation Dice {result.dice:.3f} at epoch {result.dice_epoch}, whose weights are kept")
+        kept = "whose weights are kept" if result.select == "best" else "the weights kept are those of the last epoch"
+        lines.append(f"best validation Dice {result.dice:.3f} at epoch {result.dice_epoch}, {kept}")
     else:
         lines.append("no validation: the weights are those of the last epoch")
     lines += [f"warning: {text}" for text in result.warnings]

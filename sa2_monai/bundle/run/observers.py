@@ -97,6 +97,8 @@ class Observers:
             seconds=seconds,
             dice=dice,
             dice_epoch=best if best > 0 else None,
+            # Packages of earlier versions know no other.
+            select=self._parser.get_parsed_content("select") if "select" in self._parser else "best",
             warnings=[] if warning is None else [warning],
             example=[example] if isinstance(example, str) else list(example),
             tests=len(tests),

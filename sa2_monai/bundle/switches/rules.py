@@ -52,6 +52,11 @@ def _trainings(values: Mapping[str, Any]) -> Iterator[str]:
             f"frozen_epochs is {values['frozen_epochs']}, but {' and '.join(f'{name} is null' for name in starts)}: "
             "nothing has learned yet that could be kept, leave frozen_epochs at 0"
         )
+    if values.get("select") == "last" and values.get("schedule") == "plateau":
+        yield (
+            "schedule is 'plateau', which halves the learning rate when the validation Dice has stalled, but select is "
+            "'last', with which nothing is chosen by validation: choose another schedule, or select: best"
+        )
     if values.get("validation") == "none":
         if values.get("fold") is not None:
             yield f"fold is {values['fold']}, but validation is 'none', with which no part validates: leave fold out"

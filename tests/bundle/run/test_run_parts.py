@@ -185,10 +185,13 @@ ENDS: list[tuple[dict[str, Any], list[str]]] = [
     ({"end": "complete", "epochs": 74, "epochs_run": 0}, ["nothing was left to do"]),
     ({"end": "complete", "epochs": 74, "dice": None}, ["no validation: the weights are those of the last epoch"]),
     ({"end": "complete", "epochs": 74, "warnings": ["no better"]}, ["warning: no better"]),
+    ({"end": "complete", "epochs": 74, "select": "last"}, ["at epoch 9, the weights kept are those of the last epoch"]),
 ]
 
 
-@pytest.mark.parametrize(("values", "told"), ENDS, ids=["complete", "patience", "time", "nothing", "none", "warning"])
+@pytest.mark.parametrize(
+    ("values", "told"), ENDS, ids=["complete", "patience", "time", "nothing", "none", "warning", "last"]
+)
 def test_last_words(values: dict[str, Any], told: list[str], tmp_path: Path) -> None:
     known = {"folder": tmp_path, "network": "sa2net", "epochs_run": 5, "max_epochs": 74, "seconds": 120.0}
     words = last_words(RunResult(**{**known, "dice": 0.861, "dice_epoch": 9, **values}))
