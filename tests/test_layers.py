@@ -45,6 +45,7 @@ MAPS = (
     *(
         "io/images",
         "bundle",
+        "bundle/comparison",
         "bundle/crossval",
         "bundle/exporting",
         "bundle/packaging",

@@ -57,6 +57,7 @@ COMMANDS = (
     Command("predict", "segment images with a trained network", "sa2_monai.cli.predict"),
     Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
     Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),
+    Command("compare", "compare networks on your data: scores, tests, speed", "sa2_monai.cli.compare"),
     Command("import-weights", "convert a published checkpoint", "sa2_monai.cli.import_weights"),
     Command("export", "export a network: TorchScript, ONNX, TensorRT", "sa2_monai.cli.export"),
     Command("package", "make a stand-alone bundle with weights", "sa2_monai.cli.package"),

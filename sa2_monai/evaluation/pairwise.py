@@ -14,7 +14,9 @@ from sa2_monai.evaluation.scores.holm import holm
 __all__ = ["compare_pairs"]
 
 
-def compare_pairs(results: Mapping[str, EvaluationResult], metrics: Sequence[str], **options: Any) -> list[dict[str, Any]]:
+def compare_pairs(
+    results: Mapping[str, EvaluationResult], metrics: Sequence[str], **options: Any
+) -> list[dict[str, Any]]:
     """Compare all pairs of models.
 
     The family of Holm's correction are all pairs, for each metric, and for each metric of each class, by itself.

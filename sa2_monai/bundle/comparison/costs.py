@@ -6,20 +6,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.launch.process import run_process
+from sa2_monai.bundle.launch import Job, run_jobs
+from sa2_monai.bundle.run.target import BEST
 from sa2_monai.io.atomic import write_json
+from sa2_monai.io.digest import sha256_of
 
 __all__ = ["choose_cases", "measure_costs"]
 
 #: Cases that are timed, by kind.
 CASES = {"images": 6, "volumes": 2, "preprocessed": 6}
-#: glibc gives freed blocks back at once.
-_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "131072"}
 
 
 def choose_cases(images: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -36,13 +35,22 @@ def choose_cases(images: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def measure_costs(
-    runs: Mapping[str, Path], cases: Sequence[Mapping[str, Any]], device: str | None, switches: Mapping[str, Any]
+    runs: Mapping[str, Path],
+    cases: Sequence[Mapping[str, Any]],
+    folder: Path,
+    devices: Sequence[str] | None,
+    device: str | None,
+    switches: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Measure all networks side by side: the times in one process, the memory of each in one of its own.
+
+    What was measured before of the same models and cases is taken from the folder.
 
     Args:
         runs: folder of a run by the name of the network.
         cases: what :func:`choose_cases` returned.
+        folder: gets ``costs/``.
+        devices: of the launcher; the first one is measured.
         device: ``None`` for the GPU where there is one.
         switches: values of ``inference.yaml`` by id.
 
@@ -51,25 +59,39 @@ def measure_costs(
         ``macs``, ``size``.
 
     Raises:
-        RuntimeError: a process failed; its own message stands above.
+        JobError: a process failed; its own message stands above.
     """
-    job = {"cases": list(cases), "device": device, "switches": dict(switches)}
-    found = _measure({**job, "what": "seconds", "runs": {name: str(run) for name, run in runs.items()}})
-    networks = found["models"]
+    common = {"cases": list(cases), "device": device, "switches": dict(switches)}
+    wanted = {"time": {**common, "what": "seconds", "runs": _models(runs)}}
     for name, run in runs.items():
-        networks[name] |= _measure({**job, "what": "memory", "runs": {name: str(run)}})["models"][name]
-    return {"machine": found["machine"], "cases": [case["case"] for case in cases], "networks": networks}
+        wanted[f"memory of {name}"] = {**common, "what": "memory", "runs": _models({name: run})}
+    jobs = [_job(f"measuring of {what}", job, folder) for what, job in wanted.items()]
+    # One after the other: side by side they would slow each other down.
+    run_jobs([job for job, _ in jobs], None if devices is None else devices[:1])
+    times, *memory = (json.loads(result.read_text(encoding="utf-8")) for _, result in jobs)
+    networks = times["models"]
+    for found in memory:
+        for name, values in found["models"].items():
+            networks[name] |= values
+    return {"machine": times["machine"], "cases": [case["case"] for case in cases], "networks": networks}
 
 
-def _measure(job: Mapping[str, Any]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
-        file, result = Path(folder) / "job.json", Path(folder) / "result.json"
-        write_json(file, {**job, "result": str(result)})
-        code = run_process([sys.executable, "-m", "sa2_monai.bundle.comparison.measure", str(file)], _ENVIRONMENT)
-        if code:
-            raise RuntimeError(f"measuring the {job['what']} failed with exit code {code}; its message stands above")
-        found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-        return found
+def _models(runs: Mapping[str, Path]) -> dict[str, Any]:
+    return {name: {"folder": str(run), "sha256": sha256_of(run / BEST)} for name, run in runs.items()}
+
+
+def _job(name: str, content: dict[str, Any], folder: Path) -> tuple[Job, Path]:
+    stem = name.replace(" ", "_").replace(":", "-")
+    file, result = folder / "costs" / f"{stem}.job.json", folder / "costs" / f"{stem}.json"
+
+    def command() -> list[str]:
+        write_json(file, content)
+        return [sys.executable, "-m", "sa2_monai.bundle.comparison.measure", str(file), str(result)]
+
+    def is_done() -> bool:
+        return result.is_file() and json.loads(result.read_text(encoding="utf-8"))["job"] == content
+
+    return Job(name, command, folder / "costs", is_done), result
 
 
 def _text(image: Any) -> Any:

@@ -41,8 +41,8 @@ def machine_facts(device: str) -> dict[str, Any]:
 def peak_memory(work: Callable[[], Any], device: str) -> float | None:
     """MiB that some work needs at most, above what the process held before it; of a GPU, its memory.
 
-    On the CPU it is exact only in a fresh process with ``MALLOC_MMAP_THRESHOLD_=131072``, in which glibc gives freed
-    blocks back at once: else holes of the heap count, which differ from run to run.
+    On the CPU it is exact only in a fresh process in which glibc gives freed blocks back at once (``mallopt``, or
+    ``MALLOC_MMAP_THRESHOLD_=131072``): else holes of the heap count, which differ from run to run.
 
     Args:
         work: is done once.

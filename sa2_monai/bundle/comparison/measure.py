@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time and memory of models, measured in a process of its own: ``python -m sa2_monai.bundle.comparison.measure JOB``.
+"""Time and memory of models, measured in a process of its own: ``python -m sa2_monai.bundle.comparison.measure JOB RESULT``.
 
 For the times the models take turns (A B C, A B C, ...), so that a busy machine slows all of them. Memory is that of a
 fresh process with one model.
@@ -7,6 +7,7 @@ fresh process with one model.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import statistics
 import sys
@@ -19,24 +20,25 @@ from sa2_monai.bundle.comparison.machine import machine_facts, peak_memory
 from sa2_monai.bundle.comparison.model import TimedModel
 from sa2_monai.io.atomic import write_json
 
-__all__ = ["measure", "take_turns"]
+__all__ = ["main", "measure", "take_turns"]
 
 TURNS = 5  # behind the one for warming up
 _ENOUGH = 120.0  # seconds after which no further turn begins
+_M_MMAP_THRESHOLD = -3  # of mallopt
 
 
 def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     """Do what a job says.
 
     Args:
-        job: ``runs`` (folder of the run by name), ``cases`` (``image`` and ``case`` of each), ``device``, ``switches``,
+        job: ``runs`` (by name, with the ``folder`` of the run), ``cases`` (``image`` and ``case`` of each), ``device``, ``switches``,
             and ``what``: ``"seconds"`` of all models, or ``"memory"`` of each.
 
     Returns:
         ``machine`` and ``models``: by name ``seconds`` (of a case, the mean over the cases of the median over the
         turns), ``parameters``, ``macs`` and ``size``; or ``peak_mib``, of the case that needs most.
     """
-    models = {name: TimedModel(run, job["device"], job["switches"]) for name, run in job["runs"].items()}
+    models = {name: TimedModel(run["folder"], job["device"], job["switches"]) for name, run in job["runs"].items()}
     device = next(iter(models.values())).device
     if job["what"] == "memory":
         found = {name: {"peak_mib": _peak(model, job["cases"])} for name, model in models.items()}
@@ -86,7 +88,25 @@ def _work(model: TimedModel, case: Mapping[str, Any]) -> Callable[[], None]:
     return lambda: model.segment(image)
 
 
+def main(file: Path, result: Path) -> None:
+    """Do a job.
+
+    Args:
+        file: the job.
+        result: gets what :func:`measure` returns, and the ``job`` itself.
+    """
+    job = json.loads(file.read_text(encoding="utf-8"))
+    write_json(result, {"job": job, **measure(job)})
+
+
+def _give_back_freed_blocks() -> None:
+    """Glibc keeps them for later; in its holes memory would be used that is not seen."""
+    if sys.platform.startswith("linux"):
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # another C library has none
+        if mallopt is not None:
+            mallopt(_M_MMAP_THRESHOLD, 131_072)
+
+
 if __name__ == "__main__":
-    file = Path(sys.argv[1])
-    content = json.loads(file.read_text(encoding="utf-8"))
-    write_json(content["result"], measure(content))
+    _give_back_freed_blocks()
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

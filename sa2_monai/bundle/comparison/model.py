@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from monai.bundle import ConfigParser
 
-from sa2_monai.bundle.loaded import load_bundle
+from sa2_monai.bundle.model import BundleModel
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.networks.complexity import count_macs, count_parameters
 
 __all__ = ["TimedModel"]
 
 
-class TimedModel:
+class TimedModel(BundleModel):
     """The model of a run, from a file to the label map in memory.
 
     Args:
@@ -28,17 +28,15 @@ class TimedModel:
     """
 
     def __init__(self, run: str | os.PathLike[str], device: str | None, switches: Mapping[str, Any]) -> None:
-        bundle = load_bundle(run, device=device)
-        self.device = bundle.device
-        self._network = bundle.network()
-        config = bundle.inference_config()
+        super().__init__(run, device=device)
         given = {
-            "bundle_root": verbatim(str(bundle.root)),
-            "ckpt_path": verbatim(str(bundle.weights)),
+            "bundle_root": verbatim(str(self.root)),
+            "ckpt_path": verbatim(str(self.weights)),
             "image_source": [],
-            "device": bundle.device,
+            "device": self.device,
             **switches,
         }
+        config = self._inference_config()
         parser = ConfigParser(copy.deepcopy({**config, **{key: given[key] for key in given if key in config}}))
         self._read = parser.get_parsed_content("preprocessing")
         self._inferer = parser.get_parsed_content("inferer")
@@ -63,10 +61,14 @@ class TimedModel:
         """
         kind = torch.device(self.device).type
         with torch.no_grad(), torch.autocast(kind, enabled=self._amp and kind == "cuda"):
-            self._inferer(image, self._network)
+            self._inferer(image, self.network())
         if kind == "cuda":
             torch.cuda.synchronize(self.device)
 
     def facts(self) -> dict[str, Any]:
         """``parameters``, ``size`` (height and width that the network sees) and ``macs`` of one such pass."""
-        return {"parameters": count_parameters(self._network), "size": self.size, "macs": count_macs(self._network, self.channels, self.size)}
+        return {
+            "parameters": count_parameters(self.network()),
+            "size": self.size,
+            "macs": count_macs(self.network(), self.channels, self.size),
+        }

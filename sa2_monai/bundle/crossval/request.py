@@ -6,9 +6,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sa2_monai.bundle.run.request import TrainRequest
+
+if TYPE_CHECKING:
+    from sa2_monai.data.fingerprint import Fingerprint
 
 __all__ = ["CrossvalRequest"]
 
@@ -36,6 +39,7 @@ class CrossvalRequest:
         colours: table of the colours of colour masks.
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
         tracking: ``"mlflow"``, or ``None``.
+        fingerprint: of the data, if it was measured before.
     """
 
     data: str | os.PathLike[str]
@@ -52,6 +56,7 @@ class CrossvalRequest:
     colours: str | os.PathLike[str] | None = None
     device: str | None = None
     tracking: str | None = None
+    fingerprint: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -94,4 +99,5 @@ class CrossvalRequest:
             device=self.device,
             tracking=self.tracking,
             plan=plan,
+            fingerprint=self.fingerprint,
         )

@@ -30,21 +30,24 @@ class Plane(NamedTuple):
         reference: class values ``(H, W)``; pixels are square.
         image: ``(H', W')`` or ``(H', W', C)`` of the same field of view, or ``None``.
         place: which slice, for the legend; empty for images.
+        index: the same as a number from 0; ``None`` for images.
     """
 
     prediction: np.ndarray | None
     reference: np.ndarray
     image: np.ndarray | None
     place: str
+    index: int | None = None
 
 
-def case_plane(result: EvaluationResult, case: str, focus: int | None = None) -> Plane:
+def case_plane(result: EvaluationResult, case: str, focus: int | None = None, index: int | None = None) -> Plane:
     """What is drawn of a case of an evaluation, which is read again.
 
     Args:
         result: an evaluation; an image that cannot be read is left out with a message in the log.
         case: its name.
         focus: see :func:`plane_of`.
+        index: see there.
 
     Raises:
         OSError: when a mask is gone.
@@ -52,13 +55,13 @@ def case_plane(result: EvaluationResult, case: str, focus: int | None = None) ->
     """
     item = result.load_case(case)
     try:
-        return plane_of(item, result.images.get(case), focus)
+        return plane_of(item, result.images.get(case), focus, index)
     except (OSError, ValueError, RuntimeError) as error:
         _log.warning("overlay of case %s without its image: %s", case, error)
-        return plane_of(item, None, focus)
+        return plane_of(item, None, focus, index)
 
 
-def plane_of(item: LoadedCase, image: Any, focus: int | None = None) -> Plane:
+def plane_of(item: LoadedCase, image: Any, focus: int | None = None, index: int | None = None) -> Plane:
     """Choose what is drawn of a case.
 
     Volumes with an affine are shown as radiologists see them: axial slices with anterior above and the patient's right
@@ -68,6 +71,7 @@ def plane_of(item: LoadedCase, image: Any, focus: int | None = None) -> Plane:
         item: the case.
         image: path or array of the image on the grid of the reference, or ``None``.
         focus: class whose errors choose the slice of a volume; ``None`` for those of all.
+        index: slice of a volume, of the plane of another prediction; ``None`` for the one with most errors.
 
     Raises:
         OSError: when the image cannot be opened.
@@ -83,12 +87,13 @@ def plane_of(item: LoadedCase, image: Any, focus: int | None = None) -> Plane:
         prediction, reference, volume, spacing = _as_seen(affine, prediction, reference, volume, spacing)
     axis = int(np.argmax(spacing)) if not at_most(spacing.max(), 1.2 * spacing.min()) else 2
     others = tuple(a for a in range(3) if a != axis)
-    guess = np.zeros_like(reference) if prediction is None else prediction
-    errors = guess != reference if focus is None else (guess == focus) != (reference == focus)
-    wrong = np.count_nonzero(errors, axis=others)
-    if not wrong.any():
-        wrong = np.count_nonzero(reference, axis=others)
-    index = int(np.argmax(wrong))
+    if index is None:
+        guess = np.zeros_like(reference) if prediction is None else prediction
+        errors = guess != reference if focus is None else (guess == focus) != (reference == focus)
+        wrong = np.count_nonzero(errors, axis=others)
+        if not wrong.any():
+            wrong = np.count_nonzero(reference, axis=others)
+        index = int(np.argmax(wrong))
     upright = affine is not None
 
     def cut(array: np.ndarray | None) -> np.ndarray | None:
@@ -105,7 +110,7 @@ def plane_of(item: LoadedCase, image: Any, focus: int | None = None) -> Plane:
         shown = np.clip(shown, *_WINDOW)
     name = ("sagittal", "coronal", "axial")[axis] if upright else "slice"
     assert labels[1] is not None
-    return Plane(labels[0], labels[1], shown, f"{name} {index + 1}/{reference.shape[axis]}")
+    return Plane(labels[0], labels[1], shown, f"{name} {index + 1}/{reference.shape[axis]}", index)
 
 
 def _image(source: Any) -> np.ndarray | None:
