@@ -32,8 +32,8 @@ def caveats(document: Mapping[str, Any]) -> list[str]:
     budget = "the planned epochs" if minutes is None else f"{minutes:g} minute{'s' * (minutes != 1)}"
     machine = document["costs"]["machine"]["device"] if document.get("costs") else "this machine"
     found.append(
-        f"Each network had {budget} for each of {folds} folds on {machine}. Another budget, width or machine can change "
-        "the order; it is no verdict on the networks as published."
+        f"Each network had {budget} for each of {folds} folds on {machine}. Another budget, width or machine can "
+        "change the order; it is no verdict on the networks as published."
     )
     found.append(
         "Each fold was trained once, with one seed. Trained again, a network can end some points higher or lower; the "
@@ -78,8 +78,8 @@ def _chosen(networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if not names:
         return []
     return [
-        f"The epochs of {', '.join(names)} were chosen by the cases that they are scored on (select=best): these scores "
-        "are too high."
+        f"The epochs of {', '.join(names)} were chosen by the cases that they are scored on (select=best): these "
+        "scores are too high."
     ]
 
 

@@ -93,16 +93,17 @@ def _row(results: Mapping[str, EvaluationResult], case: str, spread: float) -> R
     scores = {name: case_scores(result)[case] for name, result in results.items()}
     worst = min(scores, key=lambda name: (math.isnan(scores[name]), scores[name]))
     first = case_plane(results[worst], case)
-    size = display_size(*first.reference.shape, _SMALL, _LARGE)
-    width = line_width(size, first.reference.shape)
+    height, width = first.reference.shape
+    size = display_size(height, width, _SMALL, _LARGE)
+    line = line_width(size, first.reference.shape)
     image, reference = shown_image(first.image, size), resized(unsigned(first.reference), size)
     panels = [
         Panel("image", None, photo_address(image)),
-        Panel("reference", None, photo_address(label_layer(reference, width).over(image))),
+        Panel("reference", None, photo_address(label_layer(reference, line).over(image))),
     ]
     for name, result in results.items():
-        guess = first if name == worst else case_plane(result, case, index=first.index)
+        guess = first if name == worst else case_plane(result, case, index=first.position)
         prediction = np.zeros_like(first.reference) if guess.prediction is None else guess.prediction
-        layer = difference_layer(resized(unsigned(prediction), size), reference, width)
+        layer = difference_layer(resized(unsigned(prediction), size), reference, line)
         panels.append(Panel(name, scores[name], photo_address(layer.over(image))))
     return Row(case, spread, first.place, tuple(panels))

@@ -62,9 +62,9 @@ def peak_memory(work: Callable[[], Any], device: str) -> float | None:
         _RESET.write_text("5")
     except OSError:
         return None
-    before = _mebibytes("VmRSS")
+    resident = _mebibytes("VmRSS")
     work()
-    return _mebibytes("VmHWM") - before
+    return _mebibytes("VmHWM") - resident
 
 
 def _mebibytes(key: str) -> float:

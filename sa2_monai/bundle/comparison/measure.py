@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time and memory of models, measured in a process of its own: ``python -m sa2_monai.bundle.comparison.measure JOB RESULT``.
+"""Time and memory of models, measured in a process of its own.
 
-For the times the models take turns (A B C, A B C, ...), so that a busy machine slows all of them. Memory is that of a
+``python -m sa2_monai.bundle.comparison.measure JOB RESULT``, two JSON files. For the times the models take turns (A B C, A B C, ...), so that a busy machine slows all of them. Memory is that of a
 fresh process with one model.
 """
 
@@ -31,8 +31,8 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     """Do what a job says.
 
     Args:
-        job: ``runs`` (by name, with the ``folder`` of the run), ``cases`` (``image`` and ``case`` of each), ``device``, ``switches``,
-            and ``what``: ``"seconds"`` of all models, or ``"memory"`` of each.
+        job: ``runs`` (by name, with the ``folder`` of the run), ``cases`` (``image`` and ``case`` of each), ``device``,
+            ``switches``, and ``what``: ``"seconds"`` of all models, or ``"memory"`` of each.
 
     Returns:
         ``machine`` and ``models``: by name ``seconds`` (of a case, the mean over the cases of the median over the

@@ -30,14 +30,14 @@ class Plane(NamedTuple):
         reference: class values ``(H, W)``; pixels are square.
         image: ``(H', W')`` or ``(H', W', C)`` of the same field of view, or ``None``.
         place: which slice, for the legend; empty for images.
-        index: the same as a number from 0; ``None`` for images.
+        position: the same as a number from 0; ``None`` for images.
     """
 
     prediction: np.ndarray | None
     reference: np.ndarray
     image: np.ndarray | None
     place: str
-    index: int | None = None
+    position: int | None = None
 
 
 def case_plane(result: EvaluationResult, case: str, focus: int | None = None, index: int | None = None) -> Plane:
