@@ -3,8 +3,8 @@
 
 Each network gets the same splits, seed and budget, and a plan of its own from the same facts; every case is scored
 once, by the model that has not seen it. OUTPUT/report.html has scores with intervals, paired tests corrected for the
-number of comparisons, missed structures, speed, memory, learning curves, the cases in which the networks differ most, and a
-recommendation. OUTPUT/<network> is a cross-validation, each of its folds a bundle. After an interruption the same
+number of comparisons, missed structures, speed, memory, learning curves, the cases in which the networks differ most,
+and a recommendation. OUTPUT/<network> is a cross-validation, each of its folds a bundle. After an interruption the same
 command goes on.
 """
 

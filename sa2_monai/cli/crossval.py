@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train and evaluate the models of a K-fold cross-validation, and their ensemble.
 
-The training cases are folded, sorted by name, with a stated seed. For each fold a model is trained, its part of the
-training cases selecting the checkpoint, and scored on the test cases; then the ensemble of all models (average of their
-probabilities) is scored. What is not given is planned once for all folds (OUTPUT/plan.yaml); with an overlay that says
-the layout of the data, such as those of the public data sets, nothing is. Each fold is a training as by 'sa2-monai
-train', whose command is printed: OUTPUT/fold0 is a bundle. Finished folds are kept in OUTPUT/crossval.json: after an
-interruption, --resume goes on with the first that is not there.
+The training cases are folded with a stated seed; those of your own data so that patients stay together and the folds
+are alike. For each fold a model is trained and scored on the test cases, and predicts the cases that the fold has held
+out: together that is every case once, by a model that has not seen it (OUTPUT/out_of_fold). Then the ensemble of all
+models (average of their probabilities) is scored on the test cases. What is not given is planned once for all folds
+(OUTPUT/plan.yaml); with an overlay that says the layout of the data, such as those of the public data sets, nothing is.
+Each fold is a training as by 'sa2-monai train', whose command is printed: OUTPUT/fold0 is a bundle.
+
+The same command again goes on after any interruption. Several of them, also on several machines that share OUTPUT,
+divide the work.
 """
 
 from __future__ import annotations
@@ -31,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=999, metavar="N", help="seed of the folds (default: 999)")
     parser.add_argument("--paper", action="store_true", help="the published protocol (paper.yaml, evaluate_paper.yaml)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted cross-validation")
+    parser.add_argument("--resume", action="store_true", help="also go on with trainings that --time has stopped")
+    side_by_side = parser.add_mutually_exclusive_group()
+    side_by_side.add_argument("--devices", metavar="LIST", help="one fold at a time on each: cuda:0,cuda:1")
+    side_by_side.add_argument("--jobs", type=int, metavar="N", help="N folds at a time on the CPU (default: 1)")
     parser.add_argument(
         "--tracking", choices=["mlflow"], help="runs of MLflow beside TensorBoard; tracking_uri=ADDRESS for a server"
     )
@@ -47,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         args: the parsed arguments of :func:`add_arguments`.
 
     Returns:
-        0, or 130 after Ctrl-C. Failures are raised.
+        0; 130 after Ctrl-C, 143 after SIGTERM. Failures are raised.
 
     Raises:
         UsageError: unknown ids, values that are no choice, options that do not go together.
@@ -70,24 +76,35 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             paper=args.paper,
             tracking=args.tracking,
+            devices=_devices(args),
             **training_options(args),
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
     from sa2_monai.bundle.crossval.run import STATE, cross_validate
     from sa2_monai.bundle.crossval.scores import crossval_table
+    from sa2_monai.bundle.crossval.setup import OUT_OF_FOLD
+    from sa2_monai.evaluation.report.html import HTML_NAME
 
     try:
         state = cross_validate(request, args.resume)
     except SwitchError as error:
         raise UsageError(str(error)) from error
-    except KeyboardInterrupt:
-        print("\nsa2-monai crossval: stopped; the same command with --resume goes on", file=sys.stderr)
-        return INTERRUPTED
+    except (KeyboardInterrupt, SystemExit) as stop:
+        print("\nsa2-monai crossval: stopped; the same command goes on", file=sys.stderr)
+        return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
     output = Path(args.output).absolute()
     print(f"\n{crossval_table(state)}\n\nScores:  {output / STATE}\nSplits:  {output / 'splits'}")
-    print(f"Runs:    {output / 'fold0'} and so on, each a bundle")
+    print(f"Runs:    {output / 'fold0'} and so on, each a bundle\nReport:  {output / OUT_OF_FOLD / HTML_NAME}")
     return 0
+
+
+def _devices(args: argparse.Namespace) -> list[str] | None:
+    if args.jobs is None:
+        return None if args.devices is None else [name for name in args.devices.split(",") if name]
+    if args.jobs < 1:
+        raise UsageError(f"--jobs is {args.jobs}, expected at least 1")
+    return ["cpu"] * args.jobs
 
 
 def _take_old_options(args: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@
 datalist         ``load_datalist``: the cases of one part of a data set, for training and evaluation
 kinds            ``list_cases``: the cases of files and folders without labels, for prediction
 slice_dataset    ``SliceDataset``: slices as samples; slice_store keeps a case; slice_sampler, slice_draw: an epoch
-splits           folds, held-out test parts, split files
+splits           folds, held-out test parts, split files; stratify: folds of one's own data that are alike
 fingerprint/     ``measure_fingerprint``: what training cases are like, measured
 examine          ``sa2-monai datasets check``, with published_counts; its parts in checks/
 prepare          ``sa2-monai datasets prepare``; its parts in preparation/

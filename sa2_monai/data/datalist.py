@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import DATASETS
 from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.layouts.dataset_json import read_dataset_json
+from sa2_monai.data.layouts.fold_list import is_fold_list, listed_fold
 from sa2_monai.data.layouts.pairs_csv import TABLES
 from sa2_monai.data.layouts.patients import add_patients
 from sa2_monai.data.prepare import prepared_in_cache
@@ -164,7 +166,8 @@ def load_parts(
             nothing else says whose a case is. Without it, ``group`` of ``dataset.json`` does, and for volumes also a
             table ``patients.csv`` (columns ``case`` and ``patient``) in the folder.
         split: a name of :attr:`~sa2_monai.data.dataset.DataSet.splits` of the data set, such as ``"published-like"`` of
-            ``"isic2018"`` or ``"ssl4mis"`` of ``"acdc"``; ``None`` is the first of them.
+            ``"isic2018"`` or ``"ssl4mis"`` of ``"acdc"``; ``None`` is the first of them. Or a file ``<name>.json`` with
+            the cases of each fold, in the form of nnU-Net's ``splits_final.json``.
 
     Returns:
         ``{"training": [...], "validation": [...], "test": [...]}``; a list may be empty.
@@ -190,6 +193,9 @@ def _split(
 ) -> Parts:
     if dataset not in DATASETS:
         raise ValueError(unknown_dataset(dataset))
+    fold_list = options.split if is_fold_list(options.split) else None
+    if fold_list is not None:
+        options = replace(options, split=None)
     if options.split is not None and not DATASETS[dataset].splits:
         raise ValueError(f"split is {options.split!r}, but {dataset!r} has one split only; leave it out")
     dataset_dir = existing_path(dataset_dir)
@@ -218,8 +224,11 @@ def _split(
             raise ValueError(f"{dataset_dir}: {error}") from error
         training, test = [training[i] for i in rest], [training[i] for i in held_out]
         logger.info("%s lists no test part: %d cases held out by seed %d", dataset_dir, len(test), split_seed)
-    if fold_training and training and (fold is not None or not validation):
-        training, validation = _fold(dataset_dir, training, fold, num_folds, split_seed)
+    if fold_training and training and (fold is not None or fold_list is not None or not validation):
+        if fold_list is None:
+            training, validation = _fold(dataset_dir, training, fold, num_folds, split_seed)
+        else:
+            training, validation = listed_fold(fold_list, fold, training)
     parts = {"training": training, "validation": validation, "test": test}
     check_disjoint(parts)
     return parts

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sa2_monai.bundle.launch.devices import check_devices
 from sa2_monai.bundle.run.request import TrainRequest
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class CrossvalRequest:
         colours: table of the colours of colour masks.
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
         tracking: ``"mlflow"``, or ``None``.
+        devices: where jobs run side by side, one on each: ``["cuda:0", "cuda:1"]``; ``None``: one job at a time.
         fingerprint: of the data, if it was measured before.
     """
 
@@ -56,6 +58,7 @@ class CrossvalRequest:
     colours: str | os.PathLike[str] | None = None
     device: str | None = None
     tracking: str | None = None
+    devices: Sequence[str] | None = None
     fingerprint: Fingerprint | None = None
 
     def __post_init__(self) -> None:
@@ -68,6 +71,10 @@ class CrossvalRequest:
             raise ValueError(f"--folds is {self.folds}, expected at least 2")
         if own := [name for name in self.overrides if name in _OWN_IDS]:
             raise ValueError(f"{own[0]} is set by the command itself; see --help for its options")
+        if self.devices is not None:
+            check_devices(self.devices)
+            if self.device is not None:
+                raise ValueError("give --device or --devices, not both")
         self.training(self.network, self.overlays, self.overrides, plan=True)
 
     def training(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SCORES", "crossval_table", "read_scores", "scores_text", "summarize"]
+__all__ = ["SCORES", "crossval_table", "read_scores", "summarize"]
 
 SCORES = ("dice", "iou")
 
@@ -57,31 +57,41 @@ def summarize(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def crossval_table(state: Mapping[str, Any]) -> str:
-    """Text table of the folds, their mean and standard deviation, and the ensemble.
+    """Text table of the folds, their mean and standard deviation, the ensemble, and of all cases out of fold.
 
     Args:
         state: content of ``crossval.json``.
     """
-    rows = [(f"fold {fold}", scores) for fold, scores in sorted(state["folds"].items(), key=lambda item: int(item[0]))]
-    for name, label in (("mean", "mean"), ("std", "sd")):
-        rows.append((label, {score: state["summary"][score][name] for score in SCORES}))
-    rows.append(("ensemble", state["ensemble"]))
-    lines = [f"{'':10}{'Dice':>8}{'IoU':>8}"]
-    lines += [f"{name:10}" + "".join(f"{_number(scores[score]):>8}" for score in SCORES) for name, scores in rows]
-    for name, scores in rows:
+    folds = sorted(state["folds"].items(), key=lambda item: int(item[0]))
+    pooled, nothing = state["out_of_fold"], dict.fromkeys(SCORES)
+    rows = [(f"fold {fold}", scores, own) for (fold, scores), own in zip(folds, pooled["folds"], strict=True)]
+    if state["ensemble"] is not None:
+        for name, label in (("mean", "mean"), ("std", "sd")):
+            rows.append((label, {score: state["summary"][score][name] for score in SCORES}, nothing))
+        rows.append(("ensemble", state["ensemble"], nothing))
+    rows.append(("all cases", nothing, pooled))
+    lines = [f"{'':10}{'test part':>16}{'out of fold':>16}", f"{'':10}" + f"{'Dice':>8}{'IoU':>8}" * 2]
+    for name, *both in rows:
+        lines.append(f"{name:10}" + "".join(f"{_number(scores[score]):>8}" for scores in both for score in SCORES))
+    for name, scores, _ in rows:
         if stopped := scores.get("stopped"):
             lines.append(
                 f"{name} was stopped by --time at epoch {stopped['epochs']} of {stopped['max_epochs']}: not a result; "
                 "--resume goes on."
             )
+    low, high = pooled["dice_ci95"]
+    interval = "" if low is None else f" (95 % interval {low:.4f} to {high:.4f}, drawn by {pooled['unit']})"
+    lines.append(
+        f"Out of fold: Dice {_number(pooled['dice'])}{interval}; each of {pooled['cases']} cases once, by the model "
+        "that has not seen it."
+    )
+    lines += pooled["warnings"]
+    if state["ensemble"] is None:
+        return "\n".join([*lines, "There is no test part; protocol: clinical."])
     protocol = state["configuration"]["paper"]
-    lines.append(f"Test cases: {state['ensemble']['cases']}; protocol: {'paper' if protocol else 'clinical'}.")
-    return "\n".join(lines)
-
-
-def scores_text(scores: Mapping[str, Any]) -> str:
-    """The scores of one model in a line."""
-    return f"Dice {_number(scores['dice'])}, IoU {_number(scores['iou'])}"
+    return "\n".join(
+        [*lines, f"Test cases: {state['ensemble']['cases']}; protocol: {'paper' if protocol else 'clinical'}."]
+    )
 
 
 def _number(value: float | None) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     from sa2_monai.bundle.planning import Plan
     from sa2_monai.data import FoundData
 
-__all__ = ["PLAN", "RESTORE", "CrossvalSetup", "evaluation_files", "set_up"]
+__all__ = ["OUT_OF_FOLD", "PLAN", "RESTORE", "CrossvalSetup", "evaluation_files", "set_up"]
 
 #: What to do when a cross-validation that is resumed is not the one that was begun.
 RESTORE = "Choose another --output folder, or restore what the cross-validation began with."
 
 #: In the output folder: the plan of all folds, and the table of cases that were found by patterns.
 PLAN, PAIRS = "plan.yaml", "pairs.csv"
+#: In the output folder: the scores of all cases by the models that have not seen them; the cases of each fold.
+OUT_OF_FOLD, FOLD_LIST = "out_of_fold", "splits/folds.json"
+#: Layouts of people's own data, whose folds are made alike; those of public data sets stay as published.
+_OWN = ("folder", "decathlon", "volumes")
 #: Where neither the caller nor a plan chooses.
 _NETWORK = "sa2net"
 
@@ -42,6 +46,8 @@ class CrossvalSetup:
         bundle: its folder.
         overlays: of the trainings, in the order of merging: the plan, those of the caller, the published protocol.
         overrides: those of the caller that a training knows; the others are of the evaluation.
+        chosen: values of the trainings that the cross-validation chooses, where the caller does not.
+        fold_list: file with the cases of each fold; ``None`` where they are drawn as the data set is published.
         data: what a training takes as DATA, absolute.
         config: training configuration of the first fold, with all its values.
         plan: what was planned now; ``None`` where nothing was, or where the plan of before is used.
@@ -58,6 +64,23 @@ class CrossvalSetup:
     config: dict[str, Any]
     plan: Plan | None = None
     pairs: FoundData | None = None
+    chosen: dict[str, Any] = field(default_factory=dict)
+    fold_list: Path | None = None
+
+    @property
+    def ensemble(self) -> Path:
+        """Folder of the scores of the ensemble."""
+        return self.output / "ensemble"
+
+    @property
+    def out_of_fold(self) -> Path:
+        """Folder of the scores of all cases by the models that have not seen them."""
+        return self.output / OUT_OF_FOLD
+
+    @property
+    def suffix(self) -> str:
+        """Of the label maps."""
+        return ".png" if self.resolved("kind") == "images" else ".nii.gz"
 
     def fold(self, fold: int) -> Path:
         """Folder of the run of a fold."""
@@ -73,7 +96,13 @@ class CrossvalSetup:
 
     def evaluation(self, name: str) -> Any:
         """Value of an id as the evaluation of the ensemble sees it."""
-        return _resolved(_evaluation_config(self), name)
+        return _resolved(_evaluation_config(self, evaluation_files(self.bundle, self.request.paper, True)), name)
+
+    def out_of_fold_evaluation(self, name: str, files: list[Path]) -> Any:
+        """Value of an id as another evaluation sees it, whose data are not listed."""
+        config = _evaluation_config(self, files)
+        config["validate"]["dataset"]["data"] = []
+        return _resolved(config, name)
 
 
 def set_up(request: CrossvalRequest, then: Mapping[str, Any] | None = None) -> CrossvalSetup:
@@ -124,8 +153,10 @@ def set_up(request: CrossvalRequest, then: Mapping[str, Any] | None = None) -> C
         config=first.contents.train,
         plan=first.plan,
         pairs=first.pairs,
+        chosen=_choose(request, first.contents.train, own),
+        fold_list=output / FOLD_LIST if _is_own(request, first.contents.train) else None,
     )
-    check_config(_evaluation_config(setup))
+    check_config(_evaluation_config(setup, evaluation_files(setup.bundle, request.paper, True)))
     return setup
 
 
@@ -165,15 +196,30 @@ def _check_published(request: CrossvalRequest, network: str) -> None:
         )
 
 
+def _choose(request: CrossvalRequest, config: Mapping[str, Any], overlays: list[Path]) -> dict[str, Any]:
+    """The last epoch makes the model, or the cases that are scored out of fold would have chosen it.
+
+    Not in the published protocol, where somebody has said which epoch does, in bundles that know no such choice, and
+    where the validation steers the learning rate.
+    """
+    said = "select" in request.overrides or any("select" in read_keys(overlay) for overlay in overlays)
+    can = "select" in config and _resolved(dict(config), "schedule") != "plateau"
+    return {"select": "last"} if can and not said and not request.paper else {}
+
+
+def _is_own(request: CrossvalRequest, config: Mapping[str, Any]) -> bool:
+    """Whether the folds are made alike: of one's own data, unless somebody has said how they are split."""
+    return not request.paper and config.get("layout") in _OWN and "split" in config and config["split"] is None
+
+
 def _root(name: str) -> str:
     return name.replace("::", "#").split("#")[0]
 
 
-def _evaluation_config(setup: CrossvalSetup) -> dict[str, Any]:
-    """Configuration of the evaluation of the ensemble, as far as it is known before there are runs."""
+def _evaluation_config(setup: CrossvalSetup, later: list[Path]) -> dict[str, Any]:
+    """Configuration of an evaluation, as far as it is known before there are runs."""
     from monai.bundle import ConfigParser
 
-    later = evaluation_files(setup.bundle, setup.request.paper, True)
     parser = ConfigParser(merged(setup.config, later))
     for name, value in setup.request.overrides.items():
         parser[name.replace("::", "#")] = value
