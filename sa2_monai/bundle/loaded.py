@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ _FEW = 8
 
 
 def load_bundle(
-    path_or_name: str | os.PathLike[str],
+    path_or_name: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     weights: str | os.PathLike[str] | None = None,
     device: str | None = None,
 ) -> LoadedBundle:
@@ -50,6 +50,7 @@ def load_bundle(
 
     Args:
         path_or_name: folder of a bundle, its zip file, or the name of one that comes with the package (``"sa2net"``).
+            A list of runs, or the folder of a cross-validation: their ensemble, the mean of the probabilities.
         weights: trained weights; by default ``models/model.pt`` of the bundle, where there is one. The file beside them
             overrules the bundle's defaults: channels, classes, how the network sees an image.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default the GPU where there is one.

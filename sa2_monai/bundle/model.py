@@ -7,11 +7,13 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from sa2_monai.bundle.ensemble.open import ensemble_in, is_ensemble
 from sa2_monai.bundle.locate import find_bundle, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of
 from sa2_monai.bundle.packaging.large_files import missing_weights
@@ -36,18 +38,25 @@ class BundleModel:
 
     def __init__(
         self,
-        path_or_name: str | os.PathLike[str],
+        path_or_name: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         weights: str | os.PathLike[str] | None = None,
         device: str | None = None,
     ) -> None:
-        found = find_bundle(path_or_name)
+        paths = [path_or_name] if isinstance(path_or_name, (str, os.PathLike)) else list(path_or_name)
+        several = is_ensemble(paths)
+        if several and weights is not None:
+            raise ValueError("weights are those of one bundle; an ensemble has its own")
+        found = Path() if several else find_bundle(paths[0])
         self.device = choose_device(device)
-        self.is_temporary = found.is_file()
+        self.is_temporary = several or found.is_file()
         # Unlike TemporaryDirectory it does not complain when nobody closes it.
         self._scratch = Path(tempfile.mkdtemp(prefix="sa2_monai_"))
         weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self._runs = 0
-        self.root = extract_bundle(found, self._scratch / "bundle") if self.is_temporary else found
+        if several:
+            self.root = ensemble_in(paths, self._scratch)
+        else:
+            self.root = extract_bundle(found, self._scratch / "bundle") if self.is_temporary else found
         own = self.root / "models" / "model.pt"
         if weights is not None and not Path(weights).is_file():
             raise FileNotFoundError(f"{weights}: no such weights. Give the file of trained weights.")

@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--references", "-r", metavar="DIR", help="folder of reference masks")
     parser.add_argument(
-        "--bundle", metavar="RUN", help="instead of both: predict and score the test cases of a run with its weights"
+        "--bundle",
+        nargs="+",
+        metavar="RUN",
+        help="instead of both: predict and score the test cases of a run with its weights; several, or a folder of "
+        "'crossval': of their ensemble",
     )
     parser.add_argument("--data", metavar="DIR", help="with --bundle: the test cases of other data than the run's")
     parser.add_argument("--device", metavar="NAME", help="with --bundle: cpu, cuda, cuda:1")

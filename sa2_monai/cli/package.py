@@ -25,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides", nargs="*", metavar="ID=VALUE", help="values at the top of the configurations, in YAML"
     )
     parser.add_argument(
-        "--bundle", metavar="DIR", help="run, or bundle: folder or name; by default that of the weights' network"
+        "--bundle",
+        nargs="+",
+        metavar="DIR",
+        help="run, or bundle: folder or name; by default that of the weights' network; several, or a folder of "
+        "'crossval': their ensemble as one bundle",
     )
     parser.add_argument(
         "--dataset", metavar="NAME", help="overlay of the data set, a name or a file; else the bundle's own"
@@ -73,12 +77,16 @@ def run(args: argparse.Namespace) -> int:
     if args.bundle is None and args.weights is None:
         raise UsageError("give --bundle, --weights, or both")
 
-    from sa2_monai.bundle import open_bundle, package_bundle
+    from sa2_monai.bundle import package_bundle
+    from sa2_monai.bundle.ensemble.open import is_ensemble, open_bundles
     from sa2_monai.bundle.locate import bundle_of_weights
     from sa2_monai.bundle.packaging.large_files import missing_weights
     from sa2_monai.bundle.run.results import name_of_package, results_of
 
-    with open_bundle(args.bundle or bundle_of_weights(args.weights)) as folder:
+    bundles = args.bundle or [bundle_of_weights(args.weights)]
+    if args.weights and is_ensemble(bundles):
+        raise UsageError("--weights are those of one bundle, and --bundle names an ensemble, which has its own")
+    with open_bundles(bundles) as folder:
         weights = Path(args.weights or folder / "models" / "model.pt")
         if not weights.is_file() and args.weights is None:
             raise FileNotFoundError(f"{folder} has no models/model.pt. {missing_weights(weights)}")

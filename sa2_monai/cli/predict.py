@@ -18,7 +18,7 @@ import argparse
 import re
 from typing import Any
 
-from sa2_monai.bundle.locate import open_bundle
+from sa2_monai.bundle.ensemble.open import is_ensemble, open_bundles
 from sa2_monai.bundle.prediction.run import bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli.main import UsageError
@@ -39,8 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, metavar="DIR", help="folder; label maps come to DIR/predictions")
     parser.add_argument(
         "--bundle",
+        nargs="+",
         metavar="DIR",
-        help="bundle: folder, zip file or name (default: that of the weights' network)",
+        help="bundle: folder, zip file or name (default: that of the weights' network); several, or a folder of "
+        "'crossval': their ensemble, the mean of the probabilities",
     )
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")
@@ -83,7 +85,10 @@ def run(args: argparse.Namespace) -> int:
         OSError: a missing file or an output folder that cannot be written.
         ValueError: inputs, weights or bundle that do not fit; the message names the file and what to do.
     """
-    with open_bundle(args.bundle or bundle_name_of(args.weights)) as bundle:
+    bundles = args.bundle or [bundle_name_of(args.weights)]
+    if args.weights and is_ensemble(bundles):
+        raise UsageError("--weights are those of one bundle, and --bundle names an ensemble, which has its own")
+    with open_bundles(bundles) as bundle:
         model = open_model(bundle, args.weights)
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())

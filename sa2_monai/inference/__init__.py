@@ -2,7 +2,7 @@
 """Windows, ensembles and saved predictions: what running a trained network needs beside MONAI's inferers."""
 
 from sa2_monai.aliases import moved_names
-from sa2_monai.inference.ensemble import EnsembleNetwork, load_ensemble
+from sa2_monai.inference.ensemble import EnsembleNetwork, ensemble_of, load_ensemble
 from sa2_monai.inference.manifest import CaseManifest
 from sa2_monai.inference.saving import CaseSaveImaged, ProbabilitySaveImaged
 from sa2_monai.inference.served import ServedLabelsd
@@ -31,6 +31,7 @@ __all__ = [
     "VolumeSaveImaged",
     "case_writer",
     "check_writable",
+    "ensemble_of",
     "inferer_for",
     "load_ensemble",
     "probability_writer",

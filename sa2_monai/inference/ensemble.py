@@ -13,9 +13,10 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from sa2_monai.networks import create_network
 from sa2_monai.weights import load_weights
 
-__all__ = ["EnsembleNetwork", "load_ensemble"]
+__all__ = ["EnsembleNetwork", "ensemble_of", "load_ensemble"]
 
 
 class EnsembleNetwork(nn.Module):
@@ -99,3 +100,27 @@ def load_ensemble(
         load_weights(network, checkpoint, expected)
         networks.append(network.to(device))
     return EnsembleNetwork(networks).eval()
+
+
+def ensemble_of(members: Sequence[Mapping[str, Any]], dropout: float | None = None) -> EnsembleNetwork:
+    """Build an ensemble from plain values: ``network_def`` of a bundle whose weights are those of all members.
+
+    Args:
+        members: for each network its name (``network``) and the arguments of
+            :func:`~sa2_monai.networks.create_network`.
+        dropout: of all members, in place of their own; MONAI Label's epistemic scoring sets it.
+
+    Returns:
+        The ensemble with untrained weights; those of member ``i`` have names that begin with ``networks.<i>.``.
+
+    Raises:
+        ValueError: no member, an unknown network, or one that cannot be built like this.
+    """
+    thinned = {} if dropout is None else {"dropout": dropout}
+    return EnsembleNetwork(
+        [create_network(**{"name": member["network"], **_arguments(member), **thinned}) for member in members]
+    )
+
+
+def _arguments(member: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in member.items() if key != "network"}

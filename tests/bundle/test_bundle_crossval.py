@@ -36,13 +36,24 @@ def test_undefined_scores() -> None:
         "folds": {"10": {"dice": 0.5, "iou": None}, "9": {"dice": 0.25, "iou": None}},
         "summary": summarize([{"dice": 0.5, "iou": None}, {"dice": 0.25, "iou": None}]),
         "ensemble": {"dice": 0.75, "iou": None, "cases": 3},
+        "out_of_fold": {
+            **{"dice": 0.625, "iou": 0.5, "dice_ci95": [0.5, 0.75], "unit": "group", "cases": 8, "warnings": ["doubt"]},
+            "folds": [{"dice": 0.5, "iou": None}, {"dice": 0.75, "iou": None}],
+        },
     }
     lines = crossval_table(state).splitlines()
-    assert [line.split() for line in lines[1:6]] == [
-        ["fold", "9", "0.2500", "-"],
-        ["fold", "10", "0.5000", "-"],
-        ["mean", "0.3750", "-"],
-        ["sd", "0.1768", "-"],
-        ["ensemble", "0.7500", "-"],
+    assert [line.split() for line in lines[2:8]] == [
+        ["fold", "9", "0.2500", "-", "0.5000", "-"],
+        ["fold", "10", "0.5000", "-", "0.7500", "-"],
+        ["mean", "0.3750", "-", "-", "-"],
+        ["sd", "0.1768", "-", "-", "-"],
+        ["ensemble", "0.7500", "-", "-", "-"],
+        ["all", "cases", "-", "-", "0.6250", "0.5000"],
     ]
-    assert lines[6] == "Test cases: 3; protocol: paper."
+    assert lines[8].startswith("Out of fold: Dice 0.6250 (95 % interval 0.5000 to 0.7500, drawn by group); each of 8")
+    assert lines[9:] == ["doubt", "Test cases: 3; protocol: paper."]
+    del state["summary"], state["out_of_fold"]["dice_ci95"][:]
+    state["out_of_fold"]["dice_ci95"] = [None, None]
+    lines = crossval_table({**state, "ensemble": None}).splitlines()
+    assert [line.split()[0] for line in lines[2:5]] == ["fold", "fold", "all"]
+    assert lines[-1] == "There is no test part; protocol: clinical."

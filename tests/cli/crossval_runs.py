@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from fire.parser import DefaultParseValue
 from sa2_monai.bundle import find_bundle
 from sa2_monai.cli.common import read_override
 from sa2_monai.cli.main import main
+from sa2_monai.evaluation import EvaluationResult
 
-__all__ = ["Recorded", "Runs", "write"]
+__all__ = ["Recorded", "Runs", "no_scores", "write"]
 
 
 def parse_command(command: list[str]) -> tuple[str, dict[str, Any]]:
@@ -45,6 +47,16 @@ def parse_command(command: list[str]) -> tuple[str, dict[str, Any]]:
     return "-".join(file.stem for file in later), values
 
 
+class Ended:
+    """In the place of a process: a program that has ended at once."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def wait(self, _: float) -> int:
+        return self.code
+
+
 class Runs:
     """Does in this process what a command would do in another; counts."""
 
@@ -52,17 +64,18 @@ class Runs:
         self.steps: list[tuple[str, dict[str, Any]]] = []
         self.fail_at: int | None = None
 
-    def __call__(self, command: list[str]) -> int:
+    def __call__(self, command: list[str], *_: Any) -> Ended:
+        print(shlex.join(command))
         step, values = parse_command(command)
         self.steps.append((step, values))
         if self.fail_at == len(self.steps):
-            return 1
+            return Ended(1)
         if step == "train":
-            return main(command[3:])
+            return Ended(main(command[3:]))
         # MONAI has no parameter that would keep this quiet: it warns of every file that it was given.
         with pytest.warns(UserWarning, match="parsing config_file"):
             monai.bundle.run(**values, logging_file=False)
-        return 0
+        return Ended(0)
 
 
 class Recorded:
@@ -71,26 +84,40 @@ class Recorded:
     def __init__(self) -> None:
         self.values: list[dict[str, Any]] = []
 
-    def __call__(self, command: list[str]) -> int:
+    def __call__(self, command: list[str], *_: Any) -> Ended:
         step, values = parse_command(command)
         self.values.append({**values, "step": step, "files": values.get("config_file", [])})
         if step == "train":
             folder = Path(values["output"])
             bundle = find_bundle(values["network"])
             configs = {name: {} for name in ("evaluate", "evaluate_paper", "ensemble")}
+            configs["evaluate"] = {"validate#handlers": [{"_target_": "ReportHandler"}]}
             train = {"model_info": {"network": bundle.name}}
             for name, content in {**configs, "train": train}.items():
                 write(folder / "configs" / f"{name}.json", content)
-            write(folder / "eval" / "run.json", {})
+            write(folder / "eval" / "run.json", {"status": "completed"})
             write(folder / "models" / "model.pt", {})
-            return 0
+            return Ended(0)
         folder = Path(values.get("output_dir", Path(values["bundle_root"]) / "eval"))
         score = {"mean_of_class_means": 0.5}
         summary: dict[str, Any] = {"overall": {"dice": score, "jaccard": score}, "cases": 1}
         if "paper" in step:
             summary["paper"] = {"dice": 0.25, "hd95": 3.0}
         write(folder / "metrics_summary.json", summary)
-        return 0
+        return Ended(0)
+
+
+def no_scores(*_: Any) -> EvaluationResult:
+    """In the place of the scores out of fold, where nothing was predicted."""
+    score = {"mean_of_class_means": 0.5, "ci95_low": None, "ci95_high": None}
+    summary = {
+        "overall": {"dice": score, "jaccard": score},
+        "protocol": {"bootstrap": {"unit": "case"}},
+        "cases": 1,
+        "warnings": [],
+    }
+    rows = [{"case": str(fold), "class_value": 1, "fold": fold, "dice": 0.5, "jaccard": 0.5} for fold in range(2)]
+    return EvaluationResult(rows, summary, lambda _: pytest.fail("no case"))
 
 
 def write(path: Path, content: Any) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from crossval_runs import Recorded, Runs, write
+from crossval_runs import Recorded, Runs, no_scores, write
 from PIL import Image
 
 from sa2_monai.bundle import find_bundle
+from sa2_monai.bundle.crossval.out_of_fold import read_out_of_fold
 from sa2_monai.cli.main import main
 from sa2_monai.data import ACDC_SPLITS, make_sample
 from tests.support.programs import run_program
@@ -43,7 +44,7 @@ def crossval(sample: Path, out: Path, *more: str) -> int:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Any:
     counter = Runs()
-    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.run_process", counter)
+    monkeypatch.setattr("sa2_monai.bundle.launch.run.start_process", counter)
     return counter
 
 
@@ -92,7 +93,27 @@ def test_two_folds_and_their_ensemble(sample: Path, tmp_path: Path) -> None:
     assert state["ensemble"]["dice"] > 0.1
     assert f"ensemble    {state['ensemble']['dice']:.4f}  {state['ensemble']['iou']:.4f}" in printed
     assert printed.count(f"{sys.executable} -m sa2_monai train {sample} --output {out}/fold") == 2
-    assert printed.count(f"{sys.executable} -m monai.bundle run --config_file") == 3
+    assert printed.count(f"{sys.executable} -m monai.bundle run --config_file") == 5
+
+    # Every case of the folds once, by the model that has not seen it: the same numbers from the files, by NumPy.
+    result = read_out_of_fold(out)
+    assert result.cases == sorted(cases[0, "validation"] + cases[1, "validation"])
+    dices = []
+    for row in result.per_case:
+        assert row["case"] in cases[row["fold"], "validation"]
+        prediction, reference = (
+            np.asarray(Image.open(folder / f"{row['case']}.png")) > 0
+            for folder in (out / "out_of_fold" / "predictions", sample / "labels")
+        )
+        dices.append(2 * (prediction & reference).sum() / (prediction.sum() + reference.sum()))
+        assert abs(row["dice"] - dices[-1]) < 1e-9
+    pooled = state["out_of_fold"]
+    assert abs(pooled["dice"] - np.mean(dices)) < 1e-9
+    assert pooled["dice_ci95"][0] <= pooled["dice"] <= pooled["dice_ci95"][1]
+    assert f"all cases        -       -  {pooled['dice']:.4f}  {pooled['iou']:.4f}" in printed
+    assert pooled["warnings"] == []
+    assert all(read(out / f"fold{fold}" / "configs" / "train.json")["select"] == "last" for fold in range(2))
+    assert (out / "out_of_fold" / "report.html").is_file()
 
 
 def test_resume_skips_what_is_finished(
@@ -100,37 +121,46 @@ def test_resume_skips_what_is_finished(
 ) -> None:
     out = tmp_path / "out"
     arguments = (*SMALL, "max_epochs=1")
-    runs.fail_at = 3  # the training of the second fold
+    runs.fail_at = 4  # the training of the second fold
     assert crossval(sample, out, *arguments) == 1
     assert "the training of fold 1 failed with exit code 1" in capsys.readouterr().err
-    assert [name for name, _ in runs.steps] == ["train", "evaluate", "train"]
-    assert [values.get("fold") for _, values in runs.steps] == [0, None, 1]
-    assert all(values["no-plan"] and values["config"] == ["sample"] for _, values in runs.steps[::2])
-    assert list(read(out / "crossval.json")["folds"]) == ["0"]
-
-    assert crossval(sample, out, *arguments) == 1
-    assert "Go on with --resume" in capsys.readouterr().err
+    assert [name for name, _ in runs.steps] == ["train", "evaluate", "evaluate", "train"]
+    assert [values.get("fold") for _, values in runs.steps] == [0, None, None, 1]
+    assert [values.get("section") for _, values in runs.steps] == [None, None, "validation", None]
+    assert all(values["no-plan"] and values["config"] == ["sample"] for _, values in runs.steps[::3])
+    assert read(out / "crossval.json")["folds"] == {}
 
     runs.steps, runs.fail_at = [], None
-    assert crossval(sample, out, *arguments, "--resume") == 0
-    assert "fold 0 is finished and skipped: Dice " in capsys.readouterr().out
-    assert [name for name, _ in runs.steps] == ["train", "evaluate", "evaluate-ensemble"]
+    assert crossval(sample, out, *arguments) == 0
+    assert "training of fold 0" not in capsys.readouterr().out
+    assert [name for name, _ in runs.steps] == ["train", "evaluate", "evaluate", "evaluate-ensemble"]
     assert (runs.steps[0][1]["fold"], runs.steps[0][1]["resume"]) == (1, False)  # it had not begun
+    finished = (out / "crossval.json").read_bytes()
 
     runs.steps = []
     assert crossval(sample, out, *arguments, "--resume") == 0
     assert runs.steps == []
     assert "ensemble" in capsys.readouterr().out
+    assert (out / "crossval.json").read_bytes() == finished
 
-    # A model that is not the one that was scored is trained on and scored again, and so is the ensemble.
+    # A model that is gone is trained again; the same training gives the same model, whose scores stand.
     (out / "fold0" / "models" / "model.pt").unlink()
     (out / "fold0" / "models" / "last_state.pt").unlink()
-    assert crossval(sample, out, *arguments, "--resume") == 0
-    assert [name for name, _ in runs.steps] == ["train", "evaluate", "evaluate-ensemble"]
+    runs.steps = []
+    assert crossval(sample, out, *arguments) == 0
+    assert [name for name, _ in runs.steps] == ["train"]
     assert runs.steps[0][1] == {
         **{"output": str(out / "fold0"), "resume": True, "device": "cpu"},
         **{"data": None, "config": [], "no-plan": False},
     }
+    assert (out / "crossval.json").read_bytes() == finished
+    # Scores of another model do not.
+    record = read(out / "fold0" / "eval" / "run_evaluate.json")
+    write(out / "fold0" / "eval" / "run_evaluate.json", {**record, "weights": {"sha256": "of another"}})
+    write(out / "ensemble" / "models.json", {"sha256": ["of another", "and one more"]})
+    runs.steps = []
+    assert crossval(sample, out, *arguments) == 0
+    assert [name for name, _ in runs.steps] == ["evaluate", "evaluate-ensemble"]
     capsys.readouterr()
 
     for wrong, message in (
@@ -230,17 +260,19 @@ def make_monuseg(folder: Path) -> Path:
     return folder
 
 
-def test_the_published_protocol(tmp_path: Path, runs: Runs) -> None:
+def test_the_published_protocol(tmp_path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     """Scores on the network's grid, and Dice of the ensemble with one added."""
     data = make_monuseg(tmp_path / "data")
     out = tmp_path / "out"
     arguments = ["--config", "monuseg", str(data), "--output", str(out), "--folds", "2"]
     assert main(["crossval", *arguments, "--paper", *SMALL, *LEARNS]) == 0
     assert [name for name, _ in runs.steps] == [
-        *["train", "evaluate-evaluate_paper"] * 2,
+        *["train", "evaluate-evaluate_paper", "evaluate"] * 2,
         "evaluate-evaluate_paper-ensemble",
     ]
     assert runs.steps[0][1]["config"] == ["monuseg", "paper"]
+    assert "select" not in runs.steps[0][1]  # as published: the cases chose the epoch, and the table says so
+    assert "selected_by_these_cases: the epoch of each model" in capsys.readouterr().out
     state = read(out / "crossval.json")
     for fold in range(2):
         summary = read(out / f"fold{fold}" / "eval" / "metrics_summary.json")
@@ -264,8 +296,9 @@ def test_the_published_protocol(tmp_path: Path, runs: Runs) -> None:
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     recorder = Recorded()
-    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.run_process", recorder)
-    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.complete_run", lambda *_: None)
+    monkeypatch.setattr("sa2_monai.bundle.launch.run.start_process", recorder)
+    monkeypatch.setattr("sa2_monai.bundle.crossval.run.complete_run", lambda *_: None)
+    monkeypatch.setattr("sa2_monai.bundle.crossval.run.score_out_of_fold", no_scores)
     return recorder
 
 
@@ -301,7 +334,7 @@ def test_switches_of_volume_bundles(
         number for part in ACDC_SPLITS["ssl4mis"].values() for number in part
     }
     assert first["training"] == second["validation"]
-    assert [values["split"] for values in recorded.values] == ["ssl4mis"] * 5
+    assert [values["split"] for values in recorded.values] == ["ssl4mis"] * 7
     # Only SA2-Net's ensemble is scored by another formula than its models.
     assert recorded.values[0]["config"] == ["acdc", "paper"]
     assert recorded.values[-1]["step"] == "evaluate-evaluate_paper-ensemble"
@@ -325,7 +358,7 @@ def test_patients_are_not_divided(tmp_path: Path, recorded: Recorded) -> None:
     for kind in ("images", "labels"):
         (tmp_path / "data" / kind).mkdir(parents=True)
         for number in range(12):
-            (tmp_path / "data" / kind / f"p{number % 4}_{number}.png").touch()
+            Image.new("L", (8, 8), 255 * (number > 2)).save(tmp_path / "data" / kind / f"p{number % 4}_{number}.png")
     arguments = ["--config", "folder", str(tmp_path / "data"), "--folds", "2"]
     assert main(["crossval", *arguments, "--output", str(tmp_path / "out"), "patient_pattern=p\\d"]) == 0
     for fold in range(2):
@@ -342,7 +375,7 @@ def test_null_reaches_the_runs(tmp_path: Path, recorded: Recorded) -> None:
     for kind in ("images", "labels"):
         (tmp_path / "data" / kind).mkdir(parents=True)
         for number in range(8):
-            (tmp_path / "data" / kind / f"p{number}.png").touch()
+            Image.new("L", (8, 8), 255).save(tmp_path / "data" / kind / f"p{number}.png")
     arguments = ["--config", "folder", str(tmp_path / "data"), "--folds", "2"]
     switches = ["restart_interval=5", "label_values=null", "train#trainer#amp=null"]
     assert main(["crossval", *arguments, "--output", str(tmp_path / "out"), *switches]) == 0

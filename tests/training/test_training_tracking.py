@@ -19,8 +19,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training_setup import Run, Stop
 
 from sa2_monai import load_bundle
+from sa2_monai.bundle.crossval.commands import out_of_fold_command, score_command, train_command
 from sa2_monai.bundle.crossval.request import CrossvalRequest
-from sa2_monai.bundle.crossval.runs import run_fold
 from sa2_monai.bundle.crossval.setup import CrossvalSetup
 from sa2_monai.bundle.run.training import TrainingError
 from sa2_monai.data import make_sample
@@ -348,20 +348,16 @@ def test_tracking_from_python(mlflow: Any, sample_dir: Path, tmp_path: Path, mon
 
 
 def test_cross_validation_hands_it_on(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commands: list[list[str]] = []
-
-    def start(command: list[str]) -> int:
-        commands.append(command)
-        return len(commands) % 2 - 1  # the training is done, the evaluation fails
-
-    monkeypatch.setattr("sa2_monai.bundle.crossval.runs.run_process", start)
     bundle = repository / "bundles" / "sa2net"
     monkeypatch.setattr(CrossvalSetup, "fold", lambda *_: bundle)  # no run, but a bundle with all configurations
-    for tracking in ("mlflow", None):
-        request = CrossvalRequest(tmp_path, tmp_path / "out", tracking=tracking)
-        with pytest.raises(RuntimeError, match="the evaluation of fold 0 failed with exit code -1"):
-            run_fold(CrossvalSetup(request, tmp_path, "sa2net", bundle, [], {}, tmp_path, {}), 0)
-    for tracked, plain in zip(commands[:2], commands[2:], strict=True):
+    setups = [
+        CrossvalSetup(
+            CrossvalRequest(tmp_path, tmp_path, tracking=tracking), tmp_path, "sa2net", bundle, [], {}, tmp_path, {}
+        )
+        for tracking in ("mlflow", None)
+    ]
+    for command in (train_command, score_command, out_of_fold_command):
+        tracked, plain = (command(setup, 0) for setup in setups)
         place = tracked.index("--tracking")
         assert tracked[place + 1] == "mlflow"
         assert tracked[:place] + tracked[place + 2 :] == plain

@@ -17,7 +17,7 @@ from sa2_monai.bundle.switches.text import override_word
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.io.atomic import write_json
 
-__all__ = ["ensemble_command", "out_of_fold_command", "report_id", "test_command", "train_command"]
+__all__ = ["ensemble_command", "out_of_fold_command", "report_id", "score_command", "train_command"]
 
 #: Overlay with those overrides that are null.
 NULLS = "null_overrides.json"
@@ -46,7 +46,7 @@ def train_command(setup: CrossvalSetup, fold: int) -> list[str]:
     return command + [override_word(name, value) for name, value in overrides.items()]
 
 
-def test_command(setup: CrossvalSetup, fold: int) -> list[str]:
+def score_command(setup: CrossvalSetup, fold: int) -> list[str]:
     """The command that scores the model of a fold on the test cases.
 
     Args:

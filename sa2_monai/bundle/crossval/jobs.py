@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.crossval.commands import ensemble_command, out_of_fold_command, test_command, train_command
+from sa2_monai.bundle.crossval.commands import ensemble_command, out_of_fold_command, score_command, train_command
 from sa2_monai.bundle.crossval.setup import CrossvalSetup
 from sa2_monai.bundle.launch import Job
 from sa2_monai.io.atomic import write_json
@@ -107,7 +107,7 @@ def crossval_jobs(setup: CrossvalSetup, progress: Progress, has_tests: bool) -> 
     for fold, training in enumerate(trainings):
         add(training, train_command, progress.trained, fold, [])
         if has_tests:
-            add(f"evaluation of fold {fold}", test_command, progress.evaluated, fold, [training])
+            add(f"evaluation of fold {fold}", score_command, progress.evaluated, fold, [training])
         add(f"out-of-fold prediction of fold {fold}", out_of_fold_command, progress.predicted, fold, [training])
 
     def begin_ensemble() -> list[str]:

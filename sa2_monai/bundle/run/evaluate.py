@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.bundle.ensemble.open import is_ensemble
 from sa2_monai.bundle.loaded import load_bundle
 from sa2_monai.bundle.locate import find_config, load
 from sa2_monai.bundle.network import resolve
@@ -19,7 +21,7 @@ __all__ = ["evaluate_run"]
 
 
 def evaluate_run(
-    bundle: str | os.PathLike[str],
+    bundle: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     data: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     device: str | None = None,
@@ -27,10 +29,11 @@ def evaluate_run(
     """Predict and score test cases with the bundle's ``configs/evaluate``.
 
     Args:
-        bundle: folder of a run, or of another bundle with weights.
+        bundle: folder of a run, or of another bundle with weights; a list of them, or the folder of a
+            cross-validation: their ensemble.
         data: other data than the run's; its test part counts.
         output: folder for label maps, tables and ``report.html``; ``eval/`` of the bundle by default, of other data
-            ``eval-<name>/``.
+            ``eval-<name>/``. An ensemble has no folder of its own: it needs one.
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
 
     Returns:
@@ -40,7 +43,10 @@ def evaluate_run(
         FileNotFoundError: no such bundle, weights or data.
         ValueError: data that do not fit.
     """
-    loaded = load_bundle(bundle, device=device)
+    paths = [bundle] if isinstance(bundle, (str, os.PathLike)) else list(bundle)
+    if output is None and is_ensemble(paths):
+        raise ValueError("give --output, the folder for the results of an ensemble")
+    loaded = load_bundle(paths, device=device)
     switches: dict[str, Any] = {}
     if data is None:
         (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
@@ -51,6 +57,6 @@ def evaluate_run(
         folder = loaded.root / f"eval-{Path(data).resolve().name}"
     folder = Path(output or folder).resolve()
     result = loaded.evaluate(where, output_dir=folder, **switches)
-    if data is None and is_run(loaded.root):
+    if data is None and is_run(loaded.root) and not loaded.is_temporary:
         complete_run(loaded.root, result.summary)
     return result, folder
