@@ -9,7 +9,7 @@ from typing import Any
 from sa2_monai.bundle.comparison.recommend import ALPHA
 from sa2_monai.evaluation.scores.summary import FEW_CASES
 
-__all__ = ["caveats"]
+__all__ = ["caveats", "constant_warnings"]
 
 
 def caveats(document: Mapping[str, Any]) -> list[str]:
@@ -42,6 +42,16 @@ def caveats(document: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def constant_warnings(entry: Mapping[str, Any]) -> list[str]:
+    """Warnings of an evaluation that a network is no better than a constant prediction.
+
+    Args:
+        entry: of the network, in ``networks``.
+    """
+    warnings = entry.get("scores", {}).get("warnings", [])
+    return [text for text in warnings if text.startswith("constant_prediction:")]
+
+
 def _failed(networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [
         f"{name} failed and is in no table: {entry['error']}" for name, entry in networks.items() if entry.get("error")
@@ -52,8 +62,7 @@ def _learned_nothing(networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [
         f"{name} has learned nothing or little: {text.removeprefix('constant_prediction: ')}."
         for name, entry in networks.items()
-        for text in entry.get("scores", {}).get("warnings", [])
-        if text.startswith("constant_prediction:")
+        for text in constant_warnings(entry)
     ]
 
 

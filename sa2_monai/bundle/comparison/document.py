@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.comparison.caveats import caveats
+from sa2_monai.bundle.comparison.caveats import caveats, constant_warnings
 from sa2_monai.bundle.comparison.costs import choose_cases, measure_costs
 from sa2_monai.bundle.comparison.recommend import Candidate, recommend
 from sa2_monai.bundle.comparison.request import CompareRequest
@@ -50,6 +50,7 @@ def describe(
         "networks": networks,
         "pairs": pairs,
         "costs": costs,
+        "stress": None,
     }
     found = recommend(_candidates(networks, costs), pairs)
     document["recommendation"] = {"choice": found.choice, "basis": found.basis, "sentences": list(found.sentences)}
@@ -80,7 +81,9 @@ def _candidates(networks: Mapping[str, Mapping[str, Any]], costs: Mapping[str, A
         if dice is not None:
             counts = entry["scores"]["counts"]
             seconds = costs["networks"][name]["seconds"] if costs else None
-            found.append(Candidate(name, dice, seconds, counts["missed"], counts["ok"] + counts["missed"]))
+            structures = counts["ok"] + counts["missed"]
+            has_learned = len(constant_warnings(entry)) < len(entry["scores"]["per_class"])
+            found.append(Candidate(name, dice, seconds, counts["missed"], structures, has_learned))
     return found
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time and memory of models, measured in a process of its own.
 
-``python -m sa2_monai.bundle.comparison.measure JOB RESULT``, two JSON files. For the times the models take turns (A B C,
-A B C, ...), so that a busy machine slows all of them. Memory is that of a fresh process with one model.
+``python -m sa2_monai.bundle.comparison.measure JOB RESULT``, two JSON files. For the times the models take turns (A, B,
+A, B ...), so that a busy machine slows all of them. Memory is that of a fresh process with one model.
 """
 
 from __future__ import annotations

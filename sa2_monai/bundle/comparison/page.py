@@ -67,6 +67,7 @@ def comparison_page(
         "curves": curves,
         "plots": _distributions(results, document["unit"]),
         "rows": rows,
+        "switches": list(dict.fromkeys(name for entry in scored.values() for name in entry["settings"])),
         "class_values": {} if first is None else {name: int(v) for v, name in first.summary["classes"].items()},
         "written": written,
     }

@@ -7,6 +7,7 @@
 3. Of those that are as good the fastest is taken if it is at least 1.5 times as fast, else the one with the highest
    mean.
 4. While others are open, the choice is called provisional.
+5. A network that is no better than a constant prediction is never taken.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Candidate:
         seconds: of a case; ``None`` when it was not measured.
         missed: structures of the references that it did not find.
         structures: how many there are.
+        has_learned: whether it is better than a constant prediction.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Candidate:
     seconds: float | None
     missed: int
     structures: int
+    has_learned: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Recommendation:
     Attributes:
         choice: name of the network; ``None`` when there is none to choose from.
         basis: ``"better"``: than all others; ``"equal"``: the best one, others are as good; ``"faster"``: as good as
-            the best one and faster; ``"provisional"``: the best one so far; ``"single"``, ``"none"``.
+            the best one and faster; ``"provisional"``: the best one so far; ``"single"``;
+            ``"none"``: there is no network, or none that has learned anything.
         sentences: the choice first, then the others.
     """
 
@@ -73,7 +77,8 @@ class _Relation:
 
     @property
     def is_equal(self) -> bool:
-        return not self.is_shown and self.high is not None and self.high < MARGIN
+        is_within = self.high is not None and self.high < MARGIN
+        return self.other.has_learned and not self.is_shown and is_within
 
 
 def recommend(candidates: Sequence[Candidate], pairs: Sequence[Mapping[str, Any]]) -> Recommendation:
@@ -85,7 +90,12 @@ def recommend(candidates: Sequence[Candidate], pairs: Sequence[Mapping[str, Any]
     """
     if not candidates:
         return Recommendation(None, "none", ("No network has scores: nothing can be recommended.",))
-    top, *others = sorted(candidates, key=lambda one: (-one.dice, one.name))
+    top, *others = sorted(candidates, key=lambda one: (not one.has_learned, -one.dice, one.name))
+    if not top.has_learned:
+        nothing = (
+            "Take none of them: no network is better than a constant prediction. Train longer, or look at the masks."
+        )
+        return Recommendation(None, "none", (nothing,))
     if not others:
         only = f"Only {top.name} has scores (Dice {_points(top.dice)}): there is nothing to compare it with."
         return Recommendation(top.name, "single", (only,))

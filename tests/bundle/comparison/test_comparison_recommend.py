@@ -102,6 +102,15 @@ TEST_CASES = {
         *("a", "provisional"),
         ("No difference can be shown between a and b (difference 5.0 points, no interval); they are about as fast.",),
     ),
+    "what has learned nothing is not taken, however fast": Case(
+        {"a": (0.45, 3.0, 0), "unlearned": (0.46, 1.0, 0)},
+        {"a-unlearned": (-0.01, -0.02, 0.01, 0.5)},
+        *("a", "provisional"),
+        ("Take a for now",),
+    ),
+    "nothing has learned": Case(
+        {"unlearned": (0.1, 1.0, 0)}, {}, None, "none", ("no network is better than a constant prediction",)
+    ),
     "only one": Case({"a": (0.85, 1.0, 0)}, {}, "a", "single", ("Only a has scores (Dice 85.0 points)",)),
     "none": Case({}, {}, None, "none", ("No network has scores: nothing can be recommended.",)),
 }
@@ -115,7 +124,10 @@ def pair(names: str, difference: float, low: float | None, high: float | None, p
 
 @pytest.mark.parametrize("case", TEST_CASES.values(), ids=TEST_CASES)
 def test_rules(case: Case) -> None:
-    candidates = [Candidate(name, *values, structures=120) for name, values in case.networks.items()]
+    candidates = [
+        Candidate(name, *values, structures=120, has_learned=name != "unlearned")
+        for name, values in case.networks.items()
+    ]
     found = recommend(candidates, [pair(names, *values) for names, values in case.pairs.items()])
     assert (found.choice, found.basis) == (case.choice, case.basis)
     text = "\n".join(found.sentences)
