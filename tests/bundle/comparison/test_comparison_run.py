@@ -117,7 +117,8 @@ def test_interrupted_and_gone_on_with(
         {file.relative_to(out / name).as_posix(): file.read_text() for file in (out / name / "splits").rglob("*.txt")}
         for name in NETWORKS
     ]
-    assert splits[0] == splits[1] and len(splits[0]) >= 4
+    assert splits[0] == splits[1]
+    assert len(splits[0]) >= 4
     configs = [json.loads((out / name / "fold0" / "configs" / "train.json").read_text()) for name in NETWORKS]
     assert {config["seed"] for config in configs} == {999}
     assert {config["select"] for config in configs} == {"last"}
@@ -147,7 +148,8 @@ def test_interrupted_and_gone_on_with(
     assert len(document["costs"]["cases"]) == 6
     for name in NETWORKS:
         costs = document["costs"]["networks"][name]
-        assert costs["seconds"] > 0 and costs["macs"] > 0 and costs["size"] == [32, 32]
+        assert min(costs["seconds"], costs["macs"]) > 0
+        assert costs["size"] == [32, 32]
         assert costs["parameters"] == parameters_of(out / name / "fold0")
 
     # All files say the same.
