@@ -15,3 +15,20 @@ differences the cases in which networks differ most, as images
 page        ``report.html``, from templates/; table is ``table.txt``
 =========== =========================================================================================================
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sa2_monai.aliases import lazy_names
+
+if TYPE_CHECKING:
+    from sa2_monai.bundle.comparison.request import CompareRequest
+    from sa2_monai.bundle.comparison.run import compare_networks
+
+__all__ = ["CompareRequest", "compare_networks"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {"CompareRequest": f"{__name__}.request", "compare_networks": f"{__name__}.run"},
+)

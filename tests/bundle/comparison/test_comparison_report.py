@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossval_folders import write_crossval, write_data
 
 from sa2_monai.bundle.comparison import document as document_module
 from sa2_monai.bundle.comparison import run, train
@@ -18,7 +19,6 @@ from sa2_monai.bundle.comparison.request import CompareRequest
 from sa2_monai.bundle.comparison.trainings import curves_of
 from sa2_monai.bundle.crossval.out_of_fold import read_out_of_fold
 from sa2_monai.bundle.launch import JobError
-from crossval_folders import write_crossval, write_data
 from tests.support.report_pages import Page
 
 #: Pixels that the predictions are moved by, and seconds of a case.
