@@ -14,6 +14,7 @@ prediction/  ``sa2-monai predict``: cases, batches, parts for several programs
 run/         ``sa2-monai train``: a run is a bundle; ``evaluate --bundle``
 crossval/    ``sa2-monai crossval``: folds and their ensemble
 comparison/  ``sa2-monai compare``: several networks on the same folds
+stress/      ``sa2-monai stress``: how a model bears corrupted images
 packaging/   ``sa2-monai package``: stand-alone bundles with weights and a model card
 planning/    ``sa2-monai plan``: from the fingerprint of the data to switches with reasons
 exporting/   ``sa2-monai export``: TorchScript, ONNX, torch.export, TensorRT, compared with the network

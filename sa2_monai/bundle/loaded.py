@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -10,6 +11,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from monai.bundle import ConfigParser
 
 from sa2_monai.bundle.included import is_included, run_folder
 from sa2_monai.bundle.locate import dataset_overlay, find_config, load
@@ -23,6 +26,8 @@ from sa2_monai.bundle.sidecar import in_words_of
 from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids, run_inference, run_training
+from sa2_monai.data import load_parts
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.evaluation import EvaluationResult, ReportHandler
 from sa2_monai.io.folders import check_writable
 from sa2_monai.io.names import file_name
@@ -34,6 +39,8 @@ __all__ = ["LoadedBundle", "load_bundle"]
 
 logger = logging.getLogger(__name__)
 
+# Arguments that say which case belongs to which part.
+_PARTS = set(inspect.signature(load_parts).parameters)
 # So many cases are not worth the start of worker processes.
 _FEW = 8
 
@@ -150,6 +157,8 @@ class LoadedBundle(BundleModel):
         dataset: str | os.PathLike[str] | None = None,
         output_dir: str | os.PathLike[str] | None = None,
         tracking: str | None = None,
+        cases: Sequence[Mapping[str, Any]] | None = None,
+        overlays: int | None = None,
         **switches: Any,
     ) -> EvaluationResult:
         """Predict the test cases of a data set and compare them with their references.
@@ -161,6 +170,8 @@ class LoadedBundle(BundleModel):
             output_dir: folder for label maps, tables and ``report.html``; a temporary one by default, which goes with
                 this object.
             tracking: see :meth:`train`.
+            cases: these instead of a section of the data set, as :meth:`cases` lists them.
+            overlays: images each of the worst, median and best cases; ``None`` for as many as the configuration says.
             switches: values at the top of ``train.yaml`` and ``evaluate.yaml``, e.g. ``section="validation"``.
 
         Raises:
@@ -170,11 +181,48 @@ class LoadedBundle(BundleModel):
         out = _writable(output_dir or self._run_folder("evaluate"))
         files = [*self._training_files(dataset), find_config(self.root, "evaluate")]
         overrides = {**self._common(files, dataset_dir, out), "ckpt_path": verbatim(str(weights)), **switches}
-        workflow = run_training(files, overrides, tracking)
-        handlers = workflow.parser.get_parsed_content("validate#handlers")
-        (report,) = [handler for handler in handlers if isinstance(handler, ReportHandler)]
+        if cases is not None:
+            overrides["validate#dataset#data"] = verbatim([dict(case) for case in cases])
+        handlers: list[ReportHandler] = []
+
+        def find_report(workflow: Any) -> None:
+            found = workflow.parser.get_parsed_content("validate#handlers")
+            handlers.extend(handler for handler in found if isinstance(handler, ReportHandler))
+            for handler in handlers:
+                handler.overlays = handler.overlays if overlays is None else overlays
+
+        run_training(files, overrides, tracking, find_report)
+        (report,) = handlers
         assert report.result is not None
         return report.result
+
+    def cases(
+        self,
+        dataset_dir: str | os.PathLike[str],
+        dataset: str | os.PathLike[str] | None = None,
+        section: str = "test",
+        **switches: Any,
+    ) -> list[Case]:
+        """The cases of a data set, as :meth:`evaluate` finds and checks them.
+
+        Args:
+            dataset_dir: see :meth:`evaluate`, as all the others.
+            dataset: see there.
+            section: ``"test"``, ``"validation"``, ``"training"``, or ``"all"`` cases.
+            switches: see there.
+
+        Raises:
+            FileNotFoundError, ValueError: of the data set.
+        """
+        files = [*self._training_files(dataset), find_config(self.root, "evaluate")]
+        known = load(*files)
+        check_ids(known, switches, str(files[0]))
+        parser = ConfigParser({**known, **self._common(files, dataset_dir, self._scratch), **switches})
+        listed = parser.get_parsed_content("load_datalist")
+        if section != "all":
+            return list(listed(section=section))
+        parts = load_parts(**{name: listed.keywords[name] for name in _PARTS & set(listed.keywords)})
+        return [case for part, found in parts.items() if found for case in listed(section=part)]
 
     def train(
         self,

@@ -20,6 +20,7 @@ from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
+from sa2_monai.io.kinds import current_word
 from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.weights import sha256_of
 
@@ -94,6 +95,14 @@ class BundleModel:
     def sees_volumes(self) -> bool:
         """Whether images are volumes, not images."""
         return sees_volumes(self._inference_config(), self._sidecar.settings)
+
+    @property
+    def kind(self) -> str:
+        """Kind of the files that it was made for: ``"images"``, ``"volumes"`` or ``"preprocessed"``."""
+        if not self.sees_volumes:
+            return "images"
+        config = self._inference_config()
+        return "preprocessed" if current_word(config.get("kind")) == "preprocessed" else "volumes"
 
     def network(self) -> nn.Module:
         """The network with its weights, on the device, in evaluation mode; built once."""

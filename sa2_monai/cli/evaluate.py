@@ -111,7 +111,7 @@ def _evaluate_bundle(args: argparse.Namespace) -> int:
 
     with _wrong_use():
         limits = [*parse_limits(args.fail_under, lowest=True), *parse_limits(args.fail_over, lowest=False)]
-    result, folder = evaluate_run(args.bundle, args.data, args.output, args.device)
+    result, folder = evaluate_run(args.bundle, args.data, args.output, args.device, strata=args.strata)
     with _wrong_use():
         check_classes(limits, list(result.summary["per_class"]))
     result.summary["limits"] = check_limits(result.summary, limits)

@@ -83,6 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "image, or below given percents",
     )
     parser.add_argument(
+        "--strata",
+        type=_names,
+        metavar="NAMES",
+        help="also the means of the thirds of the cases by size, size_spread, crowding (of their objects) or quality "
+        "(blur, contrast, noise of their images); several with commas; with --bundle, too",
+    )
+    parser.add_argument(
         "--ignore-value", type=int, metavar="N", help="value in the references whose pixels count nowhere, e.g. 255"
     )
     parser.add_argument("--protocol", choices=("clinical", "paper"), default="clinical", help="(default: clinical)")
@@ -171,6 +178,7 @@ def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:
         "extra_metrics": args.extra_metrics,
         # the option without a number is an empty list: the published limits
         "size_strata": True if args.size_strata == [] else args.size_strata,
+        "strata": args.strata,
         "family": args.family,
         "paper": _paper_options(args) or None,
     }

@@ -56,6 +56,7 @@ COMMANDS = (
     Command("train", "train a network on your data; the run is a bundle", "sa2_monai.cli.train"),
     Command("predict", "segment images with a trained network", "sa2_monai.cli.predict"),
     Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
+    Command("stress", "measure how a model bears corrupted images", "sa2_monai.cli.stress"),
     Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),
     Command("compare", "compare networks on your data: scores, tests, speed", "sa2_monai.cli.compare"),
     Command("import-weights", "convert a published checkpoint", "sa2_monai.cli.import_weights"),

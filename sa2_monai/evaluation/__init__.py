@@ -8,7 +8,8 @@
   network and data set, and where the published HD95 is.
 * ``comparison``: two models on the same cases. ``result``: what an evaluation returns.
 * ``case_metric``: the clinical values inside a MONAI engine.
-* ``cases``: found, paired, read, checked. ``scores``: from maps to rows and summaries. ``report``: what is written.
+* ``cases``: found, paired, read, checked. ``scores``: from maps to rows and summaries. ``strata``: by what makes a case
+  hard. ``report``: what is written.
 
 What needs torch and MONAI (:class:`CaseMetric`, :class:`ReportHandler`, :class:`ValidationImage`) is
 imported when it is asked for.

@@ -11,7 +11,7 @@ from typing import Any
 from sa2_monai.evaluation.cases.case_files import CaseFiles
 from sa2_monai.evaluation.cases.classes import check_not_all_ignored
 from sa2_monai.evaluation.cases.failures import Failures
-from sa2_monai.evaluation.cases.loading import CaseLoader
+from sa2_monai.evaluation.cases.loading import CaseLoader, LoadedCase
 from sa2_monai.evaluation.cases.pairing import pair
 from sa2_monai.evaluation.cases.processes import share_cases
 from sa2_monai.evaluation.options import EvaluationOptions
@@ -22,6 +22,9 @@ from sa2_monai.evaluation.scores.instances import InstanceCounts, count_instance
 from sa2_monai.evaluation.scores.rows import METRICS
 from sa2_monai.evaluation.scores.size_strata import SIZE_COLUMN, object_percent, summarize_strata
 from sa2_monai.evaluation.scores.summary import few_cases, summarize, summary_document
+from sa2_monai.evaluation.strata.measure import measure_properties
+from sa2_monai.evaluation.strata.properties import properties_of
+from sa2_monai.evaluation.strata.thirds import summarize_properties
 from sa2_monai.io.label_values import NONZERO, THRESHOLD
 from sa2_monai.io.problems import grouped
 
@@ -36,9 +39,11 @@ class _Measured:
 
     rows: list[dict[str, Any]]
     unit: str
+    dimensions: int
     diagonal: float
     pixels: int
     size: float | None
+    properties: dict[str, float | None]
     objects: InstanceCounts | None
     ignored: int | None
     resampled: bool
@@ -61,7 +66,9 @@ def run(cases: CaseFiles, options: EvaluationOptions) -> EvaluationResult:
     loader = _loader(cases, options)
     warnings = pair(loader.predictions, cases.references, options.allow_missing)
     failures = Failures(options.on_error)
-    measured = _measure_all(loader, options, failures)
+    if "quality" in options.properties and not cases.images:
+        raise ValueError("strata 'quality' needs the images, which are not given (--images DIR)")
+    measured = _measure_all(loader, cases, options, failures)
     rows = [row for values in measured.values() for row in values.rows]
     objects = [values.objects for values in measured.values() if values.objects is not None]
     bootstrap_of = partial(options.bootstrap, groups=cases.groups)
@@ -74,11 +81,23 @@ def run(cases: CaseFiles, options: EvaluationOptions) -> EvaluationResult:
     metrics = (*METRICS, *options.extra)
     blocks = summarize(rows, list(measured), options.names, bootstrap, metrics, diagonals)
     warnings += _constant_predictions(rows, measured, blocks["per_class"])
-    if options.strata:
+    if options.size_limits:
         sizes = {case: values.size for case, values in measured.items() if values.size is not None}
         blocks["size_strata"] = summarize_strata(
-            rows, sizes, options.strata, options.names, bootstrap_of, options.extra
+            rows, sizes, options.size_limits, options.names, bootstrap_of, options.extra
         )
+    properties = {case: values.properties for case, values in measured.items()} if options.properties else {}
+    if properties:
+        blocks["strata"] = summarize_properties(
+            rows,
+            properties,
+            options.names,
+            bootstrap_of,
+            options.extra,
+            dimensions=next(iter(measured.values())).dimensions,
+            unit=next(iter(measured.values())).unit,
+        )
+        warnings += _undefined(blocks["strata"], options)
     if options.instances:
         blocks["instances"] = summarize_instances(objects, bootstrap)
     summary = summary_document(
@@ -89,7 +108,7 @@ def run(cases: CaseFiles, options: EvaluationOptions) -> EvaluationResult:
         failures.entries(loader.predictions, cases.references),
         warnings,
     )
-    return EvaluationResult(rows, summary, loader.load, cases.images, cases.groups, objects)
+    return EvaluationResult(rows, summary, loader.load, cases.images, cases.groups, objects, properties)
 
 
 def _loader(cases: CaseFiles, options: EvaluationOptions) -> CaseLoader:
@@ -107,10 +126,12 @@ def _loader(cases: CaseFiles, options: EvaluationOptions) -> CaseLoader:
     )
 
 
-def _measure_all(loader: CaseLoader, options: EvaluationOptions, failures: Failures) -> dict[str, _Measured]:
+def _measure_all(
+    loader: CaseLoader, cases: CaseFiles, options: EvaluationOptions, failures: Failures
+) -> dict[str, _Measured]:
     """Measure every case that can be; all of them in one unit."""
     names = list(loader.references)
-    measure = partial(_measure, loader, options)
+    measure = partial(_measure, loader, cases, options)
     values_of = share_cases(names, measure) if options.distributed else measure
     measured: dict[str, _Measured] = {}
     units: dict[str, str] = {}
@@ -128,24 +149,32 @@ def _measure_all(loader: CaseLoader, options: EvaluationOptions, failures: Failu
     return measured
 
 
-def _measure(loader: CaseLoader, options: EvaluationOptions, case: str) -> _Measured:
+def _measure(loader: CaseLoader, cases: CaseFiles, options: EvaluationOptions, case: str) -> _Measured:
     item = loader.load(case)
     rows = case_rows(item, options.table, options.tolerances, options.extra)
-    size = object_percent(item) if options.strata else None
+    size = object_percent(item) if options.size_limits else None
     ignored = 0 if item.ignored is None else int(item.ignored.sum())
-    for row in rows if options.strata else ():
+    for row in rows if options.size_limits else ():
         row[SIZE_COLUMN] = size
     return _Measured(
         rows=rows,
         unit=item.geometry.unit,
+        dimensions=item.reference.ndim,
         diagonal=diagonal(item),
         pixels=item.reference.size - ignored,
         size=size,
+        properties=_properties(item, cases, options) if options.properties else {},
         objects=count_instances(item, options.instances) if options.instances else None,
         ignored=None if item.ignored is None else ignored,
         resampled=item.resampled,
         remarks=item.remarks,
     )
+
+
+def _properties(item: LoadedCase, cases: CaseFiles, options: EvaluationOptions) -> dict[str, float | None]:
+    numbers = options.instances or ("auto" if options.label_values == NONZERO else None)
+    image, objects = cases.images.get(item.case), cases.reference_objects.get(item.case)
+    return measure_properties(item, image, options.properties, numbers, len(options.names), objects)
 
 
 def _check_unit(units: Mapping[str, str], expected: str | None) -> None:
@@ -176,6 +205,20 @@ def _warnings(measured: Mapping[str, _Measured], options: EvaluationOptions) -> 
         check_not_all_ignored(options.ignore_value, any(values.ignored is not None for values in measured.values()))
         found.append("no_reference_object: no reference holds any object; Dice is 0 for every false alarm, else open")
     return found + grouped((f"file: {remark}", case) for case, values in measured.items() for remark in values.remarks)
+
+
+def _undefined(blocks: Mapping[str, Any], options: EvaluationOptions) -> list[str]:
+    """Properties that some or all cases do not have."""
+    wanted = {
+        name: len(blocks[name]["undefined"]) if name in blocks else None for name in properties_of(options.properties)
+    }
+    return [
+        f"strata: {name} is defined for no case"
+        if cases is None
+        else f"strata: {name} is not defined for {cases} cases"
+        for name, cases in wanted.items()
+        if cases != 0
+    ]
 
 
 def _constant_predictions(
@@ -211,8 +254,10 @@ def _protocol(
     }
     if options.extra:
         block["extra_metrics"] = list(options.extra)
-    if options.strata:
-        block["size_strata"] = list(options.strata)
+    if options.size_limits:
+        block["size_strata"] = list(options.size_limits)
+    if options.properties:
+        block["strata"] = list(options.properties)
     if options.ignore_value is not None:
         block["ignore_value"] = options.ignore_value
         block["ignored_pixels"] = {c: values.ignored for c, values in measured.items() if values.ignored is not None}

@@ -25,6 +25,7 @@ def evaluate(
     *,
     images: Any = None,
     groups: Mapping[str, str] | None = None,
+    reference_objects: Mapping[str, Any] | None = None,
     options: EvaluationOptions | None = None,
     **keywords: Any,
 ) -> EvaluationResult:
@@ -40,6 +41,8 @@ def evaluate(
         protocol: see :class:`EvaluationOptions`.
         images: folder, list or mapping of the images, kept for the overlays.
         groups: case -> group (the patient), where groups are drawn instead of cases.
+        reference_objects: case -> path or array with the numbers of the objects in the reference, where these are files
+            of their own; for the strata.
         options: all options as one object, instead of ``classes``, ``protocol`` and ``keywords``.
         keywords: any other attribute of :class:`EvaluationOptions`, which says what each of them means.
 
@@ -59,6 +62,6 @@ def evaluate(
     if options is not None and given:
         raise TypeError(f"evaluate() has options and, beside them, {', '.join(given)}: give these to EvaluationOptions")
     options = EvaluationOptions(**given) if options is None else options
-    cases = find_case_files(predictions, references, images, groups, options.reference_suffix)
+    cases = find_case_files(predictions, references, images, groups, options.reference_suffix, reference_objects)
     options.bootstrap(list(cases.references), cases.groups)  # wrong groups are an error before any file is read
     return PROTOCOLS[options.protocol](cases, options)

@@ -16,6 +16,7 @@ from sa2_monai.evaluation.scores.instances import check_instances
 from sa2_monai.evaluation.scores.size_strata import check_size_strata
 from sa2_monai.evaluation.scores.statistics import Bootstrap
 from sa2_monai.evaluation.scores.tolerances import tolerance_table
+from sa2_monai.evaluation.strata.properties import check_strata
 
 __all__ = ["EvaluationOptions"]
 
@@ -64,6 +65,10 @@ class EvaluationOptions:
         size_strata: clinical, 2D images; also summarise the cases whose largest object is below 0.5, 1, 2, 3, 5, 10 and
             100 % of the image (``True``; the limits of SvANet, cumulative), or below given percents in (0, 100]. An
             object is an 8-connected component of one class, its size the number of its pixels.
+        strata: clinical; also summarise the thirds of the cases with a low, middle and high value: ``size`` (share of
+            the image that the largest object covers), ``size_spread`` (of the objects of a case), ``crowding`` (objects
+            per area; with numbers of objects also the share of their boundary that touches another one), ``quality``
+            (blur, contrast, noise; needs ``images``). One name or several.
 
         family: paper; one of :data:`sa2_monai.evaluation.paper_options.FAMILY_NAMES`.
         paper: paper; options of the family, see :class:`sa2_monai.evaluation.PaperOptions`.
@@ -93,6 +98,7 @@ class EvaluationOptions:
     instances: str | None = None
     extra_metrics: Sequence[str] | str | None = None
     size_strata: Sequence[float] | bool | None = None
+    strata: Sequence[str] | str | None = None
 
     family: str | None = None
     paper: PaperOptions | Mapping[str, Any] | None = None
@@ -106,6 +112,7 @@ class EvaluationOptions:
         check_instances(self.instances, self.protocol, table)
         check_extra_metrics(self.extra_metrics, self.protocol)
         check_size_strata(self.size_strata, self.protocol)
+        check_strata(self.strata, self.protocol)
         check_ignore_value(self.ignore_value, table, self.label_values)
         if self.protocol == "paper":
             paper_options(self.paper, str(self.family))
@@ -158,7 +165,12 @@ class EvaluationOptions:
         return check_extra_metrics(self.extra_metrics, self.protocol)
 
     @cached_property
-    def strata(self) -> tuple[float, ...]:
+    def properties(self) -> tuple[str, ...]:
+        """The strata that are asked for, in the order of the tables."""
+        return check_strata(self.strata, self.protocol)
+
+    @cached_property
+    def size_limits(self) -> tuple[float, ...]:
         """The limits of the size strata in percent, sorted; none when they are off."""
         return check_size_strata(self.size_strata, self.protocol)
 

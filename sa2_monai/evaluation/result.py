@@ -15,6 +15,7 @@ from sa2_monai.evaluation.cases.loading import LoadedCase
 from sa2_monai.evaluation.scores.instances import InstanceCounts, instances_to_csv
 from sa2_monai.evaluation.scores.rows import rows_to_csv
 from sa2_monai.evaluation.scores.table import format_table
+from sa2_monai.evaluation.strata.thirds import STRATA_NAME, strata_to_csv
 from sa2_monai.io.atomic import write_atomically
 
 __all__ = ["CSV_NAME", "INSTANCES_NAME", "JSON_NAME", "EvaluationResult"]
@@ -37,6 +38,7 @@ class EvaluationResult:
         images: case -> path or array of the image, as given.
         groups: case -> group of the bootstrap, or ``None``.
         objects: detection of single objects per case, where it was asked for.
+        properties: case -> property -> value, where strata were asked for.
     """
 
     per_case: list[dict[str, Any]]
@@ -45,6 +47,7 @@ class EvaluationResult:
     images: dict[str, Any] = field(default_factory=dict, repr=False)
     groups: dict[str, str] | None = field(default=None, repr=False)
     objects: list[InstanceCounts] = field(default_factory=list, repr=False)
+    properties: dict[str, dict[str, float | None]] = field(default_factory=dict, repr=False)
 
     @property
     def cases(self) -> list[str]:
@@ -82,13 +85,13 @@ class EvaluationResult:
     def write(self, directory: str | Path) -> dict[str, Path]:
         """Write ``metrics_per_case.csv`` and ``metrics_summary.json``, each at once or not at all.
 
-        With single objects also ``instances_per_case.csv``.
+        With single objects also ``instances_per_case.csv``, with strata ``strata_per_case.csv``.
 
         Args:
             directory: folder for the files; created when it does not exist.
 
         Returns:
-            The paths under ``"csv"``, ``"json"`` and ``"instances"``.
+            The paths under ``"csv"``, ``"json"``, ``"instances"`` and ``"strata"``.
 
         Raises:
             OSError: when the folder cannot be created or written.
@@ -98,5 +101,8 @@ class EvaluationResult:
         paths = {"csv": write_atomically(folder / CSV_NAME, rows_to_csv(self.per_case))}
         if self.objects:
             paths["instances"] = write_atomically(folder / INSTANCES_NAME, instances_to_csv(self.objects))
+        if self.properties:
+            strata = strata_to_csv(self.properties, self.summary["strata"])
+            paths["strata"] = write_atomically(folder / STRATA_NAME, strata)
         paths["json"] = write_atomically(folder / JSON_NAME, text)
         return paths

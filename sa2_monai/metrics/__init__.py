@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segmentation metrics as pure functions on arrays: overlap, surface distances, foreground, lines, single objects."""
+"""Segmentation metrics as pure functions on arrays: overlap, surface distances, foreground, lines, single objects;
+beside them what makes a case easy or hard: its objects, and the quality of its image."""
 
 from sa2_monai.metrics.centreline import centre_line, cldice
 from sa2_monai.metrics.detection import InstanceMatch, connected_instances, match_instances
@@ -10,7 +11,9 @@ from sa2_monai.metrics.foreground import (
     enhanced_alignment_of_counts,
     mean_absolute_error,
 )
+from sa2_monai.metrics.image_quality import blur, noise, rms_contrast
 from sa2_monai.metrics.instances import largest_contour_percent, largest_object_percent
+from sa2_monai.metrics.objects import class_objects, object_density, object_sizes, size_spread, touching_share
 from sa2_monai.metrics.overlap import (
     Counts,
     accuracy,
@@ -35,7 +38,9 @@ __all__ = [
     "accuracy",
     "asd",
     "assd",
+    "blur",
     "centre_line",
+    "class_objects",
     "cldice",
     "confusion_matrix",
     "connected_instances",
@@ -57,10 +62,16 @@ __all__ = [
     "match_instances",
     "mean_absolute_error",
     "measure_structures",
+    "noise",
     "nsd",
+    "object_density",
+    "object_sizes",
     "precision",
+    "rms_contrast",
     "s_measure",
     "sensitivity",
+    "size_spread",
     "specificity",
     "surface_distances",
+    "touching_share",
 ]

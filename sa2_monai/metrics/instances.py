@@ -12,14 +12,16 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_fill_holes, find_objects, label
 
+from sa2_monai.metrics.objects import class_objects, object_sizes
+
 __all__ = ["largest_contour_percent", "largest_object_percent"]
 
 _EIGHT = np.ones((3, 3), dtype=bool)
 
 
-def _check(mask: np.ndarray) -> np.ndarray:
+def _check(mask: np.ndarray, dimensions: tuple[int, ...] = (2,)) -> np.ndarray:
     array = np.asarray(mask)
-    if array.dtype.kind not in "bui" or array.ndim != 2 or array.size == 0:
+    if array.dtype.kind not in "bui" or array.ndim not in dimensions or array.size == 0:
         raise ValueError(
             f"mask has data type {array.dtype} and shape {array.shape}, expected a boolean or integer map (H, W)"
         )
@@ -27,21 +29,17 @@ def _check(mask: np.ndarray) -> np.ndarray:
 
 
 def largest_object_percent(mask: np.ndarray) -> float:
-    """Pixel count of the largest 8-connected object of one class, in percent of the image.
+    """Pixel count of the largest object of one class, connected also at corners, in percent of the image.
 
     Args:
-        mask: integer or boolean map ``(H, W)``; 0 is background, every other value a class of its own.
+        mask: integer or boolean map, ``(H, W)`` or ``(X, Y, Z)``; 0 is background, every other value a class of its
+            own.
 
     Raises:
-        ValueError: when the map is not 2D or not integer.
+        ValueError: when the map has another shape or is not integer.
     """
-    array = _check(mask)
-    largest = 0
-    for value in np.unique(array[array != 0]):
-        objects, number = label(array == value, structure=_EIGHT)
-        if number:
-            largest = max(largest, int(np.bincount(objects.ravel())[1:].max()))
-    return 100.0 * largest / array.size
+    array = _check(mask, (2, 3))
+    return 100.0 * int(object_sizes(class_objects(array)).max(initial=0)) / array.size
 
 
 def _closed(mask: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ KEYWORDS: dict[str, Any] = {
     "instances": None,
     "extra_metrics": ["f2"],
     "size_strata": [10, 50],
+    "strata": ["size"],
     "ignore_value": 7,
     "on_error": "raise",
     "distributed": False,
@@ -73,7 +74,7 @@ def test_what_the_options_mean() -> None:
     options = EvaluationOptions({3: "b", 1: "a"}, tolerance={"a": 1}, extra_metrics=["f2"], size_strata=True)
     assert options.table == {0: "background", 1: "a", 3: "b"}
     assert options.tolerances == {"a": 1.0, "b": 2.0}
-    assert (options.names, options.extra, options.strata[0]) == (["a", "b"], ("f2",), 0.5)
+    assert (options.names, options.extra, options.size_limits[0]) == (["a", "b"], ("f2",), 0.5)
     with pytest.raises(FrozenInstanceError):
         options.seed = 3  # type: ignore[misc]
     assert replace(options, seed=3).draws(None) == {"samples": 2000, "seed": 3, "unit": "case"}

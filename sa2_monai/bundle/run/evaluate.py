@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.ensemble.open import is_ensemble
-from sa2_monai.bundle.loaded import load_bundle
+from sa2_monai.bundle.loaded import LoadedBundle, load_bundle
 from sa2_monai.bundle.locate import find_config, load
 from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.run.folder import complete_run
@@ -17,7 +17,7 @@ from sa2_monai.bundle.run.target import is_run
 from sa2_monai.data import find_data
 from sa2_monai.evaluation import EvaluationResult
 
-__all__ = ["evaluate_run"]
+__all__ = ["data_of", "evaluate_run"]
 
 
 def evaluate_run(
@@ -25,6 +25,7 @@ def evaluate_run(
     data: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     device: str | None = None,
+    strata: Sequence[str] | None = None,
 ) -> tuple[EvaluationResult, Path]:
     """Predict and score test cases with the bundle's ``configs/evaluate``.
 
@@ -35,6 +36,7 @@ def evaluate_run(
         output: folder for label maps, tables and ``report.html``; ``eval/`` of the bundle by default, of other data
             ``eval-<name>/``. An ensemble has no folder of its own: it needs one.
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
+        strata: see :class:`sa2_monai.evaluation.EvaluationOptions`; ``None`` for what the configuration says.
 
     Returns:
         The result, and the folder.
@@ -47,16 +49,33 @@ def evaluate_run(
     if output is None and is_ensemble(paths):
         raise ValueError("give --output, the folder for the results of an ensemble")
     loaded = load_bundle(paths, device=device)
-    switches: dict[str, Any] = {}
-    if data is None:
-        (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
-        folder = loaded.root / "eval"
-    else:
-        found = find_data(data)
-        where, switches = found.path, {"layout": found.dataset}
-        folder = loaded.root / f"eval-{Path(data).resolve().name}"
+    where, switches = data_of(loaded, data)
+    folder = loaded.root / ("eval" if data is None else f"eval-{Path(data).resolve().name}")
     folder = Path(output or folder).resolve()
+    if strata:
+        switches["strata"] = list(strata)
     result = loaded.evaluate(where, output_dir=folder, **switches)
     if data is None and is_run(loaded.root) and not loaded.is_temporary:
         complete_run(loaded.root, result.summary)
     return result, folder
+
+
+def data_of(loaded: LoadedBundle, data: str | os.PathLike[str] | None) -> tuple[Any, dict[str, Any]]:
+    """Where the data of an evaluation are.
+
+    Args:
+        loaded: a run, or another bundle with weights.
+        data: a folder; ``None`` for the data of the run.
+
+    Returns:
+        Their place, and the switches that say how they are laid out.
+
+    Raises:
+        FileNotFoundError: no such data.
+        ValueError: data that nobody can be certain about.
+    """
+    if data is None:
+        (where,) = resolve(load(find_config(loaded.root, "train")), "dataset_dir")
+        return where, {}
+    found = find_data(data)
+    return found.path, {"layout": found.dataset}

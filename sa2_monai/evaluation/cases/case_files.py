@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ class CaseFiles:
         references: case -> path or array, sorted by case; these are the cases of the split.
         images: case -> path or array; empty where there are none.
         groups: case -> group of the bootstrap, or ``None``.
+        reference_objects: case -> path or array with the numbers of its objects, where these are files of their own.
     """
 
     predictions: Any
     references: dict[str, Any]
     images: dict[str, Any]
     groups: dict[str, str] | None
+    reference_objects: Mapping[str, Any] = field(default_factory=dict)
 
     def label_maps(self, suffix: str) -> dict[str, Any]:
         """Find the predicted label maps.
@@ -67,7 +69,12 @@ class CaseFiles:
 
 
 def find_case_files(
-    predictions: Any, references: Any, images: Any, groups: Mapping[str, str] | None, reference_suffix: str = ""
+    predictions: Any,
+    references: Any,
+    images: Any,
+    groups: Mapping[str, str] | None,
+    reference_suffix: str = "",
+    reference_objects: Mapping[str, Any] | None = None,
 ) -> CaseFiles:
     """Find the files of the references and images.
 
@@ -77,6 +84,7 @@ def find_case_files(
         images: the same, or ``None``.
         groups: case -> group, or ``None``.
         reference_suffix: ending of the references' names that is not part of the case.
+        reference_objects: case -> path or array, or ``None``.
 
     Raises:
         FileNotFoundError: when a folder does not exist.
@@ -88,4 +96,5 @@ def find_case_files(
         found,
         {} if images is None else collect_images(images, found),
         None if groups is None else {str(case): str(group) for case, group in groups.items()},
+        dict(reference_objects or {}),
     )

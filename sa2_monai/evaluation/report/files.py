@@ -61,7 +61,7 @@ def write_report(
         overlays: images each of the worst, median and best cases; 0 for none.
         write: ``False`` for the processes of a distributed evaluation that help to measure only.
         options: ``groups``, and attributes of :class:`sa2_monai.evaluation.EvaluationOptions` (``protocol``,
-            ``family``, ``tolerance``, ``label_values``, ``extra_metrics``, ``size_strata``, ``ignore_value``, ...).
+            ``family``, ``tolerance``, ``label_values``, ``extra_metrics``, ``size_strata``, ``strata``, ...).
 
     Returns:
         The result.
@@ -77,6 +77,9 @@ def write_report(
     groups = _by_case(data, "group")
     if options.get("groups") is None and all(group is not None for group in groups.values()):
         options["groups"] = groups
+    if options.get("strata"):
+        numbers = _by_case(data, "instances")
+        options["reference_objects"] = {case: path for case, path in numbers.items() if path is not None}
     result = evaluate(predictions_dir, references, class_names, images=images or None, **options)
     if write:
         save_report(result, output_dir, overlays=overlays)

@@ -36,7 +36,7 @@ class ReportHandler:
         overlays: images each of the worst, median and best cases; 0 for none.
         name: of the logger that the table goes to.
         options: attributes of :class:`sa2_monai.evaluation.EvaluationOptions`, e.g. ``tolerance``, ``paper``,
-            ``extra_metrics``, ``size_strata``, ``ignore_value``, ``on_error``.
+            ``extra_metrics``, ``size_strata``, ``strata``, ``ignore_value``, ``on_error``.
 
     After the run ``engine.state.report`` holds the summary, on the main process.
     """

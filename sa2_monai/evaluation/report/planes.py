@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from sa2_monai.evaluation.cases.images import case_image, case_volume
 from sa2_monai.evaluation.cases.loading import LoadedCase
 from sa2_monai.evaluation.result import EvaluationResult
-from sa2_monai.io.label_maps import PREPROCESSED
-from sa2_monai.io.volumes.lattice import fit_grid
-from sa2_monai.io.volumes.read import load_volume
-from sa2_monai.metrics.checks import at_most
+from sa2_monai.io.volumes.geometry import scan_axis
 
 __all__ = ["Plane", "case_plane", "plane_of"]
 
@@ -78,14 +75,14 @@ def plane_of(item: LoadedCase, image: Any, focus: int | None = None, index: int 
         ValueError: when it cannot be read, or does not lie on the grid of the reference.
     """
     if item.reference.ndim == 2:
-        return Plane(item.prediction, item.reference, _image(image), "")
+        return Plane(item.prediction, item.reference, case_image(image), "")
     affine = item.geometry.affine
     prediction, reference = item.prediction, item.reference
-    volume = _volume(image, reference.shape, affine)
+    volume = case_volume(image, reference.shape, affine)
     spacing = np.asarray(item.geometry.spacing)
     if affine is not None:
         prediction, reference, volume, spacing = _as_seen(affine, prediction, reference, volume, spacing)
-    axis = int(np.argmax(spacing)) if not at_most(spacing.max(), 1.2 * spacing.min()) else 2
+    axis = scan_axis(spacing)
     others = tuple(a for a in range(3) if a != axis)
     if index is None:
         guess = np.zeros_like(reference) if prediction is None else prediction
@@ -111,54 +108,6 @@ def plane_of(item: LoadedCase, image: Any, focus: int | None = None, index: int 
     name = ("sagittal", "coronal", "axial")[axis] if upright else "slice"
     assert labels[1] is not None
     return Plane(labels[0], labels[1], shown, f"{name} {index + 1}/{reference.shape[axis]}", index)
-
-
-def _image(source: Any) -> np.ndarray | None:
-    if source is None:
-        return None
-    source = _first_file(source)
-    if isinstance(source, (str, Path)):
-        if str(source).lower().endswith(PREPROCESSED):
-            return _preprocessed(source)
-        from sa2_monai.data import read_image
-
-        return np.asarray(read_image(Path(source)))
-    return np.asarray(source)
-
-
-def _volume(source: Any, shape: tuple[int, ...], affine: np.ndarray | None) -> np.ndarray | None:
-    if source is None:
-        return None
-    source = _first_file(source)
-    if not isinstance(source, (str, Path)):
-        array = np.asarray(source)
-    elif str(source).lower().endswith(PREPROCESSED):
-        array = _preprocessed(source)
-    else:
-        loaded = load_volume(source)
-        array = loaded.array
-        if affine is not None:  # stored in another order than the reference
-            array = fit_grid(array.shape, loaded.header.affine, shape, affine).turned(array)
-    while array.ndim > 3:
-        array = array[..., 0]
-    if array.shape != shape:
-        raise ValueError(
-            f"{source if isinstance(source, (str, Path)) else 'image'}: has shape {array.shape}, "
-            f"expected that of the reference, {shape}"
-        )
-    return np.asarray(array)
-
-
-def _first_file(source: Any) -> Any:
-    """Of channels in several files the first is shown."""
-    several = isinstance(source, (list, tuple)) and source and isinstance(source[0], (str, Path))
-    return source[0] if several else source
-
-
-def _preprocessed(source: str | Path) -> np.ndarray:
-    from sa2_monai.data import read_preprocessed
-
-    return np.asarray(read_preprocessed(source, "image"))
 
 
 def _as_seen(affine: np.ndarray, *arrays: Any) -> tuple[Any, ...]:

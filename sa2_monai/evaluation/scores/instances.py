@@ -21,6 +21,7 @@ __all__ = [
     "InstanceCounts",
     "check_instances",
     "count_instances",
+    "holds_numbers",
     "instances_to_csv",
     "summarize_instances",
 ]
@@ -80,11 +81,16 @@ def check_instances(kind: str | None, protocol: str, classes: Mapping[int, str])
     return kind
 
 
-def _objects(raw: np.ndarray, kind: str) -> np.ndarray:
+def holds_numbers(raw: np.ndarray, kind: str) -> bool:
+    """Whether the values above 0 of a file are numbers of objects, as one of :data:`KINDS` says or lets find out."""
     if kind == "auto":
         values = np.unique(raw)
-        kind = "components" if set(values[values != 0].tolist()) in ({1}, {255}) else "numbers"
-    return raw if kind == "numbers" else connected_instances(raw)
+        return set(values[values != 0].tolist()) not in ({1}, {255})
+    return kind == "numbers"
+
+
+def _objects(raw: np.ndarray, kind: str) -> np.ndarray:
+    return raw if holds_numbers(raw, kind) else connected_instances(raw)
 
 
 def count_instances(item: LoadedCase, kind: str) -> InstanceCounts:

@@ -15,9 +15,8 @@ from typing import Any
 
 from sa2_monai.evaluation.cases.loading import LoadedCase
 from sa2_monai.evaluation.scores.extra_metrics import EXTRA_METRICS
-from sa2_monai.evaluation.scores.rows import OVERLAPS
 from sa2_monai.evaluation.scores.statistics import Bootstrap
-from sa2_monai.evaluation.scores.summary import FEW_CASES, summarize
+from sa2_monai.evaluation.scores.summary import summarize_stratum
 from sa2_monai.metrics.instances import largest_object_percent
 
 __all__ = [
@@ -119,15 +118,8 @@ def summarize_strata(
     below: dict[str, Any] = {}
     for limit in limits:
         cases = sorted(case for case, size in sizes.items() if size < limit)
-        stratum: dict[str, Any] = {"name": stratum_name(limit), "images": len(cases), "cases": cases}
-        if cases:
-            bootstrap = bootstrap_of(cases)
-            chosen = set(cases)
-            kept = [row for row in rows if row["case"] in chosen]
-            blocks = summarize(kept, cases, names, bootstrap, (*OVERLAPS, "nsd", "hd95", *extra))
-            stratum["few_cases"] = bootstrap.units < FEW_CASES
-            stratum.update(per_class=blocks["per_class"], overall=blocks["overall"])
-        below[f"{limit:g}"] = stratum
+        stratum = summarize_stratum(rows, cases, names, bootstrap_of, extra)
+        below[f"{limit:g}"] = {"name": stratum_name(limit), **stratum}
     return {
         "size": "pixels of the largest 8-connected object of one class, in percent of the image",
         "limits": [float(limit) for limit in limits],

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from sa2_monai.evaluation.scores.rows import DISTANCES, METRICS, STATES
+from sa2_monai.evaluation.scores.rows import DISTANCES, METRICS, OVERLAPS, STATES
 from sa2_monai.evaluation.scores.statistics import Bootstrap, describe, nan_mean, none_if_nan
 from sa2_monai.version import __version__
 
-__all__ = ["few_cases", "matrix", "software", "summarize", "summary_document", "worst_case_value"]
+__all__ = ["few_cases", "matrix", "software", "summarize", "summarize_stratum", "summary_document", "worst_case_value"]
 
 FEW_CASES = 20
 WORST_LISTED = 10
@@ -120,6 +120,37 @@ def summarize(
         {"case": row["case"], "class": row["class_name"], "dice": float(row["dice"])} for row in listed[:WORST_LISTED]
     ]
     return {"per_class": per_class, "overall": overall, "worst_cases": worst_cases}
+
+
+def summarize_stratum(
+    rows: Sequence[Mapping[str, Any]],
+    cases: Sequence[str],
+    names: Sequence[str],
+    bootstrap_of: Callable[[Sequence[str]], Bootstrap],
+    extra: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Summarise some of the cases.
+
+    Args:
+        rows: one per case and class, of all cases.
+        cases: names of those that belong to the stratum.
+        names: of the classes.
+        bootstrap_of: makes the draws over given cases.
+        extra: further metrics.
+
+    Returns:
+        ``images`` (their number), ``cases``, and where there are any ``few_cases`` and the blocks ``per_class`` and
+        ``overall`` of a summary.
+    """
+    stratum: dict[str, Any] = {"images": len(cases), "cases": list(cases)}
+    if cases:
+        bootstrap = bootstrap_of(cases)
+        chosen = set(cases)
+        kept = [row for row in rows if row["case"] in chosen]
+        blocks = summarize(kept, cases, names, bootstrap, (*OVERLAPS, "nsd", "hd95", *extra))
+        stratum["few_cases"] = bootstrap.units < FEW_CASES
+        stratum.update(per_class=blocks["per_class"], overall=blocks["overall"])
+    return stratum
 
 
 def summary_document(

@@ -31,6 +31,11 @@ def _number(value: Any) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def _ci(block: Mapping[str, Any], form: str = ".4f") -> str:
+    low, high = block.get("ci95_low"), block.get("ci95_high")
+    return "-" if low is None else f"{low:{form}} - {high:{form}}"
+
+
 def _class_rows(name: str, block: Mapping[str, Any], unit: str) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for key, title in _SHOWN:
@@ -38,11 +43,9 @@ def _class_rows(name: str, block: Mapping[str, Any], unit: str) -> list[tuple[st
         if not values or not values["n_valid"]:
             continue
         label = f"{title} [{unit}]" if key in ("hd95", "assd") else title
-        low, high = values["ci95_low"], values["ci95_high"]
-        ci = "-" if low is None else f"{low:.4f} - {high:.4f}"
         numbers = [_number(values[k]) for k in ("mean", "std", "median", "min", "max")]
         valid = f"{values['n_valid']}/{values['n']}"
-        rows.append((name if not rows else "", label, valid, numbers[0], numbers[1], ci, *numbers[2:]))
+        rows.append((name if not rows else "", label, valid, numbers[0], numbers[1], _ci(values), *numbers[2:]))
     return rows
 
 
@@ -76,12 +79,28 @@ def _strata_lines(block: Mapping[str, Any] | None) -> list[str]:
     ]
     for limit, stratum in strata.items():
         overall = stratum.get("overall", {})
-        dice = overall.get("dice", {})
-        low = dice.get("ci95_low")
-        ci = "-" if low is None else f"{low:.4f} - {dice['ci95_high']:.4f}"
         means = [_number(overall[key]["mean_of_class_means"]) if overall else "-" for key in keys]
-        rows.append((f"< {limit} %", stratum["name"], str(stratum["images"]), *means, ci))
+        rows.append((f"< {limit} %", stratum["name"], str(stratum["images"]), *means, _ci(overall.get("dice", {}))))
     return ["", "By the size of the largest object, cumulative; means of class means:", *_aligned(rows)]
+
+
+def _property_lines(block: Mapping[str, Any] | None) -> list[str]:
+    """The thirds of the cases by every property, and its trend."""
+    rows: list[tuple[str, ...]] = [("thirds of the cases by", "", "from - to", "cases", "Dice", "95% CI", "NSD")]
+    trends = []
+    for found in (block or {}).values():
+        title = f"{found['title']} [{found['unit']}]" if found["unit"] else found["title"]
+        for third, values in found["thirds"].items():
+            ends = f"{values['from']:.4g} - {values['to']:.4g}" if values["images"] else "-"
+            means = [values.get("overall", {}).get(key, {}) for key in ("dice", "nsd")]
+            dice, nsd = (_number(mean.get("mean_of_class_means")) for mean in means)
+            rows.append((title if third == "low" else "", third, ends, str(values["images"]), dice, _ci(means[0]), nsd))
+        trend = found["trend"]
+        if trend["spearman"] is not None:
+            p = "" if trend["p_value"] is None else f", p {trend['p_value']:.2g}"
+            trends.append(f"  {found['title']}: {trend['spearman']:+.2f} (95% CI {_ci(trend, '+.2f')}){p}")
+    lines = ["", *_aligned(rows)] if len(rows) > 1 else []
+    return [*lines, *(["", "Rank correlation with the Dice of a case (Spearman):"] if trends else []), *trends]
 
 
 def _subset_lines(block: Mapping[str, Any] | None) -> list[str]:
@@ -110,10 +129,8 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
     rows: list[tuple[str, ...]] = [("class", "metric", "A", "B", "A - B", "95% CI", "p")]
     for name, metrics in [("all classes", comparison["overall"]), *comparison["per_class"].items()]:
         for index, (metric, block) in enumerate(metrics.items()):
-            low, high = block["ci95_low"], block["ci95_high"]
-            ci = "-" if low is None else f"{low:+.4f} - {high:+.4f}"
             numbers = [_number(block[key]) for key in ("a", "b", "difference")]
-            rows.append((name if not index else "", metric, *numbers, ci, _number(block["p_value"])))
+            rows.append((name if not index else "", metric, *numbers, _ci(block, "+.4f"), _number(block["p_value"])))
     lines = [f"Comparison of {comparison['cases']} cases, A predictions, B compared; {test['name']}, {how}:"]
     lines += _aligned(rows)
     return "\n".join([*lines, *(f"  {warning}" for warning in comparison["warnings"])])
@@ -145,7 +162,7 @@ def format_table(summary: Mapping[str, Any]) -> str:
             lines.append(f"{name}: " + ", ".join(f"{n} {state}" for state, n in block["counts"].items()))
     lines += _paper_lines(summary.get("paper", {}))
     lines += _strata_lines(summary.get("size_strata")) + _subset_lines(summary.get("paper", {}).get("below_percent"))
-    lines += _object_lines(summary.get("instances"))
+    lines += _property_lines(summary.get("strata")) + _object_lines(summary.get("instances"))
     for limit in summary.get("limits", []):
         verdict = "passed" if limit["passed"] else "NOT PASSED"
         lines.append(f"Limit {limit['limit']}: {_number(limit['value'])}, {verdict}")

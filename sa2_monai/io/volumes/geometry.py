@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "corner_distance",
     "described",
     "is_sheared",
+    "scan_axis",
     "spatial_shape",
 ]
 
@@ -136,6 +138,19 @@ def is_sheared(affine: np.ndarray) -> bool:
     """
     axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     return bool(np.abs(axes.T @ axes - np.eye(3)).max() > _ORTHOGONAL)
+
+
+def scan_axis(spacing: Sequence[float] | np.ndarray) -> int:
+    """The axis along which the slices of a volume follow each other, as it was scanned.
+
+    Args:
+        spacing: millimetres along (x, y, z).
+
+    Returns:
+        The axis with the widest spacing; the last one where none is wider than the others by more than a fifth.
+    """
+    steps = np.asarray(spacing, dtype=np.float64)
+    return int(np.argmax(steps)) if steps.max() > 1.2 * steps.min() * (1 + 1e-6) else len(steps) - 1
 
 
 def affine_remarks(affine: np.ndarray) -> tuple[str, ...]:

@@ -28,12 +28,14 @@ class Line:
     Attributes:
         path: of the points, as the attribute ``points`` of a polyline.
         dots: points by themselves, with a text each; of very many only some.
+        band: around the line, as the attribute ``points`` of a polygon; empty where there is none.
     """
 
     name: str
     class_value: int | None
     path: str
     dots: tuple[tuple[float, float, str], ...]
+    band: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def plot_lines(
     values: Mapping[str, int],
     last: float,
     unit: str = "epoch",
+    bands: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> Curve | None:
     """Several lines in one plot; ``None`` without a point.
 
@@ -98,17 +102,29 @@ def plot_lines(
         values: number of the colour of a line, as of a class; a line without one has that of means.
         last: end of the x axis, which begins at 0.
         unit: of x, for what is said of a point.
+        bands: around lines by their names, as x, lower and upper end.
+        limits: of the y axis; ``None`` for those of the points.
     """
     points = {name: found for name, found in points.items() if found}
     if not points:
         return None
     all_y = [y for found in points.values() for _, y in found]
-    low, high = min(all_y), max(all_y)
+    low, high = limits or (min(all_y), max(all_y))
     margin = 0.0 if high > low else 0.05
     marks = tuple(mark for mark in ticks(0.0, last, 6) if mark <= last)
     x = Axis(0.0, last or 1.0, _LEFT, _WIDTH - _RIGHT, marks)
     y = axis_of(low - margin, high + margin, _HEIGHT - _BOTTOM, _TOP, 4)
-    return Curve(title, x, y, tuple(_line(name, found, values.get(name), x, y, unit) for name, found in points.items()))
+    lines = (_line(name, found, values.get(name), x, y, unit) for name, found in points.items())
+    return Curve(
+        title, x, y, tuple(replace(line, band=_band((bands or {}).get(line.name, ()), x, y)) for line in lines)
+    )
+
+
+def _band(ends: Sequence[tuple[float, float, float]], x: Axis, y: Axis) -> str:
+    """Along the upper ends, and back along the lower ones."""
+    there = [(at, high) for at, _, high in ends]
+    back = [(at, low) for at, low, _ in reversed(ends)]
+    return " ".join(f"{x.at(at)},{y.at(end)}" for at, end in (*there, *back))
 
 
 def _line(name: str, points: Sequence[tuple[float, float]], value: int | None, x: Axis, y: Axis, unit: str) -> Line:

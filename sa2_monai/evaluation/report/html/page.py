@@ -29,6 +29,7 @@ SECTIONS = {
     "cases": "Cases",
     "plots": "Distributions",
     "sizes": "Sizes of objects",
+    "strata": "Easy and hard cases",
     "objects": "Single objects",
     "comparison": "Comparison",
     "training": "Training",
