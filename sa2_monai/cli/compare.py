@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--devices", metavar="NAME,NAME", help="devices for as many folds side by side, as cuda:0,cuda:1"
     )
+    parser.add_argument("--stress", action="store_true", help="test the networks on corrupted images, too")
     parser.add_argument("--tta", action="store_true", help="average predictions over flips and quarter turns")
 
 
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             devices=None if args.devices is None else args.devices.split(","),
             tta=args.tta,
+            stress=args.stress,
             **training_options(args),
         )
     except ValueError as error:

@@ -12,6 +12,7 @@ costs       seconds, memory, parameters and MACs: measure does it in a process o
             machine on what
 recommend   which network to take, by stated rules; caveats says what the numbers do not say
 differences the cases in which networks differ most, as images
+robustness  ``sa2-monai stress`` of each network
 page        ``report.html``, from templates/; table is ``table.txt``
 =========== =========================================================================================================
 """

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from sa2_monai.bundle.comparison.caveats import caveats, constant_warnings
 from sa2_monai.bundle.comparison.costs import choose_cases, measure_costs
 from sa2_monai.bundle.comparison.recommend import Candidate, recommend
 from sa2_monai.bundle.comparison.request import CompareRequest
+from sa2_monai.bundle.comparison.robustness import stress_networks
 from sa2_monai.bundle.comparison.scores import METRICS, scores_of
 from sa2_monai.bundle.comparison.trainings import runs_of, settings_of
 from sa2_monai.bundle.launch import JobError
@@ -50,7 +51,7 @@ def describe(
         "networks": networks,
         "pairs": pairs,
         "costs": costs,
-        "stress": None,
+        "stress": _stress(request, networks, results),
     }
     found = recommend(_candidates(networks, costs), pairs)
     document["recommendation"] = {"choice": found.choice, "basis": found.basis, "sentences": list(found.sentences)}
@@ -72,6 +73,14 @@ def _costs(
     except JobError as error:
         print(f"no times and memory: {error}", flush=True)
         return None
+
+
+def _stress(request: CompareRequest, networks: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> dict[str, Any]:
+    if not request.stress:
+        return {}
+    runs = {name: Path(networks[name]["folder"]) / "fold0" for name in names}
+    device = request.device if request.devices is None else request.devices[0]
+    return stress_networks(runs, Path(request.output).absolute(), device)
 
 
 def _candidates(networks: Mapping[str, Mapping[str, Any]], costs: Mapping[str, Any] | None) -> list[Candidate]:

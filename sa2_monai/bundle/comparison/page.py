@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sa2_monai.bundle.comparison.differences import Row
+from sa2_monai.bundle.comparison.robustness import losses_of
 from sa2_monai.bundle.comparison.scores import METRICS
+from sa2_monai.bundle.stress.curves import robustness_curves
 from sa2_monai.evaluation import EvaluationResult
 from sa2_monai.evaluation.report.html.curves import Curve
 from sa2_monai.evaluation.report.html.environment import render_page, report_environment
@@ -67,6 +69,8 @@ def comparison_page(
         "curves": curves,
         "plots": _distributions(results, document["unit"]),
         "rows": rows,
+        "stress_curves": robustness_curves(document["stress"]),
+        "stress_losses": losses_of(document["stress"]),
         "switches": list(dict.fromkeys(name for entry in scored.values() for name in entry["settings"])),
         "class_values": {} if first is None else {name: int(v) for v, name in first.summary["classes"].items()},
         "written": written,

@@ -12,7 +12,6 @@ from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.network import resolve
 from sa2_monai.evaluation.report.history import HISTORY_NAME, read_history
 from sa2_monai.evaluation.report.html.curves import Curve, plot_lines
-from sa2_monai.networks.catalogue import CATALOGUE
 
 __all__ = ["curves_of", "runs_of", "settings_of"]
 
@@ -51,9 +50,9 @@ def settings_of(folder: Path) -> dict[str, Any]:
         folder: of a cross-validation.
     """
     train = load(folder / "fold0" / "configs" / "train.json")
-    info = train["model_info"].get("network")
-    options = CATALOGUE[info].options if info in CATALOGUE else ()
-    names = [name for name in (*_SHOWN, *options) if name in train]
+    # Of a network's arguments those that are switches: its width, its variant.
+    options = [name for name in train["network_def"] if name not in ("in_channels", "out_channels")]
+    names = [name for name in dict.fromkeys((*_SHOWN, *options)) if name in train]
     return dict(zip(names, resolve(train, *names), strict=True))
 
 

@@ -78,7 +78,8 @@ def write_crossval(folder: Path, masks: Mapping[str, Path], shift: int, stopped:
 
 def _write_run(run: Path, stopped: bool) -> None:
     train = {"model_info": {"network": "sa2net"}, "kind": "images", "roi_size": [32, 32], "select": "last"}
-    _write(run / "configs" / "train.json", {**train, "base_channels": 4})
+    network = {"network_def": {"in_channels": 3, "base_channels": "@base_channels"}, "base_channels": 4}
+    _write(run / "configs" / "train.json", {**train, **network})
     record = {"configuration": {"max_epochs": 4}, **({"stopped": "time"} if stopped else {})}
     _write(run / "eval" / "run.json", record)
     with open(run / "eval" / "history.csv", "w", newline="") as file:

@@ -13,8 +13,9 @@ import pytest
 from crossval_folders import write_crossval, write_data
 
 from sa2_monai.bundle.comparison import document as document_module
-from sa2_monai.bundle.comparison import run, train
+from sa2_monai.bundle.comparison import robustness, run, train
 from sa2_monai.bundle.comparison.differences import most_different
+from sa2_monai.bundle.comparison.page import comparison_page
 from sa2_monai.bundle.comparison.request import CompareRequest
 from sa2_monai.bundle.comparison.trainings import curves_of
 from sa2_monai.bundle.crossval.out_of_fold import read_out_of_fold
@@ -131,6 +132,29 @@ def test_cases_that_differ_most(written: Written) -> None:
     assert most_different({"sa2net": results["sa2net"]}) == []
     panels = [alt for alt in written.page.values("alt") if alt.endswith("of case23")]
     assert panels == [f"{name} of case23" for name in ("image", "reference", *NETWORKS)]
+
+
+def test_curves_of_corrupted_images(
+    written: Written, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stress_run(run: Path, output: Path, **options: Any) -> dict[str, Any]:
+        assert options == {"section": "validation", "device": None, "resume": False}
+        if run.parent.name == "hsaunet":
+            raise ValueError("no images")
+        strengths = [{"strength": s, "dice": 0.8 - 0.02 * s, "ci95_low": 0.5, "ci95_high": 0.9} for s in range(1, 6)]
+        noise = {"title": "Noise", "strengths": strengths, "loses_5_points_at": 2.5}
+        return {"clean": {**strengths[0], "dice": 0.8}, "cases": 12, "corruptions": {"noise": noise}}
+
+    monkeypatch.setattr(robustness, "stress_run", stress_run)
+    runs = {name: written.folder / name / "fold0" for name in NETWORKS}
+    stress = robustness.stress_networks(runs, written.folder, None)
+    assert list(stress) == ["sa2net", "daeformer"]
+    assert "hsaunet was not tested: no images" in capsys.readouterr().out
+    results = {name: read_out_of_fold(written.folder / name) for name in NETWORKS}
+    page = Page(comparison_page({**written, "stress": stress}, results))
+    assert "stress" in page.values("id")
+    assert page.text.count("at strength 2.5") == 2
+    assert "daeformer, strength 5: 0.700" in page.text
 
 
 def test_without_times_the_report_is_written_all_the_same(
