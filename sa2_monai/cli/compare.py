@@ -75,9 +75,10 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     from sa2_monai.bundle.comparison.run import REPORT, SCORES, STATE, TABLE, compare_networks
+    from sa2_monai.bundle.run.shell import console_command, short_path
 
     try:
-        compare_networks(request)
+        state = compare_networks(request)
     except SwitchError as error:
         raise UsageError(str(error)) from error
     except (KeyboardInterrupt, SystemExit) as stop:
@@ -86,4 +87,7 @@ def run(args: argparse.Namespace) -> int:
     output = Path(args.output).absolute()
     print(f"\n{(output / TABLE).read_text(encoding='utf-8')}\nReport:  {output / REPORT}")
     print(f"Tables:  {output / TABLE}, {output / SCORES}, {output / STATE}")
+    if choice := state["recommendation"]["choice"]:
+        folder = short_path(Path(state["networks"][choice]["folder"]))
+        print(f"Predict: {console_command('predict', 'IMAGES', '--bundle', folder, '--output', 'results')}")
     return 0

@@ -18,10 +18,12 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     """Requests, instead of comparisons."""
     found: list[Any] = []
 
-    def compare_networks(request: Any) -> None:
+    def compare_networks(request: Any) -> dict[str, Any]:
         found.append(request)
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "table.txt").write_text("Take sa2net.\n")
+        networks = {request.title(name): {"folder": str(request.folder(name))} for name in request.networks}
+        return {"recommendation": {"choice": "sa2net"}, "networks": networks}
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sa2_monai.bundle.comparison.run.compare_networks", compare_networks)
@@ -40,7 +42,9 @@ def test_options(asked: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     for crossval in (sa2net, daeformer):
         assert (crossval.folds, crossval.seed, crossval.minutes, crossval.devices) == (3, 7, 12.0, ["cpu", "cpu"])
         assert crossval.output == Path.cwd() / "out" / crossval.network
-    assert "Take sa2net." in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Take sa2net." in printed
+    assert "predict IMAGES --bundle out/sa2net --output results" in printed
 
 
 def test_a_variant_has_a_folder_without_a_colon(asked: list[Any]) -> None:

@@ -13,7 +13,7 @@ __all__ = ["METRICS", "scores_of", "scores_table"]
 
 #: Those that networks are compared by.
 METRICS = ("dice", "nsd", "hd95")
-_COLUMNS = ("network", "case", "class_value", "class_name", "status", *METRICS)
+_COLUMNS = ("network", "fold", "case", "class_value", "class_name", "status", *METRICS)
 
 
 def scores_of(result: EvaluationResult) -> dict[str, Any]:

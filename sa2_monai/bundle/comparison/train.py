@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.comparison.request import CompareRequest
@@ -33,10 +34,21 @@ def train_networks(request: CompareRequest, state: dict[str, Any]) -> None:
         print(f"\nnetwork {number} of {len(crossvals)}: {name}\n", flush=True)
         try:
             cross_validate(crossval)
+            _check_folds(crossval, next(iter(crossvals.values())))
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             state["networks"][name]["error"] = " ".join(root_cause(error).split())
             print(f"{name} failed: {state['networks'][name]['error']}", flush=True)
             record(request, state)
+
+
+def _check_folds(crossval: CrossvalRequest, first: CrossvalRequest) -> None:
+    """Refuse to compare what was trained on other cases: the data may have changed since the first network was."""
+    folds, expected = (sorted(Path(one.output).glob("splits/*/*.txt")) for one in (crossval, first))
+    if [file.read_bytes() for file in folds] != [file.read_bytes() for file in expected]:
+        raise ValueError(
+            f"{crossval.output} has other cases in its folds than {first.output}: the data have changed in the "
+            "meantime. Restore them, or choose another --output."
+        )
 
 
 def _check(request: CompareRequest) -> dict[str, CrossvalRequest]:

@@ -172,6 +172,22 @@ def test_without_times_the_report_is_written_all_the_same(
     assert not any("fast" in sentence for sentence in found["recommendation"]["sentences"])
 
 
+def test_a_network_with_other_folds_is_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cross_validate(crossval: Any) -> None:
+        file = Path(crossval.output) / "splits" / "fold0" / "validation.txt"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"case of {crossval.network}")
+
+    monkeypatch.setattr(train, "set_up", lambda crossval: type("Setup", (), {"plan": None}))
+    monkeypatch.setattr(train, "cross_validate", cross_validate)
+    request = CompareRequest(tmp_path, tmp_path / "out", ["sa2net", "svanet"])
+    (tmp_path / "out").mkdir()
+    state: dict[str, Any] = {"networks": {"sa2net": {}, "svanet": {}}}
+    train.train_networks(request, state)
+    assert "error" not in state["networks"]["sa2net"]
+    assert re.search("svanet has other cases in its folds than .*sa2net", state["networks"]["svanet"]["error"])
+
+
 def test_nothing_is_left_when_every_network_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def cross_validate(_: Any) -> None:
         raise ValueError("no masks")
