@@ -35,7 +35,9 @@ def add_training_options(parser: argparse.ArgumentParser, time: str, networks: b
             help="networks with commas between them: names of 'sa2-monai info', or folders of bundles",
         )
     else:
-        parser.add_argument("--network", metavar="NAME", help="a name of 'sa2-monai info', or a bundle's folder")
+        parser.add_argument(
+            "--network", metavar="NAME", help="network: a name of 'sa2-monai info', or a bundle's folder"
+        )
     parser.add_argument(
         "--config",
         action="append",
