@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles as wholes: use from Python, prediction of many files, cross-validation, packaging, export.
+"""Bundles as wholes: use from Python, prediction of many files, cross-validation, ensembles, packaging, export.
 
 ============ ==========================================================================================================
 loaded       ``load_bundle``: predict, evaluate and train from Python; model is what such a bundle holds
@@ -12,9 +12,15 @@ describe     what a bundle or a weight file is (``sa2-monai inspect``); dataset_
 switches/    names, types and ranges of the switches, checked wherever a value comes from
 prediction/  ``sa2-monai predict``: cases, batches, parts for several programs
 run/         ``sa2-monai train``: a run is a bundle; ``evaluate --bundle``
+<<<<<<< HEAD
 crossval/    ``sa2-monai crossval``: folds and their ensemble
 comparison/  ``sa2-monai compare``: several networks on the same folds
 stress/      ``sa2-monai stress``: how a model bears corrupted images
+=======
+crossval/    ``sa2-monai crossval``: folds, all cases out of fold, their ensemble
+launch/      long jobs side by side, on several devices and machines
+ensemble/    several runs, or a cross-validation, as one bundle
+>>>>>>> folds
 packaging/   ``sa2-monai package``: stand-alone bundles with weights and a model card
 planning/    ``sa2-monai plan``: from the fingerprint of the data to switches with reasons
 exporting/   ``sa2-monai export``: TorchScript, ONNX, torch.export, TensorRT, compared with the network

@@ -47,11 +47,13 @@ class Sidecar:
         settings: values by the ids of :data:`MODEL_SETTINGS`; empty when there is no sidecar.
         network: name of the network; that of the bundle's folder when the sidecar does not say it.
         file: where they come from; ``None`` when there is none.
+        members: names of the networks of an ensemble; empty for a single network.
     """
 
     settings: dict[str, Any]
     network: str
     file: Path | None
+    members: tuple[str, ...] = ()
 
 
 def read_sidecar(weights: str | os.PathLike[str], bundle: str) -> Sidecar:
@@ -78,7 +80,8 @@ def read_sidecar(weights: str | os.PathLike[str], bundle: str) -> Sidecar:
             f"{weights} holds weights of the network {network!r}, but the bundle is {bundle!r}. "
             "Choose the bundle of that network with --bundle."
         )
-    return Sidecar(read_settings(info, sidecar), network, sidecar)
+    members = tuple(str(member["network"]) for member in info.get("ensemble", ()))
+    return Sidecar(read_settings(info, sidecar), network, sidecar, members)
 
 
 def read_settings(info: Mapping[str, Any], sidecar: str | os.PathLike[str]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai.bundle.ensemble.open import is_ensemble, open_bundles
     from sa2_monai.bundle.locate import bundle_of_weights
     from sa2_monai.bundle.packaging.large_files import missing_weights
-    from sa2_monai.bundle.run.results import name_of_package, results_of
+    from sa2_monai.bundle.run.results import name_of_package, results_of, results_of_ensemble
 
     bundles = args.bundle or [bundle_of_weights(args.weights)]
     if args.weights and is_ensemble(bundles):
@@ -90,12 +90,16 @@ def run(args: argparse.Namespace) -> int:
         weights = Path(args.weights or folder / "models" / "model.pt")
         if not weights.is_file() and args.weights is None:
             raise FileNotFoundError(f"{folder} has no models/model.pt. {missing_weights(weights)}")
+        if is_ensemble(bundles):
+            results = results_of_ensemble(Path(bundles[0])) if len(bundles) == 1 else None
+        else:
+            results = results_of(folder) if args.weights is None else None
         written = package_bundle(
             folder,
             weights,
             args.output,
             dataset=args.dataset,
-            results=args.results or (results_of(folder) if args.weights is None else None),
+            results=args.results or results,
             name=args.name or (name_of_package(folder) if args.dataset is None else None),
             version=args.bundle_version,
             overrides=overrides,

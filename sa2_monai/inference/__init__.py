@@ -3,6 +3,7 @@
 
 from sa2_monai.aliases import moved_names
 from sa2_monai.inference.ensemble import EnsembleNetwork, ensemble_of, load_ensemble
+from sa2_monai.inference.ensemble_inferer import EnsembleInferer
 from sa2_monai.inference.manifest import CaseManifest
 from sa2_monai.inference.saving import CaseSaveImaged, ProbabilitySaveImaged
 from sa2_monai.inference.served import ServedLabelsd
@@ -21,6 +22,7 @@ __all__ = [
     "CaseManifest",
     "CaseSampler",
     "CaseSaveImaged",
+    "EnsembleInferer",
     "EnsembleNetwork",
     "FailedCasesError",
     "ProbabilitySaveImaged",

@@ -45,6 +45,7 @@ class EnsembleNetwork(nn.Module):
             raise ValueError("an ensemble needs at least one network, got none. Give the checkpoints of the folds.")
         self.networks = nn.ModuleList(networks)
         self.log_count = math.log(len(networks))
+        self.divisor = math.lcm(*(int(getattr(network, "divisor", 1)) for network in networks))  # of height and width
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of the averaged probabilities.
@@ -59,6 +60,7 @@ class EnsembleNetwork(nn.Module):
         total = torch.zeros(0)  # running sum over the networks, in the log domain
         for index, network in enumerate(self.networks):
             logits = network(x)
+            assert isinstance(logits, torch.Tensor), "members must be in evaluation mode, where each returns one map"
             channels = logits.shape[1]
             if logits.dtype == torch.float16 or logits.dtype == torch.bfloat16:
                 logits = logits.float()

@@ -26,7 +26,17 @@ _ATTEMPTS, _PAUSE = 3, 0.1
 
 
 class FolderInUseError(RuntimeError):
-    """Another program writes into the folder."""
+    """Another program writes into the folder.
+
+    Args:
+        message: one line.
+        owner: the other program in words: process, machine, start.
+        mark: its file in the folder.
+    """
+
+    def __init__(self, message: str, owner: str = "", mark: str = "") -> None:
+        super().__init__(message)
+        self.owner, self.mark = owner, mark
 
 
 @contextlib.contextmanager
@@ -80,10 +90,12 @@ def _claim(folder: Path, owner: dict[str, Any]) -> Path:
         attempt += 1
         time.sleep(_PAUSE * secrets.randbelow(100) / 100)  # `random` has the seed of a training
     file, found = other
+    who = f"process {found.get('pid', '?')} on {found.get('host', '?')}, since {found.get('since', '?')}"
     raise FolderInUseError(
-        f"{folder}: another program writes into this folder: {found.get('purpose', 'unknown work')}, process "
-        f"{found.get('pid', '?')} on {found.get('host', '?')}, since {found.get('since', '?')}. Wait for its end or "
-        f"choose another folder. Should it not run any more, remove {file}."
+        f"{folder}: another program writes into this folder: {found.get('purpose', 'unknown work')}, {who}. Wait for "
+        f"its end or choose another folder. Should it not run any more, remove {file}.",
+        who,
+        str(file),
     )
 
 

@@ -18,7 +18,7 @@ from sa2_monai.cli.common import read_override
 from sa2_monai.cli.main import main
 from sa2_monai.evaluation import EvaluationResult
 
-__all__ = ["Recorded", "Runs", "no_scores", "write"]
+__all__ = ["Ended", "Recorded", "Runs", "no_scores", "write"]
 
 
 def parse_command(command: list[str]) -> tuple[str, dict[str, Any]]:

@@ -48,7 +48,11 @@ WRITTEN = {
     "docs/start.md": ["runs/nuclei/eval/report.html", "runs/volumes/eval/report.html", "results/volumes/predictions"],
     "docs/train.md": ["runs/longer/curves.png", "plan.yaml", "runs/planned/configs/plan.yaml"],
     "docs/fine-tune.md": ["runs/tuned/models/model.pt"],
-    "docs/crossval.md": ["crossval/crossval.json", "crossval/fold1/models/model.pt"],
+    "docs/crossval.md": [
+        "crossval/crossval.json",
+        "crossval/out_of_fold/report.html",
+        "packaged/nuclei_ensemble/LICENSE",
+    ],
     "docs/data-layouts.md": ["nnUNet_raw/Dataset101_Nuclei/splits_final.json", "decathlon/dataset.json"],
     "docs/python.md": ["runs/from_python/eval/report.html", "plans/nuclei.yaml"],
     "docs/evaluate.md": ["results/scores/metrics_summary.json", "results/scores/report.html"],

@@ -4,6 +4,7 @@
 ======= ===============================================================================================
 members what the members are: paths become runs, which have to agree on files, channels and classes
 make    the bundle: configurations and weights of all members in one folder
+views   how each member sees an image, where they differ
 open    one bundle or several, for whoever takes a bundle
 ======= ===============================================================================================
 

@@ -6,14 +6,15 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
 
-from sa2_monai.bundle.ensemble.members import SEEN, Member
+from sa2_monai.bundle.ensemble.members import Member
+from sa2_monai.bundle.ensemble.views import look_one_by_one, see_alike, views_of
 from sa2_monai.bundle.locate import load, load_one
 from sa2_monai.bundle.packaging.contents import override
 from sa2_monai.bundle.sidecar import apply_settings
@@ -32,24 +33,22 @@ _OF_A_FILE = (
 def make_ensemble(members: Sequence[Member], folder: Path) -> Path:
     """Write a bundle whose network is the ensemble; the same members give the same bytes.
 
-    Configurations, texts and clean-up are those of the first member.
+    Configurations, texts and clean-up are those of the first member. Members that see an image in different ways get
+    an :class:`~sa2_monai.inference.EnsembleInferer`.
 
     Args:
-        members: that see an image alike.
+        members: see :func:`~sa2_monai.bundle.ensemble.members.find_members`.
         folder: of the new bundle, which must not be there.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: members that see an image in different ways.
+        ValueError: an ensemble as a member, or files that only members of one view can take.
         OSError: the folder cannot be written.
     """
     first = members[0]
-    for member in members[1:]:
-        for name in SEEN:
-            if member.values[name] != first.values[name]:
-                raise ValueError(f"{name} of {member.bundle} is {member.values[name]!r}, not {first.values[name]!r}")
+    views = None if see_alike(members) else views_of(members)
     (folder / "configs").mkdir(parents=True)
     network_def = {"_target_": _TARGET, "members": [_network(member) for member in members]}
     for file in sorted((first.bundle / "configs").iterdir()):
@@ -57,6 +56,8 @@ def make_ensemble(members: Sequence[Member], folder: Path) -> Path:
             config = apply_settings(load(file), first.sidecar)
             override(config, "network_def", network_def)
             override(config, "bundle_root", ".")
+            if views is not None:
+                look_one_by_one(config, views, first.values["class_names"])
             _write(folder / "configs" / f"{file.stem}.json", config)
         elif file.suffix in (".yaml", ".yml", ".json"):
             _write(folder / "configs" / f"{file.stem}.json", load_one(file))
@@ -68,7 +69,8 @@ def make_ensemble(members: Sequence[Member], folder: Path) -> Path:
             shutil.copytree(source, folder / name)
         elif source.is_file():
             shutil.copyfile(source, folder / name)
-    _write_weights(members, folder / "models" / "model.pt")
+    about = {} if views is None else {"out_channels": len(first.values["class_names"])}
+    _write_weights(members, folder / "models" / "model.pt", about)
     return folder
 
 
@@ -83,7 +85,7 @@ def _network(member: Member) -> dict[str, Any]:
     return {"network": member.sidecar.network, **kept}
 
 
-def _write_weights(members: Sequence[Member], file: Path) -> None:
+def _write_weights(members: Sequence[Member], file: Path, more: Mapping[str, Any]) -> None:
     tensors: dict[str, torch.Tensor] = {}
     for index, member in enumerate(members):
         for name, value in read_checkpoint(member.weights).items():
@@ -91,7 +93,7 @@ def _write_weights(members: Sequence[Member], file: Path) -> None:
     about = {key: value for key, value in read_info(members[0].weights).items() if key not in _OF_A_FILE}
     ensemble = [{"network": member.sidecar.network, "sha256": sha256_of(member.weights)} for member in members]
     file.parent.mkdir(parents=True)
-    save_weights(tensors, file, {**about, "ensemble": ensemble})
+    save_weights(tensors, file, {**about, **more, "ensemble": ensemble})
 
 
 def _write(file: Path, content: Any) -> None:

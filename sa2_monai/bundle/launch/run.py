@@ -61,12 +61,16 @@ def hold(folder: Path, purpose: str) -> Iterator[None]:
                 stack.enter_context(claim_folder(folder, purpose))
             except FolderInUseError as error:
                 if not told:
-                    print(f"waiting: {error}", flush=True)
+                    print(_left_to(purpose, error), flush=True)
                 told = True
             else:
                 yield
                 return
         time.sleep(_LOOK)
+
+
+def _left_to(what: str, error: FolderInUseError) -> str:
+    return f"{what}: left to {error.owner}. Should that not run any more, remove {error.mark}"
 
 
 @dataclass
@@ -137,7 +141,7 @@ class _Launcher:
             lock.enter_context(claim_folder(job.place, job.name))
         except FolderInUseError as error:
             if job.name not in self.told:
-                print(f"left to another program: {error}", flush=True)
+                print(_left_to(job.name, error), flush=True)
                 self.told.add(job.name)
             return None
         if job.is_done():  # by the program that held it until now

@@ -98,6 +98,8 @@ def package_bundle(
     label = overlay.stem if overlay is not None else str(train["layout"])
     train["dataset_dir"] = f"/workspace/data/{label}"
     train |= {key: None for key in _STARTED_FROM if key in train and key not in (overrides or {})}
+    # Networks that each see an image in their own way are more than one network: there is no TorchScript of them.
+    scripted = not str(inference["inferer"].get("_target_")).endswith("EnsembleInferer")
     (model_info,) = resolve(inference, "model_info")
     folder_name = check_name(name or f"{label}_{model_info['network']}_segmentation")
     contents = describe_contents(
@@ -130,11 +132,12 @@ def package_bundle(
         building.mkdir(parents=True)
         write_configs(building, contents)
         record = write_weights(weights, building / "models" / "model.pt", {**model_info, **read_info(weights)})
-        write_documents(building, contents, record, summary, published is not None)
-        script_bundle(building)
-        parity = _compare(network, building / "models" / "model.ts", inference)
-        if not parity.passed:
-            raise RuntimeError(f"models/model.ts does not give the labels of the network.\n{parity.text()}")
+        write_documents(building, contents, record, summary, published is not None, scripted)
+        if scripted:
+            script_bundle(building)
+            parity = _compare(network, building / "models" / "model.ts", inference)
+            if not parity.passed:
+                raise RuntimeError(f"models/model.ts does not give the labels of the network.\n{parity.text()}")
         names = list_large_files(building, large_files, full_name) if large_files is not None else {}
         if archive is not None:
             zip_folder(building, archive)

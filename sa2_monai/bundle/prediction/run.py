@@ -67,7 +67,9 @@ class TrainedModel:
         if self.sidecar.file is None:
             return f"no {beside} beside {self.weights}: the bundle's own classes and view are used"
         shown = ", ".join(f"{key} {settings[key]}" for key in ("class_names", "view", "roi_size") if key in settings)
-        return f"{self.sidecar.file}: {shown}"
+        members = self.sidecar.members
+        of_whom = f"ensemble of {len(members)} ({', '.join(members)})" if members else str(self.sidecar.file)
+        return f"{of_whom}: {shown}"
 
 
 def bundle_name_of(weights: str | os.PathLike[str] | None) -> str:

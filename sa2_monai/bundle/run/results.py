@@ -12,7 +12,7 @@ from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.run.target import BEST, is_run
 from sa2_monai.io.digest import sha256_of
 
-__all__ = ["name_of_package", "results_of"]
+__all__ = ["name_of_package", "results_of", "results_of_ensemble"]
 
 
 def results_of(folder: Path) -> Path | None:
@@ -26,6 +26,22 @@ def results_of(folder: Path) -> Path | None:
         return None
     weights = json.loads(record.read_text(encoding="utf-8")).get("weights") or {}
     return summary if weights.get("sha256") == sha256_of(folder / BEST) else None
+
+
+def results_of_ensemble(crossval: Path) -> Path | None:
+    """``metrics_summary.json`` of the ensemble of a cross-validation; ``None`` when there is none, or of other weights.
+
+    Args:
+        crossval: folder of the cross-validation.
+    """
+    summary, models = (crossval / "ensemble" / name for name in ("metrics_summary.json", "models.json"))
+    if not (summary.is_file() and models.is_file()):
+        return None
+    folds = (
+        json.loads((crossval / "crossval.json").read_text(encoding="utf-8")).get("configuration", {}).get("folds", 0)
+    )
+    now = [sha256_of(crossval / f"fold{fold}" / BEST) for fold in range(folds)]
+    return summary if json.loads(models.read_text(encoding="utf-8")).get("sha256") == now else None
 
 
 def name_of_package(folder: Path) -> str | None:

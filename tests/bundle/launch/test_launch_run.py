@@ -123,8 +123,8 @@ def test_what_another_process_does_is_waited_for(tmp_path: Path, capfd: pytest.C
         with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "done"), str(parent.pid)]):
             run_jobs([Job("a", ["never"], tmp_path, (tmp_path / "done").is_file), job(tmp_path, "b", after=("a",))])
     said = capfd.readouterr().out
-    assert f"process {parent.pid} on" in said
-    assert said.count("left to another program") == 1
+    assert f"a: left to process {parent.pid} on" in said
+    assert said.count("left to") == 1
     assert (tmp_path / "b").is_file()
     with hold(tmp_path, "a test"):
         assert list(tmp_path.glob(".sa2_monai.*"))
