@@ -12,15 +12,11 @@ describe     what a bundle or a weight file is (``sa2-monai inspect``); dataset_
 switches/    names, types and ranges of the switches, checked wherever a value comes from
 prediction/  ``sa2-monai predict``: cases, batches, parts for several programs
 run/         ``sa2-monai train``: a run is a bundle; ``evaluate --bundle``
-<<<<<<< HEAD
-crossval/    ``sa2-monai crossval``: folds and their ensemble
-comparison/  ``sa2-monai compare``: several networks on the same folds
-stress/      ``sa2-monai stress``: how a model bears corrupted images
-=======
 crossval/    ``sa2-monai crossval``: folds, all cases out of fold, their ensemble
 launch/      long jobs side by side, on several devices and machines
 ensemble/    several runs, or a cross-validation, as one bundle
->>>>>>> folds
+comparison/  ``sa2-monai compare``: several networks on the same folds
+stress/      ``sa2-monai stress``: how a model bears corrupted images
 packaging/   ``sa2-monai package``: stand-alone bundles with weights and a model card
 planning/    ``sa2-monai plan``: from the fingerprint of the data to switches with reasons
 exporting/   ``sa2-monai export``: TorchScript, ONNX, torch.export, TensorRT, compared with the network

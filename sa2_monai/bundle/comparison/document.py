@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sa2_monai.bundle.comparison.request import CompareRequest
 from sa2_monai.bundle.comparison.robustness import stress_networks
 from sa2_monai.bundle.comparison.scores import METRICS, scores_of
 from sa2_monai.bundle.comparison.trainings import runs_of, settings_of
+from sa2_monai.bundle.crossval.run import STATE as CROSSVAL
 from sa2_monai.bundle.launch import JobError
 from sa2_monai.bundle.locate import load
 from sa2_monai.evaluation import EvaluationResult
@@ -39,7 +41,7 @@ def describe(
     for name, result in results.items():
         folder = Path(networks[name]["folder"])
         runs, settings = runs_of(folder, request.folds), settings_of(folder)
-        networks[name] |= {"scores": scores_of(result), "runs": runs, "settings": settings}
+        networks[name] |= {"scores": scores_of(result), "runs": runs, "settings": settings, "test": _test(folder)}
     pairs = compare_pairs(results, METRICS)
     costs = _costs(request, networks, results)
     first = next(iter(results))
@@ -94,6 +96,12 @@ def _candidates(networks: Mapping[str, Mapping[str, Any]], costs: Mapping[str, A
             has_learned = len(constant_warnings(entry)) < len(entry["scores"]["per_class"])
             found.append(Candidate(name, dice, seconds, counts["missed"], structures, has_learned))
     return found
+
+
+def _test(folder: Path) -> dict[str, Any] | None:
+    """Scores of the ensemble of all folds on the test part; ``None`` without one."""
+    state: dict[str, Any] = json.loads((folder / CROSSVAL).read_text(encoding="utf-8"))
+    return state["ensemble"]
 
 
 def _kind(folder: Path) -> str:

@@ -71,7 +71,7 @@ def write_crossval(folder: Path, masks: Mapping[str, Path], shift: int, stopped:
         row["fold"] = 0
     result.write(out)
     _write(out / "cases.json", {"classes": NAMES, "options": {"label_values": None}, "cases": entries})
-    _write(folder / "crossval.json", {})
+    _write(folder / "crossval.json", {"ensemble": {"dice": 0.75, "iou": 0.6, "cases": 5}})
     for fold in range(2):
         _write_run(folder / f"fold{fold}", stopped and fold == 1)
 

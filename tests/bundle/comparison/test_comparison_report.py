@@ -94,6 +94,11 @@ def test_scores_of_all_classes(written: Written) -> None:
     assert dice == [1.0] * 48
 
 
+def test_the_ensembles_on_the_test_part(written: Written) -> None:
+    assert written["networks"]["sa2net"]["test"] == {"dice": 0.75, "iou": 0.6, "cases": 5}
+    assert "The ensemble of all folds on the test part" in written.page.text
+
+
 def test_the_text_table(written: Written) -> None:
     text = (written.folder / "table.txt").read_text(encoding="utf-8")
     assert re.search(r"^sa2net +all classes +1\.0000", text, re.M)
