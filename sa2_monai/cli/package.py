@@ -73,7 +73,10 @@ def run(args: argparse.Namespace) -> int:
         ImportError: --installed-versions without one of the packages.
         RuntimeError: no TorchScript can be made of the network.
     """
-    overrides = read_overrides(args.overrides)
+    from sa2_monai.bundle.ensemble.paths import bundles_first
+
+    named, behind = bundles_first(args.bundle or [])
+    overrides = read_overrides([*behind, *args.overrides])
     if args.bundle is None and args.weights is None:
         raise UsageError("give --bundle, --weights, or both")
 
@@ -83,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai.bundle.packaging.large_files import missing_weights
     from sa2_monai.bundle.run.results import name_of_package, results_of, results_of_ensemble
 
-    bundles = args.bundle or [bundle_of_weights(args.weights)]
+    bundles: list[str | Path] = [*named] or [bundle_of_weights(args.weights)]
     if args.weights and is_ensemble(bundles):
         raise UsageError("--weights are those of one bundle, and --bundle names an ensemble, which has its own")
     with open_bundles(bundles) as folder:

@@ -19,6 +19,7 @@ import re
 from typing import Any
 
 from sa2_monai.bundle.ensemble.open import is_ensemble, open_bundles
+from sa2_monai.bundle.ensemble.paths import bundles_first
 from sa2_monai.bundle.prediction.run import bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli.main import UsageError
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``sa2-monai predict``."""
     parser.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
         help="image, folder with its sub-folders, DICOM series folder, or .txt list of paths",
     )
@@ -85,14 +86,18 @@ def run(args: argparse.Namespace) -> int:
         OSError: a missing file or an output folder that cannot be written.
         ValueError: inputs, weights or bundle that do not fit; the message names the file and what to do.
     """
-    bundles = args.bundle or [bundle_name_of(args.weights)]
+    bundles, inputs = args.bundle or [bundle_name_of(args.weights)], args.inputs
+    if not inputs:  # then the last words behind --bundle are
+        bundles, inputs = bundles_first(bundles)
+    if not inputs:
+        raise UsageError("the following arguments are required: INPUT")
     if args.weights and is_ensemble(bundles):
         raise UsageError("--weights are those of one bundle, and --bundle names an ensemble, which has its own")
     with open_bundles(bundles) as bundle:
         model = open_model(bundle, args.weights)
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
-        batch, left_out = list_batch(model, args.inputs, args.output, _options(args, model.volumes))
+        batch, left_out = list_batch(model, inputs, args.output, _options(args, model.volumes))
         if args.status:
             code, failure = batch.tell_status(), None
         else:

@@ -2,6 +2,7 @@
 """Ensembles: several runs, or all folds of a cross-validation, as one bundle: the mean of their probabilities.
 
 ======= ===============================================================================================
+paths   which paths are bundles, or cross-validations
 members what the members are: paths become runs, which have to agree on files, channels and classes
 make    the bundle: configurations and weights of all members in one folder
 views   how each member sees an image, where they differ

@@ -4,21 +4,19 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.locate import config_file, find_bundle, find_config, load
+from sa2_monai.bundle.ensemble.paths import folds_of
+from sa2_monai.bundle.locate import find_bundle, find_config, load
 from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
 from sa2_monai.io.kinds import current_word
 
-__all__ = ["Member", "find_members", "folds_of"]
+__all__ = ["SEEN", "Member", "find_members"]
 
-#: In the folder of a cross-validation.
-_CROSSVAL = "crossval.json"
 #: What all members have to agree on: it says what files hold and what labels mean.
 _AGREED = ("kind", "class_names", "in_channels")
 #: What says how an image becomes what a network sees; where any differs, the members look one after the other.
@@ -45,29 +43,6 @@ class Member:
     config: dict[str, Any]
     sidecar: Sidecar
     values: dict[str, Any]
-
-
-def folds_of(path: str | os.PathLike[str]) -> list[Path] | None:
-    """Folders of the folds of a cross-validation, in order; ``None`` for a folder that holds none.
-
-    Args:
-        path: of the folder.
-
-    Raises:
-        ValueError: the cross-validation has no trained fold, or one of them has no weights yet.
-    """
-    folder = Path(path)
-    if not (folder / _CROSSVAL).is_file() or config_file(folder, "inference"):
-        return None
-    folds = [found for found in folder.glob("fold*") if re.fullmatch(r"fold\d+", found.name)]
-    folds.sort(key=lambda fold: int(fold.name.removeprefix("fold")))
-    missing = [fold.name for fold in folds if not (fold / "models" / "model.pt").is_file()]
-    if missing or not folds:
-        what = f"{missing[0]} has no models/model.pt" if missing else "no fold is there"
-        raise ValueError(
-            f"{folder} is a cross-validation that is not finished: {what}. The command that began it goes on."
-        )
-    return folds
 
 
 def find_members(paths: Sequence[str | os.PathLike[str]]) -> list[Member]:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sa2_monai.bundle.ensemble.members import find_members, folds_of
+from sa2_monai.bundle.ensemble.paths import folds_of
 from sa2_monai.bundle.locate import open_bundle
 
 __all__ = ["ensemble_in", "is_ensemble", "open_bundles"]
@@ -57,5 +57,6 @@ def ensemble_in(paths: Sequence[str | os.PathLike[str]], place: Path) -> Path:
         Its folder.
     """
     from sa2_monai.bundle.ensemble.make import make_ensemble
+    from sa2_monai.bundle.ensemble.members import find_members
 
     return make_ensemble(find_members(paths), place / "ensemble")

@@ -19,6 +19,7 @@ from PIL import Image
 from sa2_monai import load_bundle
 from sa2_monai.bundle import package_bundle
 from sa2_monai.bundle.ensemble.open import open_bundles
+from sa2_monai.bundle.ensemble.paths import bundles_first
 from sa2_monai.bundle.run.evaluate import evaluate_run
 from sa2_monai.bundle.run.results import results_of_ensemble
 from sa2_monai.cli.main import main
@@ -244,3 +245,15 @@ def test_what_cannot_be_one(
         main(["predict", "x.png", "--bundle", *map(str, folds), "--weights", "w.pt", "--output", str(tmp_path / "o")])
     with pytest.raises(ValueError, match="an ensemble has its own"):
         load_bundle(folds, weights="w.pt")
+
+
+def test_inputs_behind_the_bundles(folds: list[Path], images: Path, tmp_path: Path) -> None:
+    """``--bundle RUN1 RUN2 INPUT``: what can be a bundle is one."""
+    words = [*map(str, folds), str(images)]
+    assert bundles_first(words) == (words[:2], words[2:])
+    assert bundles_first([str(folds[0].parent), "sa2net", "scan.nii.gz"])[1] == ["scan.nii.gz"]
+    assert bundles_first(["nowhere", str(images)]) == (["nowhere"], [str(images)])
+    assert main(["predict", "--bundle", *words, "--output", str(tmp_path), "--device", "cpu"]) == 0
+    assert len(list((tmp_path / "predictions").iterdir())) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "--bundle", *map(str, folds), "--output", str(tmp_path)])
