@@ -2,10 +2,9 @@
 """Which network to take, by stated rules from the numbers, in plain words.
 
 1. The network with the highest mean Dice is compared with each other one (permutation test, corrected by Holm).
-2. Lower than it: the difference is shown, p below 0.05. As good: no difference is shown, and the 95 % interval ends
-   below 2 points. Open: neither.
-3. Of those that are as good the fastest is taken if it is at least 1.5 times as fast, else the one with the highest
-   mean.
+2. Lower than it: the difference is shown, p below 0.05. Within 2 points: no difference is shown, and the 95 % interval
+   ends below 2 points. Open: neither.
+3. Of those within 2 points the fastest is taken if it is at least 1.5 times as fast, else the one with the highest mean.
 4. While others are open, the choice is called provisional.
 5. A network that is no better than a constant prediction is never taken.
 """
@@ -50,8 +49,8 @@ class Recommendation:
 
     Attributes:
         choice: name of the network; ``None`` when there is none to choose from.
-        basis: ``"better"``: than all others; ``"equal"``: the best one, others are as good; ``"faster"``: as good as
-            the best one and faster; ``"provisional"``: the best one so far; ``"single"``;
+        basis: ``"better"``: than all others; ``"equal"``: the best one, others are within 2 points;
+            ``"faster"``: within 2 points of the best one; ``"provisional"``: the best one so far; ``"single"``;
             ``"none"``: there is no network, or none that has learned anything.
         sentences: the choice first, then the others.
     """
@@ -106,13 +105,15 @@ def recommend(candidates: Sequence[Candidate], pairs: Sequence[Mapping[str, Any]
     factor = _factor(top, fastest)
     if fastest is not top and factor is not None and factor >= FASTER:
         choice, basis = fastest, "faster"
-        first = f"it is as good as {top.name}, which has the highest Dice, and {_times(factor)} as fast."
+        first = (
+            f"its Dice is within 2 points of the highest one, that of {top.name}, and it is {_times(factor)} as fast."
+        )
     elif is_open:
         choice, basis = top, "provisional"
         first = "it has the highest Dice, but the cases do not suffice to tell it from every other."
     elif equal:
         choice, basis = top, "equal"
-        first = f"it has the highest Dice. {_names(equal)} {'is' if len(equal) == 1 else 'are'} as good."
+        first = f"it has the highest Dice. {_names(equal)} {'is' if len(equal) == 1 else 'are'} within 2 points of it."
     else:
         choice, basis = top, "better"
         first = f"its Dice, {_points(top.dice)}, is higher than that of every other network."

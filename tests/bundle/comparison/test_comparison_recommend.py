@@ -41,7 +41,7 @@ TEST_CASES = {
         {"a-b": (0.008, -0.011, 0.019, 0.4)},
         *("b", "faster"),
         (
-            "Take b: it is as good as a, which has the highest Dice, and 3.0 times as fast.",
+            "Take b: its Dice is within 2 points of the highest one, that of a, and it is 3.0 times as fast.",
             "No difference can be shown between a and b (difference 0.8 points, 95 % CI \u22121.1 to 1.9, p = 0.400 "
             "after Holm); b is 3.0 times as fast.",
         ),
@@ -50,7 +50,7 @@ TEST_CASES = {
         {"a": (0.852, 1.2, 0), "b": (0.844, 1.0, 0)},
         {"a-b": (0.008, -0.011, 0.019, 0.4)},
         *("a", "equal"),
-        ("Take a: it has the highest Dice. b is as good.",),
+        ("Take a: it has the highest Dice. b is within 2 points of it.",),
     ),
     "neither shown nor ruled out: speed does not decide": Case(
         {"a": (0.85, 3.0, 0), "b": (0.81, 1.0, 0)},
@@ -76,7 +76,7 @@ TEST_CASES = {
             "a-d": (0.25, 0.2, 0.3, 0.0004),
         },
         *("c", "faster"),
-        ("Take c: it is as good as a, which has the highest Dice, and 4.0 times as fast.",),
+        ("Take c: its Dice is within 2 points of the highest one, that of a, and it is 4.0 times as fast.",),
     ),
     "the best one is the fastest, too": Case(
         {"a": (0.85, 1.0, 0), "b": (0.845, 2.0, 0)},
