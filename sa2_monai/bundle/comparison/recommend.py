@@ -4,7 +4,7 @@
 1. The network with the highest mean Dice is compared with each other one (permutation test, corrected by Holm).
 2. Lower than it: the difference is shown, p below 0.05. Within 2 points: no difference is shown, and the 95 % interval
    ends below 2 points. Open: neither.
-3. Of those within 2 points the fastest is taken if it is at least 1.5 times as fast, else the one with the highest mean.
+3. Of those within 2 points the fastest is taken if it is at least 1.5 times as fast, else the one of the highest mean.
 4. While others are open, the choice is called provisional.
 5. A network that is no better than a constant prediction is never taken.
 """
