@@ -59,11 +59,14 @@ def _failed(networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _learned_nothing(networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [
-        f"{name} has learned nothing or little: {text.removeprefix('constant_prediction: ')}."
-        for name, entry in networks.items()
-        for text in constant_warnings(entry)
-    ]
+    found = []
+    for name, entry in networks.items():
+        texts = [text.removeprefix("constant_prediction: ") for text in constant_warnings(entry)]
+        if texts:
+            more = len(texts) - 1
+            others = f"; the same of {more} more class{'es' * (more > 1)}" if more else ""
+            found.append(f"{name} has learned nothing or little: {texts[0]}{others}.")
+    return found
 
 
 def _stopped(networks: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -37,6 +37,10 @@ TEST_CASES = {
         {"networks__a__scores": {"warnings": ["constant_prediction: Dice 0.1 of cell is that of a constant"]}},
         "a has learned nothing or little: Dice 0.1 of cell is that of a constant.",
     ),
+    "learned nothing of two classes": (
+        {"networks__a__scores": {"warnings": ["constant_prediction: no cell", "constant_prediction: no debris"]}},
+        "a has learned nothing or little: no cell; the same of 1 more class.",
+    ),
     "stopped": (
         {"networks__a__runs": [{"fold": 1, "epochs": 7, "max_epochs": 20, "stopped": True}]},
         "a was stopped by --time before its schedule had ended (fold 1 at epoch 7 of 20)",
