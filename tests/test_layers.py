@@ -46,6 +46,7 @@ MAPS = (
         "io/images",
         "io/slides",
         "bundle",
+        "bundle/comparison",
         "bundle/crossval",
         "bundle/ensemble",
         "bundle/exporting",

@@ -13,12 +13,13 @@ from sa2_monai.cli.main import UsageError
 __all__ = ["add_training_options", "read_class_names", "read_override", "read_overrides", "training_options"]
 
 
-def add_training_options(parser: argparse.ArgumentParser, time: str) -> None:
+def add_training_options(parser: argparse.ArgumentParser, time: str, networks: bool = False) -> None:
     """Add the options that ``plan``, ``train`` and ``crossval`` have in common, ``ID=VALUE`` included.
 
     Args:
         parser: of the command, with its positional arguments.
         time: what ``--time`` is the time of.
+        networks: whether there are several; else ``--network`` names one.
     """
     parser.add_argument(
         "overrides",
@@ -26,11 +27,19 @@ def add_training_options(parser: argparse.ArgumentParser, time: str) -> None:
         metavar="ID=VALUE",
         help="values of switches, in YAML; they come last, and are not planned",
     )
-    parser.add_argument(
-        "--network",
-        metavar="NAME",
-        help="a network, a baseline or a variant (sa2net:plain_skips) of 'sa2-monai info', or a bundle's folder",
-    )
+    if networks:
+        parser.add_argument(
+            "--networks",
+            required=True,
+            metavar="NAME,NAME",
+            help="networks, baselines or variants of 'sa2-monai info' with commas between them, or bundles' folders",
+        )
+    else:
+        parser.add_argument(
+            "--network",
+            metavar="NAME",
+            help="a network, a baseline or a variant (sa2net:plain_skips) of 'sa2-monai info', or a bundle's folder",
+        )
     parser.add_argument(
         "--config",
         action="append",
@@ -54,7 +63,9 @@ def training_options(args: argparse.Namespace) -> dict[str, Any]:
     """
     names = {"overlays": "config", "minutes": "time"}
     same = ("network", "images", "labels", "colours", "device")
-    return {name: getattr(args, names.get(name, name)) for name in (*names, *same)}
+    return {
+        name: getattr(args, names.get(name, name)) for name in (*names, *same) if hasattr(args, names.get(name, name))
+    }
 
 
 def read_override(text: str) -> tuple[str, Any]:

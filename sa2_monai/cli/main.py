@@ -59,6 +59,7 @@ COMMANDS = (
     Command("instances", "choose how touching objects are divided", "sa2_monai.cli.instances"),
     Command("stress", "measure how a model bears corrupted images", "sa2_monai.cli.stress"),
     Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),
+    Command("compare", "compare networks on your data: scores, tests, speed", "sa2_monai.cli.compare"),
     Command("import-weights", "convert a published checkpoint", "sa2_monai.cli.import_weights"),
     Command("export", "export a network: TorchScript, ONNX, TensorRT", "sa2_monai.cli.export"),
     Command("package", "make a stand-alone bundle with weights", "sa2_monai.cli.package"),

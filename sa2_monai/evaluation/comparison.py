@@ -127,6 +127,7 @@ def compare(
         "test": {
             "name": "paired permutation test, two-sided",
             "unit": unit,
+            "units": bootstrap.units,
             "exact": test.exact,
             "samples": len(test.exchanges),
             "seed": seed,

@@ -15,7 +15,6 @@ import importlib
 import itertools
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from sa2_monai.bundle.comparison.machine import machine_facts
+from sa2_monai.bundle.comparison.machine import peak_memory as measure_peak
 from sa2_monai.networks import create_network
 from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.networks.catalogue import CATALOGUE
@@ -43,7 +44,7 @@ def main() -> int:
     if args.memory_of:
         print(peak_memory(args.memory_of, args))
         return 0
-    report: dict[str, Any] = {"machine": machine(args), "rows": []}
+    report: dict[str, Any] = {"machine": machine_facts(args.device), "rows": []}
     print(json.dumps(report["machine"]))
     print(f"\n| network | size | work | batch | contestant | median | published / this | peak memory |\n|{'---|' * 8}")
     for name, work, batch in itertools.product(args.network, args.work, args.batch):
@@ -79,21 +80,6 @@ def parse_arguments() -> argparse.Namespace:
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("there is no usable CUDA device")
     return args
-
-
-def machine(args: argparse.Namespace) -> dict[str, Any]:
-    name = torch.cuda.get_device_name() if args.device == "cuda" else platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if args.device == "cpu" and info.is_file():
-        models = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        name = models[0] if models else name
-    return {
-        "device": name,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
 
 
 class ChannelsLast(nn.Module):
@@ -232,23 +218,10 @@ def peak_memory(contestant: str, args: argparse.Namespace) -> float:
     functions = contestants(args.network[0], args)
     set_mode(functions, args.work[0])
     x = image(args.network[0], args.batch[0], args)
-    if x.is_cuda:
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        once(functions[contestant], x, args.work[0])
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    # The peak that getrusage tells is that of the parent process, too. This one belongs to this process and can be
-    # set back.
-    Path("/proc/self/clear_refs").write_text("5")
-    before = status("VmRSS")
-    once(functions[contestant], x, args.work[0])
-    return status("VmHWM") - before
-
-
-def status(key: str) -> float:
-    """Megabytes of an entry of the process's status (Linux)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith(f"{key}:"))
+    peak = measure_peak(lambda: once(functions[contestant], x, args.work[0]), args.device)
+    if peak is None:
+        raise SystemExit("this system does not tell the peak memory of a process")
+    return peak
 
 
 if __name__ == "__main__":

@@ -6,10 +6,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sa2_monai.bundle.launch.devices import check_devices
 from sa2_monai.bundle.run.request import TrainRequest
+
+if TYPE_CHECKING:
+    from sa2_monai.data.fingerprint import Fingerprint
 
 __all__ = ["CrossvalRequest"]
 
@@ -38,6 +41,7 @@ class CrossvalRequest:
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
         tracking: ``"mlflow"``, or ``None``.
         devices: where jobs run side by side, one on each: ``["cuda:0", "cuda:1"]``; ``None``: one job at a time.
+        fingerprint: of the data, if it was measured before.
     """
 
     data: str | os.PathLike[str]
@@ -55,6 +59,7 @@ class CrossvalRequest:
     device: str | None = None
     tracking: str | None = None
     devices: Sequence[str] | None = None
+    fingerprint: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -101,4 +106,5 @@ class CrossvalRequest:
             device=self.device,
             tracking=self.tracking,
             plan=plan,
+            fingerprint=self.fingerprint,
         )

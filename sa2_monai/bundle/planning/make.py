@@ -21,7 +21,7 @@ from sa2_monai.bundle.switches import SwitchError, check_config, check_values
 from sa2_monai.bundle.switches.schema import switch_names
 from sa2_monai.bundle.switches.unknown import unknown_ids
 from sa2_monai.bundle.switches.values import switch_values
-from sa2_monai.data.fingerprint import measure_fingerprint
+from sa2_monai.data.fingerprint import Fingerprint, measure_fingerprint
 
 if TYPE_CHECKING:
     from sa2_monai.data.layouts.discovery import FoundData
@@ -41,6 +41,7 @@ def make_plan(
     given: Mapping[str, Any] | None = None,
     device: str | None = None,
     minutes: float | None = None,
+    fingerprint: Fingerprint | None = None,
 ) -> Plan:
     """Plan a training: measure the data, then decide on each switch that is not given.
 
@@ -51,6 +52,7 @@ def make_plan(
         given: values of switches that the user set; they win, too.
         device: ``"cpu"`` or ``"cuda"``; ``None`` takes a GPU where there is one.
         minutes: time for the training. ``None``: 20 minutes on a CPU, on a GPU as many steps as published.
+        fingerprint: of the same data with the same values, if it was measured before.
 
     Returns:
         The plan. Of a public data set it is the published protocol.
@@ -70,7 +72,7 @@ def make_plan(
     bundle = source_of(name)
     base = load(find_config(bundle, "train"), *overlays_of(name, bundle))
     _check_given(name, base, settled)
-    fingerprint = measure_fingerprint(found, settled, device)
+    fingerprint = fingerprint or measure_fingerprint(found, settled, device)
     draft = Draft(fingerprint, name, base, settled, minutes)
     draft.choices |= {"dataset_dir": Choice(str(Path(found.path).resolve()), "where the data are")}
     published = protocol(name, found.dataset)

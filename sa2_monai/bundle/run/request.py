@@ -6,7 +6,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sa2_monai.data.fingerprint import Fingerprint
 
 __all__ = ["OF_THE_CALL", "OWN_IDS", "TrainRequest"]
 
@@ -34,6 +37,7 @@ class TrainRequest:
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
         tracking: ``"mlflow"``, or ``None``.
         plan: whether what is not given is planned; else it is as the bundle and its overlays say.
+        fingerprint: of the data, if it was measured before.
     """
 
     data: str | os.PathLike[str] | None
@@ -49,6 +53,7 @@ class TrainRequest:
     device: str | None = None
     tracking: str | None = None
     plan: bool = True
+    fingerprint: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.

@@ -142,6 +142,7 @@ def _make_plan(
         given=given,
         device=request.call.get("device"),
         minutes=request.minutes,
+        fingerprint=request.fingerprint,
     )
 
 

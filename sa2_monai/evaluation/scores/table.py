@@ -8,6 +8,7 @@ from typing import Any
 
 from sa2_monai.evaluation.scores.extra_metrics import EXTRA_METRICS
 from sa2_monai.evaluation.scores.size_strata import PUBLISHED_COLUMNS, STRATA_COLUMNS
+from sa2_monai.evaluation.scores.text_table import aligned as _aligned
 
 __all__ = ["format_comparison", "format_table"]
 
@@ -36,16 +37,6 @@ def _number(value: Any) -> str:
 def _ci(block: Mapping[str, Any], form: str = ".4f") -> str:
     low, high = block.get("ci95_low"), block.get("ci95_high")
     return "-" if low is None else f"{low:{form}} - {high:{form}}"
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(1, "-" * max(map(len, lines)))
-    return lines
 
 
 def _class_rows(name: str, block: Mapping[str, Any], unit: str) -> list[tuple[str, ...]]:

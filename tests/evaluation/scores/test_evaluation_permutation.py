@@ -99,6 +99,7 @@ def test_a_comparison_carries_the_test() -> None:
     assert comparison["test"] == {
         "name": "paired permutation test, two-sided",
         "unit": "case",
+        "units": 8,
         "exact": True,
         "samples": 256,
         "seed": 0,

@@ -112,7 +112,7 @@ def plot_lines(
     low, high = limits or (min(all_y), max(all_y))
     margin = 0.0 if high > low else 0.05
     marks = tuple(mark for mark in ticks(0.0, last, 6) if mark <= last)
-    x = Axis(0.0, max(last, 1.0), _LEFT, _WIDTH - _RIGHT, marks)
+    x = Axis(0.0, last or 1.0, _LEFT, _WIDTH - _RIGHT, marks)
     y = axis_of(low - margin, high + margin, _HEIGHT - _BOTTOM, _TOP, 4)
     lines = (_line(name, found, values.get(name), x, y, unit) for name, found in points.items())
     return Curve(
