@@ -387,7 +387,7 @@ def test_the_command_of_monai_ends_with_one_line(tmp_path: Path) -> None:
 DROPPED = [
     (["--min_volume", "None"], "min_volume would stay 10000.0"),
     (["--largest_component=None", "--fill_holes", "None"], "largest_component would stay True"),
-    (["--train#trainer#amp", "None"], "train#trainer#amp would stay '@amp'"),
+    (["--train#trainer#amp", "None"], "train#trainer#amp would stay \"$@amp and @amp_dtype == 'float16'\""),
     (["--fold", "None", "--dataset_dir", "None of them"], None),  # null anyway; a text
 ]
 
