@@ -99,7 +99,7 @@ def test_what_cannot_be_the_start_is_named(bundle: str, images: Path, tmp_path: 
 @pytest.mark.parametrize(("switches", "stages"), [({}, 1), ({"encoder_weights": "w.pth"}, 2), ({"pretrained": "m"}, 2)])
 def test_svanet_has_the_stages_of_its_start(switches: dict[str, str], stages: int) -> None:
     config = {**Merge("svanet", ("train",)).load(), **WIDTH["svanet"], **switches}
-    lr_lambda = config["lr_scheduler"]["lr_lambda"]
+    lr_lambda = config["schedules"]["two_stage_cosine"]["lr_lambda"]
     (found,) = resolved({**config, "lr_lambda": {**lr_lambda, "max_epochs": 100}}, "lr_lambda")
     assert (found.stages, found.fraction, found.warm_up) == (stages, 0.1, None)
 

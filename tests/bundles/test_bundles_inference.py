@@ -170,12 +170,13 @@ def test_one_image_and_a_list(bundle: str, trained: Trained, mixed: Path, tmp_pa
 def test_predicts_once(
     bundle: str, run_id: str, trained: Trained, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    root = trained("windows")  # before: the validations of a training call it, too
     calls = []
     original = SupervisedEvaluator.run
     monkeypatch.setattr(SupervisedEvaluator, "run", lambda self: (calls.append(self), original(self))[1])
     workflow = make_workflow(
         *(bundle, "inference", "sample"),
-        ckpt_dir=str(trained("windows") / "models"),
+        ckpt_dir=str(root / "models"),
         dataset_dir=str(images / "images"),
         output_dir=str(tmp_path),
     )

@@ -47,7 +47,7 @@ def overrides(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
         raise UsageError("--spacing belongs to --measure")
     if args.spacing is not None and model.volumes:
         raise UsageError("--spacing: for images only; volumes have it in their files")
-    if not args.instances:
+    if not args.instances and not _of_the_model(args, model):
         return {}
     if model.volumes:
         raise UsageError(
@@ -69,6 +69,14 @@ def overrides(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
             "size of the objects; 'sa2-monai instances --bundle RUN' chooses them on the validation part"
         )
     return {"instances": {name: asdict(settings) for name, settings in found.items()}}
+
+
+def _of_the_model(args: argparse.Namespace, model: TrainedModel) -> bool:
+    """Whether a starter model brings the settings of its objects: who names it wants to have them counted."""
+    from sa2_monai.inference.instances.settings import KEY
+    from sa2_monai.weights import read_info
+
+    return args.model is not None and KEY in read_info(model.weights)
 
 
 def measure(args: argparse.Namespace, model: TrainedModel, batch: Batch) -> None:

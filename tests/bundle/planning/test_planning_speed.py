@@ -17,7 +17,7 @@ from sa2_monai.networks.catalogue import network_names
 def test_steps_of_every_network_are_timed(network: str) -> None:
     narrow = {**NARROW[network], "roi_size": [64, 64], "batch_size": 2, "class_names": ["background", "one", "two"]}
     base = load(find_config(source_of(network), "train"), *overlays_of(network, source_of(network)))
-    config = {**base, **narrow, "device": "$torch.device('cpu')"}
+    config = {**base, **narrow, "label_values": None, "device": "$torch.device('cpu')"}
     torch.manual_seed(3)
     before = torch.get_rng_state()
     seconds = seconds_per_step(config, (80, 72))

@@ -77,7 +77,7 @@ def test_loss_and_score_leave_out_what_the_labels_mark(bundle: str, void: int | 
     assert metric.ignore_value == void
     assert mapping.ignore_value == void
     if bundle == "svanet":  # its augmentation marks with 255 what lies outside of the image
-        assert config["loss"]["ignore_index"] == 255
+        assert config["losses"]["cross_entropy"]["ignore_index"] == 255
         return
     loss = {"sa2net": "losses::bce_dice"}.get(bundle, "losses::cross_entropy")
     assert resolved(config, loss)[0].ignore_index == index
