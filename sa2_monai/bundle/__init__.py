@@ -17,6 +17,7 @@ run/         ``sa2-monai train``: a run is a bundle; ``evaluate --bundle``
 crossval/    ``sa2-monai crossval``: folds, all cases out of fold, their ensemble
 launch/      long jobs side by side, on several devices and machines
 ensemble/    several runs, or a cross-validation, as one bundle
+calibration/ ``sa2-monai calibrate``: one temperature for the weights, and what it is worth
 stress/      ``sa2-monai stress``: how a model bears corrupted images
 packaging/   ``sa2-monai package``: stand-alone bundles with weights and a model card
 planning/    ``sa2-monai plan``: from the fingerprint of the data to switches with reasons

@@ -43,7 +43,7 @@ def as_validated(
     from sa2_monai.weights.save import sidecar_of
 
     single = isinstance(weights, (str, os.PathLike))
-    file = existing_path(weights if single else weights[0])
+    file = existing_path(weights if isinstance(weights, (str, os.PathLike)) else weights[0])
     told = {"overlap": default_overlap, **read_settings(read_info(file), sidecar_of(file))}
     told["temperature"] = read_temperature(file) if single else None
     # False: the weights were validated without.

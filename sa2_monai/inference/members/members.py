@@ -46,9 +46,9 @@ class Members:
         name: str = "the volume",
         temperature: float | None = None,
     ) -> None:
-        several = isinstance(network, EnsembleNetwork)
-        whole = list(network.networks) if several else [network]
-        own = network.temperatures if several else [1.0]
+        whole, own = [network], [1.0]
+        if isinstance(network, EnsembleNetwork):
+            whole, own = list(network.networks), network.temperatures
         self.networks = [
             SliceNetwork(one, args, kwargs or {}, sigmoid, name, divisor if temperature is None else temperature)
             for one, divisor in zip(whole, own, strict=True)
