@@ -12,7 +12,7 @@ import numpy as np
 from sa2_monai.bundle.calibration.forecast import Forecaster
 from sa2_monai.metrics.calibration import COLDEST, HOTTEST, fit_temperature, negative_log_likelihood
 
-__all__ = ["Fit", "fit_part"]
+__all__ = ["PER_CASE", "Fit", "fit_part"]
 
 #: Pixels of a case, and of all together; more change nothing that could be seen.
 PER_CASE, IN_ALL = 20_000, 1_000_000

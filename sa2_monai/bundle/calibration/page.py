@@ -34,7 +34,11 @@ def calibration_page(document: Mapping[str, Any], written: str = "") -> str:
         "calibration": document,
         "calibration_curves": [*reliability_curves(document), *risk_curves(document)],
         "class_curves": reliability_curves(document, document["test"]["before"]["per_class"]),
-        "settings": {**document["configuration"], "weights: sha256": document["weights"]["sha256"], **document["fit"]},
+        "settings": {
+            **document["configuration"],
+            "weights: sha256": document["weights"]["sha256"],
+            **{f"fit: {name}": value for name, value in document["fit"].items()},
+        },
         "written": written,
     }
     environment = report_environment("sa2_monai.bundle.calibration")

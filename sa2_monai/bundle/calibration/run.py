@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.calibration.checks import calibratable
-from sa2_monai.bundle.calibration.fit import Fit, fit_part
+from sa2_monai.bundle.calibration.fit import PER_CASE, Fit, fit_part
 from sa2_monai.bundle.calibration.forecast import Forecaster
 from sa2_monai.bundle.calibration.page import calibration_page
 from sa2_monai.bundle.calibration.scores import CaseScores, part_scores, score_case
@@ -118,7 +118,7 @@ def _score(
 
 def _fitted(fit: Fit) -> dict[str, Any]:
     names = ("cases", "pixels", "rounds", "nll_before", "nll_after")
-    return {name: getattr(fit, name) for name in names}
+    return {**{name: getattr(fit, name) for name in names}, "most_pixels_of_a_case": PER_CASE, "seed": 0}
 
 
 def _warnings(fit: Fit, test: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from sa2_monai import load_bundle
+from sa2_monai.bundle import as_validated
 from sa2_monai.bundle.calibration.checks import calibratable
 from sa2_monai.bundle.calibration.fit import fit_part
 from sa2_monai.bundle.calibration.forecast import Forecaster
@@ -241,6 +242,37 @@ def test_published_views_have_no_probabilities(heart_bundle: Path, tmp_path: Pat
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "view": "paper"}))
     with pytest.raises(ValueError, match="its view is 'paper', which has label maps only"):
         calibratable(bundle)
+
+
+@pytest.mark.parametrize("settings", [{}, {"roi_size": [48, 48]}], ids=["one view", "two views"])
+def test_members_of_an_ensemble_have_their_own(
+    settings: dict[str, Any], calibrated: Calibrated, tmp_path: Path
+) -> None:
+    members, image = [], calibrated.data / "images" / "test0.png"
+    for name, entries in {"calibrated": {}, "plain": {"temperature": None, **settings}}.items():
+        bundle = Path(shutil.copytree(calibrated.bundle, tmp_path / name))
+        sidecar = bundle / "models" / "model.json"
+        sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), **entries}))
+        members.append(bundle)
+    ensemble = load_bundle(members, device="cpu")
+    assert "temperature" not in read_info(ensemble.root / "models" / "model.pt")
+    found = []
+    for name, bundle in {"both": ensemble, **{file.name: load_bundle(file, device="cpu") for file in members}}.items():
+        out = tmp_path / "o" / name
+        bundle.predict([image], out, save_probabilities=True)
+        one, both = out / "test0_prob.png", out / "test0_prob.npy"  # of members with two views each class has a channel
+        found.append(read_label(one) / 65535 if one.is_file() else np.load(both)[1].astype(float))
+    assert np.abs(found[1] - found[2]).max() > 0.05
+    np.testing.assert_allclose(found[0], (found[1] + found[2]) / 2, atol=1e-3)
+
+
+def test_as_validated(tmp_path: Path) -> None:
+    file = tmp_path / "model.pt"
+    assert as_validated(file, temperature=None) == {"temperature": None}
+    save_weights({"w": torch.zeros(1)}, file, {"network": "sa2net", "temperature": 2.5})
+    assert as_validated(file, temperature=None) == {"temperature": 2.5}
+    assert as_validated(file, temperature=1.0) == {"temperature": 1.0}
+    assert as_validated([file, file], temperature=None) == {"temperature": None}, "the networks have their own"
 
 
 def _zip(calibrated: Calibrated, place: Path) -> Path:

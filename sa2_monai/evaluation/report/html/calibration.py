@@ -12,7 +12,7 @@ __all__ = ["CALIBRATION_NAME", "reliability_curves", "risk_curves"]
 
 #: Of the document that ``sa2-monai calibrate`` writes to ``eval`` of a run.
 CALIBRATION_NAME = "calibration.json"
-_COLOURS = {"before": 1, "after": 2, "entropy": 2}
+_COLOURS = {"before": 1, "after": 2, "entropy": 2, "ideal": 3}
 
 
 def reliability_curves(document: Mapping[str, Any], classes: Iterable[str] | None = None) -> list[Curve]:
