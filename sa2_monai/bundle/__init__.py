@@ -9,6 +9,7 @@ workflow     running the configurations in this process; verbatim takes values t
 sidecar      model metadata beside weights (``model.json``), which overrule the configuration
 network      the network of a configuration with its weights
 instances    settings with which touching objects are divided, chosen on the validation part
+calibration/ ``sa2-monai calibrate``: one temperature for the weights, and what it is worth
 describe     what a bundle or a weight file is (``sa2-monai inspect``); dataset_overlays: which bundles know a data set
 switches/    names, types and ranges of the switches, checked wherever a value comes from
 prediction/  ``sa2-monai predict``: cases, batches, parts for several programs
@@ -17,7 +18,6 @@ run/         ``sa2-monai train``: a run is a bundle; ``evaluate --bundle``
 crossval/    ``sa2-monai crossval``: folds, all cases out of fold, their ensemble
 launch/      long jobs side by side, on several devices and machines
 ensemble/    several runs, or a cross-validation, as one bundle
-calibration/ ``sa2-monai calibrate``: one temperature for the weights, and what it is worth
 stress/      ``sa2-monai stress``: how a model bears corrupted images
 packaging/   ``sa2-monai package``: stand-alone bundles with weights and a model card
 planning/    ``sa2-monai plan``: from the fingerprint of the data to switches with reasons
