@@ -316,7 +316,7 @@ def _unvalidated(calibrated: Calibrated, place: Path) -> Path:
 TEST_CASES_REFUSED = {
     "zip": (_zip, "is a zip file, beside whose weights nothing can be written"),
     "crossval": (_crossval, r"is an ensemble, .*Calibrate its members"),
-    "packaged ensemble": (_with(ensemble=[{}]), "is an ensemble, whose networks have a temperature each"),
+    "packaged ensemble": (_with(ensemble=[{"network": "sa2net", "sha256": "0"}]), "is an ensemble, whose networks have a temperature each"),
     "no sidecar": (_without("model.json"), r"model.pt has no model.json beside it, in which the temperature"),
     "no weights": (_without("model.pt"), "has no models/model.pt"),
     "validation: none": (_unvalidated, "has no validation part, on which a temperature could be fitted"),
