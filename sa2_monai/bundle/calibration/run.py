@@ -15,7 +15,7 @@ from sa2_monai.bundle.calibration.forecast import Forecaster
 from sa2_monai.bundle.calibration.page import calibration_page
 from sa2_monai.bundle.calibration.scores import CaseScores, part_scores, score_case
 from sa2_monai.bundle.calibration.table import calibration_csv
-from sa2_monai.bundle.run.evaluate import data_of
+from sa2_monai.bundle.run.evaluate import part_of
 from sa2_monai.evaluation.report.html.calibration import CALIBRATION_NAME
 from sa2_monai.evaluation.scores.summary import NOTICE, software
 from sa2_monai.io.atomic import write_atomically, write_json
@@ -62,20 +62,17 @@ def calibrate_run(
             test part.
     """
     loaded, weights = calibratable(bundle, device)
-    where, switches = data_of(loaded, data)
-    parts = {section: loaded.cases(where, section=section, **switches) for section in ("validation", "test")}
-    for section, purpose in (("validation", "a temperature could be fitted"), ("test", "it would be scored")):
-        if not parts[section]:
-            raise ValueError(f"{where} has no {section} part, on which {purpose}. Give --data with one.")
+    where, switches, validation = part_of(loaded, data, "validation", "a temperature could be fitted")
+    test = part_of(loaded, data, "test", "a temperature could be scored")[2]
     folder = Path(output or loaded.root / "eval").absolute()
     with verbatim_paths(), claim_folder(loaded.root, "calibration"):
         folder = check_writable(folder).resolve()
         forecaster = Forecaster(loaded, where, switches)
-        print(f"fitting on {len(parts['validation'])} validation cases", flush=True)
-        fit = fit_part(forecaster, parts["validation"])
+        print(f"fitting on {len(validation)} validation cases", flush=True)
+        fit = fit_part(forecaster, validation)
         temperature = float(f"{fit.temperature:.4g}")
-        print(f"temperature {temperature:g}; scoring {len(parts['test'])} test cases", flush=True)
-        before, after = _score(forecaster, parts["test"], temperature)
+        print(f"temperature {temperature:g}; scoring {len(test)} test cases", flush=True)
+        before, after = _score(forecaster, test, temperature)
         info = read_info(weights)
         document: dict[str, Any] = {
             "version": _VERSION,
@@ -85,7 +82,7 @@ def calibrate_run(
             "temperature": temperature,
             "earlier_temperature": info.get(TEMPERATURE),
             "fit": _fitted(fit),
-            "cases": len(parts["test"]),
+            "cases": len(test),
             "test": {
                 when: part_scores(list(scores.values()), forecaster.class_names)
                 for when, scores in (("before", before), ("after", after))
