@@ -12,10 +12,11 @@ import numpy as np
 from sa2_monai.bundle.calibration.forecast import Forecaster
 from sa2_monai.metrics.calibration import COLDEST, HOTTEST, fit_temperature, negative_log_likelihood
 
-__all__ = ["PER_CASE", "Fit", "fit_part"]
+__all__ = ["PER_CASE", "SEED", "Fit", "fit_part"]
 
 #: Pixels of a case, and of all together; more change nothing that could be seen.
 PER_CASE, IN_ALL = 20_000, 1_000_000
+SEED = 0
 #: The fit is done once more until it changes the temperature by less than this share.
 _ENOUGH, _MOST_ROUNDS = 0.01, 6
 
@@ -48,7 +49,7 @@ class Fit:
         return not COLDEST * 1.001 < self.temperature < HOTTEST / 1.001
 
 
-def fit_part(forecaster: Forecaster, cases: Sequence[Mapping[str, Any]], seed: int = 0) -> Fit:
+def fit_part(forecaster: Forecaster, cases: Sequence[Mapping[str, Any]]) -> Fit:
     """Fit a temperature to the validation part.
 
     What counts are the probabilities on the pixels of the files. Where the network sees a slice in another size, these
@@ -58,26 +59,27 @@ def fit_part(forecaster: Forecaster, cases: Sequence[Mapping[str, Any]], seed: i
     Args:
         forecaster: predicts.
         cases: data list; at most 20,000 pixels of each are drawn, the same ones in every round.
-        seed: of the draw.
 
     Raises:
         ValueError: no pixel has a label.
     """
-    temperature, before, after, rounds, settled = 1.0, 0.0, 0.0, 0, False
-    logs, labels = np.zeros((0, 2)), np.zeros(0, dtype=np.int64)
+    temperature, before, after, pixels, rounds, settled = 1.0, 0.0, 0.0, 0, 0, False
     while rounds < _MOST_ROUNDS and not settled:
-        logs, labels = _sample(forecaster, cases, temperature, seed)
+        logs, labels = _sample(forecaster, cases, temperature)
+        pixels = len(labels)
+        if not pixels:
+            raise ValueError(f"no pixel of the {len(cases)} validation cases has a label; all hold ignore_value")
         rest = fit_temperature(logs, labels)
         after = negative_log_likelihood(logs, labels, rest)
         before = before if rounds else negative_log_likelihood(logs, labels)
         found = float(np.clip(temperature * rest, COLDEST, HOTTEST))
         settled = abs(found / temperature - 1) < _ENOUGH
         temperature, rounds = found, rounds + 1
-    return Fit(temperature, len(cases), len(labels), rounds, before, after, settled)
+    return Fit(temperature, len(cases), pixels, rounds, before, after, settled)
 
 
 def _sample(
-    forecaster: Forecaster, cases: Sequence[Mapping[str, Any]], temperature: float, seed: int
+    forecaster: Forecaster, cases: Sequence[Mapping[str, Any]], temperature: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log-probabilities (N, K) and classes (N,) of the pixels; one case is in memory at a time."""
     most = min(PER_CASE, max(1, IN_ALL // len(cases)))
@@ -86,7 +88,7 @@ def _sample(
         case = forecaster.load(listed)
         forecast = forecaster.forecast(case, temperature)
         count = case.label.size if case.known is None else int(case.known.sum())
-        chosen = np.random.default_rng([seed, index]).choice(count, min(most, count), replace=False)
+        chosen = np.random.default_rng([SEED, index]).choice(count, min(most, count), replace=False)
         found, true = forecast.pixels(case, chosen)
         logs.append(np.log(found.clip(min=forecast.least)))
         labels.append(true)

@@ -65,19 +65,18 @@ class Forecast:
         """What a probability of 0 counts as: the single precision ends before it."""
         return _LEAST_OF_TWO if len(self.probabilities) == 1 else _LEAST
 
-    def pixels(self, case: LabelledCase, chosen: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def pixels(self, case: LabelledCase, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities and true classes of pixels.
 
         Args:
             case: the same case.
-            chosen: numbers among the pixels that have a label; ``None`` for all.
+            chosen: (N,) numbers among the pixels that have a label.
 
         Returns:
             (N, K) in double precision, K at least 2, and (N,) class numbers.
         """
         flat = self.probabilities.reshape(len(self.probabilities), -1)
-        places = np.arange(flat.shape[1]) if case.known is None else np.flatnonzero(case.known)
-        places = places if chosen is None else places[chosen]
+        places = chosen if case.known is None else np.flatnonzero(case.known)[chosen]
         return self._at(flat, places), case.label.reshape(-1)[places]
 
     def pieces(self, case: LabelledCase) -> Iterator[tuple[np.ndarray, np.ndarray]]:

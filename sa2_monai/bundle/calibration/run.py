@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.calibration.checks import calibratable
-from sa2_monai.bundle.calibration.fit import PER_CASE, Fit, fit_part
+from sa2_monai.bundle.calibration.fit import PER_CASE, SEED, Fit, fit_part
 from sa2_monai.bundle.calibration.forecast import Forecaster
 from sa2_monai.bundle.calibration.page import calibration_page
 from sa2_monai.bundle.calibration.scores import CaseScores, part_scores, score_case
@@ -26,7 +26,7 @@ from sa2_monai.weights import read_info, sha256_of
 from sa2_monai.weights.save import sidecar_of
 from sa2_monai.weights.temperature import TEMPERATURE
 
-__all__ = ["CSV", "HTML", "calibrate_run"]
+__all__ = ["CSV", "HTML", "calibrate_run", "doubts"]
 
 #: In the output folder, beside ``calibration.json``.
 CSV, HTML = "calibration.csv", "calibration.html"
@@ -91,7 +91,7 @@ def calibrate_run(
             "software": software(),
             "notice": NOTICE,
         }
-        document["warnings"] = _warnings(fit, document["test"])
+        document["warnings"] = doubts(fit, document["test"])
         write_json(sidecar_of(weights), {**info, TEMPERATURE: temperature})
         write_atomically(folder / CSV, calibration_csv(before, after))
         written = datetime.now(timezone.utc).date().isoformat()
@@ -115,10 +115,16 @@ def _score(
 
 def _fitted(fit: Fit) -> dict[str, Any]:
     names = ("cases", "pixels", "rounds", "nll_before", "nll_after")
-    return {**{name: getattr(fit, name) for name in names}, "most_pixels_of_a_case": PER_CASE, "seed": 0}
+    return {**{name: getattr(fit, name) for name in names}, "most_pixels_of_a_case": PER_CASE, "seed": SEED}
 
 
-def _warnings(fit: Fit, test: Mapping[str, Any]) -> list[str]:
+def doubts(fit: Fit, test: Mapping[str, Any]) -> list[str]:
+    """What makes a temperature doubtful, one sentence each.
+
+    Args:
+        fit: on the validation part.
+        test: scores of the test part, ``before`` and ``after``.
+    """
     found = []
     if fit.at_a_limit:
         found.append(

@@ -10,10 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from sa2_monai.bundle.calibration.checks import calibratable
+from sa2_monai.bundle.calibration.fit import Fit, fit_part
+from sa2_monai.bundle.calibration.forecast import Forecaster
+from sa2_monai.bundle.calibration.run import doubts
 from sa2_monai.bundle.locate import find_config
+from sa2_monai.bundle.run.evaluate import part_of
 from sa2_monai.cli.main import main
 from tests.bundle.calibration.made_data import (
     Calibrated,
@@ -99,3 +105,30 @@ def test_refused_in_one_line(
     error = capsys.readouterr().err.strip()
     assert len(error.splitlines()) == 1
     assert re.search(message, error), error
+
+
+def test_nothing_but_pixels_without_a_label(calibrated: Calibrated, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(calibrated.data, tmp_path / "data"))
+    for file in (data / "labels").glob("validation*"):
+        Image.fromarray(np.full((60, 72), 255, np.uint8)).save(file)
+    loaded, _ = calibratable(calibrated.bundle, "cpu")
+    where, switches, cases = part_of(loaded, data, "validation", "")
+    with pytest.raises(ValueError, match="no pixel of the 3 validation cases has a label"):
+        fit_part(Forecaster(loaded, where, {**switches, "ignore_value": 255}), cases)
+
+
+TEST_CASES_DOUBTFUL = {
+    "fine": (1.3, True, 0.2, []),
+    "coldest": (0.05, True, 0.2, ["no best temperature"]),
+    "hottest": (20.0, True, 0.2, ["no best temperature"]),
+    "restless": (2.0, False, 0.2, ["had not settled after 6 rounds"]),
+    "other cases": (2.0, True, 0.4, ["on the test part the likelihood is worse"]),
+}
+
+
+@pytest.mark.parametrize("case", TEST_CASES_DOUBTFUL)
+def test_doubts_are_told(case: str) -> None:
+    temperature, settled, after, expected = TEST_CASES_DOUBTFUL[case]
+    found = doubts(Fit(temperature, 3, 100, 6, 0.3, 0.2, settled), {"before": {"nll": 0.3}, "after": {"nll": after}})
+    assert len(found) == len(expected)
+    assert all(words in text for words, text in zip(expected, found, strict=True))
