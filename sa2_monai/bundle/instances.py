@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.bundle.loaded import LoadedBundle, load_bundle
-from sa2_monai.bundle.locate import find_config, load
-from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.prediction.cases import list_inputs
-from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
-from sa2_monai.data import find_data, read_label
+from sa2_monai.bundle.run.evaluate import part_of
+from sa2_monai.data import read_label
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.evaluation.cases.classes import map_values, value_table
 from sa2_monai.evaluation.scores.instances import numbered_objects
 from sa2_monai.inference.instances import Choice, FitCase, fit_settings
@@ -85,20 +84,11 @@ def _choose(loaded: LoadedBundle, data: Any, criterion: str) -> tuple[dict[str, 
     return choices, _write(loaded.weights, choices, criterion)
 
 
-def _validation_cases(loaded: LoadedBundle, data: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _validation_cases(loaded: LoadedBundle, data: Any) -> tuple[list[Case], dict[str, Any]]:
     """The cases, and what their labels mean."""
-    config = load(find_config(loaded.root, "train"))
-    if data is not None:
-        found = find_data(data)
-        config = {**config, "layout": found.dataset, "dataset_dir": str(found.path)}
-    assert loaded.weights is not None
-    config = apply_settings(config, read_sidecar(loaded.weights, loaded.root.name))
-    load_datalist, where = resolve(config, "load_datalist", "dataset_dir")
-    cases = load_datalist(section="validation")
-    if not cases:
-        raise ValueError(f"{where} has no validation part, on which settings could be chosen. Give --data with one.")
-    names = ("class_names", "label_values", "ignore_value")
-    return cases, dict(zip(names, resolve(config, *names), strict=True))
+    where, switches, cases = part_of(loaded, data, "validation", "settings could be chosen")
+    parser = loaded.evaluation_parser(where, **switches)
+    return cases, {name: parser.get_parsed_content(name) for name in ("class_names", "label_values", "ignore_value")}
 
 
 def _probabilities(loaded: LoadedBundle, images: Sequence[str], folder: Path) -> list[Path]:

@@ -225,15 +225,29 @@ class LoadedBundle(BundleModel):
         Raises:
             FileNotFoundError, ValueError: of the data set.
         """
-        files = [*self._training_files(dataset), find_config(self.root, "evaluate")]
-        known = load(*files)
-        check_ids(known, switches, str(files[0]))
-        parser = ConfigParser({**known, **self._common(files, dataset_dir, self._scratch), **switches})
-        listed = parser.get_parsed_content("load_datalist")
+        listed = self.evaluation_parser(dataset_dir, dataset, **switches).get_parsed_content("load_datalist")
         if section != "all":
             return list(listed(section=section))
         parts = load_parts(**{name: listed.keywords[name] for name in _PARTS & set(listed.keywords)})
         return [case for part, found in parts.items() if found for case in listed(section=part)]
+
+    def evaluation_parser(
+        self, dataset_dir: str | os.PathLike[str], dataset: str | os.PathLike[str] | None = None, **switches: Any
+    ) -> ConfigParser:
+        """The configuration of :meth:`evaluate`, for who looks at cases with parts of it.
+
+        Args:
+            dataset_dir: see :meth:`evaluate`, as all the others.
+            dataset: see there.
+            switches: see there.
+
+        Raises:
+            ValueError: unknown switches.
+        """
+        files = [*self._training_files(dataset), find_config(self.root, "evaluate")]
+        known = load(*files)
+        check_ids(known, switches, str(files[0]))
+        return ConfigParser({**known, **self._common(files, dataset_dir, self._scratch), **switches})
 
     def train(
         self,

@@ -36,6 +36,7 @@ _CLEAN_UP = ("largest_component", "fill_holes", "min_volume")
 _RECORD = (
     *("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "network"),
     *("select", "epoch", "metric", "metric_name"),
+    "temperature",  # see sa2_monai.weights.read_temperature
     "instances",  # settings of objects by class, see sa2_monai.inference.instances
 )
 

@@ -57,6 +57,7 @@ COMMANDS = (
     Command("predict", "segment images with a trained network", "sa2_monai.cli.predict"),
     Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
     Command("instances", "choose how touching objects are divided", "sa2_monai.cli.instances"),
+    Command("calibrate", "make probabilities what they say: temperature", "sa2_monai.cli.calibrate"),
     Command("stress", "measure how a model bears corrupted images", "sa2_monai.cli.stress"),
     Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),
     Command("compare", "compare networks on your data: scores, tests, speed", "sa2_monai.cli.compare"),

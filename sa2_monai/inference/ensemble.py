@@ -14,7 +14,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from sa2_monai.networks import create_network
-from sa2_monai.weights import load_weights
+from sa2_monai.weights import load_weights, read_temperature
 
 __all__ = ["EnsembleNetwork", "ensemble_of", "load_ensemble"]
 
@@ -37,16 +37,20 @@ class EnsembleNetwork(nn.Module):
 
     Args:
         networks: one or more networks with the same input and output; each returns logits (N, C, H, W).
+        temperatures: by which the logits of each are divided, see :mod:`sa2_monai.metrics.calibration`; ``None`` for 1.
 
     Raises:
-        ValueError: if there is no network.
+        ValueError: if there is no network, or another number of temperatures.
     """
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[nn.Module], temperatures: Sequence[float] | None = None) -> None:
         super().__init__()
         if len(networks) == 0:
             raise ValueError("an ensemble needs at least one network, got none. Give the checkpoints of the folds.")
         self.networks = nn.ModuleList(networks)
+        self.temperatures = [1.0] * len(networks) if temperatures is None else [float(one) for one in temperatures]
+        if len(self.temperatures) != len(networks):
+            raise ValueError(f"{len(networks)} networks have {len(self.temperatures)} temperatures, expected one each")
         self.log_count = math.log(len(networks))
         self.divisor = math.lcm(*(int(getattr(network, "divisor", 1)) for network in networks))  # of height and width
 
@@ -67,6 +71,8 @@ class EnsembleNetwork(nn.Module):
             channels = logits.shape[1]
             if logits.dtype == torch.float16 or logits.dtype == torch.bfloat16:
                 logits = logits.float()
+            if self.temperatures[index] != 1.0:
+                logits = logits / self.temperatures[index]
             if channels == 1:  # the same thing as two classes
                 log_probability = torch.cat([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=1)
             else:
@@ -93,7 +99,7 @@ def load_ensemble(
             :func:`~sa2_monai.weights.load_weights`.
 
     Returns:
-        The ensemble in evaluation mode.
+        The ensemble in evaluation mode; each network with the temperature that stands beside its weights.
 
     Raises:
         FileNotFoundError: for a checkpoint that is not there.
@@ -104,7 +110,7 @@ def load_ensemble(
         network = copy.deepcopy(network_def)
         load_weights(network, checkpoint, expected)
         networks.append(network.to(device))
-    return EnsembleNetwork(networks).eval()
+    return EnsembleNetwork(networks, [read_temperature(file) or 1.0 for file in checkpoints]).eval()
 
 
 def ensemble_of(members: Sequence[Mapping[str, Any]], dropout: float | None = None) -> EnsembleNetwork:
@@ -112,7 +118,7 @@ def ensemble_of(members: Sequence[Mapping[str, Any]], dropout: float | None = No
 
     Args:
         members: for each network its name (``network``) and the arguments of
-            :func:`~sa2_monai.networks.create_network`.
+            :func:`~sa2_monai.networks.create_network`; its ``temperature``, where it is calibrated.
         dropout: of all members, in place of their own; MONAI Label's epistemic scoring sets it.
 
     Returns:
@@ -123,9 +129,10 @@ def ensemble_of(members: Sequence[Mapping[str, Any]], dropout: float | None = No
     """
     thinned = {} if dropout is None else {"dropout": dropout}
     return EnsembleNetwork(
-        [create_network(**{"name": member["network"], **_arguments(member), **thinned}) for member in members]
+        [create_network(**{"name": member["network"], **_arguments(member), **thinned}) for member in members],
+        [member.get("temperature", 1.0) for member in members],
     )
 
 
 def _arguments(member: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in member.items() if key != "network"}
+    return {key: value for key, value in member.items() if key not in ("network", "temperature")}

@@ -34,7 +34,8 @@ class EnsembleInferer(Inferer):
     Args:
         members: how each network sees, plain values: ``view`` (arguments of :class:`~sa2_monai.slices.SliceView`),
             ``scale`` (of :func:`~sa2_monai.slices.scale_intensity` but the kind), ``slice_axis``, ``overlap``,
-            ``sigmoid`` (one output channel), ``reverse_channels`` (its channels come in the other order).
+            ``sigmoid`` (one output channel), ``reverse_channels`` (its channels come in the other order), and of
+            calibrated ones ``temperature``, which an option of that name overrules.
         kind: of the files, see :func:`~sa2_monai.slices.load_image`.
         batch_size: slices, or windows, that go through a network together; changes no result.
         orientations: slices of one axis, or of all, for the members with windows.
@@ -115,6 +116,8 @@ class _Eyes:
         )
         self.restore = restore_orientation(kind, self.steps, key=_PRED, orig_key=_IMAGE)
         self.reverse = bool(member["reverse_channels"])
+        if options.get("temperature") is None:
+            options = {**options, "temperature": member.get("temperature")}
         self.inferer: VolumeInferer = inferer_for(
             SliceView(**member["view"]),
             batch_size,

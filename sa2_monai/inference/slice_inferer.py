@@ -17,6 +17,7 @@ from sa2_monai.inference.members import Members, RunningMean
 from sa2_monai.inference.slice_inferer_checks import (
     check_members,
     check_options,
+    check_temperature,
     check_uncertainty,
     check_volume,
     pixel_spacing,
@@ -85,6 +86,8 @@ class VolumeInferer(Inferer):
             probability in units of ``log(K)``, ``"variance"`` over the members (and the orientations), ``"all"`` for
             both, ``None`` for neither; see :mod:`sa2_monai.inference.uncertainty.maps`. Not for ``paper``.
         dropout_samples: number of thinned networks in place of the whole one; 0 for none.
+        temperature: by which the logits of every network are divided before they become probabilities (temperature
+            scaling); ``None`` for 1, and of an ensemble for those of its networks.
         device: where slices are resized and the network runs; ``None`` is the device of the network's parameters.
         accumulate_on: device of the result; ``None`` is that of the input.
 
@@ -117,6 +120,7 @@ class VolumeInferer(Inferer):
         tta: bool = False,
         uncertainty: str | None = None,
         dropout_samples: int = 0,
+        temperature: float | None = None,
     ) -> None:
         super().__init__()
         rows, columns = check_roi_size(roi_size, divisor=1)
@@ -124,6 +128,7 @@ class VolumeInferer(Inferer):
         check_options(view, slice_batch_size, normalize, overlap, pixdim, orientations, output, resize, stretch)
         self.maps = map_names(uncertainty)
         check_uncertainty(self.maps, view, output, dropout_samples)
+        check_temperature(temperature)
         self.view = view
         self.slice_batch_size = slice_batch_size
         self.normalize = None if normalize is None else (float(normalize[0]), float(normalize[1]))
@@ -138,6 +143,7 @@ class VolumeInferer(Inferer):
         self.accumulate_on = accumulate_on
         self.tta = tta
         self.dropout_samples = dropout_samples
+        self.temperature = temperature
 
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -187,7 +193,9 @@ class VolumeInferer(Inferer):
         Raises:
             ValueError: a variance of one member, or samples of a network without dropout.
         """
-        found = Members(network, self.tta, self.dropout_samples, self.roi_size, args, kwargs, self.sigmoid, name)
+        found = Members(
+            network, self.tta, self.dropout_samples, self.roi_size, args, kwargs, self.sigmoid, name, self.temperature
+        )
         check_members(self.maps, len(found) * (3 if self.orientations == "all" else 1))
         return found
 
@@ -309,6 +317,7 @@ def inferer_for(
     tta: bool = False,
     uncertainty: str | None = None,
     dropout_samples: int = 0,
+    temperature: float | None = None,
 ) -> VolumeInferer:
     """Inferer that sees slices as a training with the same view did, and brings their labels back.
 
@@ -322,6 +331,7 @@ def inferer_for(
         tta: also average over flips and quarter turns.
         uncertainty: maps behind the labels or probabilities.
         dropout_samples: number of thinned networks.
+        temperature: by which logits are divided.
 
     Raises:
         ValueError: for options that the view does not have.
@@ -341,6 +351,7 @@ def inferer_for(
         tta=tta,
         uncertainty=uncertainty,
         dropout_samples=dropout_samples,
+        temperature=temperature,
     )
 
 

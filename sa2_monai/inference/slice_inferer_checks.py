@@ -14,7 +14,8 @@ from monai.utils import ImageMetaKey
 from sa2_monai.slices.slice_view import VIEWS
 from sa2_monai.slices.views import RESIZES
 
-__all__ = ["check_members", "check_options", "check_uncertainty", "check_volume", "pixel_spacing", "volume_name"]
+__all__ = ["check_members", "check_options", "check_temperature", "check_uncertainty", "check_volume", "pixel_spacing"]
+__all__ += ["volume_name"]
 
 ORIENTATIONS = ("slices", "all")
 OUTPUTS = ("labels", "probabilities", "grid")
@@ -87,6 +88,18 @@ def check_uncertainty(maps: Sequence[str], view: str, output: str, dropout_sampl
             "uncertainty has no maps in the view 'paper' and on the grid of published scores, whose probabilities "
             "never leave the network's grid. Choose view: whole, or set uncertainty to null."
         )
+
+
+def check_temperature(temperature: float | None) -> None:
+    """Check what logits are divided by.
+
+    Raises:
+        ValueError: it is no number above 0.
+    """
+    if temperature is None:
+        return
+    if isinstance(temperature, bool) or not (temperature > 0 and math.isfinite(temperature)):
+        raise ValueError(f"temperature must be a number above 0, or null, got {temperature!r}.")
 
 
 def check_members(maps: Sequence[str], members: int) -> None:

@@ -20,6 +20,7 @@ class SliceNetwork:
         kwargs: further named arguments of the network.
         sigmoid: the network has one output channel; otherwise it has several.
         name: of the volume, for messages.
+        temperature: by which the logits are divided, see :mod:`sa2_monai.metrics.calibration`.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class SliceNetwork:
         kwargs: Mapping[str, Any],
         sigmoid: bool,
         name: str,
+        temperature: float = 1.0,
     ) -> None:
         self.network = network
         self.args = args
         self.kwargs = kwargs
         self.sigmoid = sigmoid
         self.name = name
+        self.temperature = temperature
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits of images (B, C, H, W), ``float32`` also where the network runs in half precision.
@@ -70,4 +73,5 @@ class SliceNetwork:
                 f"the network has {logits.shape[1]} output channels, but sigmoid is {self.sigmoid}: one channel needs "
                 "sigmoid: true, several need sigmoid: false."
             )
-        return logits.float()
+        # not divided by 1: the same memory, and the same bits as ever
+        return logits.float() if self.temperature == 1.0 else logits.float() / self.temperature

@@ -13,12 +13,13 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-__all__ = ["BINS", "Reliability", "fit_temperature", "negative_log_likelihood", "reliability", "scaled"]
+__all__ = ["BINS", "COLDEST", "HOTTEST", "Reliability", "fit_temperature", "negative_log_likelihood", "reliability"]
+__all__ += ["scaled"]
 
 #: Bins of equal width between 0 and 1, as many as in the publication.
 BINS = 15
 #: Temperatures that are looked at: beyond them a network is not miscalibrated but wrong.
-_COLDEST, _HOTTEST = 0.05, 20.0
+COLDEST, HOTTEST = 0.05, 20.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def fit_temperature(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
         raise ValueError("log-probabilities are not finite; limit them before the fit")
     found = minimize_scalar(
         lambda inverse: negative_log_likelihood(log_probabilities, labels, 1 / inverse),
-        bounds=(1 / _HOTTEST, 1 / _COLDEST),
+        bounds=(1 / HOTTEST, 1 / COLDEST),
         method="bounded",
         options={"xatol": 1e-6},
     )

@@ -12,6 +12,7 @@ from sa2_monai.weights.read import read_checkpoint
 from sa2_monai.weights.save import read_info, save_weights
 from sa2_monai.weights.starters import starter_file, starter_names
 from sa2_monai.weights.state import plain, unwrap
+from sa2_monai.weights.temperature import read_temperature
 from sa2_monai.weights.transfer import Transfer, transfer_weights
 from sa2_monai.weights.weight_files import open_weights, weight_file
 
@@ -30,6 +31,7 @@ __all__ = [
     "plain",
     "read_checkpoint",
     "read_info",
+    "read_temperature",
     "save_weights",
     "sha256_of",
     "skipped_names",

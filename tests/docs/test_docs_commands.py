@@ -58,6 +58,7 @@ WRITTEN = {
     "docs/python.md": ["runs/from_python/eval/report.html", "plans/nuclei.yaml"],
     "docs/uncertainty.md": [
         "runs/nuclei/eval-tta/report.html",
+        "runs/nuclei/eval/calibration.html",
         "results/sure/uncertainty.csv",
         "results/python/uncertainty.csv",
     ],

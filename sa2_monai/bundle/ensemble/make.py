@@ -18,7 +18,7 @@ from sa2_monai.bundle.ensemble.views import look_one_by_one, see_alike, views_of
 from sa2_monai.bundle.locate import load, load_one
 from sa2_monai.bundle.packaging.contents import override
 from sa2_monai.bundle.sidecar import apply_settings
-from sa2_monai.weights import read_checkpoint, read_info, save_weights, sha256_of
+from sa2_monai.weights import read_checkpoint, read_info, read_temperature, save_weights, sha256_of
 
 __all__ = ["make_ensemble"]
 
@@ -26,7 +26,7 @@ _TARGET = "sa2_monai.inference.ensemble_of"
 #: Of a sidecar, what one file of weights says about itself and its training.
 _OF_A_FILE = (
     *("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "replaces"),
-    *("epoch", "metric", "metric_name"),
+    *("epoch", "metric", "metric_name", "temperature"),
 )
 
 
@@ -82,7 +82,9 @@ def _network(member: Member) -> dict[str, Any]:
     if members is not None:
         raise ValueError(f"{member.bundle} is an ensemble itself; give its members")
     kept = {key: value for key, value in arguments.items() if not key.startswith("_") and key != "spatial_dims"}
-    return {"network": member.sidecar.network, **kept}
+    temperature = read_temperature(member.weights)
+    calibrated = {} if temperature is None else {"temperature": temperature}
+    return {"network": member.sidecar.network, **kept, **calibrated}
 
 
 def _write_weights(members: Sequence[Member], file: Path, more: Mapping[str, Any]) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 from monai.bundle import ConfigComponent, ConfigParser
 
 from sa2_monai.bundle.ensemble.members import SEEN, Member
+from sa2_monai.weights import read_temperature
 
 __all__ = ["look_one_by_one", "see_alike", "views_of"]
 
 _INFERER = "sa2_monai.inference.EnsembleInferer"
 _SCALE = "sa2_monai.slices.scale_intensity"
 #: Arguments of an inferer that hold for all members, as the configuration says them.
-_SHARED = ("batch_size", "orientations", "output", "tta", "uncertainty", "dropout_samples")
+_SHARED = ("batch_size", "orientations", "output", "tta", "uncertainty", "dropout_samples", "temperature")
 
 
 def see_alike(members: Sequence[Member]) -> bool:
@@ -68,7 +69,9 @@ def _view(member: Member, channel_order: str | None) -> dict[str, Any]:
     (scale,) = _steps(config)
     arguments = _arguments({**config, "scale_of_a_member": scale}, "scale_of_a_member")
     view = _arguments(config, "slice_view")
+    temperature = read_temperature(member.weights)
     return {
+        **({} if temperature is None else {"temperature": temperature}),
         "view": {name: value for name, value in view.items() if name != "divisor"},
         "scale": {name: value for name, value in arguments.items() if name not in ("kind", "key")},
         "slice_axis": values["slice_axis"] or "axial",

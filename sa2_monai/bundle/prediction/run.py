@@ -139,13 +139,21 @@ def list_batch(
     folder = check_writable(output).resolve()
     slides = {} if model.volumes else take_slides(cases, slide_options or SlideOptions())
     check_window(model.config, model.sidecar.settings, model.sidecar.network)
-    settings = {**in_words_of(model.config, model.sidecar.settings), **options}
+    settings = {**in_words_of(model.config, model.sidecar.settings), **_calibrated(model), **options}
     arguments = (model.config_file, model.weights, settings, cases, folder, model.suffix)
     batch = Batch(*arguments)
     if slides:
         batch = SlideBatch(*arguments, slides=slides, slide_options=slide_options or SlideOptions())
     _protect_inputs(batch)
     return batch, left_out
+
+
+def _calibrated(model: TrainedModel) -> dict[str, Any]:
+    """The temperature of the weights, of which a bundle of an earlier version knows nothing; results depend on it."""
+    from sa2_monai.weights import read_temperature
+
+    temperature = read_temperature(model.weights)
+    return {} if temperature is None or "temperature" not in model.config else {"temperature": temperature}
 
 
 def run_batch(

@@ -15,9 +15,10 @@ from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.run.folder import complete_run
 from sa2_monai.bundle.run.target import is_run
 from sa2_monai.data import find_data
+from sa2_monai.data.layouts.cases import Case
 from sa2_monai.evaluation import EvaluationResult
 
-__all__ = ["data_of", "evaluate_run"]
+__all__ = ["data_of", "evaluate_run", "part_of"]
 
 
 def evaluate_run(
@@ -82,3 +83,28 @@ def data_of(loaded: LoadedBundle, data: str | os.PathLike[str] | None) -> tuple[
         return where, {}
     found = find_data(data)
     return found.path, {"layout": found.dataset}
+
+
+def part_of(
+    loaded: LoadedBundle, data: str | os.PathLike[str] | None, section: str, purpose: str
+) -> tuple[Any, dict[str, Any], list[Case]]:
+    """A part of the data of an evaluation, which has to be there.
+
+    Args:
+        loaded: see :func:`data_of`.
+        data: see there.
+        section: ``"validation"``, ``"test"``.
+        purpose: what it is for, for the message: "settings could be chosen".
+
+    Returns:
+        What :func:`data_of` returns, and the cases.
+
+    Raises:
+        FileNotFoundError: no such data.
+        ValueError: data without that part.
+    """
+    where, switches = data_of(loaded, data)
+    cases = loaded.cases(where, section=section, **switches)
+    if not cases:
+        raise ValueError(f"{where} has no {section} part, on which {purpose}. Give --data with one.")
+    return where, switches, cases

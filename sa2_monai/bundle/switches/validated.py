@@ -25,8 +25,9 @@ def as_validated(
     Args:
         weights: weight file, or those of an ensemble; the first one counts. It need not exist.
         default_overlap: of windows, for weights that do not say it; needed where ``overlap`` is asked for.
-        switches: ``overlap``, ``largest_component``, ``fill_holes``, ``min_volume``; ``None`` stands for the value in
-            the sidecar of the weights, and, without one, for ``default_overlap`` and no clean-up.
+        switches: ``overlap``, ``largest_component``, ``fill_holes``, ``min_volume``, ``temperature``; ``None`` stands
+            for the value in the sidecar of the weights, and, without one, for ``default_overlap``, no clean-up and no
+            temperature. The networks of an ensemble have temperatures of their own, of which nothing is said here.
 
     Returns:
         All the switches.
@@ -38,10 +39,12 @@ def as_validated(
 
         as_validated("models/model.pt", 0.5, overlap=None, min_volume=100.0)
     """
-    from sa2_monai.weights import read_info
+    from sa2_monai.weights import read_info, read_temperature
     from sa2_monai.weights.save import sidecar_of
 
+    single = isinstance(weights, (str, os.PathLike))
     file = existing_path(weights if isinstance(weights, (str, os.PathLike)) else weights[0])
     told = {"overlap": default_overlap, **read_settings(read_info(file), sidecar_of(file))}
+    told["temperature"] = read_temperature(file) if single else None
     # False: the weights were validated without.
     return {name: told.get(name) if value is None else value for name, value in switches.items()}

@@ -28,6 +28,7 @@ class Members:
         kwargs: further named arguments of the network.
         sigmoid: the network has one output channel.
         name: of the volume, for messages.
+        temperature: by which all logits are divided; ``None`` for those of the networks of an ensemble, else 1.
 
     Raises:
         ValueError: samples of a network that drops nothing.
@@ -43,9 +44,15 @@ class Members:
         kwargs: Mapping[str, Any] | None = None,
         sigmoid: bool = False,
         name: str = "the volume",
+        temperature: float | None = None,
     ) -> None:
-        whole = list(network.networks) if isinstance(network, EnsembleNetwork) else [network]
-        self.networks = [SliceNetwork(one, args, kwargs or {}, sigmoid, name) for one in whole]
+        whole, own = [network], [1.0]
+        if isinstance(network, EnsembleNetwork):
+            whole, own = list(network.networks), network.temperatures
+        self.networks = [
+            SliceNetwork(one, args, kwargs or {}, sigmoid, name, divisor if temperature is None else temperature)
+            for one, divisor in zip(whole, own, strict=True)
+        ]
         self.samples = range(dropout_samples) if dropout_samples else (None,)
         self.symmetries = symmetries(size) if tta else [Symmetry()]
         if dropout_samples and not all(dropout_modules(one) for one in whole):

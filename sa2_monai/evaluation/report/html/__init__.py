@@ -5,7 +5,8 @@
   this package: their HTML, the style, the script.
 * ``metrics``, ``numbers``: what a metric is called and means; three significant digits.
 * ``images``, ``encoding``: the layers of chosen cases and the thumbnails, within a budget of bytes.
-* ``cases``: the table of cases. ``plots``, ``curves``, ``axis``: what the inline SVG shows, and where.
+* ``cases``: the table of cases. ``plots``, ``curves``, ``calibration``, ``axis``: what the inline SVG
+  shows, and where.
 * ``origin``: which model, weights, data and training a report is about, from the records beside it.
 """
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.evaluation.report.history import HISTORY_NAME, read_history
+from sa2_monai.evaluation.report.html.calibration import CALIBRATION_NAME
 from sa2_monai.evaluation.report.html.numbers import duration, number
 from sa2_monai.evaluation.result import EvaluationResult
 
@@ -30,6 +31,7 @@ class Origin:
         sidecar: of the weights; empty where there is none, or where it describes other weights.
         training: record of the training of these weights; empty where there is none.
         history: its epochs, see :func:`sa2_monai.evaluation.report.history.read_history`.
+        calibration: of these weights, see :mod:`sa2_monai.bundle.calibration`; empty where there is none.
         folder: of the predictions, as text; empty for arrays.
         remarks: what is doubtful, or was found but does not belong to these weights.
     """
@@ -38,6 +40,7 @@ class Origin:
     sidecar: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, float]] = ()
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     folder: str = ""
     remarks: tuple[str, ...] = ()
 
@@ -120,8 +123,8 @@ def find_origin(result: EvaluationResult, folder: str | Path | None = None) -> O
     """
     files = {Path(row["prediction_file"]) for row in result.per_case if row["prediction_file"]}
     homes = sorted({file.parent for file in files})
-    places = [place / name for home in homes for place in (home, home.parent) for name in RECORDS]
-    found = next((place for place in places if _part(_read(place), "weights")), None)
+    records = [place / name for home in homes for place in (home, home.parent) for name in RECORDS]
+    found = next((place for place in records if _part(_read(place), "weights")), None)
     record = {} if found is None else _read(found)
     weights = _part(record, "weights")
     digest, path = weights.get("sha256"), Path(str(weights.get("path", "")))
@@ -129,7 +132,9 @@ def find_origin(result: EvaluationResult, folder: str | Path | None = None) -> O
     if digest and sidecar.get("sha256") != digest:
         sidecar = {}
     remarks = _newer(files, found)
-    for place in _unique([path.parent.parent / "eval"] if weights else [], [] if folder is None else [Path(folder)]):
+    places = _unique([path.parent.parent / "eval"] if weights else [], [] if folder is None else [Path(folder)])
+    calibration = _calibration(places, digest)
+    for place in places:
         training, history = _read(place / TRAINING_RECORD), read_history(place / HISTORY_NAME)
         if not training and not history:
             continue
@@ -137,8 +142,14 @@ def find_origin(result: EvaluationResult, folder: str | Path | None = None) -> O
         if digest and other and other != digest:
             remarks.append(f"the training recorded in {place} made other weights ({str(other)[:12]}) and is not shown")
             continue
-        return Origin(record, sidecar, training, history, _name(homes), tuple(remarks))
-    return Origin(record, sidecar, folder=_name(homes), remarks=tuple(remarks))
+        return Origin(record, sidecar, training, history, calibration, _name(homes), tuple(remarks))
+    return Origin(record, sidecar, calibration=calibration, folder=_name(homes), remarks=tuple(remarks))
+
+
+def _calibration(places: Iterable[Path], digest: Any) -> Mapping[str, Any]:
+    """That of the weights; one of earlier weights is not of these."""
+    found = (_read(place / CALIBRATION_NAME) for place in places)
+    return next((one for one in found if digest and _part(one, "weights").get("sha256") == digest), {})
 
 
 def _newer(files: Iterable[Path], record: Path | None) -> list[str]:

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sa2_monai.evaluation.report.html.calibration import reliability_curves, risk_curves
 from sa2_monai.evaluation.report.html.cases import case_lines, class_columns, found_structures
-from sa2_monai.evaluation.report.html.curves import learning_curves
+from sa2_monai.evaluation.report.html.curves import Curve, learning_curves
 from sa2_monai.evaluation.report.html.environment import render_page, report_environment
 from sa2_monai.evaluation.report.html.images import ReportImages
 from sa2_monai.evaluation.report.html.metrics import explanations
@@ -32,6 +33,7 @@ SECTIONS = {
     "strata": "Easy and hard cases",
     "objects": "Single objects",
     "comparison": "Comparison",
+    "calibration": "Calibration",
     "training": "Training",
     "metrics": "All metrics",
     "warnings": "Warnings",
@@ -85,6 +87,8 @@ def html_report(
         "plots": box_plots(result, summary["protocol"]["unit"]),
         "curves": learning_curves(origin.history, summary["classes"]),
         "comparison": comparison,
+        "calibration": origin.calibration,
+        "calibration_curves": _calibration_curves(origin.calibration),
         "difference_plot": None if second is None else difference_plot(result, second),
         "class_values": {name: int(value) for value, name in summary["classes"].items()},
         "strata_keys": _strata_keys(summary),
@@ -100,6 +104,10 @@ def html_report(
         "constant": [text for text in summary["warnings"] if text.startswith("constant_prediction:")],
     }
     return render_page(report_environment(), "page.html", SECTIONS, values)
+
+
+def _calibration_curves(document: Mapping[str, Any]) -> list[Curve]:
+    return [*reliability_curves(document), *risk_curves(document)] if document else []
 
 
 def _strata_keys(summary: Mapping[str, Any]) -> set[str]:
