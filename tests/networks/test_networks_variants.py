@@ -11,6 +11,8 @@ import torch
 
 from sa2_monai.networks import create_network
 from sa2_monai.networks.catalogue import CATALOGUE, network_record
+from sa2_monai.networks.scale_aware.attention import ScaleAwareAttention
+from sa2_monai.networks.scale_aware.plain import GlobalScaleAttention, LocalScalesAlone, PlainSkips
 from sa2_monai.networks.stages import stages_of
 from sa2_monai.networks.variants import named, parse_network
 from tests.support.narrow import WIDTH
@@ -122,6 +124,18 @@ def test_the_same_tensors_calculate_something_else(variant: str) -> None:
         found = network.train()(x)
         torch.manual_seed(2)
         assert not torch.allclose(found, whole.train()(x), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mixes"),
+    [(ScaleAwareAttention, True), (GlobalScaleAttention, True), (LocalScalesAlone, False), (PlainSkips, False)],
+)
+def test_which_skips_of_sa2net_compare_the_levels(kind: type[torch.nn.Module], mixes: bool) -> None:
+    levels = [torch.rand(2, 4, 32 // 2**k, 32 // 2**k, requires_grad=True) for k in range(4)]
+    finest = kind(4, 2, 4, 1e-6)(*levels)[0]
+    gradients = torch.autograd.grad(finest.sum(), levels, allow_unused=True)
+    assert gradients[0] is not None
+    assert [gradient is not None for gradient in gradients[1:]] == [mixes] * 3
 
 
 def test_a_squeeze_excitation_evaluates_as_the_published_network() -> None:

@@ -31,7 +31,7 @@ TEST_CASES: list[tuple[str, list[str], list[str], str]] = [
     ("images", ["p1/x.png", "p2/x.png"], ["p1_x", "p2_x"], ""),
     ("images", ["images/a.png", "labels/a.png"], ["a"], "left out: 1 folder (labels)"),
     ("images", ["train/images/a.png", "train/masks/a.png", "test/images/a.png"], ["test_a", "train_a"], "1 folder"),
-    ("images", ["a.png", "x.svs", "y.svs", "z.SVS", "notes"], ["a"], "1 file without a suffix (notes), 3 .svs"),
+    ("images", ["a.png", "x.czi", "y.czi", "z.CZI", "notes"], ["a"], "1 file without a suffix (notes), 3 .czi"),
     ("images", ["a.png", "b.nii.gz"], ["a"], "left out: 1 .nii.gz"),
     (
         "images",
@@ -149,8 +149,8 @@ def test_special_files_and_odd_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["images", "volumes"])
 def test_nothing_to_predict(tmp_path: Path, kind: str) -> None:
-    folder = make(tmp_path / "folder", "a.svs", "labels/a.png", "labels/a.nii")
-    with pytest.raises(ValueError, match=r"folder: no .* found, expected .*; left out: 1 \.svs, 1 folder \(labels\)"):
+    folder = make(tmp_path / "folder", "a.czi", "labels/a.png", "labels/a.nii")
+    with pytest.raises(ValueError, match=r"folder: no .* found, expected .*; left out: 1 \.czi, 1 folder \(labels\)"):
         list_cases(folder, kind)
 
 
@@ -158,9 +158,9 @@ def test_data_lists_are_returned(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     cases: list[dict[str, Any]] = [{"image": str(tmp_path / "x.png"), "case": "#1"}]
     for kind in ("images", "volumes"):
         assert list_cases(cases, kind) == cases
-    make(tmp_path / "folder", "a.png", "b.svs")
+    make(tmp_path / "folder", "a.png", "b.czi")
     list_cases(tmp_path / "folder", "images")
-    assert "left out: 1 .svs" in caplog.text
+    assert "left out: 1 .czi" in caplog.text
 
 
 @pytest.mark.skipif(".dcm" not in IMAGE_SUFFIXES, reason="2D DICOM is not read")
@@ -182,9 +182,9 @@ def test_folders_of_labels(name: str, labels: bool) -> None:
 
 
 def test_unused_files(tmp_path: Path) -> None:
-    make(tmp_path, "images/a.png", "images/b.svs", "labels/a.png", "images/sub/c.png", "dataset.json")
+    make(tmp_path, "images/a.png", "images/b.czi", "labels/a.png", "images/sub/c.png", "dataset.json")
     used = [tmp_path / "images/a.png", tmp_path / "labels/a.png", tmp_path / "dataset.json"]
-    assert str(unused_files(tmp_path, used)) == "left out: 1 .svs, 1 .png"
+    assert str(unused_files(tmp_path, used)) == "left out: 1 .czi, 1 .png"
     assert not unused_files(tmp_path / "labels", used)
 
 
