@@ -10,7 +10,15 @@ from typing import Any
 
 from sa2_monai.cli.main import UsageError
 
-__all__ = ["add_training_options", "read_class_names", "read_override", "read_overrides", "training_options"]
+__all__ = [
+    "add_fold_options",
+    "add_training_options",
+    "positive",
+    "read_class_names",
+    "read_override",
+    "read_overrides",
+    "training_options",
+]
 
 
 def add_training_options(parser: argparse.ArgumentParser, time: str, networks: bool = False) -> None:
@@ -66,6 +74,34 @@ def training_options(args: argparse.Namespace) -> dict[str, Any]:
     return {
         name: getattr(args, names.get(name, name)) for name in (*names, *same) if hasattr(args, names.get(name, name))
     }
+
+
+def add_fold_options(parser: argparse.ArgumentParser, seed: str = "seed of the folds") -> None:
+    """Add what ``crossval`` and ``compare`` say of their folds.
+
+    Args:
+        parser: of the command.
+        seed: what ``--seed`` is.
+    """
+    parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
+    parser.add_argument("--seed", type=int, default=999, metavar="N", help=f"{seed} (default: 999)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
+
+
+def positive(text: str) -> int:
+    """Value of an option that counts something.
+
+    Args:
+        text: what was typed.
+
+    Raises:
+        argparse.ArgumentTypeError: a number below 1.
+        ValueError: no whole number.
+    """
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {number}")
+    return number
 
 
 def read_override(text: str) -> tuple[str, Any]:

@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_training_options, read_overrides, training_options
+from sa2_monai.cli.common import add_fold_options, add_training_options, read_overrides, training_options
 from sa2_monai.cli.main import INTERRUPTED, UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -29,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="?", metavar="DATA", help="folder of your data, a dataset.json or a CSV of pairs")
     add_training_options(parser, "time of each fold of each network; the plans fit into it", networks=True)
     parser.add_argument("--output", "-o", required=True, metavar="DIR", help="folder for report, tables and runs")
-    parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
-    parser.add_argument("--seed", type=int, default=999, metavar="N", help="of folds and trainings (default: 999)")
-    parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
+    add_fold_options(parser, "of folds and trainings")
     parser.add_argument(
         "--devices", metavar="NAME,NAME", help="devices for as many folds side by side, as cuda:0,cuda:1"
     )

@@ -18,7 +18,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_training_options, read_overrides, training_options
+from sa2_monai.cli.common import add_fold_options, add_training_options, read_overrides, training_options
 from sa2_monai.cli.main import INTERRUPTED, UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -30,11 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="?", metavar="DATA", help="folder of your data, a dataset.json or a CSV of pairs")
     add_training_options(parser, "time of each fold; the plan fits into it")
     parser.add_argument("--output", "-o", required=True, metavar="DIR", help="folder for runs, scores and splits")
-    parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
-    parser.add_argument("--seed", type=int, default=999, metavar="N", help="seed of the folds (default: 999)")
+    add_fold_options(parser)
     parser.add_argument("--paper", action="store_true", help="the published protocol (paper.yaml, evaluate_paper.yaml)")
     parser.add_argument("--tta", action="store_true", help="evaluate with test-time augmentation, as tta=true")
-    parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
     parser.add_argument("--resume", action="store_true", help="also go on with trainings that --time has stopped")
     side_by_side = parser.add_mutually_exclusive_group()
     side_by_side.add_argument("--devices", metavar="LIST", help="one fold at a time on each: cuda:0,cuda:1")

@@ -23,6 +23,7 @@ from sa2_monai.bundle.ensemble.paths import bundles_first
 from sa2_monai.bundle.included import run_folder
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
+from sa2_monai.cli.common import positive
 from sa2_monai.cli.main import UsageError
 from sa2_monai.cli.predict_options import instances, slides, starter, tta
 
@@ -79,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--again", action="store_true", help="also the cases that an earlier run has finished")
     many.add_argument("--status", action="store_true", help="predict nothing: tell what is finished, failed, missing")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda when there is a GPU, else cpu, by default")
-    parser.add_argument("--batch-size", type=_positive, metavar="N", help="images, slices or windows at once")
+    parser.add_argument("--batch-size", type=positive, metavar="N", help="images, slices or windows at once")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -159,10 +160,3 @@ def parse_shard(text: str) -> Shard | str:
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise argparse.ArgumentTypeError(f"expected I/N with I from 1 to N, as in 2/8, or '{AUTO}'; got {text!r}")
     return Shard(int(match[1]) - 1, int(match[2]))
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {number}")
-    return number

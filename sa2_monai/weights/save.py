@@ -17,9 +17,10 @@ from sa2_monai.io.digest import sha256_of
 from sa2_monai.version import __version__
 from sa2_monai.weights.state import plain
 
-__all__ = ["read_info", "save_weights", "sidecar_of"]
+__all__ = ["OWN_KEYS", "read_info", "save_weights", "sidecar_of"]
 
-_OWN_KEYS = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "replaces")
+#: What a sidecar says about its file; all else is about the model.
+OWN_KEYS = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "replaces")
 
 
 def save_weights(
@@ -49,7 +50,7 @@ def save_weights(
     info = dict(info or {})
     if path.suffix == ".json":
         raise ValueError(f"{path}: weights cannot be named like their sidecar; use the suffix .pt.")
-    if taken := sorted(set(info) & set(_OWN_KEYS)):
+    if taken := sorted(set(info) & set(OWN_KEYS)):
         raise ValueError(
             f"info for {path.name} must not contain {', '.join(taken)}: these are written by save_weights."
         )

@@ -26,6 +26,7 @@ from sa2_monai.data import read_image
 from sa2_monai.evaluation import EvaluationResult, draw_overlay, evaluate
 from sa2_monai.io.atomic import atomic_write, write_atomically
 from sa2_monai.weights import read_checkpoint, read_info, save_weights, sha256_of
+from sa2_monai.weights.save import OWN_KEYS
 from sa2_monai.weights.starters import STARTERS
 
 __all__ = ["half_precision", "main", "scores_table"]
@@ -34,8 +35,6 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 BEGIN, END = "<!-- scores: made by tools/starter -->", "<!-- end of the scores -->"
 #: What the names of the images begin with, in words.
 KINDS = {"he": "stained tissue", "fluo": "fluorescence", "bf": "light background"}
-#: What the sidecar of a file says about another file.
-_OF_THE_FILE = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "replaces")
 TILE, WORST = 256, 4  # pixels; images in the figure of failures
 
 
@@ -80,7 +79,7 @@ def half_precision(source: Path, target: Path) -> Path:
     if lost:
         raise ValueError(f"{source}: half precision cannot hold the values of {', '.join(lost[:4])}")
     target.parent.mkdir(exist_ok=True)
-    save_weights(tensors, target, {k: v for k, v in read_info(source).items() if k not in _OF_THE_FILE})
+    save_weights(tensors, target, {k: v for k, v in read_info(source).items() if k not in OWN_KEYS})
     return target
 
 

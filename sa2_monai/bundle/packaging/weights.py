@@ -14,10 +14,9 @@ import torch
 from sa2_monai.version import __version__
 from sa2_monai.weights import plain, read_checkpoint, save_weights, sha256_of, write_json
 from sa2_monai.weights.read import read_safely
+from sa2_monai.weights.save import OWN_KEYS
 
 __all__ = ["write_weights"]
-
-_ABOUT_FILE = ("file", "sha256", "bytes", "tensors", "parameters", "sa2_monai", "replaces")
 
 
 def write_weights(source: Path, target: Path, info: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,7 +30,7 @@ def write_weights(source: Path, target: Path, info: Mapping[str, Any]) -> dict[s
     Returns:
         The sidecar.
     """
-    about = {key: value for key, value in info.items() if key not in _ABOUT_FILE}
+    about = {key: value for key, value in info.items() if key not in OWN_KEYS}
     tensors = read_checkpoint(source)
     if source.suffix.lower() == ".safetensors":  # MONAI's loaders read the files of torch.save alone
         return save_weights({name: _single(tensor) for name, tensor in tensors.items()}, target, about)

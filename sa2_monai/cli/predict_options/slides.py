@@ -9,6 +9,7 @@ from typing import Any
 
 from sa2_monai.bundle.prediction.run import TrainedModel
 from sa2_monai.bundle.slides.options import TISSUES, SlideOptions
+from sa2_monai.cli.common import positive
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "slide_options"]
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tissue", choices=TISSUES, help="what is predicted: tissue (default: auto), or all")
     group.add_argument(
         "--tile-size",
-        type=_whole,
+        type=positive,
         metavar="N",
         help="models with view whole: side in pixels of what they see as an image (default: roi_size)",
     )
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--simplify", type=_distance, metavar="PX", help=f"tolerance of polygons (default: {_DEFAULTS.simplify})"
     )
     group.add_argument(
-        "--max-polygons", type=_whole, metavar="N", help=f"more objects: no file (default: {_DEFAULTS.max_polygons})"
+        "--max-polygons", type=positive, metavar="N", help=f"more objects: no file (default: {_DEFAULTS.max_polygons})"
     )
     group.add_argument(
         "--stream", action=argparse.BooleanOptionalAction, help="read all TIFF files tile by tile, or none of them"
@@ -80,13 +81,6 @@ def slide_options(args: argparse.Namespace, model: TrainedModel) -> SlideOptions
             f"({model.setting('roi_size')})"
         )
     return SlideOptions(**given)
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {number}")
-    return number
 
 
 def _length(text: str) -> float:

@@ -7,6 +7,7 @@ import argparse
 from typing import Any
 
 from sa2_monai.bundle.prediction.run import TrainedModel
+from sa2_monai.cli.common import positive
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "overrides"]
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dropout-samples or the networks of an ensemble",
     )
     group.add_argument(
-        "--dropout-samples", type=_count, metavar="N", help="average over N networks that dropout has thinned"
+        "--dropout-samples", type=positive, metavar="N", help="average over N networks that dropout has thinned"
     )
     group.add_argument(
         "--dropout",
@@ -58,13 +59,6 @@ def overrides(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
     elif args.dropout is not None:
         raise UsageError("--dropout: only together with --dropout-samples, since nothing else drops anything")
     return given
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {number}")
-    return number
 
 
 def _rate(text: str) -> float:

@@ -17,7 +17,7 @@ from PIL import Image
 from sa2_monai import load_bundle
 from sa2_monai.io.images.read import read_label
 from sa2_monai.weights import read_info, save_weights
-from sa2_monai.weights.save import _OWN_KEYS
+from sa2_monai.weights.save import OWN_KEYS
 
 FACTOR, SPREAD = 4.0, 1.5
 PARTS = {"training": 2, "validation": 3, "test": 3}
@@ -52,7 +52,7 @@ def sure(source: Path, folder: Path) -> Path:
         weights = torch.load(file, weights_only=True)
         for tensor in (name, f"{name.removesuffix('bias')}weight"):
             weights[tensor] = weights[tensor] * by
-    about = {key: value for key, value in read_info(file).items() if key not in _OWN_KEYS}
+    about = {key: value for key, value in read_info(file).items() if key not in OWN_KEYS}
     save_weights(weights, file, about)
     return folder
 
