@@ -13,6 +13,7 @@ from sa2_monai.networks import BASELINES, CATALOGUE, create_network
 from sa2_monai.networks.accelerate import accelerate
 from tests.device.fakegpu.accelerator import DEVICE, counted
 from tests.device.fakegpu.process import Call
+from tests.support.gpu import enliven, error_of_spread
 from tests.support.narrow import WIDTH
 
 NARROW: dict[str, dict[str, Any]] = {
@@ -35,6 +36,7 @@ def test_a_forward_pass_stays_on_the_device(on_accelerator: Call, name: str) -> 
     found = on_accelerator(_forward, name)
     for mode in ("evaluation", "training"):
         assert found[mode] == {"syncs": {}, "copies": {}}, mode
+    assert found["spread"] > 0.05
     assert found["layout"] == found["labels"] == 1.0
     assert found["error"] < 1e-4
     # Of the spread of the logits; what is rounded is known to 3 and 2 digits.
@@ -43,7 +45,7 @@ def test_a_forward_pass_stays_on_the_device(on_accelerator: Call, name: str) -> 
 
 
 def _forward(name: str) -> dict[str, Any]:
-    network = create_network(name, in_channels=3, out_channels=2, **NARROW[name]).eval()
+    network = enliven(create_network(name, in_channels=3, out_channels=2, **NARROW[name])).eval()
     images = smooth_images(2, 3, 64)
     with torch.inference_mode():
         expected = network(images)
@@ -56,21 +58,16 @@ def _forward(name: str) -> dict[str, Any]:
         network.train()(there)
     found["training"] = {"syncs": counts.syncs, "copies": counts.copies}
     network.eval()
+    found["spread"] = expected.std().item()
     found["labels"] = (logits.cpu().argmax(1) == expected.argmax(1)).float().mean().item()
-    found["error"] = _error(logits, expected)
+    found["error"] = error_of_spread(logits, expected)
     kernels = [one for one in network.parameters() if one.ndim == 4 and one.shape[1] > 1 and one.shape[2] > 1]
     last = [one.is_contiguous(memory_format=torch.channels_last) for one in kernels]
     found["layout"] = sum(last) / len(last)
     for dtype in (torch.float16, torch.bfloat16):
         with torch.inference_mode(), torch.autocast("fakegpu", dtype):
-            found[str(dtype)] = _error(network(there), expected)
+            found[str(dtype)] = error_of_spread(network(there), expected)
     return found
-
-
-def _error(logits: torch.Tensor, expected: torch.Tensor) -> float:
-    """Root of the mean square in units of the deviation of what is expected; infinite where a value is not finite."""
-    difference = logits.float().cpu() - expected
-    return (difference.square().mean().sqrt() / expected.std()).nan_to_num(float("inf")).item()
 
 
 class LargestValue(TorchDispatchMode):
