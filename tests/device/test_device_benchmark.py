@@ -28,7 +28,7 @@ def test_all_blocks(on_accelerator: Call, tmp_path: Path) -> None:
         assert found[f"{name} 32 x 32, batch 2: evaluation", "fp16"]["error"] < 0.05
         for precision in ("fp32", "fp16", "bf16"):
             note = found[f"{name} 32 x 32, batch 2: gradients", precision]["note"]
-            assert note.endswith("; 0 parameters without gradient, 0 with one that is not finite")
+            assert note.endswith("gradients: 0 missing, 0 not finite")
         assert found[f"{name} 32 x 32, batch 1", "published fp32"]["error"] < 1e-5
         assert found[f"{name} 32 x 32, batch 2: training step", "fused, channels_last fp16"]["ratio"] > 0
     assert found["volume 40 x 40 x 6, daeformer", "batch auto, channels_last fp32"]["same_labels"] > 0.999

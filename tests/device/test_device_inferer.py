@@ -105,7 +105,7 @@ def test_batches_fit_into_the_free_memory(on_accelerator: Call) -> None:
     assert found["little"][0] == 8
     assert all(8 < size < 128 for size in found["little"][1:-1])
     assert found["too little"][0] == 8
-    assert max(found["too little"][1:]) <= 4
+    assert max(found["too little"][1:]) < 8
     assert found["same"]
 
 

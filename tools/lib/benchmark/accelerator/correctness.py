@@ -78,5 +78,5 @@ def gradients(subject: Subject) -> Iterator[Row]:
             f"{subject.title(2)}: gradients",
             precision,
             error=float((every - single).norm() / single.norm()),
-            note=f"loss {value.item():.4f}; {missing} parameters without gradient, {broken} with one that is not finite",
+            note=f"loss {value.item():.4f}; gradients: {missing} missing, {broken} not finite",
         )
