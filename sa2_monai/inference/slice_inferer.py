@@ -29,9 +29,10 @@ from sa2_monai.inference.slice_inferer_checks import (
 )
 from sa2_monai.inference.transfer import to_device, waits
 from sa2_monai.inference.uncertainty.maps import map_names
+from sa2_monai.slices.constants import blending_weights
 from sa2_monai.slices.slice_view import SliceView
 from sa2_monai.slices.views import PaperView, PlainView, WholeView, WindowsView
-from sa2_monai.slices.windows import blending_weights, check_roi_size
+from sa2_monai.slices.windows import check_roi_size
 
 __all__ = ["VolumeInferer", "inferer_for"]
 

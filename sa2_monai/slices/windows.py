@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The window that a network looks through: its legal sizes, and the weights of its pixels where windows overlap."""
+"""Legal sizes of the window that a network looks through."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["blending_weights", "check_roi_size"]
+__all__ = ["check_roi_size"]
 
 
 def check_roi_size(roi_size: Sequence[int] | int, divisor: int = 16, spatial_dims: int = 2) -> tuple[int, ...]:
@@ -38,21 +33,3 @@ def check_roi_size(roi_size: Sequence[int] | int, divisor: int = 16, spatial_dim
             f"The nearest legal size is {legal}."
         )
     return tuple(sizes)
-
-
-@lru_cache(maxsize=16)
-def blending_weights(roi_size: tuple[int, ...], device: torch.device) -> torch.Tensor:
-    """Gaussian weights of the pixels of a window, as MONAI's sliding window makes them, which waits for their minimum.
-
-    Args:
-        roi_size: of the window.
-        device: where they are.
-
-    Returns:
-        Of the size of the window, ``float32``; nobody may write into it, all callers share it.
-    """
-    import torch
-    from monai.data.utils import compute_importance_map
-
-    with torch.inference_mode(False):
-        return compute_importance_map(roi_size, mode="gaussian", sigma_scale=0.125, device=device)
