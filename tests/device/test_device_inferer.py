@@ -11,7 +11,7 @@ import torch
 from monai.data import MetaTensor
 from torch import nn
 
-from sa2_monai.inference import VolumeInferer
+from sa2_monai.inference import CaseEvaluator, VolumeInferer
 from tests.device.fakegpu.accelerator import DEVICE, counted, limited
 from tests.device.fakegpu.process import Call
 
@@ -80,6 +80,24 @@ def test_all_orientations(on_accelerator: Call) -> None:
 
 def _all_axes() -> dict[str, Any]:
     return _volume({"view": "windows", "roi_size": 16, "orientations": "all"})
+
+
+def test_the_evaluator_of_the_bundles_leaves_images_on_the_host(on_accelerator: Call) -> None:
+    found = on_accelerator(_evaluator)
+    assert found["copies"] == {"host to device": BATCHES, "device to host": 1 + FLAGS}
+    assert found["dtypes"]["host to device Short"] == BATCHES
+    assert found["devices"] == {"image": "cpu", "pred": "cpu"}
+
+
+def _evaluator() -> dict[str, Any]:
+    inferer, network = VolumeInferer(16, slice_batch_size=4), _network().to(DEVICE)
+    inferer(_slices(), network)
+    loader = [{"image": _slices(), "case": ["one"]}]
+    evaluator = CaseEvaluator(device=DEVICE, val_data_loader=loader, network=network, inferer=inferer, decollate=False)
+    with counted() as counts:
+        evaluator.run()
+    devices = {key: evaluator.state.output[key].device.type for key in ("image", "pred")}
+    return {"copies": counts.copies, "dtypes": counts.dtypes, "devices": devices}
 
 
 def test_the_first_bad_slices_are_named(on_accelerator: Call) -> None:
