@@ -31,14 +31,14 @@ def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that a device has left for new tensors; ``None`` where that is not known, as for CPUs.
+    """Bytes that a device has left for new tensors; ``None`` where nobody tells, as for CPUs.
 
     Args:
         device: any.
     """
-    if device.type in ("cpu", "mps"):
-        return None
     module = torch.get_device_module(device)
+    if not hasattr(module, "mem_get_info"):
+        return None
     free: int = module.mem_get_info(device)[0]
     # What torch holds back of tensors that are gone counts as free.
     kept: int = module.memory_reserved(device) - module.memory_allocated(device)

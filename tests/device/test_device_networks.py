@@ -36,12 +36,12 @@ def test_a_forward_pass_stays_on_the_device(on_accelerator: Call, name: str) -> 
     found = on_accelerator(_forward, name)
     for mode in ("evaluation", "training"):
         assert found[mode] == {"syncs": {}, "copies": {}}, mode
-    assert found["spread"] > 0.05
+    assert found["spread"] > 0.02
     assert found["layout"] == found["labels"] == 1.0
     assert found["error"] < 1e-4
-    # Of the spread of the logits; what is rounded is known to 3 and 2 digits.
-    assert found["torch.float16"] < 0.01
-    assert found["torch.bfloat16"] < 0.1
+    # Of the spread of the logits: values are rounded to 11 and 8 bits, in each of up to a hundred layers.
+    assert found["torch.float16"] < 0.03
+    assert found["torch.bfloat16"] < 0.2
 
 
 def _forward(name: str) -> dict[str, Any]:
@@ -81,9 +81,9 @@ class LargestValue(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, (tuple, list)) else [out]:
-            masked = func is torch.ops.aten.masked_fill.Scalar  # infinity, before a softmax
-            if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and tensor.numel() and not masked:
-                value = tensor.abs().max().item()
+            if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and tensor.numel():
+                # -infinity is a mask before a softmax, in any precision
+                value = tensor.nan_to_num(nan=float("inf"), neginf=0.0).abs().max().item()
                 if value > self.value:
                     self.value, self.operation = value, str(func)
         return out

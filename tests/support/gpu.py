@@ -48,8 +48,8 @@ def enliven(network: torch.nn.Module) -> torch.nn.Module:
                 parameter.uniform_(-0.2, 0.2, generator=generator)
             elif parameter.ndim == 1:  # the scale of a normalisation or of a residual branch
                 parameter.uniform_(0.5, 1.5, generator=generator)
-            else:  # each layer keeps the spread of what it is given (He et al., ICCV 2015)
-                parameter.normal_(0, (2 / parameter[0].numel()) ** 0.5, generator=generator)
+            else:  # each layer keeps the spread of what it is given (LeCun et al., 1998)
+                parameter.normal_(0, parameter[0].numel() ** -0.5, generator=generator)
         for name, buffer in network.named_buffers():
             if name.endswith("running_mean"):
                 buffer.uniform_(-0.1, 0.1, generator=generator)

@@ -74,7 +74,7 @@ def contestants(
     later: dict[str, Callable[[], Callable[[], Tensor]]] = {}
     if subject.device.type == "cuda":
         later["CUDA graph fp16"] = lambda: graph(subject, last, images_last)
-    if compiled:
+    if compiled and subject.device.type == "cuda":
         later["torch.compile fp16"] = lambda: partial(
             call, subject, torch.compile(copy.deepcopy(network)), images, "fp16"
         )
