@@ -80,7 +80,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--again", action="store_true", help="also the cases that an earlier run has finished")
     many.add_argument("--status", action="store_true", help="predict nothing: tell what is finished, failed, missing")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda when there is a GPU, else cpu, by default")
-    parser.add_argument("--batch-size", type=positive, metavar="N", help="images, slices or windows at once")
+    parser.add_argument(
+        "--batch-size",
+        type=_count_or_auto,
+        metavar="N",
+        help="images, slices or windows at once; auto: what a GPU takes",
+    )
+
+
+def _count_or_auto(text: str) -> int | str:
+    return text if text == AUTO else positive(text)
 
 
 def run(args: argparse.Namespace) -> int:

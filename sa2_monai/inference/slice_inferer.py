@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,10 @@ from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type
 from torch import nn
 
+from sa2_monai.inference.finite import FiniteCheck
+from sa2_monai.inference.layers import Layers, brought_back, numbered
 from sa2_monai.inference.members import Members, RunningMean
+from sa2_monai.inference.slice_batches import SliceBatches
 from sa2_monai.inference.slice_inferer_checks import (
     check_members,
     check_options,
@@ -23,7 +27,9 @@ from sa2_monai.inference.slice_inferer_checks import (
     pixel_spacing,
     volume_name,
 )
-from sa2_monai.inference.uncertainty.maps import entropy_map, map_names, variance_map
+from sa2_monai.inference.transfer import to_device, waits
+from sa2_monai.inference.uncertainty.maps import map_names
+from sa2_monai.slices.constants import blending_weights
 from sa2_monai.slices.slice_view import SliceView
 from sa2_monai.slices.views import PaperView, PlainView, WholeView, WindowsView
 from sa2_monai.slices.windows import check_roi_size
@@ -62,7 +68,9 @@ class VolumeInferer(Inferer):
     Args:
         roi_size: rows and columns of the network's input, or one number for both.
         view: ``"whole"``, ``"windows"`` or ``"paper"``.
-        slice_batch_size: slices, in ``windows`` windows, per call of the network. Changes no result.
+        slice_batch_size: slices, in ``windows`` windows, per call of the network; changes no result. ``"auto"``: what
+            the memory of an accelerator has room for, see :mod:`sa2_monai.inference.slice_batches`. Where it does not
+            suffice, batches are halved, which is told once.
         normalize: mean and standard deviation that are subtracted and divided by *after* resizing, for the published
             networks (0.5, 0.5); ``None`` leaves intensities alone.
         overlap: of neighbouring windows, in units of the window, 0 up to below 1; only for ``windows``.
@@ -106,7 +114,7 @@ class VolumeInferer(Inferer):
         self,
         roi_size: Sequence[int] | int,
         view: str = "whole",
-        slice_batch_size: int = 8,
+        slice_batch_size: int | str = 8,
         normalize: Sequence[float] | None = None,
         overlap: float = 0.25,
         pixdim: float | None = None,
@@ -131,6 +139,7 @@ class VolumeInferer(Inferer):
         check_temperature(temperature)
         self.view = view
         self.slice_batch_size = slice_batch_size
+        self.batches = SliceBatches(slice_batch_size)
         self.normalize = None if normalize is None else (float(normalize[0]), float(normalize[1]))
         self.overlap = overlap
         self.pixdim = pixdim
@@ -163,17 +172,19 @@ class VolumeInferer(Inferer):
         """
         check_volume(inputs)
         volume = inputs.as_tensor()[0] if isinstance(inputs, MetaTensor) else inputs[0]
+        device = _device_of(network, inputs) if self.device is None else torch.device(self.device)
+        target = inputs.device if self.accumulate_on is None else torch.device(self.accumulate_on)
         job = _Job(
             volume=volume,
             spacing=(1.0, 1.0, 1.0) if self.pixdim is None else pixel_spacing(inputs),
             members=self.members(network, args, kwargs, volume_name(inputs)),
             name=volume_name(inputs),
-            device=_device_of(network, inputs) if self.device is None else torch.device(self.device),
-            target=inputs.device if self.accumulate_on is None else torch.device(self.accumulate_on),
+            device=device,
+            layers=Layers(self.output, self.maps, device, target),
         )
         with torch.no_grad():
             out = self._all_axes(job) if self.orientations == "all" else self._slices(job)
-        return convert_to_dst_type(out[None], inputs, dtype=out.dtype, device=job.target)[0]
+        return convert_to_dst_type(out[None], inputs, dtype=out.dtype, device=target)[0]
 
     def members(
         self,
@@ -204,98 +215,89 @@ class VolumeInferer(Inferer):
         out = torch.zeros(0)
         view = self._view(job, 2)
         found = PlainView(self.roi_size) if self.output == "grid" else view
-        for start, scores in self._scores(job, 2, view):
-            out = self._write(out, job, found, start, scores)
+        size = (*found.size, job.volume.shape[-1])
+        where = job.layers.collected_on(size)
+        for start, scores, layers in self._batches(job, 2, view, lambda scores: job.layers.of(found, scores)):
+            out = job.layers.put(out, where, size, start, scores, layers)
         return out
 
     def _all_axes(self, job: _Job) -> torch.Tensor:
         """Layers (L, X, Y, Z) from the mean over the slices along the three axes."""
         mean, spread = torch.zeros(0), None
+        size, target = job.volume.shape[1:], job.layers.target
         for axis in (0, 1, 2):
             view = self._view(job, axis)
-            for start, scores in self._scores(job, axis, view):
+            finish = partial(_mean_brought_back, view)
+            for start, scores, planes in self._batches(job, axis, view, finish):
                 if mean.numel() == 0:
-                    mean = torch.zeros((scores.mean.shape[1], *job.volume.shape[1:]), device=job.target)
+                    mean = torch.zeros((scores.mean.shape[1], *size), device=target)
                     spread = None if scores.spread is None else torch.zeros_like(mean[:1])
                 part = slice(start, start + len(scores.mean))
                 # (b, K, H, W) and (b, 1, H, W), which share the memory of the volumes
                 slab = mean.movedim(axis + 1, 0)[part]
                 apart = None if spread is None else spread.movedim(axis + 1, 0)[part]
-                for index, plane in enumerate(scores.mean.split(1, dim=1)):
-                    RunningMean(slab[:, index : index + 1], apart, axis).add(view.leave(plane).to(job.target))
+                for index, plane in numbered(planes):
+                    RunningMean(slab[:, index : index + plane.shape[1]], apart, axis).add(plane.to(target))
                 if apart is not None and scores.variance is not None:
-                    apart += view.leave(scores.variance).to(job.target)
+                    apart += view.leave(scores.variance).to(target)
         if self.output == "probabilities" and not self.maps:
             return mean
         out = torch.zeros(0)
         whole = PlainView((mean.shape[1], mean.shape[2]))
-        for start in range(0, mean.shape[3], self.slice_batch_size):
-            part = slice(start, start + self.slice_batch_size)
+        for start in range(0, mean.shape[3], self.batches.size):
+            part = slice(start, start + self.batches.size)
             slab = mean[..., part].permute(3, 0, 1, 2)
             apart = None if spread is None else spread[..., part].permute(3, 0, 1, 2)
-            out = self._write(out, job, whole, start, RunningMean(slab, apart, count=3))
+            scores = RunningMean(slab, apart, count=3)
+            out = job.layers.put(out, target, size, start, scores, job.layers.of(whole, scores))
         return out
 
-    def _write(self, out: torch.Tensor, job: _Job, view: PlainView, start: int, scores: RunningMean) -> torch.Tensor:
-        """Put what is known of a batch of slices into ``out`` (L, X, Y, Z), made when empty; return it."""
-        for index, layer in enumerate(self._layers(view, scores)):  # each (b, 1, H, W)
-            if out.numel() == 0:
-                layers = (scores.mean.shape[1] if self.output == "probabilities" else 1) + len(self.maps)
-                dtype = torch.float32 if self.maps else layer.dtype
-                size = (layers, *view.size, job.volume.shape[-1])
-                out = torch.zeros(size, dtype=dtype, device=job.target)
-            out[index, ..., start : start + len(layer)] = layer[:, 0].permute(1, 2, 0)
-        return out
-
-    def _layers(self, view: PlainView, scores: RunningMean) -> Iterator[torch.Tensor]:
-        """Labels or probabilities, then the maps of the uncertainty, plane by plane."""
-        classes = scores.mean.shape[1]
-        if self.output == "probabilities":
-            yield from (view.leave(plane) for plane in scores.mean.split(1, dim=1))
-        else:
-            yield view.labels(scores.mean)
-        if "entropy" in self.maps:
-            yield entropy_map((view.leave(plane) for plane in scores.mean.split(1, dim=1)), classes)
-        if scores.variance is not None:
-            yield variance_map(view.leave(scores.variance), classes)
-
-    def _scores(self, job: _Job, axis: int, view: PlainView) -> Iterator[tuple[int, RunningMean]]:
-        """Yield the first slice of each batch and its probabilities (B, K, h, w) on the grid of the network."""
+    def _batches(
+        self, job: _Job, axis: int, view: PlainView, finish: Callable[[RunningMean], Iterator[torch.Tensor]]
+    ) -> Iterator[tuple[int, RunningMean, Iterable[torch.Tensor]]]:
+        """Yield the first slice of each batch, its scores, and the layers (b, l, H, W) that ``finish`` makes."""
         slices = job.volume.movedim(axis + 1, 0)  # (Z, C, H, W)
-        for start in range(0, len(slices), self.slice_batch_size):
-            # Moved as stored, 16 bit as a rule: the floating-point form of the whole volume never exists.
-            batch = slices[start : start + self.slice_batch_size].contiguous().to(job.device)
-            images = _stretched(view.enter(batch)) if self.stretch else view.enter(batch)
-            if self.normalize is not None:
-                images = (images - self.normalize[0]) / self.normalize[1]
-            scores: RunningMean | None = None
-            for member in job.members:
-                logits = self._windows(images, member) if self.view == "windows" else member(images)
-                # The sum tells at once that all is well; a sum that overflows alone is no error.
-                if not torch.isfinite(logits.sum()) and not torch.isfinite(logits).all():
-                    finite = "finite" if torch.isfinite(images).all() else "not finite, too"
-                    raise ValueError(
-                        f"{job.name}: the network's output for the slices {start} to {start + len(batch) - 1} "
-                        f"along axis {axis} has NaN or infinite values; its input is {finite}. Check the voxels of the "
-                        "file and the weights; with mixed precision, try single precision."
-                    )
-                probabilities = torch.sigmoid(logits) if self.sigmoid else torch.softmax(logits, dim=1)
-                if scores is None:
-                    scores = RunningMean.of(probabilities, "variance" in self.maps)
-                else:
-                    scores.add(probabilities)
-            assert scores is not None
-            yield start, scores
+        check = FiniteCheck(job.name, axis)
+
+        def work(start: int, stop: int) -> tuple[RunningMean, Iterable[torch.Tensor]]:
+            scores = self._scores(job, view, start, slices[start:stop], check)
+            layers = finish(scores)
+            # On a CPU one layer lives at a time; an accelerator makes all of them before the first is fetched.
+            return scores, [torch.cat(list(layers), dim=1)] if waits(job.device) else layers
+
+        for start, (scores, layers) in self.batches.run(len(slices), job.device, work):
+            yield start, scores, layers
+        check.finish()
+
+    def _scores(self, job: _Job, view: PlainView, start: int, slices: torch.Tensor, check: FiniteCheck) -> RunningMean:
+        """Probabilities (B, K, h, w) on the grid of the network, from slices (B, C, H, W) that begin with ``start``."""
+        # Moved as stored, 16 bit as a rule: the floating-point form of the whole volume never exists.
+        batch = to_device(slices, job.device)
+        images = _stretched(view.enter(batch)) if self.stretch else view.enter(batch)
+        if self.normalize is not None:
+            images = (images - self.normalize[0]) / self.normalize[1]
+        scores: RunningMean | None = None
+        for member in job.members:
+            logits = self._windows(images, member) if self.view == "windows" else member(images)
+            check.look(start, images, logits)
+            probabilities = torch.sigmoid(logits) if self.sigmoid else torch.softmax(logits, dim=1)
+            if scores is None:
+                scores = RunningMean.of(probabilities, "variance" in self.maps)
+            else:
+                scores.add(probabilities)
+        assert scores is not None
+        return scores
 
     def _windows(self, images: torch.Tensor, network: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         mean, std = self.normalize or (0.0, 1.0)
         return sliding_window_inference(
             images,
             self.roi_size,
-            self.slice_batch_size,
+            self.batches.size,
             network,
             overlap=self.overlap,
             mode="gaussian",
+            roi_weight_map=blending_weights(self.roi_size, images.device),
             cval=-mean / std,  # what the intensity 0 has become: in training, slices are padded before they are scaled
         )
 
@@ -309,7 +311,7 @@ class VolumeInferer(Inferer):
 
 def inferer_for(
     view: SliceView,
-    batch_size: int = 8,
+    batch_size: int | str = 8,
     overlap: float = 0.25,
     orientations: str = "slices",
     output: str = "labels",
@@ -323,7 +325,7 @@ def inferer_for(
 
     Args:
         view: how the model sees a slice.
-        batch_size: slices, or windows, that go through the network together; changes no result.
+        batch_size: slices, or windows, that go through the network together, or ``"auto"``; changes no result.
         overlap: see :class:`VolumeInferer`, as all that follows.
         orientations: slices of one axis, or of all.
         output: labels or probabilities.
@@ -365,7 +367,7 @@ class _Job:
         members: whose probabilities are averaged.
         name: of the volume, for messages.
         device: where they run.
-        target: where the result goes.
+        layers: what is told of each voxel, and where it goes.
     """
 
     volume: torch.Tensor
@@ -373,13 +375,17 @@ class _Job:
     members: Members
     name: str
     device: torch.device
-    target: torch.device
+    layers: Layers
 
 
 def _stretched(images: torch.Tensor) -> torch.Tensor:
     """Each of the images (B, C, H, W) from its lowest to its highest value, as ``ScaleIntensityd`` does in training."""
     lowest, highest = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
     return (images - lowest) / torch.where(highest > lowest, highest - lowest, torch.ones_like(highest))
+
+
+def _mean_brought_back(view: PlainView, scores: RunningMean) -> Iterator[torch.Tensor]:
+    return brought_back(view, scores.mean)
 
 
 def _device_of(network: Callable[..., Any], inputs: torch.Tensor) -> torch.device:

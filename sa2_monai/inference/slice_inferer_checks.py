@@ -11,6 +11,7 @@ import torch
 from monai.data import MetaTensor
 from monai.utils import ImageMetaKey
 
+from sa2_monai.inference.slice_batches import AUTO
 from sa2_monai.slices.slice_view import VIEWS
 from sa2_monai.slices.views import RESIZES
 
@@ -23,7 +24,7 @@ OUTPUTS = ("labels", "probabilities", "grid")
 
 def check_options(
     view: str,
-    slice_batch_size: int,
+    slice_batch_size: int | str,
     normalize: Sequence[float] | None,
     overlap: float,
     pixdim: float | None,
@@ -45,8 +46,11 @@ def check_options(
     ):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(repr(one) for one in known)}, got {value!r}.")
-    if isinstance(slice_batch_size, bool) or not isinstance(slice_batch_size, int) or slice_batch_size < 1:
-        raise ValueError(f"slice_batch_size must be a whole number of at least 1, got {slice_batch_size!r}.")
+    whole = isinstance(slice_batch_size, int) and not isinstance(slice_batch_size, bool)
+    if slice_batch_size != AUTO and not (whole and slice_batch_size >= 1):  # type: ignore[operator]  # no text here
+        raise ValueError(
+            f"slice_batch_size must be a whole number of at least 1 or {AUTO!r}, got {slice_batch_size!r}."
+        )
     if normalize is not None and (len(normalize) != 2 or not normalize[1] > 0):
         raise ValueError(f"normalize must be a mean and a standard deviation above 0, got {normalize!r}.")
     if not 0 <= overlap < 1:

@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch, list_data_collate
-from monai.engines import SupervisedEvaluator
+from monai.engines import SupervisedEvaluator, default_prepare_batch
 from monai.utils import ImageMetaKey
 
+from sa2_monai.inference.slice_inferer import VolumeInferer
 from sa2_monai.io.causes import case_error
 from sa2_monai.io.problems import CASE_ERRORS, FailedCasesError
 from sa2_monai.io.text import printable
@@ -94,6 +95,10 @@ class CaseEvaluator(SupervisedEvaluator):
     def __init__(self, *args: Any, tolerant: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cases: list[dict[str, Any]] | None = [] if tolerant else None
+        if isinstance(self.inferer, VolumeInferer) and self.prepare_batch is default_prepare_batch:
+            # It brings slices to the device as they are stored, batch by batch; a volume would go there at once.
+            self.prepare_batch = _left_on_host
+            self.inferer.device = self.inferer.device or self.state.device
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Run over all cases."""
@@ -148,6 +153,10 @@ class CaseEvaluator(SupervisedEvaluator):
             logger.error("case %s failed: %s", printable(name), printable(error, lines=True))
             record.update(status=_FAILED, error=error)
         self.cases.append(record)
+
+
+def _left_on_host(batchdata: Mapping[str, Any], *_: Any, **kwargs: Any) -> Any:
+    return default_prepare_batch(batchdata, torch.device("cpu"), **kwargs)
 
 
 def _name(item: Any, index: int) -> str:

@@ -21,6 +21,8 @@ from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor, ensure_tuple_rep
 from scipy.ndimage import zoom
 
+from sa2_monai.slices.constants import constant_on
+
 __all__ = ["SplineResize", "SplineResized", "nearest_index", "resize_nearest", "resize_spline", "spline_matrix"]
 
 MODES = ("spline", "nearest")
@@ -91,9 +93,9 @@ def resize_spline(images: torch.Tensor, spatial_size: Sequence[int], border: str
     # Automatic mixed precision belongs to the network: in half precision a resize would lose grey levels.
     with torch.autocast(images.device.type, enabled=False):
         if columns:
-            out = out @ _as_tensor(spline_matrix(*columns, border), out).T
+            out = out @ constant_on(out.device, dtype, spline_matrix, *columns, border).T
         if rows:
-            out = _as_tensor(spline_matrix(*rows, border), out) @ out
+            out = constant_on(out.device, dtype, spline_matrix, *rows, border) @ out
     return out
 
 
@@ -113,10 +115,8 @@ def resize_nearest(labels: torch.Tensor, spatial_size: Sequence[int], border: st
         n = labels.shape[axis]
         if n == m:
             continue
-        index = nearest_index(n, m, border)
-        # A copy, because torch warns about read-only memory.
-        out = out.index_select(axis, torch.from_numpy(index.clip(0)).to(out.device))
-        for outside in np.flatnonzero(index < 0).tolist():
+        out = out.index_select(axis, constant_on(out.device, torch.int64, _inside, n, m, border))
+        for outside in np.flatnonzero(nearest_index(n, m, border) < 0).tolist():
             out.select(axis, outside).zero_()
     return out
 
@@ -206,9 +206,8 @@ class SplineResized(MapTransform):
         return d
 
 
-def _as_tensor(matrix: np.ndarray, like: torch.Tensor) -> torch.Tensor:
-    # torch.tensor copies, so that nobody can write into the cached matrix.
-    return torch.tensor(matrix, dtype=like.dtype, device=like.device)
+def _inside(n: int, m: int, border: str) -> np.ndarray:
+    return nearest_index(n, m, border).clip(0)
 
 
 def _check_pair(n: int, m: int, border: str) -> None:

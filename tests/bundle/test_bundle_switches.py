@@ -75,6 +75,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("sa2net", "max_epochs", 2.5, "expected a whole number of at least 1"),
     ("sa2net", "max_epochs", True, "max_epochs is true"),
     ("sa2net", "batch_size", "4", "it is a text"),
+    ("sa2net", "batch_size", "atuo", "did you mean auto"),
     ("sa2net", "roi_size", [32, 32, 32], "expected two whole numbers of at least 1"),
     ("sa2net", "roi_size", 224, "expected two whole numbers of at least 1"),
     ("sa2net", "overlap", 1.0, "expected a number from 0 to below 1"),

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -442,10 +444,32 @@ def test_wrong_options(options: dict, said: str) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("view", ["whole", "windows", "paper"])
-def test_cuda_gives_the_same_and_accumulates_where_it_is_told(view: str) -> None:
+@pytest.mark.parametrize("batch", [4, "auto"])
+def test_cuda_gives_the_same_and_accumulates_where_it_is_told(view: str, batch: int | str) -> None:
     network, volume = make_network(), make_volume((28, 30, 9))
-    expected = VolumeInferer((14, 8), view=view)(volume, network)
-    for where in ("cpu", "cuda"):
-        labels = VolumeInferer((14, 8), view=view, accumulate_on=where)(volume, network.cuda())
-        assert labels.device.type == where
-        assert (labels.cpu() == expected).float().mean() > 0.999
+    outputs = ["labels"] if view == "paper" else ["labels", "probabilities"]
+    expected = [VolumeInferer((14, 8), view=view, output=output)(volume, network) for output in outputs]
+    network = network.cuda()
+    for where, (output, wanted) in itertools.product(("cpu", "cuda"), zip(outputs, expected, strict=True)):
+        inferer = VolumeInferer((14, 8), view=view, slice_batch_size=batch, output=output, accumulate_on=where)
+        found = inferer(volume, network)
+        assert found.device.type == where
+        assert torch.isclose(found.cpu().float(), wanted.float(), atol=1e-5).float().mean() > 0.999
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("always:.*synchroniz")
+def test_the_host_waits_twice_for_a_volume_on_cuda() -> None:
+    """For the flags of all batches, whether they were finite, and for the labels."""
+    network, volume = make_network().cuda(), make_volume((28, 30, 9))
+    inferer = VolumeInferer((14, 8), slice_batch_size=2)
+    expected = inferer(volume, network)
+    with warnings.catch_warnings(record=True) as told:
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            labels = inferer(volume, network)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert sum("synchroniz" in str(one.message) for one in told) == 2
+    assert torch.equal(labels, expected)

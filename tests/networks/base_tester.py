@@ -24,6 +24,7 @@ from sa2_monai.networks import create_network
 from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.weights import convert_published
 from tests.goldens import fill
+from tests.support.gpu import enliven, error_of_spread
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 
@@ -287,11 +288,25 @@ class NetworkTester:
     @pytest.mark.gpu
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
     def test_cuda_agrees_with_cpu(self) -> None:
-        network, x = self.small().eval(), self.small_input()
+        network, x = enliven(self.small()).eval(), self.small_input()
         with torch.no_grad():
             expected = network(x)
-            found = network.cuda()(x.cuda()).cpu()
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+            network, x = network.cuda(), x.cuda()
+            for layout in (torch.contiguous_format, torch.channels_last):
+                assert error_of_spread(network.to(memory_format=layout)(x), expected) < 1e-4
+        assert expected.std() > 0.02
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    def test_the_host_waits_for_nothing_in_a_forward_pass(self) -> None:
+        network, x = self.small().eval().cuda(), self.small_input().cuda()
+        with torch.no_grad():
+            network(x)  # cuDNN and cuBLAS are set up once
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                network(x)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
 
     def dynamic_shapes(self) -> dict[str, dict[int, Any]]:
         """Batch, height and width as free as the network allows."""

@@ -19,10 +19,10 @@ from typing import Any
 from tests.support.forked import work
 from tests.support.plain import PLAIN
 
-__all__ = ["run_processes", "run_program", "run_untraced"]
+__all__ = ["IMPORTED", "run_processes", "run_program", "run_untraced"]
 
 # Third parties only: an import that a module of this package forgets must not be hidden.
-_IMPORTED = ["monai.bundle", "monai.engines", "monai.handlers", "nibabel", "torch._dynamo", "torch.utils.tensorboard"]
+IMPORTED = ["monai.bundle", "monai.engines", "monai.handlers", "nibabel", "torch._dynamo", "torch.utils.tensorboard"]
 _COVERAGE = "COVERAGE_PROCESS_START"
 
 
@@ -39,7 +39,7 @@ def run_processes(function: Callable[..., None], count: int, *arguments: Any) ->
     import torch.multiprocessing
 
     if not PLAIN:
-        multiprocessing.set_forkserver_preload(_IMPORTED)
+        multiprocessing.set_forkserver_preload(IMPORTED)
     traced = os.environ.pop(_COVERAGE, None)  # the process that is forked would measure all its imports
     try:
         torch.multiprocessing.start_processes(
@@ -78,7 +78,7 @@ def run_program(
         variables = {**os.environ, **environment}
         return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED)
+    context.set_forkserver_preload(IMPORTED)
     traced = os.environ.pop(_COVERAGE, None)
     try:
         with tempfile.TemporaryDirectory() as folder:

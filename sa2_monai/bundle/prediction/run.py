@@ -161,7 +161,7 @@ def run_batch(
     batch: Batch,
     shard: Shard,
     device: str | None = None,
-    batch_size: int | None = None,
+    batch_size: int | str | None = None,
     again: bool = False,
     overlays: bool = False,
 ) -> FailedCasesError | None:
@@ -172,7 +172,7 @@ def run_batch(
         batch: all cases.
         shard: the part.
         device: ``"cpu"``, ``"cuda"``; by default the GPU where there is one, with several programs one for each.
-        batch_size: 2D images, slices or windows at once; that of the bundle by default.
+        batch_size: 2D images, slices or windows at once, or ``"auto"``; that of the bundle by default.
         again: do the finished cases once more.
         overlays: draw the classes into the 2D images, to ``overlays`` in the folder of the batch.
 

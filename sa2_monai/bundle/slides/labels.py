@@ -65,7 +65,7 @@ class BlockLabels:
             if not self.whole:
                 volume = MetaTensor(scaled[None, ..., None], affine=self._affine)
                 return self.inferer(volume, self._network)[0, 0, :, :, 0].cpu().numpy().astype(np.uint8)
-            tiles = self.inferer.slice_batch_size
+            tiles = self.inferer.batches.size
             found = sliding_window_inference(
                 scaled[None], self.window, tiles, self._probabilities, overlap=self.overlap, mode="gaussian"
             )

@@ -50,6 +50,8 @@ def _splits(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _trainings(values: Mapping[str, Any]) -> Iterator[str]:
+    if values.get("batch_size") == "auto":
+        yield "batch_size is 'auto', which is for prediction: a training is another one with another number, give one"
     weights, encoder = values.get("pretrained"), values.get("encoder_weights")
     if weights is not None and encoder is not None:
         yield (

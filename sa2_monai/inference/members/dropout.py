@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from sa2_monai.inference.transfer import to_device
+
 __all__ = ["dropout_modules", "dropout_sample"]
 
 _CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)  # these drop whole channels
@@ -59,4 +61,4 @@ def _thin(module: nn.Module, seed: int, x: torch.Tensor) -> torch.Tensor:
     shape = (1, x.shape[1], *[1] * (x.ndim - 2)) if isinstance(module, _CHANNELS) else (1, *x.shape[1:])
     keep = 1 - float(module.p)  # type: ignore[arg-type]
     mask = torch.empty(shape).bernoulli_(keep, generator=torch.Generator().manual_seed(seed)) / keep
-    return x * mask.to(x)
+    return x * to_device(mask, x.device).to(x.dtype)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes an evaluation network fast on a CPU: applied from outside, after the weights are loaded."""
+"""What makes an evaluation network fast: applied from outside, after the weights are loaded."""
 
 from sa2_monai.networks.accelerate.apply import accelerate
 
