@@ -29,6 +29,7 @@ from sa2_monai.inference.slice_inferer_checks import (
 )
 from sa2_monai.inference.transfer import to_device, waits
 from sa2_monai.inference.uncertainty.maps import map_names
+from sa2_monai.slices.constants import blending_weights
 from sa2_monai.slices.slice_view import SliceView
 from sa2_monai.slices.views import PaperView, PlainView, WholeView, WindowsView
 from sa2_monai.slices.windows import check_roi_size
@@ -296,6 +297,7 @@ class VolumeInferer(Inferer):
             network,
             overlap=self.overlap,
             mode="gaussian",
+            roi_weight_map=blending_weights(self.roi_size, images.device),
             cval=-mean / std,  # what the intensity 0 has become: in training, slices are padded before they are scaled
         )
 

@@ -81,7 +81,8 @@ class LargestValue(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, (tuple, list)) else [out]:
-            if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and tensor.numel():
+            masked = func is torch.ops.aten.masked_fill.Scalar  # infinity, before a softmax
+            if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and tensor.numel() and not masked:
                 value = tensor.abs().max().item()
                 if value > self.value:
                     self.value, self.operation = value, str(func)

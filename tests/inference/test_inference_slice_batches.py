@@ -43,7 +43,7 @@ class Small(nn.Module):
 def test_halved_until_they_fit(
     wanted: int | str, room: int, sizes: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    network, volume = Small(room), make_volume((16, 16, 10))
+    network, volume = Small(room).eval(), make_volume((16, 16, 10))
     inferer = VolumeInferer(16, slice_batch_size=wanted)
     with caplog.at_level(logging.WARNING):
         labels = inferer(volume, network)
@@ -64,7 +64,7 @@ def test_halved_until_they_fit(
 
 @pytest.mark.parametrize("orientations", ["slices", "all"])
 def test_windows_are_halved_as_well(orientations: str) -> None:
-    network, volume = Small(3), make_volume((24, 24, 5))
+    network, volume = Small(3).eval(), make_volume((24, 24, 5))
     labels = VolumeInferer(16, view="windows", orientations=orientations)(volume, network)
     assert max(network.sizes[2:]) <= 4
     expected = VolumeInferer(16, view="windows", orientations=orientations)(volume, network.network)
@@ -72,5 +72,5 @@ def test_windows_are_halved_as_well(orientations: str) -> None:
 
 
 def test_no_room_at_all() -> None:
-    with pytest.raises(torch.OutOfMemoryError, match=r"no room for one slice in the memory of cpu .* --device cpu"):
-        VolumeInferer(16)(make_volume((16, 16, 3)), Small(0))
+    with pytest.raises(torch.OutOfMemoryError, match=r"no room for one slice in the memory of cpu .*--device cpu"):
+        VolumeInferer(16)(make_volume((16, 16, 3)), Small(0).eval())

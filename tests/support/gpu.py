@@ -34,7 +34,7 @@ def _no_tf32(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def enliven(network: torch.nn.Module) -> torch.nn.Module:
-    """Scales, shifts and statistics as if the network had been trained: no branch of it is nearly switched off.
+    """Weights, scales, shifts and statistics with which no branch of a network is nearly switched off.
 
     Args:
         network: changed in place.
@@ -48,6 +48,8 @@ def enliven(network: torch.nn.Module) -> torch.nn.Module:
                 parameter.uniform_(-0.2, 0.2, generator=generator)
             elif parameter.ndim == 1:  # the scale of a normalisation or of a residual branch
                 parameter.uniform_(0.5, 1.5, generator=generator)
+            else:  # each layer keeps the spread of what it is given (He et al., ICCV 2015)
+                parameter.normal_(0, (2 / parameter[0].numel()) ** 0.5, generator=generator)
         for name, buffer in network.named_buffers():
             if name.endswith("running_mean"):
                 buffer.uniform_(-0.1, 0.1, generator=generator)

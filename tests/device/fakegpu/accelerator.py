@@ -98,7 +98,7 @@ def _device_module() -> types.ModuleType:
     module.synchronize = module.empty_cache = lambda *_: None
     module.mem_get_info = _mem_get_info
     module.reset_peak_memory_stats = lambda *_: _C.reset_peak()
-    module.memory_allocated = lambda *_: _C.memory()[0]
+    module.memory_allocated = module.memory_reserved = lambda *_: _C.memory()[0]
     module.max_memory_allocated = lambda *_: _C.memory()[1]
     return module
 

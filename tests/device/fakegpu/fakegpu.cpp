@@ -251,6 +251,18 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(
   return {on_device(std::get<0>(found)), on_device(std::get<1>(found)), on_device(std::get<2>(found))};
 }
 
+// Backends without a kernel of their own get a formula that does not take channels_last; CPUs and CUDA do.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> native_group_norm(const at::Tensor& x, const Optional& weight,
+                                                                 const Optional& bias, int64_t images, int64_t channels,
+                                                                 int64_t pixels, int64_t groups, double eps) {
+  for (const Optional& one : {weight, bias})
+    TORCH_CHECK(!one || !one->defined() || one->device() == x.device(),
+                "fakegpu: Expected all tensors to be on the same device, but a group normalisation got ", x.device());
+  auto seen = [](const Optional& one) { return one && one->defined() ? Optional(seen_by_cpu(*one)) : Optional(); };
+  auto found = at::native_group_norm(seen_by_cpu(x), seen(weight), seen(bias), images, channels, pixels, groups, eps);
+  return {on_device(std::get<0>(found)), on_device(std::get<1>(found)), on_device(std::get<2>(found))};
+}
+
 at::Tensor& set_storage(at::Tensor& self, at::Storage storage, int64_t offset, c10::IntArrayRef size,
                         c10::IntArrayRef stride) {
   self.unsafeGetTensorImpl()->set_storage_keep_dtype(storage);
@@ -328,6 +340,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
   library.impl("_local_scalar_dense", &local_scalar_dense);
   library.impl("convolution_overrideable", &convolution);
   library.impl("convolution_backward_overrideable", &convolution_backward);
+  library.impl("native_group_norm", &native_group_norm);
   library.impl("set_.source_Storage_storage_offset", &set_storage);
   library.impl("set_.source_Storage", [](at::Tensor& self, at::Storage storage) -> at::Tensor& {
     int64_t elements = storage.nbytes() / self.element_size();

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["Row", "Skipped", "printed"]
+__all__ = ["Row", "Skipped", "printed", "table"]
 
 Row = dict[str, Any]
 _UNITS = {"s": "s", "ms": "ms", "mb": "MB", "gib": "GiB"}
@@ -25,6 +25,16 @@ def printed(rows: Iterable[Row]) -> Iterator[Row]:
             print(f"\n| {' | '.join(map(_title, columns))} |\n|{'---|' * len(columns)}")
         print(f"| {' | '.join(_text(row.get(column)) for column in columns)} |", flush=True)
         yield row
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Rows as one Markdown table."""
+    lines: list[str] = []
+    for row in rows:
+        if not lines:
+            lines = [f"| {' | '.join(map(_title, row))} |", f"|{'---|' * len(row)}"]
+        lines.append(f"| {' | '.join(map(_text, row.values()))} |")
+    return "\n".join(lines) + "\n"
 
 
 def _title(column: str) -> str:
