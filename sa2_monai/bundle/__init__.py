@@ -7,6 +7,7 @@ locate       where a bundle is, its configuration files and overlays; unzip take
 included     the bundles that come with the package: list, copy to edit, where results of them go
 baselines/   what MONAI's networks are trained with: overlays and texts for a bundle of another network
 workflow     running the configurations in this process; verbatim takes values through MONAI's parser
+numerics     seeds, deterministic algorithms, TF32: what ``initialize`` of the configurations sets
 sidecar      model metadata beside weights (``model.json``), which overrule the configuration
 network      the network of a configuration with its weights
 instances    settings with which touching objects are divided, chosen on the validation part
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from sa2_monai.bundle.included import copy_bundle
     from sa2_monai.bundle.loaded import LoadedBundle, load_bundle
     from sa2_monai.bundle.locate import bundles_folder, find_bundle, open_bundle
+    from sa2_monai.bundle.numerics import set_numerics
     from sa2_monai.bundle.packaging.package import package_bundle
     from sa2_monai.bundle.planning.make import make_plan
     from sa2_monai.bundle.planning.plan import Choice, Plan
@@ -68,6 +70,7 @@ __all__ = [
     "make_plan",
     "open_bundle",
     "package_bundle",
+    "set_numerics",
 ]
 
 __getattr__ = lazy_names(
@@ -91,5 +94,6 @@ __getattr__ = lazy_names(
         "make_plan": f"{__name__}.planning.make",
         "open_bundle": f"{__name__}.locate",
         "package_bundle": f"{__name__}.packaging.package",
+        "set_numerics": f"{__name__}.numerics",
     },
 )

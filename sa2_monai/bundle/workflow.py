@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.locate import load
+from sa2_monai.bundle.numerics import kept_numerics
 from sa2_monai.bundle.switches import check_config, close_match
 from sa2_monai.bundle.switches.schema import switch_names
 from sa2_monai.io.causes import unwrapped
@@ -65,6 +66,7 @@ def run_workflow(
         _log_level("ignite", logging.CRITICAL),
         warnings.catch_warnings(),
         verbatim_paths(),
+        kept_numerics(),
     ):
         warnings.filterwarnings("ignore", message="parsing (config|meta)_file", category=UserWarning)
         paths = [str(file) for file in files]

@@ -2,7 +2,7 @@
 """Losses on logits that MONAI lacks, and the sum over deeply supervised outputs.
 
 What MONAI has with the same formula is used from MONAI. The published multi-class losses of SA2-Net are
-``monai.losses.DiceCELoss`` with these arguments, inside :class:`DeepSupervisionLoss`:
+:class:`DiceCELoss` (MONAI's) with these arguments, inside :class:`DeepSupervisionLoss`:
 
 - SegPC-2021 and ISIC-2018: ``softmax=True, to_onehot_y=True, batch=True, smooth_nr=0.0, smooth_dr=1e-6,
   lambda_dice=0.5, lambda_ce=0.5``;
@@ -16,6 +16,7 @@ from sa2_monai.losses.balanced_bce_dice import BalancedBCEDiceLoss
 from sa2_monai.losses.boundary_dou import BoundaryDoULoss
 from sa2_monai.losses.cross_entropy import IgnoreIndexCELoss
 from sa2_monai.losses.deep_supervision import DeepSupervisionLoss
+from sa2_monai.losses.dice_ce import DiceCELoss
 from sa2_monai.losses.dice_focal import DiceFocalLoss
 from sa2_monai.losses.weighted_iou_bce import WeightedIoUBCELoss
 
@@ -23,6 +24,7 @@ __all__ = [
     "BalancedBCEDiceLoss",
     "BoundaryDoULoss",
     "DeepSupervisionLoss",
+    "DiceCELoss",
     "DiceFocalLoss",
     "IgnoreIndexCELoss",
     "WeightedIoUBCELoss",

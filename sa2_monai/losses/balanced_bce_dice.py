@@ -6,14 +6,13 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from monai.losses import DiceLoss
-from torch import nn
 
-from sa2_monai.losses.checks import check_binary_logits
+from sa2_monai.losses.checks import CheckedLoss, check_one_channel
 
 __all__ = ["BalancedBCEDiceLoss"]
 
 
-class BalancedBCEDiceLoss(nn.Module):
+class BalancedBCEDiceLoss(CheckedLoss):
     """Weighted sum of squared soft Dice and class-balanced binary cross entropy, on logits.
 
     As in the code of UCTransNet and SA2-Net (Fiaz et al., BMVC 2023) for MoNuSeg and GlaS:
@@ -50,10 +49,14 @@ class BalancedBCEDiceLoss(nn.Module):
         self.ignore_index = ignore_index
         self.dice = DiceLoss(sigmoid=True, squared_pred=True, smooth_nr=4e-5, smooth_dr=4e-5)
 
-    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss of the batch."""
+    def check_form(self, logits: torch.Tensor, target: torch.Tensor) -> None:
+        """One logit map per image, and a target of its size."""
+        super().check_form(logits, target)
+        check_one_channel(type(self).__name__, logits)
+
+    def compute(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of a batch that has been checked."""
         ignored = None if self.ignore_index is None else target == self.ignore_index
-        check_binary_logits(type(self).__name__, logits, target if ignored is None else target.masked_fill(ignored, 0))
         # Sums over pixels overflow in float16.
         logits = logits if logits.dtype == torch.float64 else logits.float()
         target = target.to(logits.dtype)

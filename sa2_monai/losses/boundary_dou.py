@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from sa2_monai.losses.checks import check_shapes, check_target
+from sa2_monai.losses.checks import CheckedLoss
 
 __all__ = ["BoundaryDoULoss"]
 
 
-class BoundaryDoULoss(nn.Module):
+class BoundaryDoULoss(CheckedLoss):
     """Difference over union whose intersection weighs less the more a region consists of its boundary, on logits.
 
     Sun, Luo, Li: "Boundary Difference Over Union Loss for Medical Image Segmentation", MICCAI 2023,
@@ -50,11 +49,9 @@ class BoundaryDoULoss(nn.Module):
         self.max_alpha = max_alpha
         self.smooth = smooth
 
-    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss of the batch."""
-        name, channels = type(self).__name__, logits.shape[1] if logits.ndim > 1 else 0
-        check_shapes(name, logits, target)
-        check_target(name, target, max(2, channels))
+    def compute(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of a batch that has been checked."""
+        channels = logits.shape[1]
         # Sums over pixels overflow in float16.
         logits = logits if logits.dtype == torch.float64 else logits.float()
         probability = torch.sigmoid(logits) if channels == 1 else torch.softmax(logits, dim=1)

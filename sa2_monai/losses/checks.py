@@ -4,8 +4,34 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
-__all__ = ["check_binary_logits", "check_shapes", "check_target"]
+__all__ = ["CheckedLoss", "check_one_channel", "check_shapes", "check_target"]
+
+
+class CheckedLoss(nn.Module):
+    """A loss on logits that looks at what it gets before it computes.
+
+    Shapes cost nothing. Whether all values of a target are legal is the one question for whose answer the host waits for
+    a GPU: who has asked it for several losses on one target goes on with :meth:`check_form` and :meth:`compute`.
+    """
+
+    #: Value of the target at pixels without a label; ``None``: there are none.
+    ignore_index: int | None = None
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of the batch."""
+        self.check_form(logits, target)
+        check_target(type(self).__name__, target, max(2, logits.shape[1]), self.ignore_index)
+        return self.compute(logits, target)
+
+    def check_form(self, logits: torch.Tensor, target: torch.Tensor) -> None:
+        """Refuse other shapes and types than the loss is for."""
+        check_shapes(type(self).__name__, logits, target)
+
+    def compute(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of a batch that has been checked."""
+        raise NotImplementedError
 
 
 def check_shapes(name: str, logits: torch.Tensor, target: torch.Tensor) -> None:
@@ -31,19 +57,22 @@ def check_shapes(name: str, logits: torch.Tensor, target: torch.Tensor) -> None:
         )
 
 
-def check_target(name: str, target: torch.Tensor, num_classes: int) -> None:
-    """Refuse target values that are not one of the class indices.
+def check_target(name: str, target: torch.Tensor, num_classes: int, ignore_index: int | None = None) -> None:
+    """Refuse target values that are not one of the class indices. On a GPU the host waits for it, once.
 
     Args:
         name: who asks, for the message.
         target: label map of any numeric type.
         num_classes: legal values are 0 to ``num_classes - 1``.
+        ignore_index: one more legal value.
 
     Raises:
         ValueError: when there is another value, with the range found.
     """
     if torch.compiler.is_compiling():  # a value-dependent branch would cut the graph
         return
+    if ignore_index is not None:
+        target = target.masked_fill(target == ignore_index, 0)
     # On CUDA an index out of range ends in a device-side assertion that only a new process gets over: ask before.
     wrong = (target < 0) | (target >= num_classes)
     if target.is_floating_point():
@@ -56,16 +85,14 @@ def check_target(name: str, target: torch.Tensor, num_classes: int) -> None:
         )
 
 
-def check_binary_logits(name: str, logits: torch.Tensor, target: torch.Tensor) -> None:
-    """Refuse everything but one logit map per image with a target of zeros and ones.
+def check_one_channel(name: str, logits: torch.Tensor) -> None:
+    """Refuse everything but one logit map per image.
 
     Raises:
-        ValueError: as :func:`check_shapes` and :func:`check_target`, and for more than one channel.
+        ValueError: for more than one channel.
     """
-    check_shapes(name, logits, target)
     if logits.shape[1] != 1:
         raise ValueError(
             f"{name}: logits must have 1 channel, got {logits.shape[1]}; "
             "for several classes use monai.losses.DiceCELoss."
         )
-    check_target(name, target, 2)

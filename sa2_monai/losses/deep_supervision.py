@@ -9,7 +9,7 @@ import torch
 from monai.losses import DeepSupervisionLoss as MonaiDeepSupervisionLoss
 from torch import nn
 
-from sa2_monai.losses.checks import check_shapes, check_target
+from sa2_monai.losses.checks import CheckedLoss, check_shapes, check_target
 
 __all__ = ["DeepSupervisionLoss"]
 
@@ -17,10 +17,10 @@ __all__ = ["DeepSupervisionLoss"]
 class DeepSupervisionLoss(MonaiDeepSupervisionLoss):
     """Sum of a loss over the outputs of a network, all at the size of the target.
 
-    MONAI's class of the same name does the work; it casts the logits to float32, so that ``loss`` is safe in half
-    precision. Here the default is the published plain sum (MONAI's halves the weight with each level), a list of
-    weights must fit the number of outputs (MONAI's falls back to its default in silence), and what does not fit is
-    refused before the wrapped loss meets it (MONAI's resizes targets).
+    As MONAI's class of the same name; it casts the logits to float32, so that ``loss`` is safe in half precision. Here
+    the default is the published plain sum (MONAI's halves the weight with each level), a list of weights must fit the
+    number of outputs (MONAI's falls back to its default in silence), what does not fit is refused before the wrapped
+    loss meets it (MONAI's resizes targets), and the values of the target are looked at once, not for each output.
 
     Args:
         loss: loss of one output, called with logits ``(B, C, H, W)`` and target ``(B, 1, H, W)``. What its
@@ -50,8 +50,17 @@ class DeepSupervisionLoss(MonaiDeepSupervisionLoss):
             raise ValueError(f"{name}: {len(self.weights)} weights for {len(outputs)} outputs; give one per output.")
         for output in outputs:
             check_shapes(name, output, target)
-        ignore_index = getattr(self.loss, "ignore_index", None)
-        labelled = target if ignore_index is None else target.masked_fill(target == ignore_index, 0)
-        check_target(name, labelled, max(2, outputs[0].shape[1]))
-        total: torch.Tensor = super().forward(logits if isinstance(logits, torch.Tensor) else outputs, target)
-        return total
+        check_target(name, target, max(2, outputs[0].shape[1]), getattr(self.loss, "ignore_index", None))
+        if isinstance(logits, torch.Tensor):
+            return self.get_loss(logits.float(), target)
+        weights = self.get_weights(levels=len(outputs))
+        first, *others = [w * self.get_loss(o.float(), target) for w, o in zip(weights, outputs, strict=True)]
+        return sum(others, first)
+
+    def get_loss(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of one output; the values of the target have been looked at."""
+        if not isinstance(self.loss, CheckedLoss):
+            loss: torch.Tensor = self.loss(input, target)
+            return loss
+        self.loss.check_form(input, target)
+        return self.loss.compute(input, target)

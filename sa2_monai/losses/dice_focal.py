@@ -7,12 +7,12 @@ import torch
 from monai.losses import DiceLoss, FocalLoss
 from torch import nn
 
-from sa2_monai.losses.checks import check_shapes, check_target
+from sa2_monai.losses.checks import CheckedLoss
 
 __all__ = ["DiceFocalLoss"]
 
 
-class DiceFocalLoss(nn.Module):
+class DiceFocalLoss(CheckedLoss):
     """Sum of MONAI's soft Dice of a batch and its focal loss, on logits.
 
     ``monai.losses.DiceFocalLoss`` knows no pixels to leave out; its two parts do. The focal loss (Lin et al., "Focal
@@ -46,11 +46,8 @@ class DiceFocalLoss(nn.Module):
             FocalLoss(gamma=gamma, ignore_index=ignore_index, **options) for options in ({}, several)
         )
 
-    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss of the batch."""
-        check_shapes(type(self).__name__, logits, target)
-        classes = logits.shape[1]
-        check_target(type(self).__name__, target.masked_fill(target == self.ignore_index, 0), max(2, classes))
-        logits, several = logits.float(), int(classes > 1)
+    def compute(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of a batch that has been checked."""
+        logits, several = logits.float(), int(logits.shape[1] > 1)
         total: torch.Tensor = self.dice[several](logits, target) + self.focal[several](logits, target)
         return total

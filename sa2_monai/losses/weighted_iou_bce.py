@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from sa2_monai.losses.checks import check_binary_logits
+from sa2_monai.losses.checks import CheckedLoss, check_one_channel
 
 __all__ = ["WeightedIoUBCELoss"]
 
 
-class WeightedIoUBCELoss(nn.Module):
+class WeightedIoUBCELoss(CheckedLoss):
     """Soft IoU with large weights near boundaries, plus binary cross entropy, on logits.
 
     The loss that the description of SA2-Net names ("weighted IoU and BCE"); its code trains with
@@ -42,9 +41,13 @@ class WeightedIoUBCELoss(nn.Module):
         super().__init__()
         self.weighted_bce = weighted_bce
 
-    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss of the batch."""
-        check_binary_logits(type(self).__name__, logits, target)
+    def check_form(self, logits: torch.Tensor, target: torch.Tensor) -> None:
+        """One logit map per image, and a target of its size."""
+        super().check_form(logits, target)
+        check_one_channel(type(self).__name__, logits)
+
+    def compute(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of a batch that has been checked."""
         # Sums over pixels overflow in float16.
         logits = logits if logits.dtype == torch.float64 else logits.float()
         target = target.to(logits.dtype)

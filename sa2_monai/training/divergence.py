@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -33,6 +33,16 @@ class DivergedError(ValueError):
     """The loss or the weights of a training are not finite."""
 
 
+class _Iteration(NamedTuple):
+    """What is known of an iteration until its numbers are looked at."""
+
+    iteration: int
+    epoch: int
+    loss: torch.Tensor | float
+    largest: torch.Tensor  # magnitude of loss, weights and statistics; on the device
+    cases: list[str]
+
+
 class DivergenceCheck:
     """End a training at the first iteration whose loss, weights or running statistics are NaN or infinite.
 
@@ -41,20 +51,25 @@ class DivergenceCheck:
     and harm nothing; the others reach the weights in the same iteration. A scaler that leaves out every step, so that
     its scale falls towards zero, ends the training after the epoch.
 
-    All values go through one reduction, and the device is waited for once per iteration. Of several processes each
-    learns in the same iteration that one of them diverged: all have this handler, and all of them end.
+    All values go through one reduction, on the device. A CPU is asked for its result in each iteration; a GPU, for which
+    the host would have to wait, every some iterations and at the end of the epoch, before anything of it is validated or
+    saved: the message names the first iteration all the same. Of several processes each learns in the same iteration
+    that one of them diverged: all have this handler, and all of them end.
 
     Args:
         network: network in training; may be wrapped by ``DistributedDataParallel``.
         case_key: entry of a batch with the names of its cases, for the message.
+        interval: iterations after which a GPU is asked.
 
     Raises:
         DivergedError: during the training, naming epoch, iteration, cases and what is not finite.
     """
 
-    def __init__(self, network: nn.Module, case_key: str = "case") -> None:
+    def __init__(self, network: nn.Module, case_key: str = "case", interval: int = 20) -> None:
         self.network = network
         self.case_key = case_key
+        self.interval = interval
+        self._seen: list[_Iteration] = []
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer."""
@@ -62,37 +77,48 @@ class DivergenceCheck:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._check_scale)
 
     def __call__(self, engine: Engine) -> None:
-        """Look at loss and weights."""
-        loss = loss_of(engine)
+        """Note the largest value of loss and weights, and look at those that were noted when it is time."""
+        state, loss = engine.state, loss_of(engine)
         tensors = chain(self.network.parameters(), self.network.buffers())
-        values = [torch.as_tensor(loss), *(t.detach() for t in tensors if t.is_floating_point())]
+        values = [t.detach() for t in tensors if t.is_floating_point()]
         # The largest magnitude; other norms overflow for values that are finite. NaN wins over everything.
-        diverged = ~torch.isfinite(get_total_norm(values, float("inf")))
-        if world_size() > 1:
-            flag = diverged.to(values[-1].device, torch.float32)
-            dist.all_reduce(flag, dist.ReduceOp.MAX)
-            diverged = flag > 0
-        if diverged:
-            raise DivergedError(self._message(engine, float(loss)))
+        largest = get_total_norm([*values, torch.as_tensor(loss)], float("inf"))
+        cases = batch_cases(state.batch, self.case_key)
+        self._seen.append(_Iteration(state.iteration, state.epoch, loss, largest, cases))
+        epoch_ends = not state.epoch_length or state.iteration % state.epoch_length == 0
+        if largest.is_cpu or epoch_ends or len(self._seen) >= self.interval:
+            self._look(engine)
 
-    def _message(self, engine: Engine, loss: float) -> str:
-        state = engine.state
+    def _look(self, engine: Engine) -> None:
+        diverged = ~torch.isfinite(torch.stack([one.largest for one in self._seen]))
+        if world_size() > 1:
+            flags = diverged.float()
+            dist.all_reduce(flags, dist.ReduceOp.MAX)
+            diverged = flags > 0
+        seen, self._seen = self._seen, []
+        for one, wrong in zip(seen, diverged.tolist(), strict=True):
+            if wrong:
+                raise DivergedError(self._message(engine, one))
+
+    def _message(self, engine: Engine, first: _Iteration) -> str:
+        loss = float(first.loss)
         wrong = [] if torch.isfinite(torch.tensor(loss)) else [f"the loss is {loss}"]
         names = not_finite(unwrap(self.network).state_dict())
         if names:
-            wrong.append(f"after the step values are not finite in {_some(names)}")
-        facts: list[Any] = [(wrong, batch_cases(state.batch, self.case_key))]
+            since = "after the step" if first.iteration == engine.state.iteration else "by now"
+            wrong.append(f"{since} values are not finite in {_some(names)}")
+        facts: list[Any] = [(wrong, first.cases)]
         if world_size() > 1:
             facts = [None] * world_size()
-            dist.all_gather_object(facts, (wrong, batch_cases(state.batch, self.case_key)))
+            dist.all_gather_object(facts, (wrong, first.cases))
         # The steps of all processes are one: when it alone spoiled the weights, any of their batches may be the cause.
         at_fault = [part for part in facts if any(text.startswith("the loss") for text in part[0])] or facts
         what = dict.fromkeys(text for part in at_fault for text in part[0])
         cases = dict.fromkeys(name for part in at_fault for name in part[1])
-        length = state.epoch_length or state.iteration
-        step = (state.iteration - 1) % length + 1
+        length = engine.state.epoch_length or first.iteration
+        step = (first.iteration - 1) % length + 1
         return (
-            f"the training diverged in epoch {state.epoch}, iteration {step} of {length} ({state.iteration} in all): "
+            f"the training diverged in epoch {first.epoch}, iteration {step} of {length} ({first.iteration} in all): "
             f"{' and '.join(what)}. Cases of its batch: {', '.join(cases) or 'not named by the data list'}. {_HINT}"
         )
 

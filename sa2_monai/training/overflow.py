@@ -77,7 +77,8 @@ class OverflowCheck:
 
     def _end(self, engine: Engine) -> None:
         self._release()
-        found = {name: float(value) for name, value in self._largest.items()}
+        values = torch.stack(list(self._largest.values())).tolist() if self._largest else []
+        found = dict(zip(self._largest, values, strict=True))
         for name, value in found.items():
             text = self._alarming(name, value)
             if text:

@@ -23,6 +23,7 @@ __all__ = ["resume_run"]
 #: What may change from one call to the next: how long, and how the machine is used. Everything else is the model's.
 _MAY_CHANGE = {
     *("max_epochs", "num_workers", "cache_rate", "log_interval", "amp"),
+    *("deterministic", "matmul_precision", "cudnn_benchmark"),
     *("tracking_uri", "experiment_name", "run_name", "save_execute_config"),
 }
 #: Of a training that has diverged this is what to do about it.

@@ -65,6 +65,11 @@ def _trainings(values: Mapping[str, Any]) -> Iterator[str]:
             "nothing has learned yet that could be kept, leave frozen_epochs at 0"
         )
     yield from _steps(values)
+    if values.get("deterministic") and values.get("cudnn_benchmark"):
+        yield (
+            "deterministic and cudnn_benchmark are both true: which algorithm is the quickest differs from run to run, "
+            "set one of them to false"
+        )
     if values.get("select") == "last" and values.get("schedule") == "plateau":
         yield (
             "schedule is 'plateau', which halves the learning rate when the validation Dice has stalled, but select is "

@@ -23,7 +23,8 @@ class WeightAverage:
     After each step of the optimiser: ``average = d * average + (1 - d) * weights``, where d is ``decay``, and in the
     first steps ``(1 + n) / (10 + n)`` for the n steps so far, so that short trainings do not remember their start. The
     statistics of batch normalisations are averaged in the same way, as they belong to the weights; what is counted is
-    copied. Steps that a gradient scaler leaves out do not count.
+    copied. Steps that a gradient scaler leaves out do not count, but for those of a ``fused`` optimiser, which alone knows
+    of them.
 
     While the evaluator runs, the network has the averaged values, in place; training goes on with its own.
     :class:`CheckpointHandler` saves :attr:`model` as ``model.pt`` and both in ``last_state.pt``.
@@ -49,7 +50,7 @@ class WeightAverage:
         self.decay = decay
         self.averaged: AveragedModel | None = None
         if decay is not None:
-            self.averaged = AveragedModel(unwrap(network), multi_avg_fn=_average(decay), use_buffers=True)
+            self.averaged = AveragedModel(unwrap(network), multi_avg_fn=self._average, use_buffers=True)
             self.averaged.requires_grad_(False)
 
     @property
@@ -79,6 +80,15 @@ class WeightAverage:
         assert self.averaged is not None
         self.averaged.update_parameters(unwrap(self.network))
 
+    def _average(self, averaged: list[torch.Tensor], current: list[torch.Tensor], steps: torch.Tensor | int) -> None:
+        if not averaged[0].is_floating_point():  # counters
+            torch._foreach_copy_(averaged, current)
+            return
+        assert self.averaged is not None
+        assert self.decay is not None
+        done = int(self.averaged.n_averaged)  # on the host; ``steps`` is a copy of it on the device
+        get_ema_multi_avg_fn(min(self.decay, (1 + done) / (10 + done)))(averaged, current, steps)
+
     @torch.no_grad()
     def _exchange(self, _: Engine) -> None:
         assert self.averaged is not None
@@ -89,14 +99,3 @@ class WeightAverage:
             kept = tensor.clone()
             tensor.copy_(theirs[name])
             theirs[name].copy_(kept)
-
-
-def _average(decay: float) -> Any:
-    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], steps: torch.Tensor | int) -> None:
-        if not averaged[0].is_floating_point():  # counters
-            torch._foreach_copy_(averaged, current)
-            return
-        done = int(steps)
-        get_ema_multi_avg_fn(min(decay, (1 + done) / (10 + done)))(averaged, current, steps)
-
-    return update

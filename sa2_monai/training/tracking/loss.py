@@ -33,15 +33,16 @@ class TrackedLoss:
     def __init__(self, handler: Any, interval: int) -> None:
         self.handler = handler
         self.interval = interval
-        self._losses: list[float] = []
+        self._losses: list[torch.Tensor] = []
 
     def __call__(self, engine: Engine) -> None:
         """Take the loss of an iteration, ``engine.state.output["loss"]``."""
-        self._losses.append(float(loss_of(engine)))
+        self._losses.append(torch.as_tensor(loss_of(engine)))
         iteration, length = engine.state.iteration, engine.state.epoch_length
         if iteration % self.interval and (not length or iteration % length):
             return
-        values = {"train_loss": sum(self._losses) / len(self._losses)}
+        losses = torch.stack(self._losses).tolist()  # a GPU is waited for here alone
+        values = {"train_loss": sum(losses) / len(losses)}
         optimizer = getattr(engine, "optimizer", None)
         if optimizer is not None:
             values["learning_rate"] = float(optimizer.param_groups[0]["lr"])

@@ -130,10 +130,13 @@ def test_the_actions(bundle: str) -> None:
     assert train["training"] == "@run"
     assert train["run"][-1] == "$@train#trainer.run()"
     check = {"_target_": "sa2_monai.bundle.check_switches"}
-    assert train["initialize"] == [check, "$monai.utils.set_determinism(seed=@seed)"]
-    assert inference["initialize"] == [check]
+    assert train["initialize"] == [check, "@numerics"]
+    assert train["numerics"]["_target_"] == "sa2_monai.bundle.set_numerics"
+    numerics = {"_target_": "sa2_monai.bundle.set_numerics", "matmul_precision": "@matmul_precision"}
+    assert inference["initialize"] == [check, numerics]
     for name in ("multi_gpu_train", "multi_gpu_evaluate"):
-        assert raw(*config_files(bundle, name))["initialize"][0] == check, name
+        # before the processes start: cuBLAS reads its variable when a GPU is first used
+        assert raw(*config_files(bundle, name))["initialize"][:2] == [check, "@numerics"], name
     assert inference["run"][-1] == "$@evaluator.run()"
     for config, runs in ((train, 1), (inference, 1)):
         actions = [value for _, value in leaves(config) if isinstance(value, str) and ".run()" in value]
