@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from monai.data import MetaTensor
 from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type
 from torch import nn
@@ -25,6 +24,7 @@ from sa2_monai.inference.slice_inferer_checks import (
 )
 from sa2_monai.inference.uncertainty.maps import entropy_map, map_names, variance_map
 from sa2_monai.slices.slice_view import SliceView
+from sa2_monai.slices.stored_volume import StoredVolume
 from sa2_monai.slices.views import PaperView, PlainView, WholeView, WindowsView
 from sa2_monai.slices.windows import check_roi_size
 
@@ -151,7 +151,8 @@ class VolumeInferer(Inferer):
         """Infer one volume.
 
         Args:
-            inputs: volume (1, C, X, Y, Z), tensor or ``MetaTensor`` of any real dtype, on any device.
+            inputs: volume (1, C, X, Y, Z), tensor or ``MetaTensor`` of any real dtype, on any device; of an image that
+                was loaded ``as_stored``, slices are scaled when they are cut.
             network: network for slices.
             args: further arguments of the network.
             kwargs: further named arguments of the network.
@@ -162,9 +163,8 @@ class VolumeInferer(Inferer):
             all of it ``float32``; with the metadata of the input if that is a ``MetaTensor``.
         """
         check_volume(inputs)
-        volume = inputs.as_tensor()[0] if isinstance(inputs, MetaTensor) else inputs[0]
         job = _Job(
-            volume=volume,
+            volume=StoredVolume.of(inputs),
             spacing=(1.0, 1.0, 1.0) if self.pixdim is None else pixel_spacing(inputs),
             members=self.members(network, args, kwargs, volume_name(inputs)),
             name=volume_name(inputs),
@@ -261,10 +261,9 @@ class VolumeInferer(Inferer):
 
     def _scores(self, job: _Job, axis: int, view: PlainView) -> Iterator[tuple[int, RunningMean]]:
         """Yield the first slice of each batch and its probabilities (B, K, h, w) on the grid of the network."""
-        slices = job.volume.movedim(axis + 1, 0)  # (Z, C, H, W)
-        for start in range(0, len(slices), self.slice_batch_size):
+        for start in range(0, job.volume.shape[axis + 1], self.slice_batch_size):
             # Moved as stored, 16 bit as a rule: the floating-point form of the whole volume never exists.
-            batch = slices[start : start + self.slice_batch_size].contiguous().to(job.device)
+            batch = job.volume.cut(axis, start, start + self.slice_batch_size, job.device)
             images = _stretched(view.enter(batch)) if self.stretch else view.enter(batch)
             if self.normalize is not None:
                 images = (images - self.normalize[0]) / self.normalize[1]
@@ -360,7 +359,7 @@ class _Job:
     """What one call works on.
 
     Attributes:
-        volume: (C, X, Y, Z).
+        volume: (C, X, Y, Z), of which slices are cut.
         spacing: mm per voxel.
         members: whose probabilities are averaged.
         name: of the volume, for messages.
@@ -368,7 +367,7 @@ class _Job:
         target: where the result goes.
     """
 
-    volume: torch.Tensor
+    volume: StoredVolume
     spacing: tuple[float, float, float]
     members: Members
     name: str
