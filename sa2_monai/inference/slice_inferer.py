@@ -12,6 +12,7 @@ from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type
 from torch import nn
 
+from sa2_monai.inference.large_images import enter_by_channels, is_large, scores_by_rows
 from sa2_monai.inference.members import Members, RunningMean
 from sa2_monai.inference.slice_inferer_checks import (
     check_members,
@@ -203,9 +204,43 @@ class VolumeInferer(Inferer):
         """Layers (L, X, Y, Z) or (L, h, w, Z); nothing but them outlives a batch of slices."""
         out = torch.zeros(0)
         view = self._view(job, 2)
+        if self._goes_by_rows(job, view):
+            return self._rows(job)
         found = PlainView(self.roi_size) if self.output == "grid" else view
         for start, scores in self._scores(job, 2, view):
             out = self._write(out, job, found, start, scores)
+        return out
+
+    def _goes_by_rows(self, job: _Job, view: PlainView) -> bool:
+        """Whether windows look at the pixels of a single slice that is so large that its scores are not kept."""
+        if not isinstance(view, WindowsView) or view.steps != [1.0, 1.0] or job.volume.shape[-1] > 1:
+            return False
+        return is_large(job.volume, 2) and all(n >= m for n, m in zip(view.size, self.roi_size, strict=True))
+
+    def _rows(self, job: _Job) -> torch.Tensor:
+        """Layers (L, X, Y, 1) of an image in windows, band by band."""
+        out = torch.zeros(0)
+        pixels = job.volume.along(2)
+        size = job.volume.shape[1:3]
+
+        def cut(down: slice, across: slice) -> torch.Tensor:
+            part = pixels[:, :, down, across].contiguous().to(job.device)
+            return self._normalised(job.volume.intensities(part, 2, 0).to(torch.float32))
+
+        walks = [
+            scores_by_rows(cut, size, self.roi_size, self.slice_batch_size, self.overlap, member)
+            for member in job.members
+        ]
+        for bands in zip(*walks, strict=True):  # the same rows of all members
+            top, scores = bands[0][0], None
+            for _, logits in bands:
+                self._check_finite(job, 0, 1, 2, logits, None)
+                scores = self._added(scores, logits)
+            assert scores is not None
+            band = self._write(torch.zeros(0), job, PlainView(scores.mean.shape[2:]), 0, scores)
+            if out.numel() == 0:
+                out = torch.zeros((len(band), *size, 1), dtype=band.dtype, device=band.device)
+            out[:, top : top + band.shape[1]] = band
         return out
 
     def _all_axes(self, job: _Job) -> torch.Tensor:
@@ -262,29 +297,46 @@ class VolumeInferer(Inferer):
     def _scores(self, job: _Job, axis: int, view: PlainView) -> Iterator[tuple[int, RunningMean]]:
         """Yield the first slice of each batch and its probabilities (B, K, h, w) on the grid of the network."""
         for start in range(0, job.volume.shape[axis + 1], self.slice_batch_size):
-            # Moved as stored, 16 bit as a rule: the floating-point form of the whole volume never exists.
-            batch = job.volume.cut(axis, start, start + self.slice_batch_size, job.device)
-            images = _stretched(view.enter(batch)) if self.stretch else view.enter(batch)
-            if self.normalize is not None:
-                images = (images - self.normalize[0]) / self.normalize[1]
+            stop = min(start + self.slice_batch_size, job.volume.shape[axis + 1])
+            if self.view != "windows" and is_large(job.volume, axis):
+                images = enter_by_channels(job.volume, view, axis, start, stop, job.device)
+            else:
+                # Moved as stored, 16 bit as a rule: the floating-point form of the whole volume never exists.
+                images = view.enter(job.volume.cut(axis, start, stop, job.device))
+            images = self._normalised(_stretched(images) if self.stretch else images)
             scores: RunningMean | None = None
             for member in job.members:
                 logits = self._windows(images, member) if self.view == "windows" else member(images)
-                # The sum tells at once that all is well; a sum that overflows alone is no error.
-                if not torch.isfinite(logits.sum()) and not torch.isfinite(logits).all():
-                    finite = "finite" if torch.isfinite(images).all() else "not finite, too"
-                    raise ValueError(
-                        f"{job.name}: the network's output for the slices {start} to {start + len(batch) - 1} "
-                        f"along axis {axis} has NaN or infinite values; its input is {finite}. Check the voxels of the "
-                        "file and the weights; with mixed precision, try single precision."
-                    )
-                probabilities = torch.sigmoid(logits) if self.sigmoid else torch.softmax(logits, dim=1)
-                if scores is None:
-                    scores = RunningMean.of(probabilities, "variance" in self.maps)
-                else:
-                    scores.add(probabilities)
+                self._check_finite(job, start, stop, axis, logits, images)
+                scores = self._added(scores, logits)
             assert scores is not None
             yield start, scores
+
+    def _normalised(self, images: torch.Tensor) -> torch.Tensor:
+        return images if self.normalize is None else (images - self.normalize[0]) / self.normalize[1]
+
+    def _added(self, scores: RunningMean | None, logits: torch.Tensor) -> RunningMean:
+        """The mean of the probabilities of the members so far, with those of one more."""
+        probabilities = torch.sigmoid(logits) if self.sigmoid else torch.softmax(logits, dim=1)
+        if scores is None:
+            return RunningMean.of(probabilities, "variance" in self.maps)
+        scores.add(probabilities)
+        return scores
+
+    @staticmethod
+    def _check_finite(
+        job: _Job, start: int, stop: int, axis: int, logits: torch.Tensor, images: torch.Tensor | None
+    ) -> None:
+        # The sum tells at once that all is well; a sum that overflows alone is no error.
+        if torch.isfinite(logits.sum()) or torch.isfinite(logits).all():
+            return
+        images = job.volume.cut(axis, start, stop) if images is None else images
+        finite = "finite" if torch.isfinite(images).all() else "not finite, too"
+        raise ValueError(
+            f"{job.name}: the network's output for the slices {start} to {stop - 1} "
+            f"along axis {axis} has NaN or infinite values; its input is {finite}. Check the voxels of the "
+            "file and the weights; with mixed precision, try single precision."
+        )
 
     def _windows(self, images: torch.Tensor, network: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         mean, std = self.normalize or (0.0, 1.0)

@@ -107,7 +107,7 @@ def measure_percentiles(lower: float, upper: float) -> Callable[[StoredVolume], 
         else:
             values = torch.cat([block.flatten() for block in volume.blocks()])
             found = [float(percentile(values, q)) for q in (lower, upper)]
-        return _range(*found, clip=True)
+        return _range(found[0], found[1], clip=True)
 
     return measure
 

@@ -72,39 +72,49 @@ class StoredVolume:
         meta = {name: value for name, value in image.meta.items() if name != STORED}
         return MetaTensor(whole, meta=meta, applied_operations=image.applied_operations)
 
-    def cut(self, axis: int, start: int, stop: int, device: torch.device | None = None) -> torch.Tensor:
-        """Slices (B, C, height, width): moved as they are stored, then scaled.
+    def along(self, axis: int) -> torch.Tensor:
+        """The slices (B, C, height, width) along an axis of the volume, 0 to 2, as they are stored; a view."""
+        return self.voxels.movedim(axis + 1, 0)
+
+    def intensities(self, slices: torch.Tensor, axis: int, start: int) -> torch.Tensor:
+        """Do the steps.
 
         Args:
-            axis: of the volume, 0 to 2, along which they lie.
-            start: the first slice.
-            stop: the one behind the last.
-            device: where they are wanted; by default where the volume is.
+            slices: of :meth:`along`, or parts of them, as stored, on any device.
+            axis: see there.
+            start: number of the first one.
 
         Returns:
-            ``float32`` where there are steps, else the dtype of the volume.
+            ``float32`` where there are steps, else the slices themselves.
         """
-        slices = self._cut(self.voxels, axis, start, stop).contiguous()
-        slices = slices if device is None else slices.to(device)
         for name, *values in self.steps:
             if name == "linear":
                 slices = _linear(slices, *values)
             elif name == "scale":
-                slices = _scaled(slices.to(torch.float32), *values)
+                slices = _scaled(slices, *values)
             else:  # slice_maximum
-                highest = torch.tensor(values[0], dtype=torch.float32).expand(self.shape)
-                highest = self._cut(highest[:1], axis, start, stop).to(slices.device)
+                highest = torch.tensor(values[0], dtype=torch.float32, device=slices.device)
+                one_each = axis == 2  # else each slice runs through all that have a maximum
+                highest = highest[start : start + len(slices)].reshape(-1, 1, 1, 1) if one_each else highest
                 slices = slices.to(torch.float32).clamp(min=0) / torch.where(highest > 0, highest, 1)
         return slices
+
+    def cut(self, axis: int, start: int, stop: int, device: torch.device | None = None) -> torch.Tensor:
+        """The intensities of some slices (B, C, height, width): moved as they are stored, then scaled.
+
+        Args:
+            axis: see :meth:`along`.
+            start: the first slice.
+            stop: the one behind the last.
+            device: where they are wanted; by default where the volume is.
+        """
+        slices = self.along(axis)[start:stop].contiguous()
+        return self.intensities(slices if device is None else slices.to(device), axis, start)
 
     def blocks(self) -> Iterator[torch.Tensor]:
         """Intensities (B, C, x, y), ``float32``, of a few slices after the other along the last axis."""
         for start in range(0, self.shape[-1], _BLOCK):
             yield self.cut(2, start, min(start + _BLOCK, self.shape[-1])).to(torch.float32)
-
-    @staticmethod
-    def _cut(volume: torch.Tensor, axis: int, start: int, stop: int) -> torch.Tensor:
-        return volume.movedim(axis + 1, 0)[start:stop]
 
 
 def _linear(stored: torch.Tensor, slope: float, intercept: float) -> torch.Tensor:
@@ -113,8 +123,10 @@ def _linear(stored: torch.Tensor, slope: float, intercept: float) -> torch.Tenso
     return (stored.to(torch.float64) * slope + intercept).to(torch.float32)
 
 
-def _scaled(values: torch.Tensor, low: float, span: float, clip: bool) -> torch.Tensor:
+def _scaled(stored: torch.Tensor, low: float, span: float, clip: bool) -> torch.Tensor:
     """As ``ScaleIntensityRange`` from ``low`` on to [0, 1]; numbers on the device of the values, where CUDA divides."""
-    lowest, width = (torch.full((), number, dtype=torch.float32, device=values.device) for number in (low, span))
-    values = ((values - lowest) / width).add_(0.0)
+    lowest, width = (torch.full((), number, dtype=torch.float32, device=stored.device) for number in (low, span))
+    values = stored.to(torch.float32)
+    values = values - lowest if values is stored else values.sub_(lowest)
+    values.div_(width).add_(0.0)
     return values.clamp_(0.0, 1.0) if clip else values

@@ -106,7 +106,7 @@ class PlainView:
     def labels(self, scores: torch.Tensor) -> torch.Tensor:
         """Class indices (B, 1, H, W) from scores (B, K, h, w); one channel is a probability, cut at 0.5."""
         if scores.shape[1] == 1:
-            return (self.leave(scores) >= 0.5).to(torch.uint8)
+            return (self.leave(scores) >= 0.5).view(torch.uint8)
         planes = (self.leave(scores[:, index : index + 1]) for index in range(scores.shape[1]))
         return first_maximum(planes, scores.shape[1])
 
