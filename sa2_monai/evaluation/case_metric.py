@@ -16,6 +16,8 @@ from sa2_monai.metrics.structures import measure_structures
 
 __all__ = ["CaseMetric"]
 
+_PIECE = 2**20  # pixels that are counted together
+
 
 class CaseMetric(CumulativeIterationMetric):
     """Collects the values of all classes per case; the headline is the mean of class means of the clinical Dice.
@@ -85,21 +87,15 @@ class CaseMetric(CumulativeIterationMetric):
             if self.ignore_value not in range(256):
                 ignored = ignored | (reference == 255)  # what MapLabelsd makes of it
             prediction, reference = (labels.masked_fill(ignored, 0) for labels in (prediction, reference))
-        indices = []
         for name, labels in (("y_pred", prediction), ("y", reference)):
-            index = labels.to(torch.int64)
-            low, high = int(index.min()), int(index.max())
-            if low < 0 or high >= self.num_classes or (labels.is_floating_point() and not torch.equal(index, labels)):
+            low, high = labels.min(), labels.max()
+            whole = not labels.is_floating_point() or torch.equal(labels, labels.trunc())
+            if low < 0 or high >= self.num_classes or not whole:
                 raise ValueError(
-                    f"{name} holds values from {float(labels.min()):g} to {float(labels.max()):g}, "
+                    f"{name} holds values from {float(low):g} to {float(high):g}, "
                     f"expected class indices 0..{self.num_classes - 1}"
                 )
-            indices.append(index)
-        p, r = indices
-        both = r * self.num_classes + p
-        both = both.flatten() if ignored is None else both[~ignored]
-        pairs = torch.bincount(both, minlength=self.num_classes**2)
-        matrix = pairs.reshape(self.num_classes, self.num_classes).cpu()
+        matrix = self._pairs(prediction, reference, ignored)
         tp = matrix.diagonal()[1:].double()
         fp, fn = matrix.sum(dim=0)[1:] - tp, matrix.sum(dim=1)[1:] - tp
         tn = matrix.sum() - tp - fp - fn
@@ -107,9 +103,22 @@ class CaseMetric(CumulativeIterationMetric):
         values += [tp / (tp + fp), tp / (tp + fn), tn / (tn + fp)]  # 0/0 is NaN
         rows = torch.stack([*values, *[torch.full_like(tp, torch.nan)] * 5], dim=1)
         if self.distances:
-            rows[:, 9:] = torch.from_numpy(self._surface(p.cpu().numpy(), r.cpu().numpy()))
+            maps = (labels.cpu().numpy().astype(np.int64) for labels in (prediction, reference))
+            rows[:, 9:] = torch.from_numpy(self._surface(*maps))
         # MPS has no double precision
         return rows.float().to(prediction.device) if prediction.device.type == "mps" else rows.to(prediction.device)
+
+    def _pairs(self, prediction: torch.Tensor, reference: torch.Tensor, ignored: torch.Tensor | None) -> torch.Tensor:
+        """Numbers of pixels (K, K) by class of the reference and of the prediction, counted a few rows at a time."""
+        classes = self.num_classes
+        pairs = torch.zeros(classes**2, dtype=torch.int64, device=prediction.device)
+        step = max(1, _PIECE * len(prediction) // max(prediction.numel(), 1))
+        for start in range(0, len(prediction), step):
+            part = slice(start, start + step)
+            both = reference[part].to(torch.int64) * classes + prediction[part].to(torch.int64)
+            both = both.flatten() if ignored is None else both[~ignored[part]]
+            pairs += torch.bincount(both, minlength=classes**2)
+        return pairs.reshape(classes, classes).cpu()
 
     def _surface(self, prediction: np.ndarray, reference: np.ndarray) -> np.ndarray:
         values = []

@@ -31,7 +31,7 @@ class FiniteCheck:
 
         Args:
             first: number of its first slice.
-            images: what the network saw (B, C, h, w).
+            images: what the network saw (B, C, h, w), or what that was made of.
             logits: what it said (B, K, h, w).
 
         Raises:
@@ -40,7 +40,8 @@ class FiniteCheck:
         slices = (first, first + len(images) - 1)
         if waits(logits.device):
             self._slices.append(slices)
-            self._findings.append(torch.stack([torch.isfinite(logits).all(), torch.isfinite(images).all()]))
+            fine = torch.isfinite(logits).all(), torch.isfinite(images).all().to(logits.device)
+            self._findings.append(torch.stack(fine))
         # The sum tells at once that all is well; a sum that overflows alone is no error.
         elif not torch.isfinite(logits.sum()) and not torch.isfinite(logits).all():
             self._refuse(slices, bool(torch.isfinite(images).all()))

@@ -111,8 +111,8 @@ class CaseSaveImaged(SaveImaged):
             raise ValueError(f"cannot write {stem}.png: expected a class-index map (1, W, H), got {array.shape}.")
         # Compared after the conversion: a fraction, a negative number or a NaN would change in silence.
         with np.errstate(invalid="ignore"):
-            indices = plane.astype(np.uint8)
-        if not np.array_equal(indices, plane):
+            indices = plane.astype(np.uint8, copy=False)
+        if indices is not plane and not np.array_equal(indices, plane):
             raise ValueError(
                 f"cannot write {stem}.png: expected class indices 0 to 255, got {plane.dtype} values from "
                 f"{plane.min()} to {plane.max()}. Put AsDiscreted before the writer."

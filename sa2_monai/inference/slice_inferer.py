@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from monai.data import MetaTensor
 from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type
 from torch import nn
 
 from sa2_monai.inference.finite import FiniteCheck
+from sa2_monai.inference.large_images import enter_by_channels, is_large, scores_by_rows
 from sa2_monai.inference.layers import Layers, brought_back, numbered
 from sa2_monai.inference.members import Members, RunningMean
 from sa2_monai.inference.slice_batches import SliceBatches
@@ -31,6 +31,7 @@ from sa2_monai.inference.transfer import to_device, waits
 from sa2_monai.inference.uncertainty.maps import map_names
 from sa2_monai.slices.constants import blending_weights
 from sa2_monai.slices.slice_view import SliceView
+from sa2_monai.slices.stored_volume import StoredVolume
 from sa2_monai.slices.views import PaperView, PlainView, WholeView, WindowsView
 from sa2_monai.slices.windows import check_roi_size
 
@@ -160,7 +161,8 @@ class VolumeInferer(Inferer):
         """Infer one volume.
 
         Args:
-            inputs: volume (1, C, X, Y, Z), tensor or ``MetaTensor`` of any real dtype, on any device.
+            inputs: volume (1, C, X, Y, Z), tensor or ``MetaTensor`` of any real dtype, on any device; of an image that
+                was loaded ``as_stored``, slices are scaled when they are cut.
             network: network for slices.
             args: further arguments of the network.
             kwargs: further named arguments of the network.
@@ -171,11 +173,10 @@ class VolumeInferer(Inferer):
             all of it ``float32``; with the metadata of the input if that is a ``MetaTensor``.
         """
         check_volume(inputs)
-        volume = inputs.as_tensor()[0] if isinstance(inputs, MetaTensor) else inputs[0]
         device = _device_of(network, inputs) if self.device is None else torch.device(self.device)
         target = inputs.device if self.accumulate_on is None else torch.device(self.accumulate_on)
         job = _Job(
-            volume=volume,
+            volume=StoredVolume.of(inputs),
             spacing=(1.0, 1.0, 1.0) if self.pixdim is None else pixel_spacing(inputs),
             members=self.members(network, args, kwargs, volume_name(inputs)),
             name=volume_name(inputs),
@@ -214,11 +215,49 @@ class VolumeInferer(Inferer):
         """Layers (L, X, Y, Z) or (L, h, w, Z); nothing but them outlives a batch of slices."""
         out = torch.zeros(0)
         view = self._view(job, 2)
+        if self._goes_by_rows(job, view):
+            # all of it again where the memory does not suffice, with fewer windows at a time
+            return next(rows for _, rows in self.batches.run(1, job.device, lambda *_: self._rows(job)))
         found = PlainView(self.roi_size) if self.output == "grid" else view
         size = (*found.size, job.volume.shape[-1])
         where = job.layers.collected_on(size)
         for start, scores, layers in self._batches(job, 2, view, lambda scores: job.layers.of(found, scores)):
             out = job.layers.put(out, where, size, start, scores, layers)
+        return out
+
+    def _goes_by_rows(self, job: _Job, view: PlainView) -> bool:
+        """Whether windows look at the pixels of a single slice that is so large that its scores are not kept."""
+        if not isinstance(view, WindowsView) or view.steps != [1.0, 1.0] or job.volume.shape[-1] > 1:
+            return False
+        return is_large(job.volume, 2) and all(n >= m for n, m in zip(view.size, self.roi_size, strict=True))
+
+    def _rows(self, job: _Job) -> torch.Tensor:
+        """Layers (L, X, Y, 1) of an image in windows, band by band."""
+        out = torch.zeros(0)
+        pixels = job.volume.along(2)
+        size, target = job.volume.shape[1:3], job.layers.target
+        check = FiniteCheck(job.name, axis=2)
+
+        def cut(down: slice, across: slice) -> torch.Tensor:
+            part = to_device(pixels[:, :, down, across], job.device)
+            return self._normalised(job.volume.intensities(part, 2, 0).to(torch.float32))
+
+        walks = [
+            scores_by_rows(cut, size, self.roi_size, self.batches.size, self.overlap, member) for member in job.members
+        ]
+        for bands in zip(*walks, strict=True):  # the same rows of all members
+            top, scores = bands[0][0], None
+            for _, logits in bands:
+                check.look(0, pixels, logits)
+                scores = self._added(scores, logits)
+            assert scores is not None
+            rows = PlainView(scores.mean.shape[2:])
+            layers = job.layers.of(rows, scores)
+            band = job.layers.put(torch.zeros(0), target, (*rows.size, 1), 0, scores, layers)
+            if out.numel() == 0:
+                out = torch.zeros((len(band), *size, 1), dtype=band.dtype, device=target)
+            out[:, top : top + band.shape[1]] = band
+        check.finish()
         return out
 
     def _all_axes(self, job: _Job) -> torch.Tensor:
@@ -256,36 +295,44 @@ class VolumeInferer(Inferer):
         self, job: _Job, axis: int, view: PlainView, finish: Callable[[RunningMean], Iterator[torch.Tensor]]
     ) -> Iterator[tuple[int, RunningMean, Iterable[torch.Tensor]]]:
         """Yield the first slice of each batch, its scores, and the layers (b, l, H, W) that ``finish`` makes."""
-        slices = job.volume.movedim(axis + 1, 0)  # (Z, C, H, W)
         check = FiniteCheck(job.name, axis)
 
         def work(start: int, stop: int) -> tuple[RunningMean, Iterable[torch.Tensor]]:
-            scores = self._scores(job, view, start, slices[start:stop], check)
+            scores = self._scores(job, axis, view, start, stop, check)
             layers = finish(scores)
             # On a CPU one layer lives at a time; an accelerator makes all of them before the first is fetched.
             return scores, [torch.cat(list(layers), dim=1)] if waits(job.device) else layers
 
-        for start, (scores, layers) in self.batches.run(len(slices), job.device, work):
+        for start, (scores, layers) in self.batches.run(job.volume.shape[axis + 1], job.device, work):
             yield start, scores, layers
         check.finish()
 
-    def _scores(self, job: _Job, view: PlainView, start: int, slices: torch.Tensor, check: FiniteCheck) -> RunningMean:
-        """Probabilities (B, K, h, w) on the grid of the network, from slices (B, C, H, W) that begin with ``start``."""
-        # Moved as stored, 16 bit as a rule: the floating-point form of the whole volume never exists.
-        batch = to_device(slices, job.device)
-        images = _stretched(view.enter(batch)) if self.stretch else view.enter(batch)
-        if self.normalize is not None:
-            images = (images - self.normalize[0]) / self.normalize[1]
+    def _scores(self, job: _Job, axis: int, view: PlainView, start: int, stop: int, check: FiniteCheck) -> RunningMean:
+        """Probabilities (B, K, h, w) on the grid of the network, of the slices from ``start`` to before ``stop``."""
+        if self.view != "windows" and is_large(job.volume, axis):
+            images = enter_by_channels(job.volume, view, axis, start, stop, job.device)
+        else:
+            # Moved as stored, 16 bit as a rule: the floating-point form of the whole volume never exists.
+            slices = to_device(job.volume.along(axis)[start:stop], job.device)
+            images = view.enter(job.volume.intensities(slices, axis, start))
+        images = self._normalised(_stretched(images) if self.stretch else images)
         scores: RunningMean | None = None
         for member in job.members:
             logits = self._windows(images, member) if self.view == "windows" else member(images)
             check.look(start, images, logits)
-            probabilities = torch.sigmoid(logits) if self.sigmoid else torch.softmax(logits, dim=1)
-            if scores is None:
-                scores = RunningMean.of(probabilities, "variance" in self.maps)
-            else:
-                scores.add(probabilities)
+            scores = self._added(scores, logits)
         assert scores is not None
+        return scores
+
+    def _normalised(self, images: torch.Tensor) -> torch.Tensor:
+        return images if self.normalize is None else (images - self.normalize[0]) / self.normalize[1]
+
+    def _added(self, scores: RunningMean | None, logits: torch.Tensor) -> RunningMean:
+        """The mean of the probabilities of the members so far, with those of one more."""
+        probabilities = torch.sigmoid(logits) if self.sigmoid else torch.softmax(logits, dim=1)
+        if scores is None:
+            return RunningMean.of(probabilities, "variance" in self.maps)
+        scores.add(probabilities)
         return scores
 
     def _windows(self, images: torch.Tensor, network: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -362,7 +409,7 @@ class _Job:
     """What one call works on.
 
     Attributes:
-        volume: (C, X, Y, Z).
+        volume: (C, X, Y, Z), of which slices are cut.
         spacing: mm per voxel.
         members: whose probabilities are averaged.
         name: of the volume, for messages.
@@ -370,7 +417,7 @@ class _Job:
         layers: what is told of each voxel, and where it goes.
     """
 
-    volume: torch.Tensor
+    volume: StoredVolume
     spacing: tuple[float, float, float]
     members: Members
     name: str

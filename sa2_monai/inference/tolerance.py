@@ -59,20 +59,44 @@ class CaseDataset(Dataset):
 class CaseDataLoader(DataLoader):
     """``monai.data.DataLoader`` that puts the cases of a batch together which :class:`CaseDataset` could load.
 
+    A case that is a batch of its own is not copied for it. A worker loads one case ahead, no more: volumes are large;
+    and for a single case there are no workers.
+
     Args:
         dataset: the data set.
         kwargs: further arguments of ``monai.data.DataLoader``.
     """
 
     def __init__(self, dataset: Any, **kwargs: Any) -> None:
-        super().__init__(dataset, **{"collate_fn": _collate, **kwargs})
+        workers = kwargs.get("num_workers", 0) if len(dataset) > 1 else 0
+        ahead = {"prefetch_factor": 1} if workers and kwargs.get("batch_size", 1) == 1 else {}
+        super().__init__(dataset, **{"collate_fn": _collate, **ahead, **kwargs, "num_workers": workers})
 
 
 def _collate(items: list[Any]) -> Any:
     failed = [item[_FAILED] for item in items if _FAILED in item]
     loaded = [item for item in items if _FAILED not in item]
-    batch = dict(list_data_collate(loaded)) if loaded else {}
+    batch = dict(_batch(loaded)) if loaded else {}
     return {**batch, _FAILED: {key: [item[key] for item in failed] for key in failed[0]}} if failed else batch
+
+
+def _batch(items: list[Any]) -> Any:
+    """What ``list_data_collate`` makes of cases; the voxels of a single one stay where they are."""
+    if len(items) > 1 or not isinstance(items[0], Mapping):
+        return list_data_collate(items)
+    (item,) = items
+    large = {key: value for key, value in item.items() if isinstance(value, torch.Tensor) and value.ndim > 0}
+    # An empty stand-in takes the metadata through, in the form that decollating wants.
+    light = {key: value[:0] if key in large else value for key, value in item.items()}
+    batch = list_data_collate([light])
+    for key, value in large.items():
+        whole = (value.as_tensor() if isinstance(value, MetaTensor) else value)[None]
+        if isinstance(value, MetaTensor):
+            like = batch[key]
+            whole = MetaTensor(whole, meta=like.meta, applied_operations=like.applied_operations)
+            whole.is_batch = True
+        batch[key] = whole
+    return batch
 
 
 class CaseEvaluator(SupervisedEvaluator):

@@ -116,8 +116,8 @@ class VolumeSaveImaged(CaseSaveImaged):
                 f"{labels.max()}."
             )
         with np.errstate(invalid="ignore"):  # NaN: found by the comparison
-            whole = labels.astype(np.uint8 if labels.max() <= 255 else np.int16)
-        if not np.array_equal(whole, labels):
+            whole = labels.astype(np.uint8 if labels.max() <= 255 else np.int16, copy=False)
+        if labels.dtype.kind == "f" and not np.array_equal(whole, labels):
             raise ValueError(
                 f"cannot write {stem}.nii.gz: expected class indices, got fractional {labels.dtype} values from "
                 f"{labels.min()} to {labels.max()}. Put AsDiscreted before the writer."

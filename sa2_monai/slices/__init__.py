@@ -3,7 +3,7 @@
 
 from sa2_monai.slices.bicubic_resize import AntialiasedResized, BicubicResized, resize_bicubic
 from sa2_monai.slices.draw import RandSliced
-from sa2_monai.slices.intensity import ScaleSliceMaximumd
+from sa2_monai.slices.intensity import ScaleSliceMaximumd, ScaleWhenCutd
 from sa2_monai.slices.labels import CheckSameSized, MapLabelsd
 from sa2_monai.slices.loading import StrictLoadImaged
 from sa2_monai.slices.orientation import SliceOrientationd
@@ -18,6 +18,7 @@ from sa2_monai.slices.steps import (
     restore_orientation,
     scale_intensity,
 )
+from sa2_monai.slices.stored_volume import StoredVolume
 from sa2_monai.slices.windows import check_roi_size
 
 __all__ = [
@@ -27,10 +28,12 @@ __all__ = [
     "MapLabelsd",
     "RandSliced",
     "ScaleSliceMaximumd",
+    "ScaleWhenCutd",
     "SliceOrientationd",
     "SliceView",
     "SplineResize",
     "SplineResized",
+    "StoredVolume",
     "StrictLoadImaged",
     "check_roi_size",
     "check_size",

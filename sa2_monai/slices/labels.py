@@ -138,9 +138,7 @@ class MapLabelsd(MapTransform):
     def _map(self, label: torch.Tensor, name: str, listed: bool) -> torch.Tensor:
         small = _as_bytes(label)
         # Where they fit into 8 bits, without sorting every voxel.
-        values = (
-            torch.unique(label).tolist() if small is None else torch.bincount(small.flatten()).nonzero()[:, 0].tolist()
-        )
+        values = torch.unique(label).tolist() if small is None else _counts(small).nonzero()[:, 0].tolist()
         table: Mapping[int, int] | str = self.word or self.table or {}
         if not listed and self.table is not None and not isinstance(self.table, BinaryTable):
             table = self._table_of_indices(values, name)
@@ -183,13 +181,26 @@ def _as_bytes(label: torch.Tensor) -> torch.Tensor | None:
     """The same values as ``uint8``; ``None`` where there are others than 0 .. 255."""
     if label.dtype == torch.uint8:
         return label
-    small = torch.empty(label.shape, dtype=torch.uint8, device=label.device)
-    pieces = zip(small.view(-1).split(_PIECE), label.reshape(-1).split(_PIECE), strict=True)
-    for piece, values in pieces:
+    small = torch.empty_like(label, dtype=torch.uint8)  # in the same order of memory
+    for piece, values in zip(_pieces(small), _pieces(label), strict=True):
         piece.copy_(values)
         if not torch.equal(piece.to(label.dtype), values):
             return None
     return small
+
+
+def _counts(small: torch.Tensor) -> torch.Tensor:
+    """How often each of the 256 values occurs."""
+    counts = torch.zeros(256, dtype=torch.int64, device=small.device)
+    for piece in _pieces(small):
+        counts += torch.bincount(piece.flatten(), minlength=256)
+    return counts
+
+
+def _pieces(label: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Parts of a label map, of any shape, as they follow in its memory."""
+    slowest = max(range(label.ndim), key=lambda axis: (label.shape[axis] > 1, label.stride(axis)))
+    return label.split(max(1, _PIECE * label.shape[slowest] // max(label.numel(), 1)), dim=slowest)
 
 
 def _looked_up(label: torch.Tensor, small: torch.Tensor | None, table: Mapping[Any, int]) -> torch.Tensor:
@@ -201,7 +212,10 @@ def _looked_up(label: torch.Tensor, small: torch.Tensor | None, table: Mapping[A
         return indices
     classes = np.zeros(256, np.uint8)
     classes[list(table)] = list(table.values())
-    return torch.from_numpy(classes.take(small.numpy()))
+    indices = torch.empty_like(small)  # in the same order of memory
+    for source, target in zip(_pieces(small), _pieces(indices), strict=True):
+        target.numpy()[...] = classes[source.numpy()]  # NumPy makes numbers of eight bytes of what it looks up
+    return indices
 
 
 class CheckSameSized(MapTransform):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import nibabel as nib
@@ -13,10 +13,11 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 from monai.transforms.spatial.functional import orientation
-from monai.utils import SpaceKeys, TraceKeys
+from monai.utils import MetaKeys, SpaceKeys, TraceKeys
 
 from sa2_monai.io.volumes.lattice import relative_turn
 from sa2_monai.slices.labels import source_name
+from sa2_monai.slices.stored_volume import StoredVolume
 
 __all__ = ["AXCODES", "SLICE_AXES", "SliceOrientationd"]
 
@@ -40,6 +41,9 @@ class SliceOrientationd(MapTransform, InvertibleTransform):
     and it may have been loaded in a worker process or come out of a cache on disk.
 
     All keys end in the same order of axes, which the first one decides; image and label may be stored differently.
+
+    A volume that was loaded ``as_stored`` (:func:`~sa2_monai.slices.load_image`) is turned in its own memory, and
+    ``inverse`` does so with its prediction: the one before is gone, but there is never a second copy.
 
     Args:
         keys: ``MetaTensor`` (C, x, y, z), affines in the space that their metadata name (RAS if none).
@@ -81,9 +85,10 @@ class SliceOrientationd(MapTransform, InvertibleTransform):
                 )
             if first is None:
                 first = affine @ nib.orientations.inv_ornt_aff(ornt, d[key].shape[1:])
-            extra_info = {"orientation": ornt, "original_affine": d[key].affine.numpy().copy()}
+            own = StoredVolume.waits(d[key])
+            extra_info = {"orientation": ornt, "original_affine": d[key].affine.numpy().copy(), "in_place": own}
             shape = tuple(d[key].shape[1:])
-            d[key] = self.push_transform(_reorient(d[key], ornt), orig_size=shape, extra_info=extra_info)
+            d[key] = self.push_transform(_reorient(d[key], ornt, own), orig_size=shape, extra_info=extra_info)
         return d
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -93,7 +98,7 @@ class SliceOrientationd(MapTransform, InvertibleTransform):
             info = self.pop_transform(d[key])[TraceKeys.EXTRA_INFO]
             ornt = np.asarray(info["orientation"], dtype=float)
             back = nib.orientations.ornt_transform(_identity(), ornt)
-            d[key] = _reorient(d[key], back)
+            d[key] = _reorient(d[key], back, bool(info.get("in_place", False)))
             d[key].affine = torch.as_tensor(np.asarray(info["original_affine"]))
         return d
 
@@ -129,9 +134,35 @@ def _identity() -> np.ndarray:
     return np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
 
 
-def _reorient(volume: MetaTensor, ornt: np.ndarray) -> MetaTensor:
-    """Flip and permute by MONAI, with the affine, and without an entry in the history."""
-    return orientation(volume, volume.affine.numpy(), ornt.copy(), lazy=False, transform_info=None)
+def _reorient(volume: MetaTensor, ornt: np.ndarray, in_place: bool) -> MetaTensor:
+    """Flip and permute, with the affine, and without an entry in the history: by MONAI, or in the volume's memory."""
+    if not in_place:
+        return orientation(volume, volume.affine.numpy(), ornt.copy(), lazy=False, transform_info=None)
+    affine = volume.affine.numpy() @ nib.orientations.inv_ornt_aff(ornt, volume.shape[1:])
+    turned = volume.as_tensor()
+    flip_in_place(turned, [axis + 1 for axis in range(3) if ornt[axis, 1] == -1])
+    turned = turned.permute(0, *(np.argsort(ornt[:, 0]) + 1).tolist())
+    meta = {**volume.meta, MetaKeys.AFFINE: torch.as_tensor(affine, dtype=torch.float64)}
+    return MetaTensor(turned, meta=meta, applied_operations=volume.applied_operations)
+
+
+def flip_in_place(volume: torch.Tensor, axes: Sequence[int]) -> None:
+    """Flip a tensor without a second one, layer by layer as they follow in its memory.
+
+    Args:
+        volume: (C, x, y, z).
+        axes: 1 to 3.
+    """
+    if not axes:
+        return
+    slowest = max((1, 2, 3), key=volume.stride)
+    layers = volume.split(1, dim=slowest)
+    partners = layers[::-1] if slowest in axes else layers
+    for layer, partner in zip(layers[: (len(layers) + 1) // 2] if slowest in axes else layers, partners, strict=False):
+        flipped = layer.flip(axes)
+        if partner is not layer:
+            layer.copy_(partner.flip(axes))
+        partner.copy_(flipped)
 
 
 def _ras_affine(volume: Any, key: Hashable) -> np.ndarray:

@@ -8,6 +8,7 @@ does nothing for a kind of files is an ``Identityd``: the list of steps is the s
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import torch
 from monai.config import KeysCollection
@@ -22,7 +23,7 @@ from monai.transforms import (
 
 from sa2_monai.io.kinds import kind_of
 from sa2_monai.io.readers import case_reader
-from sa2_monai.slices.intensity import ScaleSliceMaximumd
+from sa2_monai.slices.intensity import MEASURES, ScaleSliceMaximumd, ScaleWhenCutd
 from sa2_monai.slices.labels import CheckSameSized, MapLabelsd
 from sa2_monai.slices.loading import StrictLoadImaged
 from sa2_monai.slices.orientation import SliceOrientationd
@@ -50,6 +51,7 @@ def load_image(
     channel_first: bool = True,
     series: str | int = "",
     key: Hashable = "image",
+    as_stored: bool = False,
 ) -> StrictLoadImaged:
     """Load an image file.
 
@@ -61,33 +63,47 @@ def load_image(
         channel_first: give (C, ...); ``False`` where ``EnsureChannelFirstd`` is a step of its own.
         series: of a DICOM folder with several.
         key: entry with the file name.
+        as_stored: keep the voxels in the type of the file, 8 or 16 bits as a rule, where the values allow it; what
+            makes intensities of them stands in the metadata, and the inferer does it with the slices that it cuts (see
+            :class:`~sa2_monai.slices.StoredVolume`). :func:`scale_intensity` knows such images, and
+            :func:`orient_slices` turns them, and their predictions back, in their own memory. For inference; of
+            preprocessed files it changes nothing.
 
     Returns:
-        Transform that gives a ``MetaTensor`` (C, x, y, z), of 2D images (C, H, W) or (C, H, W, 1).
+        Transform that gives a ``MetaTensor`` (C, x, y, z), of 2D images (C, H, W) or (C, H, W, 1); ``float32`` unless
+        they are kept as stored.
 
     Raises:
         ValueError: another kind or order.
     """
-    reader = case_reader(kind, False, channels, channel_order, as_volume, series=series)
-    return StrictLoadImaged(key, reader, ensure_channel_first=channel_first, image_only=True)
+    reader = case_reader(kind, False, channels, channel_order, as_volume, series=series, as_stored=as_stored)
+    return StrictLoadImaged(key, reader, ensure_channel_first=channel_first, image_only=True, **_dtype(kind, as_stored))
 
 
-def load_label(kind: str, as_volume: bool = False, key: Hashable = "label") -> StrictLoadImaged:
+def load_label(
+    kind: str, as_volume: bool = False, key: Hashable = "label", as_stored: bool = False
+) -> StrictLoadImaged:
     """Load the file of a label map, with the values that it has.
 
     Args:
         kind: of files, see :func:`load_image`.
         as_volume: the label of a 2D image becomes a volume of one slice.
         key: entry with the file name.
+        as_stored: whole numbers of 8 or 16 bits where they suffice, see :func:`load_image`.
 
     Returns:
-        Transform that gives a ``MetaTensor`` (1, x, y, z), of 2D images (1, H, W) or (1, H, W, 1).
+        Transform that gives a ``MetaTensor`` (1, x, y, z), of 2D images (1, H, W) or (1, H, W, 1); ``float32`` unless
+        they are kept as stored.
 
     Raises:
         ValueError: another kind.
     """
-    reader = case_reader(kind, label=True, as_volume=as_volume)
-    return StrictLoadImaged(key, reader, ensure_channel_first=True, image_only=True)
+    reader = case_reader(kind, label=True, as_volume=as_volume, as_stored=as_stored)
+    return StrictLoadImaged(key, reader, ensure_channel_first=True, image_only=True, **_dtype(kind, as_stored))
+
+
+def _dtype(kind: str, as_stored: bool) -> dict[str, Any]:
+    return {"dtype": None} if as_stored and kind_of(kind) != "preprocessed" else {}
 
 
 def map_labels(
@@ -144,6 +160,8 @@ def scale_intensity(
 ) -> MapTransform:
     """Bring the intensities of an image to [0, 1]; those of archives are left as they were prepared.
 
+    An image that was loaded ``as_stored`` keeps its voxels: the range is noted, for the slices that are cut.
+
     Args:
         kind: of files, see :func:`load_image`.
         intensity: ``"window"`` clips to ``intensity_range``; ``"percentiles"`` clips to those of the image;
@@ -163,14 +181,16 @@ def scale_intensity(
     if kind == "preprocessed":
         return Identityd(key)
     if intensity == "window":
-        return ScaleIntensityRanged(key, intensity_range[0], intensity_range[1], 0.0, 1.0, clip=True)
+        at_once: MapTransform = ScaleIntensityRanged(key, intensity_range[0], intensity_range[1], 0.0, 1.0, clip=True)
+        return ScaleWhenCutd(key, at_once, MEASURES[intensity](intensity_range[0], intensity_range[1]))
     if intensity == "percentiles":
-        return ScaleIntensityRangePercentilesd(key, percentiles[0], percentiles[1], 0.0, 1.0, clip=True)
+        at_once = ScaleIntensityRangePercentilesd(key, percentiles[0], percentiles[1], 0.0, 1.0, clip=True)
+        return ScaleWhenCutd(key, at_once, MEASURES[intensity](*percentiles))
     if intensity == "minmax":
-        return ScaleIntensityd(key, 0.0, 1.0)
+        return ScaleWhenCutd(key, ScaleIntensityd(key, 0.0, 1.0), MEASURES[intensity]())
     if intensity == "slice_maximum":
-        return ScaleSliceMaximumd(key)
-    return Identityd(key)
+        return ScaleWhenCutd(key, ScaleSliceMaximumd(key), MEASURES[intensity]())
+    return ScaleWhenCutd(key, Identityd(key))
 
 
 def restore_orientation(

@@ -112,7 +112,7 @@ class PlainView:
     def labels(self, scores: torch.Tensor) -> torch.Tensor:
         """Class indices (B, 1, H, W) from scores (B, K, h, w); one channel is a probability, cut at 0.5."""
         if scores.shape[1] == 1:
-            return (self.leave(scores) >= 0.5).to(torch.uint8)
+            return (self.leave(scores) >= 0.5).view(torch.uint8)
         if scores.device.type != "cpu":
             return self.leave(scores).argmax(dim=1, keepdim=True).to(_label_dtype(scores.shape[1]))
         planes = (self.leave(scores[:, index : index + 1]) for index in range(scores.shape[1]))

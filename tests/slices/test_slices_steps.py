@@ -23,6 +23,7 @@ from PIL import Image
 
 from sa2_monai.slices import (
     ScaleSliceMaximumd,
+    ScaleWhenCutd,
     SliceOrientationd,
     check_size,
     load_image,
@@ -59,7 +60,11 @@ SCALED = [
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_step_of_an_intensity(kind: str, intensity: str, expected: type) -> None:
     step = scale_intensity(kind, intensity, [0, 100])
-    assert type(step) is (Identityd if kind == "preprocessed" else expected)
+    if kind == "preprocessed":
+        assert type(step) is Identityd
+    else:
+        assert isinstance(step, ScaleWhenCutd)
+        assert type(step.at_once) is expected
 
 
 @pytest.mark.parametrize(("arguments", "expected"), SCALED)

@@ -16,7 +16,7 @@ from monai.transforms import (
 from monai.transforms.utils_pytorch_numpy_unification import percentile
 
 from sa2_monai.bundle.slides.analysed import AnalysedImage
-from sa2_monai.slices import ScaleSliceMaximumd
+from sa2_monai.slices import ScaleSliceMaximumd, ScaleWhenCutd
 
 __all__ = ["intensity_step", "scaling_of"]
 
@@ -28,7 +28,8 @@ Box = tuple[int, int, int, int]
 
 def intensity_step(transforms: Iterable[Any]) -> Any:
     """The step of a preprocessing that brings intensities to [0, 1]; ``None`` where there is none."""
-    return next((step for step in transforms if isinstance(step, _STEPS)), None)
+    scalings = (step.at_once if isinstance(step, ScaleWhenCutd) else step for step in transforms)
+    return next((step for step in scalings if isinstance(step, _STEPS)), None)
 
 
 def scaling_of(

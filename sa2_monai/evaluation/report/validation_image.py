@@ -14,6 +14,7 @@ from monai.handlers.tensorboard_handlers import TensorBoardHandler
 
 from sa2_monai.evaluation.report.overlays import draw_overlay, png_bytes
 from sa2_monai.io.atomic import write_atomically
+from sa2_monai.slices.stored_volume import StoredVolume
 
 __all__ = ["ValidationImage"]
 
@@ -59,13 +60,15 @@ class ValidationImage(TensorBoardHandler):
             ValueError: when label and prediction have different shapes.
         """
         item = engine.state.output[0]  # type: ignore[index]
-        image, label, pred = (_array(item[key]) for key in ("image", "label", "pred"))
+        image = torch.as_tensor(item["image"])
+        label, pred = (_array(item[key]) for key in ("label", "pred"))
         reference, prediction = label[0], pred[0]
         place = ""
         if reference.ndim == 3:
             index = int(np.count_nonzero(reference, axis=(0, 1)).argmax())
             place = f", slice {index + 1}" if reference.shape[-1] > 1 else ""
-            image, reference, prediction = image[..., index], reference[..., index], prediction[..., index]
+            image = StoredVolume.of(image).cut(2, index, index + 1)[0]
+            reference, prediction = reference[..., index], prediction[..., index]
             if not self.upright:
                 image, reference, prediction = image.swapaxes(1, 2), reference.T, prediction.T
         elif self.transposed:
@@ -75,7 +78,7 @@ class ValidationImage(TensorBoardHandler):
             reference, prediction = np.where(known, reference, 0), np.where(known, prediction, 0)
         title = f"epoch {engine.state.epoch}{place}"
         dice = _dice(prediction, reference)
-        page = draw_overlay(np.moveaxis(image, 0, -1), prediction, reference, title, dice, self.class_names)
+        page = draw_overlay(np.moveaxis(_array(image), 0, -1), prediction, reference, title, dice, self.class_names)
         self._page = png_bytes(page)
         self._writer.add_image("validation", np.asarray(page), engine.state.epoch, dataformats="HWC")
         self._writer.flush()

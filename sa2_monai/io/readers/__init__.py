@@ -21,6 +21,7 @@ def case_reader(
     as_volume: bool = False,
     reverse_indexing: bool = False,
     series: str | int = "",
+    as_stored: bool = False,
 ) -> ImageReader:
     """Image reader for a kind of files; all give arrays whose first two axes are the rows and columns of a slice.
 
@@ -32,6 +33,8 @@ def case_reader(
         as_volume: give images, and preprocessed slices, as volumes of one slice.
         reverse_indexing: give images as (W, H), as MONAI's own readers do.
         series: of DICOM folders with several series, see :class:`~sa2_monai.data.VolumeReader`.
+        as_stored: keep pixels and voxels in the type of the file, see :mod:`sa2_monai.io.stored`; not of preprocessed
+            files.
 
     Returns:
         :class:`~sa2_monai.data.Image2DReader`, :class:`~sa2_monai.data.VolumeReader` or
@@ -47,7 +50,9 @@ def case_reader(
     kind = kind_of(kind)
     if kind == "images":
         number = None if label else channels
-        return Image2DReader(number, channel_order, label, reverse_indexing, as_volume)
+        return Image2DReader(number, channel_order, label, reverse_indexing, as_volume, as_stored)
     if kind == "volumes":
-        return VolumeReader(label=True) if label else VolumeReader(channels=channels, series=series)
+        if label:
+            return VolumeReader(label=True, as_stored=as_stored)
+        return VolumeReader(channels=channels, series=series, as_stored=as_stored)
     return PreprocessedReader("label" if label else "image", as_volume)

@@ -13,6 +13,7 @@ from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from sa2_monai.io.images.read import IMAGE_SUFFIXES, read_image, read_label
+from sa2_monai.io.stored import STORED, Step, compact, compact_labels, steps_text
 
 __all__ = ["Image2DReader", "unit_range"]
 
@@ -33,6 +34,7 @@ class Image2DReader(ImageReader):
         label: read label maps instead of images.
         reverse_indexing: ``True`` gives (W, H[, C]) like MONAI's own readers, ``False`` (H, W[, C]).
         as_volume: give an image as a volume of one slice, (W, H, 1[, C]) or (H, W, 1[, C]).
+        as_stored: keep samples of 8 and 16 bits as they are, see :mod:`sa2_monai.io.stored`.
 
     Example:
         >>> LoadImaged("image", reader=Image2DReader(channels=3), ensure_channel_first=True, image_only=True)
@@ -45,6 +47,7 @@ class Image2DReader(ImageReader):
         label: bool = False,
         reverse_indexing: bool = True,
         as_volume: bool = False,
+        as_stored: bool = False,
     ) -> None:
         super().__init__()
         if channels is not None and channels < 1:
@@ -56,6 +59,7 @@ class Image2DReader(ImageReader):
         self.label = label
         self.reverse_indexing = reverse_indexing
         self.as_volume = as_volume
+        self.as_stored = as_stored
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Whether the file names (one or several) have a suffix of a format that is read.
@@ -109,7 +113,7 @@ class Image2DReader(ImageReader):
                 f"images of different size ({', '.join(str(a.shape[:2]) for a in img)} rows and columns) cannot be "
                 "the channels of one image"
             )
-        array = np.concatenate(img, axis=2) if len(img) > 1 else img[0]
+        array, steps = self._joined(img)
         rows, columns, channels = array.shape
         if self.reverse_indexing:
             array = array.transpose(1, 0, 2)
@@ -122,12 +126,29 @@ class Image2DReader(ImageReader):
             MetaKeys.ORIGINAL_AFFINE: np.eye(4),
             MetaKeys.SPACE: SpaceKeys.RAS,
         }
+        if self.as_stored:
+            meta[STORED] = steps_text(steps)
         return np.ascontiguousarray(array[..., 0] if channels == 1 else array), meta
+
+    def _joined(self, img: list[np.ndarray]) -> tuple[np.ndarray, list[Step]]:
+        """Channels (H, W, C), and what is left to do."""
+        if self.as_stored and self.label:
+            return compact_labels(img[0]), []
+        steps: list[Step] = []
+        if self.as_stored:
+            kinds = {array.dtype for array in img}
+            if len(kinds) == 1 and img[0].dtype.kind == "u":
+                highest = float(np.iinfo(img[0].dtype).max)
+                array, steps = compact(np.concatenate(img, axis=2) if len(img) > 1 else img[0])
+                return array, [*steps, ("scale", 0.0, highest, False)]
+            img = [unit_range(array, "image") for array in img]
+        return np.concatenate(img, axis=2) if len(img) > 1 else img[0], steps
 
     def _read_one(self, name: PathLike, channels: int | None) -> np.ndarray:
         if self.label:
             return read_label(name, colours=True)[:, :, None]
-        return unit_range(read_image(name, channels, self.channel_order), name)
+        array = read_image(name, channels, self.channel_order)
+        return array if self.as_stored and array.dtype.kind == "u" else unit_range(array, name)
 
 
 def unit_range(array: np.ndarray, name: PathLike) -> np.ndarray:

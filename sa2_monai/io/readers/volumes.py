@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from sa2_monai.io.dicom.files import is_dicom
 from sa2_monai.io.names import VOLUME_SUFFIXES
+from sa2_monai.io.stored import STORED, Step, compact, compact_labels, steps_text
 from sa2_monai.io.volumes.geometry import VolumeHeader
 from sa2_monai.io.volumes.lattice import fit_grid
 from sa2_monai.io.volumes.memory_order import c_ordered
+from sa2_monai.io.volumes.nifti import scaled
 from sa2_monai.io.volumes.read import Volume, read_volume
 
 __all__ = ["VolumeReader"]
@@ -38,6 +41,7 @@ class VolumeReader(ImageReader):
         series_uid: the older name of ``series``.
         series: which one, for DICOM folders with several series: SeriesInstanceUID, number, modality or part of the
             description.
+        as_stored: give tensors in the type of the file, see :mod:`sa2_monai.io.stored`.
 
     Raises:
         ValueError: for ``channels`` below 1, or a label map of several channels.
@@ -46,7 +50,14 @@ class VolumeReader(ImageReader):
         >>> StrictLoadImaged("image", reader=VolumeReader(), ensure_channel_first=True, image_only=True)
     """
 
-    def __init__(self, channels: int = 1, label: bool = False, series_uid: str = "", series: str | int = "") -> None:
+    def __init__(
+        self,
+        channels: int = 1,
+        label: bool = False,
+        series_uid: str = "",
+        series: str | int = "",
+        as_stored: bool = False,
+    ) -> None:
         super().__init__()
         if channels < 1 or (label and channels != 1):
             raise ValueError(f"channels is {channels}, expected 1 for label maps and 1 or more for images")
@@ -54,6 +65,7 @@ class VolumeReader(ImageReader):
         self.label = label
         self.series_uid = series_uid
         self.series = series
+        self.as_stored = as_stored
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Whether the names (one or several) are folders, DICOM, or have a suffix of a format that is read.
@@ -85,18 +97,18 @@ class VolumeReader(ImageReader):
                 f"{names[0]}: {len(names)} file(s) for one image, expected {self.channels}: a list with one file per "
                 "channel; the number of channels is that of the model"
             )
-        return [read_volume(name, self.label, self.series_uid, self.series) for name in names]
+        return [read_volume(name, self.label, self.series_uid, self.series, self.as_stored) for name in names]
 
-    def get_data(self, img: list[Volume]) -> tuple[np.ndarray, dict]:
+    def get_data(self, img: list[Volume]) -> tuple[np.ndarray | torch.Tensor, dict]:
         """Array and metadata of what :meth:`read` returned.
 
         Args:
             img: volumes of one grid.
 
         Returns:
-            Array (x, y, z), or (C, x, y, z) for several channels, and a dictionary with ``affine`` and
-            ``original_affine`` (RAS, millimetres), ``spatial_shape``, ``original_channel_dim``, ``space`` and
-            ``series_uid``.
+            Array (x, y, z), or (C, x, y, z) for several channels (``as_stored`` a tensor), and a dictionary with
+            ``affine`` and ``original_affine`` (RAS, millimetres), ``spatial_shape``, ``original_channel_dim``,
+            ``space`` and ``series_uid``.
 
         Raises:
             ValueError: the channels lie on different grids. Axes that are only stored in another order or direction
@@ -112,8 +124,25 @@ class VolumeReader(ImageReader):
             MetaKeys.SPACE: SpaceKeys.RAS,
             "series_uid": first.series_uid,
         }
+        if self.as_stored:
+            voxels, steps = (compact_labels(arrays[0]), []) if self.label else _stored(arrays, img)
+            return torch.from_numpy(voxels), {**meta, STORED: steps_text(steps)}  # MONAI copies arrays of other orders
         ordered = [c_ordered(array) for array in arrays]
         return np.stack(ordered) if len(ordered) > 1 else ordered[0], meta
+
+
+def _stored(arrays: list[np.ndarray], volumes: list[Volume]) -> tuple[np.ndarray, list[Step]]:
+    """Channels (C, x, y, z), or the one (x, y, z), in the order of the files' memory, and what is left to do."""
+    scaling = volumes[0].scaling
+    if any(volume.scaling != scaling for volume in volumes):  # the channels have nothing in common but the grid
+        arrays = [
+            array if one.scaling is None else scaled(Path(one.header.source), array, *one.scaling)
+            for array, one in zip(arrays, volumes, strict=True)
+        ]
+        scaling = None
+    voxels = arrays[0] if len(arrays) == 1 else np.stack([array.T for array in arrays]).transpose(0, 3, 2, 1)
+    voxels, steps = compact(voxels)
+    return voxels, steps if scaling is None else [*steps, ("linear", *scaling)]
 
 
 def _like(volume: Volume, first: VolumeHeader) -> np.ndarray:

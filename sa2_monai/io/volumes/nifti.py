@@ -13,7 +13,7 @@ from sa2_monai.io.volumes.geometry import VolumeHeader, described, spatial_shape
 from sa2_monai.io.volumes.nifti_affine import nifti_affine
 from sa2_monai.io.volumes.streams import Stored, allocate, check_length, is_gzip, read_start, read_stored
 
-__all__ = ["nifti_header", "nifti_voxels", "raw_nifti_header"]
+__all__ = ["nifti_header", "nifti_scaling", "nifti_voxels", "raw_nifti_header", "scaled"]
 
 _BLOCK = 8  # slices that are scaled together
 
@@ -89,12 +89,37 @@ def nifti_header(path: Path, flat: bool = False) -> VolumeHeader:
     )
 
 
-def nifti_voxels(path: Path, header: VolumeHeader) -> tuple[np.ndarray, tuple[str, ...]]:
+def nifti_scaling(path: Path, header: VolumeHeader) -> tuple[float, float] | None:
+    """Slope and intercept of a NIfTI file with whole numbers of at most 16 bits; ``None`` where there are none.
+
+    Args:
+        path: ``.nii`` or ``.nii.gz`` file.
+        header: what :func:`nifti_header` returned.
+    """
+    raw = raw_nifti_header(path)
+    stored, scaling = raw.get_data_dtype(), _scaling(path, raw)
+    return scaling if stored.kind in "iu" and stored.itemsize <= 2 and scaling != (1.0, 0.0) else None
+
+
+def scaled(path: Path, array: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    """Stored voxels (x, y, z) of a file times a slope plus an intercept, ``float32``, in the order of the file.
+
+    Raises:
+        MemoryError: there is not enough memory.
+    """
+    out = allocate(path, array.size * 4).view(np.float32).reshape(array.shape, order="F")
+    for k in range(0, array.shape[2], _BLOCK):  # in double precision, but never for the whole volume
+        out[:, :, k : k + _BLOCK] = array[:, :, k : k + _BLOCK].astype(np.float64) * slope + intercept
+    return out
+
+
+def nifti_voxels(path: Path, header: VolumeHeader, as_stored: bool = False) -> tuple[np.ndarray, tuple[str, ...]]:
     """Voxels (x, y, z) of a NIfTI file, slope and intercept applied, and remarks.
 
     Args:
         path: ``.nii`` or ``.nii.gz`` file.
         header: what :func:`nifti_header` returned.
+        as_stored: do not apply them.
 
     Raises:
         ValueError: truncated or damaged, or more voxels than the header says.
@@ -110,12 +135,11 @@ def nifti_voxels(path: Path, header: VolumeHeader) -> tuple[np.ndarray, tuple[st
     if not dtype.isnative:
         array = array.byteswap(inplace=True).view(dtype.newbyteorder("="))
     slope, inter = _scaling(path, raw)
+    if as_stored:
+        return array, remarks
     if (slope, inter) == (1.0, 0.0):
         return array.astype(header.dtype, copy=False), remarks  # whole numbers stay what they are
-    out = allocate(path, array.size * 4).view(np.float32).reshape(header.shape, order="F")
-    for k in range(0, header.shape[2], _BLOCK):  # in double precision, but never for the whole volume
-        out[:, :, k : k + _BLOCK] = array[:, :, k : k + _BLOCK].astype(np.float64) * slope + inter
-    return out, remarks
+    return scaled(path, array, slope, inter), remarks
 
 
 def _sizes(path: Path, raw: Any) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
 from sa2_monai.io.problems import listing
 from sa2_monai.io.volumes.geometry import VolumeHeader
 from sa2_monai.io.volumes.itk import itk_header, itk_voxels
-from sa2_monai.io.volumes.nifti import nifti_header, nifti_voxels
+from sa2_monai.io.volumes.nifti import nifti_header, nifti_scaling, nifti_voxels, scaled
 from sa2_monai.io.whole_numbers import whole_numbers
 
 __all__ = ["Volume", "load_volume", "read_volume", "volume_header"]
@@ -34,10 +34,12 @@ class Volume:
     Attributes:
         array: (x, y, z), in the type of the file; float32 where the file has a slope or fractional values.
         header: shape, affine (RAS, millimetres), source.
+        scaling: slope and intercept that are not yet applied; ``None``: there are none.
     """
 
     array: np.ndarray
     header: VolumeHeader
+    scaling: tuple[float, float] | None = None
 
 
 def volume_header(path: str | os.PathLike[str], series_uid: str = "", series: str | int = "") -> VolumeHeader:
@@ -65,7 +67,11 @@ def volume_header(path: str | os.PathLike[str], series_uid: str = "", series: st
 
 
 def read_volume(
-    path: str | os.PathLike[str], label: bool = False, series_uid: str = "", series: str | int = ""
+    path: str | os.PathLike[str],
+    label: bool = False,
+    series_uid: str = "",
+    series: str | int = "",
+    as_stored: bool = False,
 ) -> Volume:
     """Read a volume, and log a warning for what is doubtful in it.
 
@@ -79,6 +85,7 @@ def read_volume(
         series_uid: the older name of ``series``.
         series: which one, for a DICOM folder with several: SeriesInstanceUID, number, modality or part of the
             description.
+        as_stored: see :func:`load_volume`.
 
     Returns:
         The volume, rescale slope and intercept applied.
@@ -88,14 +95,18 @@ def read_volume(
         ValueError: as for :func:`load_volume`.
         MemoryError: there is not enough memory.
     """
-    volume = load_volume(path, label, series if series not in (None, "") else series_uid)
+    volume = load_volume(path, label, series if series not in (None, "") else series_uid, as_stored=as_stored)
     for remark in volume.header.remarks:
         logger.warning("%s: %s", path, remark)
     return volume
 
 
 def load_volume(
-    path: str | os.PathLike[str], label: bool = False, series: str | int = "", flat: bool = False
+    path: str | os.PathLike[str],
+    label: bool = False,
+    series: str | int = "",
+    flat: bool = False,
+    as_stored: bool = False,
 ) -> Volume:
     """Read a volume; what is doubtful in it stands in the remarks of its header.
 
@@ -106,6 +117,8 @@ def load_volume(
         label: see :func:`read_volume`.
         series: see :func:`read_volume`.
         flat: take 2D files, too, as volumes of one slice (``header.axes`` is 2 then).
+        as_stored: leave whole numbers of at most 16 bits as they are where the file has a slope, which stands in
+            ``scaling`` then; no label maps.
 
     Returns:
         The volume, rescale slope and intercept applied. A label map has an integer type, the smallest of uint8, int16
@@ -119,13 +132,17 @@ def load_volume(
         MemoryError: there is not enough memory.
     """
     source = _existing(path)
+    scaling = None
     if is_series(source):
         found = find_series(source, series)
         header = dicom_header(found)
         array, remarks = dicom_voxels(found)
     elif _is_nifti(source):
         header = nifti_header(source, flat)
-        array, remarks = nifti_voxels(source, header)
+        scaling = nifti_scaling(source, header) if as_stored and not label else None
+        array, remarks = nifti_voxels(source, header, as_stored=scaling is not None)
+        if scaling is not None:
+            _check_finite(source, scaled(source, np.array([[[array.min(), array.max()]]]), *scaling))
     else:
         header = itk_header(source, flat)
         array, remarks = itk_voxels(source, header)
@@ -134,7 +151,7 @@ def load_volume(
     if label:
         array, more = whole_numbers(str(source), array)
         remarks += more
-    return Volume(array, replace(header, remarks=header.remarks + remarks))
+    return Volume(array, replace(header, remarks=header.remarks + remarks), scaling)
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:

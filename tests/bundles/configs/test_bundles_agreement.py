@@ -177,7 +177,7 @@ def test_training_sees_what_inference_sees(bundle: str, dataset: str | None, tmp
         train, "train#random_transforms", "train#deterministic_transforms", "validate#preprocessing"
     )
     assert torch.equal(torch.as_tensor(validation(case)["image"]), torch.as_tensor(image))
-    assert image.dtype == torch.float32
+    assert image.dtype == {"images": torch.uint8, "volumes": torch.int16}[kind]  # as the file has it
     seen: list[torch.Tensor] = []
 
     def network(x: torch.Tensor) -> torch.Tensor:
