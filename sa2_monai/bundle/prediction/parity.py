@@ -17,7 +17,7 @@ from sa2_monai.bundle.prediction.arrays import read_prediction
 from sa2_monai.bundle.prediction.batch import Batch
 from sa2_monai.bundle.prediction.shard import Shard
 
-__all__ = ["REFERENCE", "Agreement", "agreement", "parity_of"]
+__all__ = ["REFERENCE", "Agreement", "agreement", "is_reference", "parity_of"]
 
 #: The settings that all others are compared with; a configuration need not know all of them.
 REFERENCE = {"precision": "fp32", "runtime": "eager"}
@@ -83,6 +83,15 @@ def agreement(
     return float((found == reference).mean()), dice
 
 
+def is_reference(settings: Mapping[str, Any]) -> bool:
+    """Whether settings say nothing but :data:`REFERENCE`.
+
+    Args:
+        settings: values by id.
+    """
+    return all(settings.get(name, value) == value for name, value in REFERENCE.items())
+
+
 def parity_of(batch: Batch, shard: Shard, overrides: Mapping[str, Any], class_names: Sequence[str]) -> Agreement | None:
     """Predict the first finished case of a batch once more with :data:`REFERENCE`, and compare.
 
@@ -103,6 +112,7 @@ def parity_of(batch: Batch, shard: Shard, overrides: Mapping[str, Any], class_na
         return None
     case = cases[0]
     reference = {name: value for name, value in REFERENCE.items() if name in batch.settings}
+    setting = {name: batch.settings[name] for name in reference}
     kept = {name: value for name, value in batch.settings.items() if name not in _BESIDE}
     with tempfile.TemporaryDirectory(prefix="sa2_monai_parity_") as folder:
         second = Batch(batch.config_file, batch.weights, {**kept, **reference}, [case], Path(folder), batch.suffix)
@@ -112,4 +122,4 @@ def parity_of(batch: Batch, shard: Shard, overrides: Mapping[str, Any], class_na
             raise failure
         maps = [read_prediction(one.label_of(case["case"])) for one in (batch, second)]
     equal, dice = agreement(maps[0], maps[1], class_names)
-    return Agreement(case["case"], equal, dice, {name: batch.settings[name] for name in reference}, reference)
+    return Agreement(case["case"], equal, dice, setting, reference)

@@ -2,7 +2,7 @@
 """In which numbers a network calculates: the switch ``precision``.
 
 choose says which one is meant and refuses what a device cannot; units looks for the bfloat16 units of a processor;
-autocast opens the region in which a network is called.
+autocast opens the region in which a network is called; training keeps gradients in bfloat16 right.
 """
 
 from sa2_monai.networks.precision.autocast import autocast
