@@ -98,8 +98,9 @@ class LoadedBundle(BundleModel):
             output_dir: write files ``<case>.png`` or ``<case>.nii.gz`` (with the geometry of the image) to this folder.
             affine: of volumes that are given as arrays, voxels to mm, (4, 4); 1 mm along the axes when ``None``.
             switches: values at the top of the bundle's ``inference.yaml``, e.g. ``batch_size=16``,
-                ``largest_component=True``, ``tta=True``, ``precision="auto"``, ``instances=True``; with ``output_dir`` also
-                ``save_probabilities=True`` and ``uncertainty="entropy"``, which write maps and ``uncertainty.csv``.
+                ``largest_component=True``, ``tta=True``, ``precision="auto"``, ``instances=True``; with ``output_dir``
+                also ``save_probabilities=True`` and ``uncertainty="entropy"``, which write maps and
+                ``uncertainty.csv``.
 
         Returns:
             For one image its label map, (H, W) or (X, Y, Z), whole numbers; for a folder or a list, a list of them in

@@ -23,8 +23,8 @@ from sa2_monai.bundle.ensemble.paths import bundles_first
 from sa2_monai.bundle.included import run_folder
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
-from sa2_monai.cli.common import positive
 from sa2_monai.cli import precision_options as precision
+from sa2_monai.cli.common import positive
 from sa2_monai.cli.main import UsageError
 from sa2_monai.cli.precision_options import add_parity, add_precision
 from sa2_monai.cli.predict_options import instances, slides, starter, tta

@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from monai.utils import convert_to_dst_type
 
 from sa2_monai.bundle.loaded import LoadedBundle
+from sa2_monai.bundle.switches.renamed import uses_amp
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.inference import VolumeInferer
 from sa2_monai.inference.uncertainty import uncertainty_scores
