@@ -24,6 +24,7 @@ from sa2_monai.bundle.run.target import BEST, is_run
 from sa2_monai.bundle.run.train import train_run
 from sa2_monai.bundle.sidecar import in_words_of
 from sa2_monai.bundle.switches import check_config
+from sa2_monai.bundle.switches.renamed import current_words
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids, run_inference, run_training
 from sa2_monai.data import load_parts
@@ -97,8 +98,9 @@ class LoadedBundle(BundleModel):
             output_dir: write files ``<case>.png`` or ``<case>.nii.gz`` (with the geometry of the image) to this folder.
             affine: of volumes that are given as arrays, voxels to mm, (4, 4); 1 mm along the axes when ``None``.
             switches: values at the top of the bundle's ``inference.yaml``, e.g. ``batch_size=16``,
-                ``largest_component=True``, ``tta=True``, ``instances=True``; with ``output_dir`` also
-                ``save_probabilities=True`` and ``uncertainty="entropy"``, which write maps and ``uncertainty.csv``.
+                ``largest_component=True``, ``tta=True``, ``precision="auto"``, ``instances=True``; with ``output_dir``
+                also ``save_probabilities=True`` and ``uncertainty="entropy"``, which write maps and
+                ``uncertainty.csv``.
 
         Returns:
             For one image its label map, (H, W) or (X, Y, Z), whole numbers; for a folder or a list, a list of them in
@@ -115,6 +117,7 @@ class LoadedBundle(BundleModel):
         self._trained_weights()
         config = find_config(self.root, "inference")
         # Refused before anything is read; some of them stand between the ids that are set here.
+        switches = current_words(self._inference_config(), switches)
         check_ids(self._inference_config(), switches, str(config))
         check_config({**self._inference_config(), **switches})
         network = self.network(switches.get("dropout"))
@@ -246,6 +249,7 @@ class LoadedBundle(BundleModel):
         """
         files = [*self._training_files(dataset), find_config(self.root, "evaluate")]
         known = load(*files)
+        switches = current_words(known, switches)
         check_ids(known, switches, str(files[0]))
         return ConfigParser({**known, **self._common(files, dataset_dir, self._scratch), **switches})
 

@@ -14,6 +14,7 @@ from typing import Any
 from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.numerics import kept_numerics
 from sa2_monai.bundle.switches import check_config, close_match
+from sa2_monai.bundle.switches.renamed import current_words
 from sa2_monai.bundle.switches.schema import switch_names
 from sa2_monai.io.causes import unwrapped
 from sa2_monai.io.kinds import current_word
@@ -58,7 +59,9 @@ def run_workflow(
 
     if tracking == "mlflow" and not optional_import("mlflow")[1]:
         raise ImportError("tracking with MLflow needs the package mlflow: python -m pip install 'sa2_monai[mlflow]'.")
-    check_ids(load(*files), overrides, str(files[0]))
+    known = load(*files)
+    overrides = current_words(known, overrides)
+    check_ids(known, overrides, str(files[0]))
     # MONAI warns that there is no logging file, and of lists of files; Ignite logs every exception that ends a run,
     # which is reported anyway.
     with (

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sa2_monai.cli.main import UsageError
+from sa2_monai.cli.precision_options import add_precision
 
 __all__ = [
     "add_fold_options",
@@ -57,6 +58,7 @@ def add_training_options(parser: argparse.ArgumentParser, time: str, networks: b
     )
     parser.add_argument("--time", type=float, metavar="MINUTES", help=time)
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1; the GPU where there is one by default")
+    add_precision(parser, "auto: fp16 on GPUs, else fp32; of the training, as precision=NAME")
     layout = parser.add_argument_group("data that are laid out in another way")
     layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
     layout.add_argument("--labels", metavar="GLOB", help="their masks")

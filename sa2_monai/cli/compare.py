@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.data is None:
         raise UsageError("give DATA, the folder of your images and masks")
-    overrides = read_overrides(args.overrides, max_epochs=args.epochs)
+    overrides = read_overrides(args.overrides, max_epochs=args.epochs, precision=args.precision)
 
     from sa2_monai.bundle.comparison.request import CompareRequest
     from sa2_monai.bundle.switches import SwitchError

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     _take_old_options(args)
     if args.data is None:
         raise UsageError("give DATA, the folder of your images and masks")
-    overrides = read_overrides(args.overrides, max_epochs=args.epochs, tta=args.tta or None)
+    overrides = read_overrides(args.overrides, max_epochs=args.epochs, tta=args.tta or None, precision=args.precision)
 
     from sa2_monai.bundle.crossval.request import CrossvalRequest
     from sa2_monai.bundle.switches import SwitchError

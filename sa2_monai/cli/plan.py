@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai.data import find_data
     from sa2_monai.data.layouts.pairs_csv import write_pairs
 
-    given = read_overrides(args.overrides)
+    given = read_overrides(args.overrides, precision=args.precision)
     try:
         network, bundle = named_bundle(args.network)
     except SwitchError as error:

@@ -23,8 +23,10 @@ from sa2_monai.bundle.ensemble.paths import bundles_first
 from sa2_monai.bundle.included import run_folder
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
+from sa2_monai.cli import precision_options as precision
 from sa2_monai.cli.common import positive
 from sa2_monai.cli.main import UsageError
+from sa2_monai.cli.precision_options import add_parity, add_precision
 from sa2_monai.cli.predict_options import instances, slides, starter, tta
 
 __all__ = ["add_arguments", "run"]
@@ -86,6 +88,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images, slices or windows at once; auto: what a GPU takes",
     )
+    add_precision(parser, "that of the bundle: fp32, the reference")
+    add_parity(parser)
 
 
 def _count_or_auto(text: str) -> int | str:
@@ -119,13 +123,15 @@ def run(args: argparse.Namespace) -> int:
         output = args.output or run_folder("predict", inputs[0])
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
-        options = {**_options(args, model), **instances.overrides(args, model)}
+        options = {**precision.overrides(args, model), **_options(args, model), **instances.overrides(args, model)}
         batch, left_out = list_batch(model, inputs, output, options, slides.slide_options(args, model))
         if args.status:
             code, failure = batch.tell_status(), None
         else:
             code = 0
-            failure = run_batch(model, batch, shard, args.device, args.batch_size, args.again, args.overlays)
+            failure = run_batch(
+                model, batch, shard, args.device, args.batch_size, args.again, args.overlays, args.parity
+            )
             instances.measure(args, model, batch)
     if left_out:
         print(left_out)

@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     overrides = read_overrides(
         args.overrides,
         max_epochs=args.epochs,
+        precision=args.precision,
         pretrained=_absolute(args.pretrained),
         encoder_weights=_absolute(args.encoder_weights),
     )

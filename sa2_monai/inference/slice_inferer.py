@@ -29,6 +29,7 @@ from sa2_monai.inference.slice_inferer_checks import (
 )
 from sa2_monai.inference.transfer import to_device, waits
 from sa2_monai.inference.uncertainty.maps import map_names
+from sa2_monai.networks.precision import PRECISIONS, choose_precision
 from sa2_monai.slices.constants import blending_weights
 from sa2_monai.slices.slice_view import SliceView
 from sa2_monai.slices.stored_volume import StoredVolume
@@ -63,8 +64,8 @@ class VolumeInferer(Inferer):
     three orientations: 1.9 GB for 9 classes and 512 x 512 x 200 voxels; a map of the uncertainty takes 4.
 
     The network is called with slices (B, C, h, w) of ``float32`` and must return logits (B, K, h, w). It is the
-    caller's to put it into evaluation mode and to open an autocast region; resizing and probabilities are always
-    calculated in single precision or better. No gradients are recorded.
+    caller's to put it into evaluation mode. An autocast region is opened around its call alone (``precision``);
+    resizing and probabilities are always calculated in single precision or better. No gradients are recorded.
 
     Args:
         roi_size: rows and columns of the network's input, or one number for both.
@@ -97,6 +98,8 @@ class VolumeInferer(Inferer):
         dropout_samples: number of thinned networks in place of the whole one; 0 for none.
         temperature: by which the logits of every network are divided before they become probabilities (temperature
             scaling); ``None`` for 1, and of an ensemble for those of its networks.
+        precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"auto"``, see :mod:`sa2_monai.networks.precision`; ``None``
+            leaves it to an autocast region of the caller.
         device: where slices are resized and the network runs; ``None`` is the device of the network's parameters.
         accumulate_on: device of the result; ``None`` is that of the input.
 
@@ -130,6 +133,7 @@ class VolumeInferer(Inferer):
         uncertainty: str | None = None,
         dropout_samples: int = 0,
         temperature: float | None = None,
+        precision: str | None = None,
     ) -> None:
         super().__init__()
         rows, columns = check_roi_size(roi_size, divisor=1)
@@ -138,6 +142,8 @@ class VolumeInferer(Inferer):
         self.maps = map_names(uncertainty)
         check_uncertainty(self.maps, view, output, dropout_samples)
         check_temperature(temperature)
+        if precision not in (None, *PRECISIONS):
+            raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}, or None")
         self.view = view
         self.slice_batch_size = slice_batch_size
         self.batches = SliceBatches(slice_batch_size)
@@ -154,6 +160,7 @@ class VolumeInferer(Inferer):
         self.tta = tta
         self.dropout_samples = dropout_samples
         self.temperature = temperature
+        self.precision = precision
 
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -173,12 +180,12 @@ class VolumeInferer(Inferer):
             all of it ``float32``; with the metadata of the input if that is a ``MetaTensor``.
         """
         check_volume(inputs)
-        device = _device_of(network, inputs) if self.device is None else torch.device(self.device)
+        device = self._device_of(network, inputs.device)
         target = inputs.device if self.accumulate_on is None else torch.device(self.accumulate_on)
         job = _Job(
             volume=StoredVolume.of(inputs),
             spacing=(1.0, 1.0, 1.0) if self.pixdim is None else pixel_spacing(inputs),
-            members=self.members(network, args, kwargs, volume_name(inputs)),
+            members=self.members(network, args, kwargs, volume_name(inputs), inputs.device),
             name=volume_name(inputs),
             device=device,
             layers=Layers(self.output, self.maps, device, target),
@@ -193,6 +200,7 @@ class VolumeInferer(Inferer):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         name: str = "the volume",
+        device: torch.device | str = "cpu",
     ) -> Members:
         """What makes a prediction together; asked before a run, it refuses what cannot be.
 
@@ -201,15 +209,23 @@ class VolumeInferer(Inferer):
             args: further arguments of the network.
             kwargs: further named arguments of the network.
             name: of the volume, for messages.
+            device: where a network without parameters runs.
 
         Raises:
-            ValueError: a variance of one member, or samples of a network without dropout.
+            ValueError: a variance of one member, samples of a network without dropout, or a precision that the device
+                does not have.
         """
+        precision = self.precision and choose_precision(self.precision, self._device_of(network, device))
         found = Members(
-            network, self.tta, self.dropout_samples, self.roi_size, args, kwargs, self.sigmoid, name, self.temperature
+            *(network, self.tta, self.dropout_samples, self.roi_size, args, kwargs, self.sigmoid, name),
+            *(self.temperature, precision),
         )
         check_members(self.maps, len(found) * (3 if self.orientations == "all" else 1))
         return found
+
+    def _device_of(self, network: Callable[..., Any], otherwise: torch.device | str) -> torch.device:
+        parameter = next(network.parameters(), None) if isinstance(network, nn.Module) else None
+        return torch.device(self.device or (otherwise if parameter is None else parameter.device))
 
     def _slices(self, job: _Job) -> torch.Tensor:
         """Layers (L, X, Y, Z) or (L, h, w, Z); nothing but them outlives a batch of slices."""
@@ -367,6 +383,7 @@ def inferer_for(
     uncertainty: str | None = None,
     dropout_samples: int = 0,
     temperature: float | None = None,
+    precision: str | None = None,
 ) -> VolumeInferer:
     """Inferer that sees slices as a training with the same view did, and brings their labels back.
 
@@ -381,6 +398,7 @@ def inferer_for(
         uncertainty: maps behind the labels or probabilities.
         dropout_samples: number of thinned networks.
         temperature: by which logits are divided.
+        precision: in which the network calculates.
 
     Raises:
         ValueError: for options that the view does not have.
@@ -401,6 +419,7 @@ def inferer_for(
         uncertainty=uncertainty,
         dropout_samples=dropout_samples,
         temperature=temperature,
+        precision=precision,
     )
 
 
@@ -433,8 +452,3 @@ def _stretched(images: torch.Tensor) -> torch.Tensor:
 
 def _mean_brought_back(view: PlainView, scores: RunningMean) -> Iterator[torch.Tensor]:
     return brought_back(view, scores.mean)
-
-
-def _device_of(network: Callable[..., Any], inputs: torch.Tensor) -> torch.device:
-    parameter = next(network.parameters(), None) if isinstance(network, nn.Module) else None
-    return inputs.device if parameter is None else parameter.device

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from sa2_monai.networks.precision import autocast
+
 __all__ = ["SliceNetwork"]
 
 
@@ -21,6 +23,7 @@ class SliceNetwork:
         sigmoid: the network has one output channel; otherwise it has several.
         name: of the volume, for messages.
         temperature: by which the logits are divided, see :mod:`sa2_monai.metrics.calibration`.
+        precision: in which the network calculates, see :func:`~sa2_monai.networks.precision.autocast`.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class SliceNetwork:
         sigmoid: bool,
         name: str,
         temperature: float = 1.0,
+        precision: str | None = None,
     ) -> None:
         self.network = network
         self.args = args
@@ -38,6 +42,7 @@ class SliceNetwork:
         self.sigmoid = sigmoid
         self.name = name
         self.temperature = temperature
+        self.precision = precision
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits of images (B, C, H, W), ``float32`` also where the network runs in half precision.
@@ -48,7 +53,8 @@ class SliceNetwork:
         # For epistemic scoring MONAI Label puts it into training mode, where some normalise over two images at least.
         single = len(images) == 1 and getattr(self.network, "training", False)
         try:
-            logits = self.network(torch.cat([images, images]) if single else images, *self.args, **self.kwargs)
+            with autocast(self.precision, images.device):
+                logits = self.network(torch.cat([images, images]) if single else images, *self.args, **self.kwargs)
         except RuntimeError as error:
             if "channels" not in str(error):  # the words of torch's convolutions
                 raise

@@ -58,6 +58,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("daeformer", "ema", 1, "expected a number above 0 and below 1, or null"),
     ("msa2net", "class_weights", "equal", "expected 'auto', null or a list of numbers"),
     ("svanet", "amp_dtype", "bf16", "expected one of float16, bfloat16"),
+    ("svanet", "precision", "bfloat16", "expected one of fp32, bf16, fp16, auto"),
     ("sa2net", "augment", "flip", "expected true or false"),
     ("daeformer", "augment", "flips", "(did you mean flip?)"),
     ("daeformer", "augment", "True", "expected one of true, false, flip"),
@@ -388,7 +389,7 @@ def test_the_command_of_monai_ends_with_one_line(tmp_path: Path) -> None:
 DROPPED = [
     (["--min_volume", "None"], "min_volume would stay 10000.0"),
     (["--largest_component=None", "--fill_holes", "None"], "largest_component would stay True"),
-    (["--train#trainer#amp", "None"], "train#trainer#amp would stay \"$@amp and @amp_dtype == 'float16'\""),
+    (["--train#trainer#amp", "None"], "train#trainer#amp would stay \"$@chosen_precision == 'fp16'\""),
     (["--fold", "None", "--dataset_dir", "None of them"], None),  # null anyway; a text
 ]
 

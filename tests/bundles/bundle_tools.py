@@ -29,7 +29,7 @@ PREDICTORS = ("inference_trt",)
 BASES = ("train", "inference")
 
 # A bundle on a small image set and a slow machine.
-TINY: dict[str, Any] = {"roi_size": [32, 32], "batch_size": 2, "num_workers": 0, "device": "cpu", "amp": False}
+TINY: dict[str, Any] = {"roi_size": [32, 32], "batch_size": 2, "num_workers": 0, "device": "cpu", "precision": "fp32"}
 
 
 class Merge(NamedTuple):

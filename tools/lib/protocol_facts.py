@@ -45,7 +45,7 @@ def facts(bundle: str, overlays: Sequence[str], split: str | None = None, **swit
         Plain values by the name of the part: numbers, words, and lists of these.
     """
     config = {**merged(bundle, overlays), "device": "cpu", **switches}
-    precision = "float32" if config["amp"] is False else "mixed on CUDA"
+    precision = "float32" if config["precision"] == "fp32" else "mixed on CUDA"
     parser = ConfigParser({**config, "network": "$torch.nn.Linear(1, 1)"})
     names = ("loss", "optimizer", "batch_size", "max_epochs", "patience", "in_channels", "roi_size")
     loss, optimizer, batch, epochs, patience, channels, size = (parser.get_parsed_content(name) for name in names)

@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from monai.utils import convert_to_dst_type
 
 from sa2_monai.bundle.loaded import LoadedBundle
+from sa2_monai.bundle.switches.renamed import uses_amp
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.inference import VolumeInferer
 from sa2_monai.inference.uncertainty import uncertainty_scores
@@ -115,8 +116,8 @@ class Forecaster:
         )
         parser["validate#inferer#output"] = "probabilities"
         parser["validate#inferer#uncertainty"] = "entropy"
-        ids = ("validate#preprocessing", "validate#inferer", "clean_up", "class_names", "amp")
-        self._load, inferer, self._clean_up, names, amp = map(parser.get_parsed_content, ids)
+        ids = ("validate#preprocessing", "validate#inferer", "clean_up", "class_names")
+        self._load, inferer, self._clean_up, names = map(parser.get_parsed_content, ids)
         if not isinstance(inferer, VolumeInferer):
             raise ValueError(f"{loaded.root} predicts with {type(inferer).__name__}, expected VolumeInferer")
         self._inferer, self.class_names = inferer, list(names)
@@ -124,7 +125,7 @@ class Forecaster:
         if parser.get_parsed_content("ignore_value") is None:
             self._ignored = None
         self._network = loaded.network()
-        self._device, self._amp = torch.device(loaded.device).type, bool(amp)
+        self._device, self._amp = torch.device(loaded.device).type, uses_amp(parser)
 
     def load(self, case: Mapping[str, Any]) -> LabelledCase:
         """Read a case.
@@ -153,7 +154,7 @@ class Forecaster:
             ValueError: as :class:`~sa2_monai.inference.VolumeInferer`.
         """
         self._inferer.temperature = temperature
-        with torch.autocast(self._device, enabled=self._amp):
+        with torch.autocast(self._device, enabled=self._amp and self._device == "cuda"):
             found = self._inferer(case.image[None], self._network)[0]
         layers = torch.as_tensor(found).cpu()
         probabilities, entropy = layers[:-1], layers[-1].numpy()

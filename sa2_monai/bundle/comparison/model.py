@@ -12,6 +12,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from sa2_monai.bundle.model import BundleModel
+from sa2_monai.bundle.switches.renamed import uses_amp
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.networks.complexity import count_macs, count_parameters
 
@@ -40,7 +41,7 @@ class TimedModel(BundleModel):
         parser = ConfigParser(copy.deepcopy({**config, **{key: given[key] for key in given if key in config}}))
         self._read = parser.get_parsed_content("preprocessing")
         self._inferer = parser.get_parsed_content("inferer")
-        self._amp = bool(parser.get_parsed_content("amp"))
+        self._amp = uses_amp(parser)
         self.channels = int(parser.get_parsed_content("in_channels"))
         self.size = [int(side) for side in parser.get_parsed_content("roi_size")]
 

@@ -114,7 +114,8 @@ def _evaluation(setup: CrossvalSetup, run: Path, later: list[Path], values: Mapp
     """An evaluation by the configurations of a run; ``values`` come after the overrides of the caller."""
     request = setup.request
     everything = {
-        **request.overrides,
+        # The precision is that of the trainings.
+        **{name: value for name, value in request.overrides.items() if name != "precision"},
         **({} if request.device is None else {"device": request.device}),
         **{name: verbatim(value) for name, value in values.items()},
         **({} if request.tracking is None else {"tracking": request.tracking}),

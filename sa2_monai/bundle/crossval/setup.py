@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from sa2_monai.bundle.included import is_included
 from sa2_monai.bundle.locate import find_bundle, find_config, merged
 from sa2_monai.bundle.run.ids import find_overlays, known_ids, named_bundle, read_keys, refuse_unknown
 from sa2_monai.bundle.switches import check_config
+from sa2_monai.bundle.switches.renamed import current_words
 
 if TYPE_CHECKING:
     from sa2_monai.bundle.planning import Plan
@@ -128,6 +129,7 @@ def set_up(request: CrossvalRequest, then: Mapping[str, Any] | None = None) -> C
         own += [find_config(bundle, "paper")] if request.paper else []
     known = known_ids(network, [str(file) for file in own])[0]
     evaluated = known.union(*map(read_keys, evaluation_files(bundle or find_bundle(_NETWORK), request.paper, True)))
+    request = replace(request, overrides=current_words(evaluated, request.overrides))
     refuse_unknown(request.overrides, evaluated, name)
     overrides = {key: value for key, value in request.overrides.items() if _root(key) in known}
     if not os.path.exists(request.data):

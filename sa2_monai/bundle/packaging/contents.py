@@ -119,6 +119,8 @@ def merged_configs(
     base = load(find_config(source, "inference"))
     inference = merged(base, overlays, known=base)
     placed = [name for config in (train, inference) for name in overrides if override(config, name, overrides[name])]
+    if "precision" in base:  # that of a training is for its machine, and says nothing about predictions
+        inference["precision"] = base["precision"]
     if unknown := sorted(set(overrides) - set(placed)):
         raise ValueError(f"{source.name} has no {', '.join(unknown)}; its switches stand at the top of train.yaml")
     return train, inference

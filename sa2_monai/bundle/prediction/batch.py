@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
@@ -62,6 +63,8 @@ class Batch:
         self.predictions = output / "predictions"
         self.instances = output / "instances"
         self.suffix = suffix
+        #: See sa2_monai.bundle.prediction.parity; kept in the summary by later runs with the same settings.
+        self.parity: dict[str, Any] | None = None
         self.manifest = CaseManifest(
             output / RECORDS,
             {
@@ -133,6 +136,9 @@ class Batch:
             look: also look whether files have changed, which takes its time for many DICOM series.
         """
         summary = self.manifest.summary(self.files, look)
+        self.parity = self.parity or self._earlier_parity(summary["settings"])
+        if self.parity is not None:
+            summary["parity"] = self.parity
         write_json(self.output / SUMMARY, summary)
         if self.settings.get("uncertainty"):
             from sa2_monai.inference.uncertainty import write_uncertainty_table
@@ -152,6 +158,14 @@ class Batch:
             print(f"missing or changed: {len(summary['missing'])}: {listing([*map(printable, summary['missing'])])}")
         print(f"all of it in {printable(str(self.output / SUMMARY))}")
         return 1 if summary["failed"] or summary["missing"] else 0
+
+    def _earlier_parity(self, settings: Any) -> dict[str, Any] | None:
+        try:
+            earlier = json.loads((self.output / SUMMARY).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        same = isinstance(earlier, dict) and earlier.get("settings") == json.loads(json.dumps(settings, default=str))
+        return earlier.get("parity") if same else None
 
     def _predict(self, todo: list[dict[str, Any]], shard: Shard, overrides: Mapping[str, Any]) -> None:
         files = {case["case"]: self.files[case["case"]] for case in todo}

@@ -164,6 +164,7 @@ def run_batch(
     batch_size: int | str | None = None,
     again: bool = False,
     overlays: bool = False,
+    parity: bool = False,
 ) -> FailedCasesError | None:
     """Predict what is left to do in a part of a batch.
 
@@ -175,6 +176,7 @@ def run_batch(
         batch_size: 2D images, slices or windows at once, or ``"auto"``; that of the bundle by default.
         again: do the finished cases once more.
         overlays: draw the classes into the 2D images, to ``overlays`` in the folder of the batch.
+        parity: also predict the first case as the reference has it, and tell how far both agree.
 
     Returns:
         The error that names the cases that failed, after the others are finished; ``None`` when there are none.
@@ -190,12 +192,32 @@ def run_batch(
     }
     with batch.claim(shard):
         failure = batch.run(shard, overrides, again)
+        if parity:
+            _tell_parity(model, batch, shard, overrides)
         if overlays:
             folder = batch.output / "overlays"
             drawn = [case for case in batch.finished(shard) if batch.label_of(case["case"]).suffix == ".png"]
             _draw(drawn, batch.predictions, folder, model.setting("class_names"))
             print(f"images with contours in {printable(str(folder))}")
     return failure
+
+
+def _tell_parity(model: TrainedModel, batch: Batch, shard: Shard, overrides: Mapping[str, Any]) -> None:
+    from sa2_monai.bundle.network import resolve
+    from sa2_monai.bundle.prediction.parity import REFERENCE, is_reference, parity_of
+    from sa2_monai.bundle.sidecar import apply_settings
+
+    (names,) = resolve(apply_settings(model.config, model.sidecar), "class_names")
+    if is_reference(batch.settings):
+        print(f"parity: nothing to compare, these are the reference's own settings ({', '.join(REFERENCE.values())})")
+        return
+    found = parity_of(batch, shard, overrides, names)
+    if found is None:
+        print("parity: no finished case to compare, whole slides aside")
+        return
+    batch.parity = found.as_dict()
+    batch.write_summary()
+    print(found.text())
 
 
 def device_of(device: str, shard: Shard) -> str:

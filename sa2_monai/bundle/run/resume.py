@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sa2_monai.bundle.packaging.contents import override
 from sa2_monai.bundle.run.ids import find_overlays, named_bundle, named_variant, refuse_unknown
 from sa2_monai.bundle.run.request import TrainRequest
 from sa2_monai.bundle.run.target import BEST, STATE, is_run
+from sa2_monai.bundle.switches.renamed import current_words
 from sa2_monai.evaluation.report.history import HISTORY_NAME, read_history
 from sa2_monai.io.atomic import write_json
 from sa2_monai.training.divergence import DivergedError
@@ -22,7 +24,7 @@ __all__ = ["resume_run"]
 
 #: What may change from one call to the next: how long, and how the machine is used. Everything else is the model's.
 _MAY_CHANGE = {
-    *("max_epochs", "num_workers", "cache_rate", "log_interval", "amp"),
+    *("max_epochs", "num_workers", "cache_rate", "log_interval", "precision", "amp"),
     *("deterministic", "matmul_precision", "cudnn_benchmark"),
     *("tracking_uri", "experiment_name", "run_name", "save_execute_config"),
 }
@@ -50,6 +52,7 @@ def resume_run(request: TrainRequest) -> Path:
     network, bundle = named_bundle(request.network)
     overlays = find_overlays(request.overlays, bundle)
     known = load(folder / _TRAIN, *overlays)
+    request = replace(request, overrides=current_words(set(known), request.overrides))
     refuse_unknown(request.overrides, set(known), then["model_info"]["network"])
     for name, value in request.given.items():
         override(known, name, value)

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sa2_monai.bundle.run.ids import known_ids, refuse_unknown
 from sa2_monai.bundle.run.request import TrainRequest
 from sa2_monai.bundle.run.target import check_target
+from sa2_monai.bundle.switches.renamed import current_words
 
 if TYPE_CHECKING:
     from sa2_monai.bundle.run.ending import RunResult
@@ -38,16 +40,18 @@ def train_run(request: TrainRequest, quiet: bool = False) -> RunResult:
         DivergedError: a loss that is not finite; the state from before is kept.
         TrainingError: anything else that ends the training; ``logs/train.log`` has the traceback.
     """
-    _check(request)
+    request = _check(request)
     from sa2_monai.bundle.run.training import train
 
     return train(request, quiet)
 
 
-def _check(request: TrainRequest) -> None:
-    """Refuse what can be seen to be wrong at once."""
+def _check(request: TrainRequest) -> TrainRequest:
+    """Refuse what can be seen to be wrong at once; return the request in the present words."""
     if not request.resume:
-        refuse_unknown(request.overrides, *known_ids(request.network, request.overlays))
+        known, network = known_ids(request.network, request.overlays)
+        request = replace(request, overrides=current_words(known, request.overrides))
+        refuse_unknown(request.overrides, known, network)
     if request.data is not None and not os.path.exists(request.data):
         raise FileNotFoundError(f"{request.data}: no such file or folder; give the folder of your images and masks.")
     for name, what in _FILES.items():
@@ -58,3 +62,4 @@ def _check(request: TrainRequest) -> None:
             raise FileNotFoundError(f"{path}: no such file; {name} is {what}.")
     if request.output is not None and not request.resume:
         check_target(Path(request.output))
+    return request

@@ -61,7 +61,8 @@ class BlockLabels:
             uint8 (height, width).
         """
         scaled = torch.as_tensor(self._scale(block)).as_subclass(torch.Tensor)
-        with torch.no_grad(), torch.autocast(self._device.type, enabled=self._amp):
+        on_gpu = self._device.type == "cuda"
+        with torch.no_grad(), torch.autocast(self._device.type, enabled=self._amp and on_gpu):
             if not self.whole:
                 volume = MetaTensor(scaled[None, ..., None], affine=self._affine)
                 return self.inferer(volume, self._network)[0, 0, :, :, 0].cpu().numpy().astype(np.uint8)

@@ -14,8 +14,10 @@ from torch import nn
 
 from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.network import build_network
+from sa2_monai.bundle.packaging.contents import override
 from sa2_monai.bundle.slides.intensities import intensity_step
 from sa2_monai.bundle.switches import check_config
+from sa2_monai.bundle.switches.renamed import current_words, uses_amp
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids
 from sa2_monai.inference import VolumeInferer
@@ -36,7 +38,7 @@ class SlideModel:
         channel_order: ``"RGB"`` or ``"BGR"``.
         class_names: background first.
         clean_up: names of the clean-ups that the weights were validated with.
-        amp: run in mixed precision.
+        amp: of a bundle of an earlier version: run in mixed precision; others leave that to the inferer.
     """
 
     network: nn.Module
@@ -66,8 +68,11 @@ def load_slide_model(config_file: Path, weights: Path, overrides: Mapping[str, A
         ValueError: a bundle whose inferer gives no label maps of parts, or of too many classes.
     """
     config = load(config_file)
+    overrides = current_words(config, overrides)
     check_ids(config, overrides, str(config_file))
-    config |= {name: verbatim(value) for name, value in overrides.items()}
+    config = copy.deepcopy(config)
+    for name, value in overrides.items():
+        override(config, name, verbatim(value))
     check_config(config)
     parser = ConfigParser(copy.deepcopy(config))
     inferer = parser.get_parsed_content("inferer")
@@ -81,8 +86,8 @@ def load_slide_model(config_file: Path, weights: Path, overrides: Mapping[str, A
             f"{config_file}: the view 'paper' has no probabilities that tiles could be blended by; use weights with "
             "the view whole or windows"
         )
-    ids = ("class_names", "in_channels", "channel_order", "amp", "device", "preprocessing")
-    names, channels, order, amp, device, preprocessing = map(parser.get_parsed_content, ids)
+    ids = ("class_names", "in_channels", "channel_order", "device", "preprocessing")
+    names, channels, order, device, preprocessing = map(parser.get_parsed_content, ids)
     validated = parser.get_parsed_content("as_validated") if "as_validated" in config else {}
     if len(names) > 256:
         raise ValueError(f"{config_file}: has {len(names)} classes, expected 256 at most for slides")
@@ -96,5 +101,5 @@ def load_slide_model(config_file: Path, weights: Path, overrides: Mapping[str, A
         channel_order=str(order),
         class_names=list(names),
         clean_up=cleaned,
-        amp=bool(amp),
+        amp=uses_amp(parser),
     )

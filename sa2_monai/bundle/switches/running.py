@@ -10,7 +10,8 @@ from types import FrameType
 from typing import Any
 
 from sa2_monai.bundle.switches.check import SwitchError, check_config
-from sa2_monai.bundle.switches.values import texts
+from sa2_monai.bundle.switches.renamed import EARLIER, precision_of
+from sa2_monai.bundle.switches.values import references, texts
 from sa2_monai.io.kinds import EARLIER_KINDS, kind_of
 
 __all__ = ["check_switches"]
@@ -29,8 +30,8 @@ def check_switches() -> None:
     parser, workflow = _calling()
     entries = [name for name in (getattr(workflow, f"{what}_id", None) for what in ("init", "run", "final")) if name]
     program = _is_monai_program()
-    _update_words(parser)
     try:
+        _update_words(parser)
         if program:
             _refuse_dropped(sys.argv[1:], parser)
         check_config(parser.get(), unknown=True, entries=[name.replace("#", "::").split("::")[0] for name in entries])
@@ -60,11 +61,12 @@ def _calling() -> tuple[Any, Any]:
 
 
 def _update_words(parser: Any) -> None:
-    """A kind that somebody calls by an earlier word gets the present one, with which the configuration compares.
+    """A kind and a precision by earlier words get the present ones, which the configuration uses.
 
     This is the first entry of ``initialize``, so nothing has been built of it. A configuration that itself compares
     with the earlier words is a package of an earlier version, and stays as it is.
     """
+    _update_precision(parser)
     word = parser.config.get("kind") if isinstance(parser.config, dict) else None
     if word not in list(EARLIER_KINDS):
         return
@@ -73,6 +75,24 @@ def _update_words(parser: Any) -> None:
         return
     parser.config["kind"] = kind_of(word)
     parser.ref_resolver.get_item("kind").update_config(parser.config["kind"])
+
+
+def _update_precision(parser: Any) -> None:
+    """``amp`` of the command line or of an overlay, where the configuration has ``precision``."""
+    config = parser.config if isinstance(parser.config, dict) else {}
+    given = {name: config[name] for name in EARLIER if name in config}
+    used = {reference.split("::")[0] for reference in references(config)}
+    if "precision" not in config or not given or used & set(given):
+        return
+    try:
+        precision = precision_of(**given)
+    except ValueError as error:
+        raise SwitchError(str(error)) from error
+    for name in given:
+        del config[name]
+    if precision is not None:
+        config["precision"] = precision
+        parser.ref_resolver.get_item("precision").update_config(precision)
 
 
 def _refuse_dropped(words: Sequence[str], parser: Any) -> None:

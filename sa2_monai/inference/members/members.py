@@ -29,6 +29,7 @@ class Members:
         sigmoid: the network has one output channel.
         name: of the volume, for messages.
         temperature: by which all logits are divided; ``None`` for those of the networks of an ensemble, else 1.
+        precision: in which the networks calculate, see :func:`~sa2_monai.networks.precision.autocast`.
 
     Raises:
         ValueError: samples of a network that drops nothing.
@@ -45,12 +46,15 @@ class Members:
         sigmoid: bool = False,
         name: str = "the volume",
         temperature: float | None = None,
+        precision: str | None = None,
     ) -> None:
         whole, own = [network], [1.0]
         if isinstance(network, EnsembleNetwork):
             whole, own = list(network.networks), network.temperatures
         self.networks = [
-            SliceNetwork(one, args, kwargs or {}, sigmoid, name, divisor if temperature is None else temperature)
+            SliceNetwork(
+                one, args, kwargs or {}, sigmoid, name, divisor if temperature is None else temperature, precision
+            )
             for one, divisor in zip(whole, own, strict=True)
         ]
         self.samples = range(dropout_samples) if dropout_samples else (None,)

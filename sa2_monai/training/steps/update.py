@@ -10,8 +10,11 @@ import torch
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from monai.utils import CommonKeys
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
+
+from sa2_monai.networks.precision.training import keep_gradients_right
 
 __all__ = ["AMP_DTYPES", "Update", "autocast_options", "iteration_update"]
 
@@ -20,15 +23,24 @@ AMP_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 def iteration_update(
-    gradient_clip: float | None = None, accumulate: int = 1, amp: bool = False, amp_dtype: str = "float16"
+    gradient_clip: float | None = None,
+    accumulate: int = 1,
+    amp: bool = False,
+    amp_dtype: str = "float16",
+    precision: str | None = None,
+    network: nn.Module | None = None,
 ) -> Update | None:
     """What ``SupervisedTrainer`` gets as ``iteration_update``; ``None`` leaves it to MONAI, where nothing is wanted.
 
     Args:
         gradient_clip: largest norm of all gradients together, above 0; ``None``: as they are.
         accumulate: iterations whose gradients make one step of the optimiser, at least 1.
-        amp: automatic mixed precision in bfloat16; that in float16 is on where the trainer has it on, with its scaler.
-        amp_dtype: name in :data:`AMP_DTYPES`.
+        amp: of bundles of earlier versions, which have no ``precision``: mixed precision, in bfloat16 by ``amp_dtype``.
+        amp_dtype: of the same: name in :data:`AMP_DTYPES`.
+        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``, as :func:`~sa2_monai.networks.choose_precision` says; that in
+            fp16 is on where the trainer has ``amp`` on, with its scaler.
+        network: that is trained; in bf16 on a CPU some of its layers stay in float32, see
+            :func:`~sa2_monai.networks.precision.training.keep_gradients_right`.
 
     Raises:
         ValueError: for arguments out of range.
@@ -37,14 +49,16 @@ def iteration_update(
         raise ValueError(f"gradient_clip is {gradient_clip}, expected a norm above 0, or null.")
     if accumulate < 1:
         raise ValueError(f"accumulate is {accumulate}, expected a number of iterations, at least 1.")
-    bfloat16 = autocast_options(amp_dtype)["dtype"] == torch.bfloat16 and amp
+    bfloat16 = precision == "bf16" or (autocast_options(amp_dtype)["dtype"] == torch.bfloat16 and amp)
     if gradient_clip is None and accumulate == 1 and not bfloat16:
         return None
+    if bfloat16 and network is not None:
+        keep_gradients_right(network)
     return Update(gradient_clip, accumulate, bfloat16)
 
 
 def autocast_options(amp_dtype: str = "float16") -> dict[str, torch.dtype]:
-    """What MONAI's engines get as ``amp_kwargs``.
+    """What MONAI's engines get as ``amp_kwargs`` in bundles of earlier versions.
 
     Args:
         amp_dtype: name in :data:`AMP_DTYPES`.

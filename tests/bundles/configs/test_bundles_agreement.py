@@ -41,6 +41,7 @@ EVERY_DATASET = pytest.mark.parametrize(("bundle", "dataset"), WITH_DATASETS)
 SCHEMA = Path(os.environ.get("SA2_SCHEMA", ROOT.parents[1] / "shared" / "schema")) / "meta_schema_20240725.json"
 # What is not shared: where things lie, and how much work is done at a time.
 APART = {"dataset_dir", "output_dir", "ckpt_dir", "ckpt_path", "batch_size", "run", "initialize", "load_pretrain"}
+APART |= {"precision", "chosen_precision"}  # a training has one of its own
 # Labels have no slice_axis of their own, and only inference is asked for more than class numbers.
 ONLY_INFERENCE = {"output", "orientations"}
 

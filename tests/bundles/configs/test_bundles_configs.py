@@ -37,7 +37,17 @@ from config_rules import (
 ENTRY_POINTS = {"initialize", "run", "finalize", "training", "tracking_uri", "experiment_name", "run_name"}
 SWITCHES = (
     *("dataset_dir", "output_dir", "in_channels", "out_channels", "class_names", "roi_size", "batch_size"),
-    *("max_epochs", "learning_rate", "val_interval", "amp", "resume", "seed", "num_workers", "pretrained", "device"),
+    *(
+        "max_epochs",
+        "learning_rate",
+        "val_interval",
+        "precision",
+        "resume",
+        "seed",
+        "num_workers",
+        "pretrained",
+        "device",
+    ),
 )
 EVERY_MERGE = pytest.mark.parametrize("merge", ALL_MERGES, ids=str)
 EVERY_BUNDLE = pytest.mark.parametrize("bundle", BUNDLES)

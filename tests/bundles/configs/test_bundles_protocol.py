@@ -94,7 +94,7 @@ def test_the_published_protocol_is_to_be_had(
     bundle: str, title: str, overlay: str, more: list[str], switches: dict[str, Any], left: set[str]
 ) -> None:
     published, _ = protocol.expected(TABLES[bundle], section_of(bundle, title), overlay)
-    common = {"amp": False, "validation": "none"}
+    common = {"precision": "fp32", "validation": "none"}
     if published.get("encoder_weights"):
         common["encoder_weights"] = published["encoder_weights"]
     found = protocol_facts.facts(bundle, [overlay, *more], **{**common, **switches})

@@ -36,7 +36,14 @@ NETWORKS: dict[str, Mapping[str, Any]] = {
     "svanet": {"base_channels": 4, "encoder": "resnet14", "learning_rate": 0.002, "max_epochs": 6},
 }
 SMALL: Mapping[str, Any] = {
-    **{"roi_size": [32, 64], "batch_size": 2, "num_workers": 0, "device": "cpu", "amp": False, "progress": False},
+    **{
+        "roi_size": [32, 64],
+        "batch_size": 2,
+        "num_workers": 0,
+        "device": "cpu",
+        "precision": "fp32",
+        "progress": False,
+    },
     **{"max_epochs": 2, "val_interval": 1, "num_folds": 3, "cache_rate": 1.0, "augment": True, "pretrained": None},
 }
 
