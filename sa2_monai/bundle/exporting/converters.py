@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import io
 import json
-import logging
-import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +16,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from sa2_monai.inference.runtimes.contract import Run, need_packages
+from sa2_monai.inference.runtimes.onnx_graph import PACKAGES, onnx_model, quiet, traced
+from sa2_monai.inference.runtimes.onnxruntime import session_of
+from sa2_monai.inference.runtimes.tensorrt import engine
 from sa2_monai.io.atomic import atomic_write
 
 __all__ = ["CONVERTERS", "Converter", "Job"]
-
-Run = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _to_torchscript(job: Job, path: Path) -> Run:
 def _to_torch_export(job: Job, path: Path) -> Run:
     program = _program(job)
     buffer = io.BytesIO()
-    with _quiet("torch.export"):
+    with quiet("torch.export"):
         torch.export.save(program, buffer, extra_files=dict(job.extra))
         atomic_write(path, lambda file: file.write(buffer.getbuffer()))
         loaded = torch.export.load(io.BytesIO(path.read_bytes()))  # of paths, it takes only one suffix
@@ -91,34 +90,12 @@ def _to_torch_export(job: Job, path: Path) -> Run:
 
 
 def _to_onnx(job: Job, path: Path) -> Run:
-    import onnx
-    import onnxruntime  # type: ignore[import-untyped]
-
-    with (
-        tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder,
-        warnings.catch_warnings(),
-        _quiet("onnxscript", "onnx_ir", "torch.onnx"),
-    ):
-        warnings.simplefilter("ignore")  # of the exporter's own internals
-        temporary = os.path.join(folder, "model.onnx")
-        torch.onnx.export(
-            _program(job),
-            (job.example,),
-            temporary,
-            input_names=["image"],
-            output_names=["pred"],
-            dynamo=True,
-            verbose=False,
-            external_data=False,
-        )
-        model = onnx.load(temporary)
+    model = onnx_model(_program(job), job.example)
     for name, text in job.extra.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = name, text
     atomic_write(path, lambda file: file.write(model.SerializeToString(deterministic=True)))
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda image: torch.from_numpy(session.run(None, {name: image.numpy()})[0])
+    return session_of(str(path))
 
 
 def _to_tensorrt(job: Job, path: Path) -> Run:
@@ -127,7 +104,7 @@ def _to_tensorrt(job: Job, path: Path) -> Run:
     precision = {torch.float16} if job.example.dtype == torch.float16 else {torch.float32}
     example = job.example.cuda()
     on_device = Job(job.module.cuda(), example, job.divisor, job.dynamic, job.extra)
-    compiled = torch_tensorrt.dynamo.compile(_program(on_device), inputs=[example], enabled_precisions=precision)
+    compiled = engine(_program(on_device), example, precision)
     with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
         temporary = Path(folder) / "model.ep"
         torch_tensorrt.save(compiled, str(temporary), inputs=[example])
@@ -138,16 +115,7 @@ def _to_tensorrt(job: Job, path: Path) -> Run:
 
 def _program(job: Job) -> Any:
     """The graph of the module, of free size where asked for."""
-    if not job.dynamic:
-        return torch.export.export(job.module, (job.example,))
-    height, width = (torch.export.Dim(side, min=1, max=1024) for side in ("height", "width"))
-    batch = torch.export.Dim("batch", min=1, max=1024)
-    # A batch of one, or sides that are equal or one unit long, would be taken for constants.
-    rows, columns = (max(side, 2 * job.divisor) for side in job.example.shape[2:])
-    columns += job.divisor * (rows == columns)
-    example = nn.functional.interpolate(job.example.float(), size=(rows, columns)).to(job.example.dtype)
-    shapes = ({0: batch, 2: job.divisor * height, 3: job.divisor * width},)
-    return torch.export.export(job.module, (example.repeat(2, 1, 1, 1),), dynamic_shapes=shapes)
+    return traced(job.module, job.example, job.divisor, job.dynamic)
 
 
 def _without_gradients(run: Callable[[torch.Tensor], torch.Tensor]) -> Run:
@@ -158,27 +126,12 @@ def _without_gradients(run: Callable[[torch.Tensor], torch.Tensor]) -> Run:
     return call
 
 
-@contextlib.contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Exporters log what their own passes leave out; nobody can do anything about that."""
-    levels = {name: logging.getLogger(name).level for name in names}
-    try:
-        for name in names:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
-
-
 def _nothing() -> None:
     pass
 
 
 def _check_onnx() -> None:
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(f"export to ONNX needs {', '.join(missing)}: pip install 'sa2_monai[onnx]'")
+    need_packages("export to ONNX", (*PACKAGES, "onnxruntime"), "onnx")
 
 
 def _check_tensorrt() -> None:

@@ -14,12 +14,13 @@ from torch import nn
 
 from sa2_monai.bundle.exporting.converters import CONVERTERS, Job
 from sa2_monai.bundle.exporting.label_network import LabelNetwork
-from sa2_monai.bundle.exporting.parity import ParityReport, check_parity, smooth_images
+from sa2_monai.bundle.exporting.parity import ParityReport, check_parity
 from sa2_monai.bundle.included import is_included
 from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of, resolve
 from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
+from sa2_monai.inference.agreement import smooth_images
 from sa2_monai.slices import check_roi_size
 from sa2_monai.weights import weight_file
 

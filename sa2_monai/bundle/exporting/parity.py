@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["ParityReport", "check_parity", "smooth_images"]
+from sa2_monai.inference.agreement import classes_of
+
+__all__ = ["ParityReport", "check_parity"]
 
 #: Largest difference of logits, in units of the largest logit where that is above 1. Half precision has three digits.
 TOLERANCE = {"single": 1e-4, "half": 5e-2}
@@ -86,13 +88,13 @@ def check_parity(
         with torch.no_grad():
             expected = network(image)
         found = exported(image.half() if half else image)
-        wanted = _classes(expected)
+        wanted = classes_of(expected)
         if found.shape != (wanted if labels else expected).shape:
             raise ValueError(f"the exported network answers {list(found.shape)} to an image {list(image.shape)}")
         if labels:
             got = found.long()
         else:
-            got = _classes(found.float())
+            got = classes_of(found.float())
             difference = max(difference, _largest(found.float() - expected))
             largest = max(largest, _largest(expected))
         equal, pixels = equal + int((got == wanted).sum()), pixels + wanted.numel()
@@ -106,28 +108,6 @@ def check_parity(
         share=SHARE[precision],
         classes=len(classes),
     )
-
-
-def smooth_images(shapes: Sequence[Sequence[int]], normalize: Sequence[float] | None = None) -> list[torch.Tensor]:
-    """Smooth random images in [0, 1], in which a network has something to find; the same on each call.
-
-    Args:
-        shapes: (N, C, H, W) each.
-        normalize: mean and divisor that the bundle applies before the network; ``None`` for none.
-    """
-    generator = torch.Generator().manual_seed(0)
-    images = []
-    for shape in shapes:
-        coarse = torch.rand(*shape[:2], 8, 8, generator=generator)
-        image = nn.functional.interpolate(coarse, size=list(shape[2:]), mode="bicubic").clamp(0, 1)
-        images.append(image if normalize is None else (image - normalize[0]) / normalize[1])
-    return images
-
-
-def _classes(logits: torch.Tensor) -> torch.Tensor:
-    if logits.shape[1] == 1:
-        return (torch.sigmoid(logits) >= 0.5).long()
-    return logits.argmax(dim=1, keepdim=True)
 
 
 def _largest(values: torch.Tensor) -> float:
