@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("give --predictions and --references, or --bundle RUN (with --data, if other data are meant)")
     if args.tta:
         raise UsageError("--tta: only with --bundle, which predicts; 'sa2-monai predict' has it, too")
+    if args.runtime:
+        raise UsageError("--runtime: only with --bundle, which predicts; 'sa2-monai predict' has it, too")
 
     from sa2_monai.evaluation.scores.limits import check_classes, check_limits, parse_limits
 
@@ -126,6 +128,7 @@ def _evaluate_bundle(args: argparse.Namespace) -> int:
         raise UsageError(f"--instances {args.instances} does not go together with --bundle: its data say what is known")
     more: dict[str, Any] = {"instances": True} if args.instances else {}
     more |= {"strata": list(args.strata)} if args.strata else {}
+    more |= {"runtime": args.runtime} if args.runtime else {}
     result, folder = evaluate_run(args.bundle, args.data, args.output, args.device, args.tta, **more)
     with _wrong_use():
         check_classes(limits, list(result.summary["per_class"]))

@@ -23,7 +23,7 @@ from sa2_monai.bundle.ensemble.paths import bundles_first
 from sa2_monai.bundle.included import run_folder
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
-from sa2_monai.cli.common import positive
+from sa2_monai.cli.common import RUNTIMES, add_runtime, positive
 from sa2_monai.cli.main import UsageError
 from sa2_monai.cli.predict_options import instances, slides, starter, tta
 
@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--again", action="store_true", help="also the cases that an earlier run has finished")
     many.add_argument("--status", action="store_true", help="predict nothing: tell what is finished, failed, missing")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda when there is a GPU, else cpu, by default")
+    add_runtime(parser, "that of the bundle: eager, the reference")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="images, slices or windows at once")
 
 
@@ -110,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         output = args.output or run_folder("predict", inputs[0])
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
-        options = {**_options(args, model), **instances.overrides(args, model)}
+        options = {**_runtime(args, model), **_options(args, model), **instances.overrides(args, model)}
         batch, left_out = list_batch(model, inputs, output, options, slides.slide_options(args, model))
         if args.status:
             code, failure = batch.tell_status(), None
@@ -123,6 +124,18 @@ def run(args: argparse.Namespace) -> int:
     if failure is not None:
         raise failure
     return code
+
+
+def _runtime(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
+    """A result depends on it in the last digits; what it needs is looked for before anything is read."""
+    wanted = args.runtime or model.config.get("runtime")
+    if wanted not in RUNTIMES or (wanted == RUNTIMES[0] and "runtime" not in model.config):
+        return {}  # said by an expression, or the only one that a bundle of an earlier version has
+    if wanted != RUNTIMES[0]:
+        from sa2_monai.inference.runtimes import check_runtime
+
+        check_runtime(wanted, args.dropout_samples or 0)
+    return {"runtime": wanted}
 
 
 def _options(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:

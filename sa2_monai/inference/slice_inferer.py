@@ -14,6 +14,7 @@ from monai.utils import convert_to_dst_type
 from torch import nn
 
 from sa2_monai.inference.members import Members, RunningMean
+from sa2_monai.inference.runtimes import EAGER, RuntimeNetwork, check_runtime
 from sa2_monai.inference.slice_inferer_checks import (
     check_members,
     check_options,
@@ -88,10 +89,15 @@ class VolumeInferer(Inferer):
         dropout_samples: number of thinned networks in place of the whole one; 0 for none.
         temperature: by which the logits of every network are divided before they become probabilities (temperature
             scaling); ``None`` for 1, and of an ensemble for those of its networks.
+        runtime: what calculates the network, a name of :data:`sa2_monai.inference.runtimes.RUNTIMES`; all but
+            ``"eager"`` are prepared at the first call, for networks in evaluation mode, and not with
+            ``dropout_samples``.
         device: where slices are resized and the network runs; ``None`` is the device of the network's parameters.
         accumulate_on: device of the result; ``None`` is that of the input.
 
     Raises:
+        ImportError: the packages of a runtime are missing.
+        RuntimeRefusedError: when called, for a runtime that cannot take the network or does not agree with it.
         ValueError: at once for options that contradict each other; when called, for an input that is no volume, more
             than one volume, a network that cannot take it or returns NaN or infinite values, or ``pixdim`` for an
             input without affine. The message names the file where the input knows it.
@@ -121,6 +127,7 @@ class VolumeInferer(Inferer):
         uncertainty: str | None = None,
         dropout_samples: int = 0,
         temperature: float | None = None,
+        runtime: str = EAGER,
     ) -> None:
         super().__init__()
         rows, columns = check_roi_size(roi_size, divisor=1)
@@ -129,6 +136,7 @@ class VolumeInferer(Inferer):
         self.maps = map_names(uncertainty)
         check_uncertainty(self.maps, view, output, dropout_samples)
         check_temperature(temperature)
+        check_runtime(runtime, dropout_samples)
         self.view = view
         self.slice_batch_size = slice_batch_size
         self.normalize = None if normalize is None else (float(normalize[0]), float(normalize[1]))
@@ -144,6 +152,7 @@ class VolumeInferer(Inferer):
         self.tta = tta
         self.dropout_samples = dropout_samples
         self.temperature = temperature
+        self.runtime = runtime
 
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -194,10 +203,15 @@ class VolumeInferer(Inferer):
             ValueError: a variance of one member, or samples of a network without dropout.
         """
         found = Members(
-            network, self.tta, self.dropout_samples, self.roi_size, args, kwargs, self.sigmoid, name, self.temperature
+            *(network, self.tta, self.dropout_samples, self.roi_size, args, kwargs, self.sigmoid, name),
+            temperature=self.temperature,
+            runtime=None if self.runtime == EAGER else self._prepared,
         )
         check_members(self.maps, len(found) * (3 if self.orientations == "all" else 1))
         return found
+
+    def _prepared(self, network: Any) -> RuntimeNetwork:
+        return RuntimeNetwork(network, self.runtime, "fp32", self.slice_batch_size, self.normalize)
 
     def _slices(self, job: _Job) -> torch.Tensor:
         """Layers (L, X, Y, Z) or (L, h, w, Z); nothing but them outlives a batch of slices."""
@@ -318,6 +332,7 @@ def inferer_for(
     uncertainty: str | None = None,
     dropout_samples: int = 0,
     temperature: float | None = None,
+    runtime: str = EAGER,
 ) -> VolumeInferer:
     """Inferer that sees slices as a training with the same view did, and brings their labels back.
 
@@ -332,6 +347,7 @@ def inferer_for(
         uncertainty: maps behind the labels or probabilities.
         dropout_samples: number of thinned networks.
         temperature: by which logits are divided.
+        runtime: what calculates the network.
 
     Raises:
         ValueError: for options that the view does not have.
@@ -352,6 +368,7 @@ def inferer_for(
         uncertainty=uncertainty,
         dropout_samples=dropout_samples,
         temperature=temperature,
+        runtime=runtime,
     )
 
 

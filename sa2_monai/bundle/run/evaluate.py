@@ -17,6 +17,7 @@ from sa2_monai.bundle.run.target import is_run
 from sa2_monai.data import find_data
 from sa2_monai.data.layouts.cases import Case
 from sa2_monai.evaluation import EvaluationResult
+from sa2_monai.inference.runtimes import EAGER
 
 __all__ = ["data_of", "evaluate_run", "part_of"]
 
@@ -27,6 +28,7 @@ def evaluate_run(
     output: str | os.PathLike[str] | None = None,
     device: str | None = None,
     tta: bool = False,
+    runtime: str | None = None,
     **more: Any,
 ) -> tuple[EvaluationResult, Path]:
     """Predict and score test cases with the bundle's ``configs/evaluate``.
@@ -39,6 +41,8 @@ def evaluate_run(
             ``eval-<name>/``. An ensemble has no folder of its own: it needs one.
         device: ``"cpu"``, ``"cuda:1"``; ``None`` for the GPU where there is one.
         tta: with test-time augmentation; its results go to a folder of their own, ``eval-tta/``, ``eval-<name>-tta/``.
+        runtime: what calculates the network; the bundle's own, eager, by default. Results of another one go to a
+            folder of their own, ``eval-openvino/``.
         more: values at the top of ``evaluate.yaml``, e.g. ``instances=True``, ``strata=["size"]``.
 
     Returns:
@@ -53,13 +57,14 @@ def evaluate_run(
         raise ValueError("give --output, the folder for the results of an ensemble")
     loaded = load_bundle(paths, device=device)
     where, switches = data_of(loaded, data)
-    switches |= {**more, **({"tta": True} if tta else {})}
+    switches |= {**more, **({"tta": True} if tta else {}), **({"runtime": runtime} if runtime else {})}
+    other = runtime not in (None, EAGER)
     name = "eval" if data is None else f"eval-{Path(data).resolve().name}"
-    folder = loaded.root / (f"{name}-tta" if tta else name)
+    folder = loaded.root / f"{name}{'-tta' if tta else ''}{f'-{runtime}' if other else ''}"
     folder = Path(output or folder).resolve()
     result = loaded.evaluate(where, output_dir=folder, **switches)
     # What the run says of itself stays that of the network alone.
-    if data is None and not tta and is_run(loaded.root) and not loaded.is_temporary:
+    if data is None and not tta and not other and is_run(loaded.root) and not loaded.is_temporary:
         complete_run(loaded.root, result.summary)
     return result, folder
 

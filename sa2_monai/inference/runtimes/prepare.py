@@ -95,7 +95,8 @@ def _built(runtime: str, job: Job) -> Built:
     except Exception as error:  # what compilers raise is of any type
         lines = str(error).strip().splitlines() or [""]
         raise RuntimeRefusedError(
-            f"runtime {runtime} cannot take this network ({type(error).__name__}: {lines[0][:300]}): use --runtime eager."
+            f"runtime {runtime} cannot take this network ({type(error).__name__}: {lines[0][:300]}); use --runtime "
+            "eager."
         ) from error
 
 
