@@ -19,10 +19,12 @@ from torch import nn
 from sa2_monai.inference.runtimes.contract import Run, need_packages
 from sa2_monai.inference.runtimes.onnx_graph import PACKAGES, onnx_model, quiet, traced
 from sa2_monai.inference.runtimes.onnxruntime import session_of
+from sa2_monai.inference.runtimes.openvino import RUNTIME as OPENVINO
+from sa2_monai.inference.runtimes.openvino import compiled
 from sa2_monai.inference.runtimes.tensorrt import engine
-from sa2_monai.io.atomic import atomic_write
+from sa2_monai.io.atomic import atomic_write, write_atomically
 
-__all__ = ["CONVERTERS", "Converter", "Job"]
+__all__ = ["CONVERTERS", "Converter", "Job", "write_ir"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Job:
         example: an input (1, C, H, W) of that precision.
         divisor: of height and width.
         dynamic: batch, height and width may change.
+        half: weights are written in half precision, also where the module is in single precision.
         extra: texts by file name that the file carries.
     """
 
@@ -41,6 +44,7 @@ class Job:
     example: torch.Tensor
     divisor: int
     dynamic: bool
+    half: bool
     extra: dict[str, str]
 
 
@@ -51,11 +55,16 @@ class Converter(NamedTuple):
         suffix: of the files.
         check: raises when something is missing on this machine.
         convert: writes the file and returns a function that runs it.
+        single: input and output are in single precision, whatever the weights are written in.
+        by_itself: runs the file in the precision that the runtime takes where nobody says one; ``None`` where that is
+            the one of the file.
     """
 
     suffix: str
     check: Callable[[], None]
     convert: Callable[[Job, Path], Run]
+    single: bool = False
+    by_itself: Callable[[Path], Run] | None = None
 
 
 def _to_torchscript(job: Job, path: Path) -> Run:
@@ -98,12 +107,52 @@ def _to_onnx(job: Job, path: Path) -> Run:
     return session_of(str(path))
 
 
+def _to_openvino(job: Job, path: Path) -> Run:
+    import openvino
+
+    graph = onnx_model(_program(job), job.example).SerializeToString(deterministic=True)
+    model = openvino.Core().read_model(graph)
+    for name, text in job.extra.items():
+        model.set_rt_info(text, ["sa2_monai", name.replace(".", "_")])
+    write_ir(model, path, job.half)
+    run = compiled(openvino.Core().read_model(path), "fp32")
+    return lambda image: run(image.float())
+
+
+def _openvino_by_itself(path: Path) -> Run:
+    """As programs load it that know nothing of this package: on some processors in bfloat16."""
+    import openvino
+
+    model = openvino.Core().compile_model(path, "CPU")
+    return lambda image: torch.from_numpy(model([image.float().numpy()])[0].copy())
+
+
+def write_ir(model: Any, path: Path, half: bool = False) -> None:
+    """Write a model of OpenVINO: the structure (``.xml``), and beside it the weights (``.bin``).
+
+    Args:
+        model: ``openvino.Model``.
+        path: of the structure.
+        half: floating-point weights in half precision.
+
+    Raises:
+        OSError: a file cannot be written; the structure is the last.
+    """
+    import openvino
+
+    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
+        written = Path(folder) / "model.xml"
+        openvino.save_model(model, written, compress_to_fp16=half)
+        for suffix in (".bin", ".xml"):
+            write_atomically(path.with_suffix(suffix), written.with_suffix(suffix).read_bytes())
+
+
 def _to_tensorrt(job: Job, path: Path) -> Run:
     import torch_tensorrt  # type: ignore[import-not-found]
 
     precision = {torch.float16} if job.example.dtype == torch.float16 else {torch.float32}
     example = job.example.cuda()
-    on_device = Job(job.module.cuda(), example, job.divisor, job.dynamic, job.extra)
+    on_device = Job(job.module.cuda(), example, job.divisor, job.dynamic, job.half, job.extra)
     compiled = engine(_program(on_device), example, precision)
     with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
         temporary = Path(folder) / "model.ep"
@@ -134,6 +183,10 @@ def _check_onnx() -> None:
     need_packages("export to ONNX", (*PACKAGES, "onnxruntime"), "onnx")
 
 
+def _check_openvino() -> None:
+    need_packages("export to OpenVINO", OPENVINO.packages, "openvino")
+
+
 def _check_tensorrt() -> None:
     if not torch.cuda.is_available():
         raise RuntimeError(
@@ -147,6 +200,7 @@ def _check_tensorrt() -> None:
 CONVERTERS = {
     "torchscript": Converter(".ts", _nothing, _to_torchscript),
     "onnx": Converter(".onnx", _check_onnx, _to_onnx),
+    "openvino": Converter(".xml", _check_openvino, _to_openvino, single=True, by_itself=_openvino_by_itself),
     "torch-export": Converter(".pt2", _nothing, _to_torch_export),
     "tensorrt": Converter(".ep", _check_tensorrt, _to_tensorrt),
 }

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks with their weights for other runtimes: TorchScript, ONNX, torch.export, TensorRT."""
+"""Networks with their weights for other runtimes: TorchScript, ONNX, OpenVINO, torch.export, TensorRT."""
 
 from __future__ import annotations
 
 import copy
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +60,7 @@ def export_network(
         output: the file; by default beside the weights, with the suffix of the format. Weights that lie in a bundle of
             the package have no such default.
         dataset: overlay of the bundle, as in training; not needed where the weights carry their settings.
-        half: parameters, input and logits in half precision.
+        half: parameters, input and logits in half precision; of OpenVINO only the parameters.
         dynamic: batch, height and width may change, in the multiples that the network allows; TorchScript always lets
             them, others have the batch 1 and the size of training otherwise.
         labels: compile the choice of the class into the network: labels (N, 1, H, W), ``uint8``.
@@ -100,19 +101,25 @@ def export_network(
     if labels:
         module = LabelNetwork(module, out_channels)
     images = smooth_images(shapes, normalize)
+    half_input = half and not converter.single
     job = Job(
-        module=(module.half() if half else module).eval(),
-        example=images[0].half() if half else images[0],
+        module=(module.half() if half_input else module).eval(),
+        example=images[0].half() if half_input else images[0],
         divisor=divisor,
         dynamic=dynamic,
+        half=half,
         extra={
-            "metadata.json": json.dumps(_metadata(folder, config, in_channels, out_channels, labels, half)),
+            "metadata.json": json.dumps(_metadata(folder, config, in_channels, out_channels, labels, half_input)),
             "inference.json": json.dumps(config),
         },
     )
     with torch.no_grad():
         exported = converter.convert(job, path)
-    return Exported(path, check_parity(network, exported, images, to, labels, half))
+    parity = check_parity(network, exported, images, to, labels, half)
+    if converter.by_itself is not None:
+        own = check_parity(network, converter.by_itself(path), images, to, labels, half=True)
+        parity = replace(parity, by_itself=own.equal_classes)
+    return Exported(path, parity)
 
 
 def _default_path(weights: Path, suffix: str, labels: bool, half: bool) -> Path:
