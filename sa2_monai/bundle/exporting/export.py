@@ -25,7 +25,7 @@ from sa2_monai.inference.agreement import smooth_images
 from sa2_monai.slices import check_roi_size
 from sa2_monai.weights import weight_file
 
-__all__ = ["FORMATS", "Exported", "export_network"]
+__all__ = ["FORMATS", "Exported", "default_path", "export_network"]
 
 FORMATS = tuple(CONVERTERS)
 
@@ -83,7 +83,8 @@ def export_network(
     file = folder / "models" / "model.pt" if weights is None else weight_file(weights)
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such weights. {missing_weights(file)}")
-    path = Path(output) if output is not None else _default_path(file, converter.suffix, labels, half)
+    ending = f"{'_labels' if labels else ''}{'_half' if half else ''}{converter.suffix}"
+    path = Path(output) if output is not None else default_path(file, ending)
     overlay = [] if dataset is None else [dataset_overlay(folder, dataset)]
     sidecar = read_sidecar(file, folder.name)
     config = apply_settings(load(find_config(folder, "inference"), *overlay), sidecar)
@@ -122,10 +123,19 @@ def export_network(
     return Exported(path, parity)
 
 
-def _default_path(weights: Path, suffix: str, labels: bool, half: bool) -> Path:
+def default_path(weights: Path, ending: str) -> Path:
+    """Where an exported network comes to by default: beside its weights.
+
+    Args:
+        weights: the weight file.
+        ending: what follows its name, suffix included.
+
+    Raises:
+        ValueError: weights of the package, beside which nothing is written.
+    """
     if is_included(weights):
         raise ValueError(f"{weights} lies in a bundle of the package, where nothing is written. Give the output file.")
-    return weights.with_name(f"{weights.stem}{'_labels' if labels else ''}{'_half' if half else ''}{suffix}")
+    return weights.with_name(f"{weights.stem}{ending}")
 
 
 def _metadata(
