@@ -24,7 +24,7 @@ comparison/  ``sa2-monai compare``: several networks on the same folds
 stress/      ``sa2-monai stress``: how a model bears corrupted images
 packaging/   ``sa2-monai package``: stand-alone bundles with weights and a model card
 planning/    ``sa2-monai plan``: from the fingerprint of the data to switches with reasons
-exporting/   ``sa2-monai export``: TorchScript, ONNX, torch.export, TensorRT, compared with the network
+exporting/   ``sa2-monai export``: TorchScript, ONNX, OpenVINO, TensorRT, compared with the network
 ============ ==========================================================================================================
 
 Importing this package imports neither torch nor MONAI: its names are loaded when they are asked for.

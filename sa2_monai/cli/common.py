@@ -12,7 +12,9 @@ from sa2_monai.cli.main import UsageError
 from sa2_monai.cli.precision_options import add_precision
 
 __all__ = [
+    "RUNTIMES",
     "add_fold_options",
+    "add_runtime",
     "add_training_options",
     "positive",
     "read_class_names",
@@ -20,6 +22,9 @@ __all__ = [
     "read_overrides",
     "training_options",
 ]
+
+# Values of the switch `runtime`; a copy, since a command imports no PyTorch to print its help.
+RUNTIMES = ("eager", "compile", "openvino", "onnxruntime", "tensorrt")
 
 
 def add_training_options(parser: argparse.ArgumentParser, time: str, networks: bool = False) -> None:
@@ -88,6 +93,16 @@ def add_fold_options(parser: argparse.ArgumentParser, seed: str = "seed of the f
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument("--seed", type=int, default=999, metavar="N", help=f"{seed} (default: 999)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
+
+
+def add_runtime(parser: argparse._ActionsContainer, default: str) -> None:
+    """Add ``--runtime``.
+
+    Args:
+        parser: of the command, or a group of it.
+        default: what happens without it, for the help.
+    """
+    parser.add_argument("--runtime", choices=RUNTIMES, help=f"what calculates the network (default: {default})")
 
 
 def positive(text: str) -> int:

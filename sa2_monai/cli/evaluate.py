@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
         return _evaluate_bundle(args)
     if args.predictions is None or args.references is None or args.data is not None:
         raise UsageError("give --predictions and --references, or --bundle RUN (with --data, if other data are meant)")
-    if args.tta or args.precision:
-        option = "--tta" if args.tta else "--precision"
-        raise UsageError(f"{option}: only with --bundle, which predicts; 'sa2-monai predict' has it, too")
+    for option in ("tta", "precision", "runtime"):
+        if getattr(args, option):
+            raise UsageError(f"--{option}: only with --bundle, which predicts; 'sa2-monai predict' has it, too")
 
     from sa2_monai.evaluation.scores.limits import check_classes, check_limits, parse_limits
 
@@ -127,7 +127,8 @@ def _evaluate_bundle(args: argparse.Namespace) -> int:
         raise UsageError(f"--instances {args.instances} does not go together with --bundle: its data say what is known")
     more: dict[str, Any] = {"instances": True} if args.instances else {}
     more |= {"strata": list(args.strata)} if args.strata else {}
-    result, folder = evaluate_run(args.bundle, args.data, args.output, args.device, args.tta, args.precision, **more)
+    more |= {"precision": args.precision, "runtime": args.runtime}
+    result, folder = evaluate_run(args.bundle, args.data, args.output, args.device, args.tta, **more)
     with _wrong_use():
         check_classes(limits, list(result.summary["per_class"]))
     result.summary["limits"] = check_limits(result.summary, limits)

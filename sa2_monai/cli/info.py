@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from sa2_monai.bundle.locate import bundles_folder
+from sa2_monai.io.folders import user_cache
 from sa2_monai.networks.catalogue import BASELINES, CATALOGUE, Network
 from sa2_monai.networks.variants import named
 from sa2_monai.version import __version__
@@ -22,7 +23,7 @@ DEPENDENCIES = (
     *("torch", "monai", "pytorch-ignite", "numpy", "scipy", "pillow", "tifffile", "PyYAML", "nibabel", "SimpleITK"),
     *("pydicom", "jsonschema", "tensorboard", "tqdm", "fire", "jinja2", "matplotlib"),
     *("scikit-image", "safetensors", "imagecodecs", "highdicom", "h5py", "onnx", "onnxscript", "onnxruntime"),
-    "openslide-python",
+    *("openslide-python", "openvino", "nncf"),
 )
 
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
             "networks": [_facts(network) for network in CATALOGUE.values()],
             "baselines": [_facts(network) for network in BASELINES.values()],
             "dependencies": versions,
+            "cache": str(user_cache()),
         }
         print(json.dumps(document, indent=2))
         return 0
@@ -57,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     print("\nInstalled")
     for name, version in versions.items():
         print(f"  {name:<15} {version or 'not installed'}")
+    print(f"\nCache, which may be removed at any time\n  {user_cache()}")
     return 0
 
 

@@ -17,6 +17,7 @@ from sa2_monai.inference.finite import FiniteCheck
 from sa2_monai.inference.large_images import enter_by_channels, is_large, scores_by_rows
 from sa2_monai.inference.layers import Layers, brought_back, numbered
 from sa2_monai.inference.members import Members, RunningMean
+from sa2_monai.inference.runtimes import EAGER, RuntimeNetwork, check_runtime
 from sa2_monai.inference.slice_batches import SliceBatches
 from sa2_monai.inference.slice_inferer_checks import (
     check_members,
@@ -100,10 +101,15 @@ class VolumeInferer(Inferer):
             scaling); ``None`` for 1, and of an ensemble for those of its networks.
         precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"auto"``, see :mod:`sa2_monai.networks.precision`; ``None``
             leaves it to an autocast region of the caller.
+        runtime: what calculates the network, a name of :data:`sa2_monai.inference.runtimes.RUNTIMES`; all but
+            ``"eager"`` are prepared at the first call, for networks in evaluation mode, and not with
+            ``dropout_samples``.
         device: where slices are resized and the network runs; ``None`` is the device of the network's parameters.
         accumulate_on: device of the result; ``None`` is that of the input.
 
     Raises:
+        ImportError: the packages of a runtime are missing.
+        RuntimeRefusedError: when called, for a runtime that cannot take the network or does not agree with it.
         ValueError: at once for options that contradict each other; when called, for an input that is no volume, more
             than one volume, a network that cannot take it or returns NaN or infinite values, or ``pixdim`` for an
             input without affine. The message names the file where the input knows it.
@@ -134,6 +140,7 @@ class VolumeInferer(Inferer):
         dropout_samples: int = 0,
         temperature: float | None = None,
         precision: str | None = None,
+        runtime: str = EAGER,
     ) -> None:
         super().__init__()
         rows, columns = check_roi_size(roi_size, divisor=1)
@@ -144,6 +151,7 @@ class VolumeInferer(Inferer):
         check_temperature(temperature)
         if precision not in (None, *PRECISIONS):
             raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}, or None")
+        check_runtime(runtime, dropout_samples)
         self.view = view
         self.slice_batch_size = slice_batch_size
         self.batches = SliceBatches(slice_batch_size)
@@ -161,6 +169,7 @@ class VolumeInferer(Inferer):
         self.dropout_samples = dropout_samples
         self.temperature = temperature
         self.precision = precision
+        self.runtime = runtime
 
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -215,10 +224,17 @@ class VolumeInferer(Inferer):
             ValueError: a variance of one member, samples of a network without dropout, or a precision that the device
                 does not have.
         """
-        precision = self.precision and choose_precision(self.precision, self._device_of(network, device))
+        eager, where = self.runtime == EAGER, self._device_of(network, device)
+        precision = self.precision and choose_precision(self.precision, where, runtime=self.runtime)
+
+        def prepared(one: Any) -> RuntimeNetwork:
+            return RuntimeNetwork(one, self.runtime, precision or "fp32", self.batches.size, self.normalize)
+
         found = Members(
             *(network, self.tta, self.dropout_samples, self.roi_size, args, kwargs, self.sigmoid, name),
-            *(self.temperature, precision),
+            temperature=self.temperature,
+            precision=precision if eager else None,  # a runtime has its own way to it
+            runtime=None if eager else prepared,
         )
         check_members(self.maps, len(found) * (3 if self.orientations == "all" else 1))
         return found
@@ -384,6 +400,7 @@ def inferer_for(
     dropout_samples: int = 0,
     temperature: float | None = None,
     precision: str | None = None,
+    runtime: str = EAGER,
 ) -> VolumeInferer:
     """Inferer that sees slices as a training with the same view did, and brings their labels back.
 
@@ -399,6 +416,7 @@ def inferer_for(
         dropout_samples: number of thinned networks.
         temperature: by which logits are divided.
         precision: in which the network calculates.
+        runtime: what calculates the network.
 
     Raises:
         ValueError: for options that the view does not have.
@@ -420,6 +438,7 @@ def inferer_for(
         dropout_samples=dropout_samples,
         temperature=temperature,
         precision=precision,
+        runtime=runtime,
     )
 
 

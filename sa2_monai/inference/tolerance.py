@@ -18,6 +18,7 @@ from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch, list_da
 from monai.engines import SupervisedEvaluator, default_prepare_batch
 from monai.utils import ImageMetaKey
 
+from sa2_monai.inference.runtimes.contract import RuntimeRefusedError
 from sa2_monai.inference.slice_inferer import VolumeInferer
 from sa2_monai.io.causes import case_error
 from sa2_monai.io.problems import CASE_ERRORS, FailedCasesError
@@ -114,6 +115,7 @@ class CaseEvaluator(SupervisedEvaluator):
 
     Raises:
         FailedCasesError: by :meth:`run`, when all cases have been tried and some failed.
+        RuntimeRefusedError: by :meth:`run`, for a runtime that does not calculate the network rightly.
     """
 
     def __init__(self, *args: Any, tolerant: bool = True, **kwargs: Any) -> None:
@@ -153,6 +155,8 @@ class CaseEvaluator(SupervisedEvaluator):
         error: str | None = None
         try:
             output = super()._iteration(engine, batchdata)
+        except RuntimeRefusedError:  # of the network, not of this case
+            raise
         except CASE_ERRORS as found:
             error = case_error(found, _files(batchdata))
             engine.state.output = {}

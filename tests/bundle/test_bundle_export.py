@@ -16,7 +16,8 @@ from monai.data import load_net_with_metadata
 
 from sa2_monai.bundle import FORMATS, export_network
 from sa2_monai.bundle.exporting.label_network import LabelNetwork
-from sa2_monai.bundle.exporting.parity import check_parity, smooth_images
+from sa2_monai.bundle.exporting.parity import check_parity
+from sa2_monai.inference.agreement import smooth_images
 from sa2_monai.weights import save_weights
 
 CONFIG = {

@@ -62,6 +62,7 @@ class Task(BundleInferTask):
 
     def __init__(self, path: str, conf: dict[str, str]) -> None:
         self.tta = conf.get("tta", "false").lower() == "true"
+        self.runtime = conf.get("runtime")
         super().__init__(path, conf)
 
     def __call__(self, request: Mapping[str, Any], callbacks: Any = None) -> Any:
@@ -77,6 +78,8 @@ class Task(BundleInferTask):
         parser = super()._load_bundle_config(path, config)
         if self.tta:
             parser.config["tta"] = True
+        if self.runtime:
+            parser.config["runtime"] = self.runtime
         return parser
 
     def post_transforms(self, data: Any = None) -> Sequence[Callable[..., Any]]:

@@ -17,7 +17,7 @@ __all__ = ["look_one_by_one", "see_alike", "views_of"]
 _INFERER = "sa2_monai.inference.EnsembleInferer"
 _SCALE = "sa2_monai.slices.scale_intensity"
 #: Arguments of an inferer that hold for all members, as the configuration says them.
-_SHARED = ("batch_size", "orientations", "output", "tta", "uncertainty", "dropout_samples", "temperature")
+_SHARED = ("batch_size", "orientations", "output", "tta", "uncertainty", "dropout_samples", "temperature", "runtime")
 
 
 def see_alike(members: Sequence[Member]) -> bool:

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import io
 import json
-import logging
-import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +16,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from sa2_monai.io.atomic import atomic_write
+from sa2_monai.inference.runtimes.contract import Run, need_packages
+from sa2_monai.inference.runtimes.onnx_graph import PACKAGES, onnx_model, quiet, traced
+from sa2_monai.inference.runtimes.onnxruntime import session_of
+from sa2_monai.inference.runtimes.openvino import RUNTIME as OPENVINO
+from sa2_monai.inference.runtimes.openvino import compiled
+from sa2_monai.inference.runtimes.tensorrt import engine
+from sa2_monai.io.atomic import atomic_write, write_atomically
 
-__all__ = ["CONVERTERS", "Converter", "Job"]
-
-Run = Callable[[torch.Tensor], torch.Tensor]
+__all__ = ["CONVERTERS", "Converter", "Job", "write_ir"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Job:
         example: an input (1, C, H, W) of that precision.
         divisor: of height and width.
         dynamic: batch, height and width may change.
+        half: weights are written in half precision, also where the module is in single precision.
         extra: texts by file name that the file carries.
     """
 
@@ -42,6 +44,7 @@ class Job:
     example: torch.Tensor
     divisor: int
     dynamic: bool
+    half: bool
     extra: dict[str, str]
 
 
@@ -52,11 +55,16 @@ class Converter(NamedTuple):
         suffix: of the files.
         check: raises when something is missing on this machine.
         convert: writes the file and returns a function that runs it.
+        single: input and output are in single precision, whatever the weights are written in.
+        by_itself: runs the file in the precision that the runtime takes where nobody says one; ``None`` where that is
+            the one of the file.
     """
 
     suffix: str
     check: Callable[[], None]
     convert: Callable[[Job, Path], Run]
+    single: bool = False
+    by_itself: Callable[[Path], Run] | None = None
 
 
 def _to_torchscript(job: Job, path: Path) -> Run:
@@ -83,7 +91,7 @@ def _to_torchscript(job: Job, path: Path) -> Run:
 def _to_torch_export(job: Job, path: Path) -> Run:
     program = _program(job)
     buffer = io.BytesIO()
-    with _quiet("torch.export"):
+    with quiet("torch.export"):
         torch.export.save(program, buffer, extra_files=dict(job.extra))
         atomic_write(path, lambda file: file.write(buffer.getbuffer()))
         loaded = torch.export.load(io.BytesIO(path.read_bytes()))  # of paths, it takes only one suffix
@@ -91,34 +99,52 @@ def _to_torch_export(job: Job, path: Path) -> Run:
 
 
 def _to_onnx(job: Job, path: Path) -> Run:
-    import onnx
-    import onnxruntime  # type: ignore[import-untyped]
-
-    with (
-        tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder,
-        warnings.catch_warnings(),
-        _quiet("onnxscript", "onnx_ir", "torch.onnx"),
-    ):
-        warnings.simplefilter("ignore")  # of the exporter's own internals
-        temporary = os.path.join(folder, "model.onnx")
-        torch.onnx.export(
-            _program(job),
-            (job.example,),
-            temporary,
-            input_names=["image"],
-            output_names=["pred"],
-            dynamo=True,
-            verbose=False,
-            external_data=False,
-        )
-        model = onnx.load(temporary)
+    model = onnx_model(_program(job), job.example)
     for name, text in job.extra.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = name, text
     atomic_write(path, lambda file: file.write(model.SerializeToString(deterministic=True)))
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda image: torch.from_numpy(session.run(None, {name: image.numpy()})[0])
+    return session_of(str(path))
+
+
+def _to_openvino(job: Job, path: Path) -> Run:
+    import openvino
+
+    graph = onnx_model(_program(job), job.example).SerializeToString(deterministic=True)
+    model = openvino.Core().read_model(graph)
+    for name, text in job.extra.items():
+        model.set_rt_info(text, ["sa2_monai", name.replace(".", "_")])
+    write_ir(model, path, job.half)
+    run = compiled(openvino.Core().read_model(path), "fp32")
+    return lambda image: run(image.float())
+
+
+def _openvino_by_itself(path: Path) -> Run:
+    """As programs load it that know nothing of this package: on some processors in bfloat16."""
+    import openvino
+
+    model = openvino.Core().compile_model(path, "CPU")
+    return lambda image: torch.from_numpy(model([image.float().numpy()])[0].copy())
+
+
+def write_ir(model: Any, path: Path, half: bool = False) -> None:
+    """Write a model of OpenVINO: the structure (``.xml``), and beside it the weights (``.bin``).
+
+    Args:
+        model: ``openvino.Model``.
+        path: of the structure.
+        half: floating-point weights in half precision.
+
+    Raises:
+        OSError: a file cannot be written; the structure is the last.
+    """
+    import openvino
+
+    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
+        written = Path(folder) / "model.xml"
+        openvino.save_model(model, written, compress_to_fp16=half)
+        for suffix in (".bin", ".xml"):
+            write_atomically(path.with_suffix(suffix), written.with_suffix(suffix).read_bytes())
 
 
 def _to_tensorrt(job: Job, path: Path) -> Run:
@@ -126,8 +152,8 @@ def _to_tensorrt(job: Job, path: Path) -> Run:
 
     precision = {torch.float16} if job.example.dtype == torch.float16 else {torch.float32}
     example = job.example.cuda()
-    on_device = Job(job.module.cuda(), example, job.divisor, job.dynamic, job.extra)
-    compiled = torch_tensorrt.dynamo.compile(_program(on_device), inputs=[example], enabled_precisions=precision)
+    on_device = Job(job.module.cuda(), example, job.divisor, job.dynamic, job.half, job.extra)
+    compiled = engine(_program(on_device), example, precision)
     with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
         temporary = Path(folder) / "model.ep"
         torch_tensorrt.save(compiled, str(temporary), inputs=[example])
@@ -138,16 +164,7 @@ def _to_tensorrt(job: Job, path: Path) -> Run:
 
 def _program(job: Job) -> Any:
     """The graph of the module, of free size where asked for."""
-    if not job.dynamic:
-        return torch.export.export(job.module, (job.example,))
-    height, width = (torch.export.Dim(side, min=1, max=1024) for side in ("height", "width"))
-    batch = torch.export.Dim("batch", min=1, max=1024)
-    # A batch of one, or sides that are equal or one unit long, would be taken for constants.
-    rows, columns = (max(side, 2 * job.divisor) for side in job.example.shape[2:])
-    columns += job.divisor * (rows == columns)
-    example = nn.functional.interpolate(job.example.float(), size=(rows, columns)).to(job.example.dtype)
-    shapes = ({0: batch, 2: job.divisor * height, 3: job.divisor * width},)
-    return torch.export.export(job.module, (example.repeat(2, 1, 1, 1),), dynamic_shapes=shapes)
+    return traced(job.module, job.example, job.divisor, job.dynamic)
 
 
 def _without_gradients(run: Callable[[torch.Tensor], torch.Tensor]) -> Run:
@@ -158,27 +175,16 @@ def _without_gradients(run: Callable[[torch.Tensor], torch.Tensor]) -> Run:
     return call
 
 
-@contextlib.contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Exporters log what their own passes leave out; nobody can do anything about that."""
-    levels = {name: logging.getLogger(name).level for name in names}
-    try:
-        for name in names:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
-
-
 def _nothing() -> None:
     pass
 
 
 def _check_onnx() -> None:
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(f"export to ONNX needs {', '.join(missing)}: pip install 'sa2_monai[onnx]'")
+    need_packages("export to ONNX", (*PACKAGES, "onnxruntime"), "onnx")
+
+
+def _check_openvino() -> None:
+    need_packages("export to OpenVINO", OPENVINO.packages, "openvino")
 
 
 def _check_tensorrt() -> None:
@@ -194,6 +200,7 @@ def _check_tensorrt() -> None:
 CONVERTERS = {
     "torchscript": Converter(".ts", _nothing, _to_torchscript),
     "onnx": Converter(".onnx", _check_onnx, _to_onnx),
+    "openvino": Converter(".xml", _check_openvino, _to_openvino, single=True, by_itself=_openvino_by_itself),
     "torch-export": Converter(".pt2", _nothing, _to_torch_export),
     "tensorrt": Converter(".ep", _check_tensorrt, _to_tensorrt),
 }

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks with their weights for other runtimes: TorchScript, ONNX, torch.export, TensorRT."""
+"""Networks with their weights for other runtimes: TorchScript, ONNX, OpenVINO, torch.export, TensorRT."""
 
 from __future__ import annotations
 
 import copy
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,16 +15,17 @@ from torch import nn
 
 from sa2_monai.bundle.exporting.converters import CONVERTERS, Job
 from sa2_monai.bundle.exporting.label_network import LabelNetwork
-from sa2_monai.bundle.exporting.parity import ParityReport, check_parity, smooth_images
+from sa2_monai.bundle.exporting.parity import ParityReport, check_parity
 from sa2_monai.bundle.included import is_included
 from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of, resolve
 from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
+from sa2_monai.inference.agreement import smooth_images
 from sa2_monai.slices import check_roi_size
 from sa2_monai.weights import weight_file
 
-__all__ = ["FORMATS", "Exported", "export_network"]
+__all__ = ["FORMATS", "Exported", "default_path", "export_network"]
 
 FORMATS = tuple(CONVERTERS)
 
@@ -58,7 +60,7 @@ def export_network(
         output: the file; by default beside the weights, with the suffix of the format. Weights that lie in a bundle of
             the package have no such default.
         dataset: overlay of the bundle, as in training; not needed where the weights carry their settings.
-        half: parameters, input and logits in half precision.
+        half: parameters, input and logits in half precision; of OpenVINO only the parameters.
         dynamic: batch, height and width may change, in the multiples that the network allows; TorchScript always lets
             them, others have the batch 1 and the size of training otherwise.
         labels: compile the choice of the class into the network: labels (N, 1, H, W), ``uint8``.
@@ -81,7 +83,8 @@ def export_network(
     file = folder / "models" / "model.pt" if weights is None else weight_file(weights)
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such weights. {missing_weights(file)}")
-    path = Path(output) if output is not None else _default_path(file, converter.suffix, labels, half)
+    ending = f"{'_labels' if labels else ''}{'_half' if half else ''}{converter.suffix}"
+    path = Path(output) if output is not None else default_path(file, ending)
     overlay = [] if dataset is None else [dataset_overlay(folder, dataset)]
     sidecar = read_sidecar(file, folder.name)
     config = apply_settings(load(find_config(folder, "inference"), *overlay), sidecar)
@@ -99,25 +102,40 @@ def export_network(
     if labels:
         module = LabelNetwork(module, out_channels)
     images = smooth_images(shapes, normalize)
+    half_input = half and not converter.single
     job = Job(
-        module=(module.half() if half else module).eval(),
-        example=images[0].half() if half else images[0],
+        module=(module.half() if half_input else module).eval(),
+        example=images[0].half() if half_input else images[0],
         divisor=divisor,
         dynamic=dynamic,
+        half=half,
         extra={
-            "metadata.json": json.dumps(_metadata(folder, config, in_channels, out_channels, labels, half)),
+            "metadata.json": json.dumps(_metadata(folder, config, in_channels, out_channels, labels, half_input)),
             "inference.json": json.dumps(config),
         },
     )
     with torch.no_grad():
         exported = converter.convert(job, path)
-    return Exported(path, check_parity(network, exported, images, to, labels, half))
+    parity = check_parity(network, exported, images, to, labels, half)
+    if converter.by_itself is not None:
+        own = check_parity(network, converter.by_itself(path), images, to, labels, half=True)
+        parity = replace(parity, by_itself=own.equal_classes)
+    return Exported(path, parity)
 
 
-def _default_path(weights: Path, suffix: str, labels: bool, half: bool) -> Path:
+def default_path(weights: Path, ending: str) -> Path:
+    """Where an exported network comes to by default: beside its weights.
+
+    Args:
+        weights: the weight file.
+        ending: what follows its name, suffix included.
+
+    Raises:
+        ValueError: weights of the package, beside which nothing is written.
+    """
     if is_included(weights):
         raise ValueError(f"{weights} lies in a bundle of the package, where nothing is written. Give the output file.")
-    return weights.with_name(f"{weights.stem}{'_labels' if labels else ''}{'_half' if half else ''}{suffix}")
+    return weights.with_name(f"{weights.stem}{ending}")
 
 
 def _metadata(

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sa2_monai.bundle.exporting.parity import ParityReport, check_parity, smooth_images
+from sa2_monai.bundle.exporting.parity import ParityReport, check_parity
 from sa2_monai.bundle.exporting.torchscript import script_bundle
 from sa2_monai.bundle.locate import dataset_overlay
 from sa2_monai.bundle.network import build_network, resolve
@@ -27,6 +27,7 @@ from sa2_monai.bundle.packaging.weights import write_weights
 from sa2_monai.bundle.packaging.zipping import zip_folder
 from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
 from sa2_monai.bundle.switches import check_config
+from sa2_monai.inference.agreement import smooth_images
 from sa2_monai.weights import read_info, weight_file
 
 __all__ = ["package_bundle"]

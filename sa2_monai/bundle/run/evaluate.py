@@ -18,6 +18,7 @@ from sa2_monai.data import find_data
 from sa2_monai.data.layouts.cases import Case
 from sa2_monai.evaluation import EvaluationResult
 from sa2_monai.networks import choose_precision
+from sa2_monai.inference.runtimes import EAGER
 
 __all__ = ["data_of", "evaluate_run", "part_of"]
 
@@ -29,6 +30,7 @@ def evaluate_run(
     device: str | None = None,
     tta: bool = False,
     precision: str | None = None,
+    runtime: str | None = None,
     **more: Any,
 ) -> tuple[EvaluationResult, Path]:
     """Predict and score test cases with the bundle's ``configs/evaluate``.
@@ -43,6 +45,8 @@ def evaluate_run(
         tta: with test-time augmentation; its results go to a folder of their own, ``eval-tta/``, ``eval-<name>-tta/``.
         precision: in which the network calculates; fp32 as the bundle says by default. Results in another one go to a
             folder of their own, ``eval-bf16/``.
+        runtime: what calculates the network; the bundle's own, eager, by default. Results of another one go to a
+            folder of their own, ``eval-openvino/``.
         more: values at the top of ``evaluate.yaml``, e.g. ``instances=True``, ``strata=["size"]``.
 
     Returns:
@@ -57,15 +61,16 @@ def evaluate_run(
         raise ValueError("give --output, the folder for the results of an ensemble")
     loaded = load_bundle(paths, device=device)
     where, switches = data_of(loaded, data)
-    precision = precision and choose_precision(precision, loaded.device)
-    other = precision not in (None, "fp32")
-    switches |= {**more, **({"tta": True} if tta else {}), **({"precision": precision} if precision else {})}
+    precision = precision and choose_precision(precision, loaded.device, runtime=runtime or EAGER)
+    given = {"tta": tta or None, "precision": precision, "runtime": runtime}
+    switches |= {**more, **{switch: value for switch, value in given.items() if value is not None}}
     name = "eval" if data is None else f"eval-{Path(data).resolve().name}"
-    folder = loaded.root / f"{name}{'-tta' if tta else ''}{f'-{precision}' if other else ''}"
+    others = ["tta"] * tta + [word for word in (precision, runtime) if word not in (None, "fp32", EAGER)]
+    folder = loaded.root / "-".join([name, *others])
     folder = Path(output or folder).resolve()
     result = loaded.evaluate(where, output_dir=folder, **switches)
     # What the run says of itself stays that of the network alone.
-    if data is None and not tta and not other and is_run(loaded.root) and not loaded.is_temporary:
+    if data is None and not others and is_run(loaded.root) and not loaded.is_temporary:
         complete_run(loaded.root, result.summary)
     return result, folder
 

@@ -97,6 +97,7 @@ class SlideBatch(Batch):
         """Messages of those that failed, by name."""
         from sa2_monai.bundle.slides.model import load_slide_model
         from sa2_monai.bundle.slides.run import predict_slide
+        from sa2_monai.inference.runtimes import RuntimeRefusedError
 
         self._remove_leftovers(set(names))
         model = load_slide_model(self.config_file, self.weights, {**self.settings, **overrides})
@@ -107,6 +108,8 @@ class SlideBatch(Batch):
             start = time.monotonic()
             try:
                 lines = predict_slide(model, file, self.slide_options, label, self._polygons_of(name))
+            except RuntimeRefusedError:  # of the network, not of this slide
+                raise
             except CASE_ERRORS as error:
                 failures[name] = case_error(error, [file])
                 self.manifest.fail(name, failures[name], time.monotonic() - start)

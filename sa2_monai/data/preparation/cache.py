@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sa2_monai.io.atomic import write_atomically
+from sa2_monai.io.folders import user_cache
 
 __all__ = ["CACHE", "cache_folder", "cached_label", "is_cached", "write_png"]
 
@@ -54,8 +55,7 @@ def cache_folder(directory: Path, cache_dir: Path | None, name: str) -> Path:
             return beside
     except OSError:
         logger.debug("%s cannot be written, the user's cache folder is used", beside)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = base / "sa2_monai" / own
+    cache = user_cache() / own
     cache.mkdir(parents=True, exist_ok=True)
     return cache
 

@@ -30,6 +30,8 @@ class Members:
         name: of the volume, for messages.
         temperature: by which all logits are divided; ``None`` for those of the networks of an ensemble, else 1.
         precision: in which the networks calculate, see :func:`~sa2_monai.networks.precision.autocast`.
+        runtime: what stands for each network, see :class:`~sa2_monai.inference.runtimes.RuntimeNetwork`; ``None`` for
+            the network itself.
 
     Raises:
         ValueError: samples of a network that drops nothing.
@@ -47,15 +49,17 @@ class Members:
         name: str = "the volume",
         temperature: float | None = None,
         precision: str | None = None,
+        runtime: Callable[[Any], Callable[..., torch.Tensor]] | None = None,
     ) -> None:
         whole, own = [network], [1.0]
         if isinstance(network, EnsembleNetwork):
             whole, own = list(network.networks), network.temperatures
+        called = whole if runtime is None else [runtime(one) for one in whole]
         self.networks = [
             SliceNetwork(
                 one, args, kwargs or {}, sigmoid, name, divisor if temperature is None else temperature, precision
             )
-            for one, divisor in zip(whole, own, strict=True)
+            for one, divisor in zip(called, own, strict=True)
         ]
         self.samples = range(dropout_samples) if dropout_samples else (None,)
         self.symmetries = symmetries(size) if tta else [Symmetry()]

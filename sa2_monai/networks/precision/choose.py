@@ -18,7 +18,11 @@ PRECISIONS = ("fp32", "bf16", "fp16", "auto")
 ANYWAY = "SA2_MONAI_EMULATE_BF16"
 
 
-def choose_precision(wanted: str, device: torch.device | str, training: bool = False) -> str:
+#: Runtimes that calculate in float32 alone, see :mod:`sa2_monai.inference.runtimes`.
+_FP32_ALONE = ("onnxruntime",)
+
+
+def choose_precision(wanted: str, device: torch.device | str, training: bool = False, runtime: str = "eager") -> str:
     """The precision in which a network calculates on a device.
 
     ``auto`` is, in inference, bf16 on GPUs and processors that have units for it, else fp32; in training fp16 with a
@@ -28,6 +32,7 @@ def choose_precision(wanted: str, device: torch.device | str, training: bool = F
         wanted: one of :data:`PRECISIONS`.
         device: where the network runs.
         training: for a training; otherwise for inference and evaluation.
+        runtime: what calculates the network.
 
     Returns:
         ``"fp32"``, ``"bf16"`` or ``"fp16"``.
@@ -40,7 +45,8 @@ def choose_precision(wanted: str, device: torch.device | str, training: bool = F
         raise ValueError(f"precision is {wanted!r}, expected one of {', '.join(PRECISIONS)}.")
     where = torch.device(device)
     if wanted == "auto":
-        found, why = _automatic(where, training)
+        alone = runtime in _FP32_ALONE
+        found, why = ("fp32", f"all that {runtime} has") if alone else _automatic(where, training)
         _tell(f"precision: {found} (auto: {why})")
         return found
     if wanted == "fp16" and where.type == "cpu":
