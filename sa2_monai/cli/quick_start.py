@@ -2,8 +2,8 @@
 """A quick start of the program: MONAI without what a command does not use.
 
 ``import monai`` imports all of MONAI, and every optional package that is installed: matplotlib, tensorboard, skimage,
-pydicom, h5py, pandas, mlflow, ... Ignite imports the sharded optimizers of ``torch.distributed``. That takes longer than
-torch itself. In the program ``sa2-monai``, where nobody else's code runs, :func:`install` puts it off:
+pydicom, h5py, pandas, mlflow, ... Ignite imports the sharded optimizers of ``torch.distributed``. That takes longer
+than torch itself. In the program ``sa2-monai``, where nobody else's code runs, :func:`install` puts it off:
 
 - modules of MONAI are imported when they are asked for, as attributes or by name in a configuration;
 - an optional package is imported when something of it is used.
@@ -26,6 +26,8 @@ from importlib.metadata import version as installed_version
 from types import ModuleType
 from typing import Any
 
+from sa2_monai.aliases import Later
+
 __all__ = ["install"]
 
 # How MONAI is imported is no promise of it; this is known to hold for these.
@@ -43,37 +45,6 @@ def install() -> None:
     known = importlib.util.find_spec("monai") is not None and installed_version("monai").startswith(_KNOWN)
     if known and "monai" not in sys.modules and not os.environ.get("SA2_MONAI_FULL_IMPORT"):
         sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]
-
-
-class _Later:
-    """Stands for a module, or for something in it, that is imported when it is used."""
-
-    def __init__(self, find: Callable[[], Any], module: str) -> None:
-        self.__dict__.update(_find=find, _module=module)
-
-    def _found(self) -> Any:
-        if "_object" not in self.__dict__:
-            self.__dict__["_object"] = self._find()
-        return self.__dict__["_object"]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._found(), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._found(), name, value)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._found()(*args, **kwargs)
-
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (self._found(),)
-
-    def __instancecheck__(self, instance: Any) -> bool:
-        # There are no instances of what nobody has imported.
-        return self._module in sys.modules and isinstance(instance, self._found())
-
-    def __subclasscheck__(self, subclass: type) -> bool:
-        return self._module in sys.modules and issubclass(subclass, self._found())
 
 
 class _Finder:
@@ -122,10 +93,10 @@ def _stand_ins(names: tuple[str, ...]) -> Iterator[None]:
 
 
 def _attributes_of(module: str) -> Callable[[str], Any]:
-    def find(name: str) -> _Later:
+    def find(name: str) -> Later:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _Later(lambda: _named(module, name), module)
+        return Later(lambda: _named(module, name), module)
 
     return find
 
@@ -165,7 +136,8 @@ def _execute_monai(monai: ModuleType, loader: Any) -> None:
 def _load_alone(name: str, file: str) -> ModuleType:
     """A module before the packages that it is in."""
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -198,6 +170,6 @@ def _optional_import(at_once: Callable[..., Any]) -> Callable[..., Any]:
             return at_once(module, version, *args, **kwargs)
         if importlib.util.find_spec(package) is None:
             return at_once(module, version, *args, **kwargs)
-        return _Later(lambda: at_once(module, version, *args, **kwargs)[0], module), True
+        return Later(lambda: at_once(module, version, *args, **kwargs)[0], module), True
 
     return later
