@@ -25,7 +25,7 @@ from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_b
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli.common import positive
 from sa2_monai.cli.main import UsageError
-from sa2_monai.cli.predict_options import instances, slides, starter, tta
+from sa2_monai.cli.predict_options import instances, slides, starter, tta, watch
 
 __all__ = ["add_arguments", "run"]
 
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bundle: folder, zip file or name (default: that of the weights' network); several, or a folder of "
         "'crossval': their ensemble, the mean of the probabilities",
     )
+    watch.add_arguments(parser)
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
     starter.add_arguments(parser)
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")
@@ -99,6 +100,9 @@ def run(args: argparse.Namespace) -> int:
     """
     weights = starter.weights_of(args)
     bundles, inputs = args.bundle or [bundle_name_of(weights)], args.inputs
+    if args.watch is not None:
+        watch.check(args)
+        inputs = [args.watch]
     if not inputs:  # then the last words behind --bundle are
         bundles, inputs = bundles_first(bundles)
     if not inputs:
@@ -111,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
         options = {**_options(args, model), **instances.overrides(args, model)}
+        if args.watch is not None:
+            watch.run(args, model, output, options)
         batch, left_out = list_batch(model, inputs, output, options, slides.slide_options(args, model))
         if args.status:
             code, failure = batch.tell_status(), None
