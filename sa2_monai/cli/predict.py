@@ -100,8 +100,8 @@ def run(args: argparse.Namespace) -> int:
     """
     weights = starter.weights_of(args)
     bundles, inputs = args.bundle or [bundle_name_of(weights)], args.inputs
+    watch.check(args)
     if args.watch is not None:
-        watch.check(args)
         inputs = [args.watch]
     if not inputs:  # then the last words behind --bundle are
         bundles, inputs = bundles_first(bundles)

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse what does not go with a folder that is watched.
+    """Refuse what does not go with a folder that is watched, or without one.
 
     Args:
         args: the parsed arguments.
@@ -39,6 +39,10 @@ def check(args: argparse.Namespace) -> None:
     Raises:
         UsageError: naming the options.
     """
+    if args.watch is None:
+        if args.interval is not None:
+            raise UsageError("--interval belongs to --watch")
+        return
     others = {
         "INPUT": args.inputs,
         "--shard": args.shard,
