@@ -1,14 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of packages that are imported when they are asked for, and those that have moved and keep working."""
+"""Names and modules that are imported when they are asked for, and names that have moved and keep working."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ["lazy_names", "moved_names"]
+__all__ = ["Later", "lazy_module", "lazy_names", "moved_names"]
+
+
+class Later:
+    """Stands for a module, or for something in it, that is imported when it is used.
+
+    Args:
+        find: imports it; called once.
+        module: name of the module.
+    """
+
+    def __init__(self, find: Callable[[], Any], module: str) -> None:
+        self.__dict__.update(_find=find, _module=module)
+
+    def _found(self) -> Any:
+        if "_object" not in self.__dict__:
+            self.__dict__["_object"] = self._find()
+        return self.__dict__["_object"]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._found(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._found(), name, value)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call what it stands for."""
+        return self._found()(*args, **kwargs)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (self._found(),)
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        # There are no instances of what nobody has imported.
+        return self._module in sys.modules and isinstance(instance, self._found())
+
+    def __subclasscheck__(self, subclass: type) -> bool:
+        return self._module in sys.modules and issubclass(subclass, self._found())
+
+
+def lazy_module(name: str) -> Any:
+    """A module that takes long to import and is used in some cases only, such as ``scipy.ndimage``.
+
+    Args:
+        name: its full name.
+
+    Returns:
+        What stands for the module, and imports it when an attribute is asked for.
+    """
+    return Later(lambda: import_module(name), name)
 
 
 def lazy_names(

@@ -18,7 +18,7 @@ from sa2_monai.bundle.included import is_included, run_folder
 from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.model import BundleModel
 from sa2_monai.bundle.prediction.arrays import input_file, read_prediction
-from sa2_monai.bundle.prediction.cases import list_inputs, numbered_file
+from sa2_monai.bundle.prediction.cases import FEW, list_inputs, numbered_file
 from sa2_monai.bundle.run.request import OWN_IDS, TrainRequest
 from sa2_monai.bundle.run.target import BEST, is_run
 from sa2_monai.bundle.run.train import train_run
@@ -44,8 +44,6 @@ logger = logging.getLogger(__name__)
 
 # Arguments that say which case belongs to which part.
 _PARTS = set(inspect.signature(load_parts).parameters)
-# So many cases are not worth the start of worker processes.
-_FEW = 8
 
 
 def load_bundle(
@@ -144,7 +142,7 @@ class LoadedBundle(BundleModel):
             "predictions_dir": verbatim(str(out)),
             "device": self.device,
             **({"instances_dir": verbatim(str(out / "instances"))} if switches.get("instances") else {}),
-            **({"num_workers": 0} if len(cases) <= _FEW else {}),
+            **({"num_workers": 0} if len(cases) <= FEW else {}),
             **switches,
         }
         # Programs with the same weights may fill a folder together.

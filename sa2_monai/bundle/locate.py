@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import os
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.unzip import extract_bundle
+from sa2_monai.io.digest import file_state
 from sa2_monai.networks.catalogue import BASELINES
 
 __all__ = ["OF_RUNS", "bundle_names", "bundle_of_weights", "bundles_folder", "config_file", "dataset_overlay"]
@@ -197,6 +199,12 @@ def merged(
 
 def load(*files: str | os.PathLike[str]) -> dict[str, Any]:
     """Merged content of configuration files, later ones win; expressions stay as they are."""
+    return copy.deepcopy(_load(tuple((str(file), file_state(file)) for file in files)))
+
+
+@functools.lru_cache(maxsize=16)
+def _load(files: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """A command asks for the same files several times; it takes longer than to build a network."""
     from monai.bundle import ConfigParser
 
-    return dict(ConfigParser.load_config_files([str(file) for file in files]))
+    return dict(ConfigParser.load_config_files([file for file, _ in files]))

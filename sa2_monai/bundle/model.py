@@ -15,13 +15,12 @@ from torch import nn
 
 from sa2_monai.bundle.ensemble.open import ensemble_in, is_ensemble
 from sa2_monai.bundle.locate import bundle_of_weights, find_bundle, find_config, load
-from sa2_monai.bundle.network import build_network, metadata_of
+from sa2_monai.bundle.network import metadata_of, ready_network
 from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
 from sa2_monai.io.kinds import current_word
-from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.weights import sha256_of, starter_file, weight_file
 
 __all__ = ["BundleModel"]
@@ -117,7 +116,7 @@ class BundleModel:
         built = (sha256_of(weights), dropout)
         if self._network is None or self._network[0] != built:
             config = {**self._inference_config(), **({} if dropout is None else {"dropout": dropout})}
-            self._network = (built, accelerate(build_network(config, weights).to(self.device)))
+            self._network = (built, ready_network(config, weights, self.device))
         return self._network[1]
 
     def _inference_config(self) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from typing import Any
 from monai.bundle import ConfigParser
 from torch import nn
 
+from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.weights import load_weights
 
-__all__ = ["build_network", "metadata_of", "resolve"]
+__all__ = ["build_network", "metadata_of", "ready_network", "resolve"]
 
 
 def build_network(config: Mapping[str, Any], weights: str | os.PathLike[str]) -> nn.Module:
@@ -35,6 +36,17 @@ def build_network(config: Mapping[str, Any], weights: str | os.PathLike[str]) ->
     expected = parser.get_parsed_content("model_info") if "model_info" in config else None
     load_weights(network, weights, expected)
     return network.eval()
+
+
+def ready_network(config: Mapping[str, Any], weights: str | os.PathLike[str], device: str) -> nn.Module:
+    """The network as it predicts: with its weights, on a device, in its fast form; to be used for many predictions.
+
+    Args:
+        config: see :func:`build_network`, which says what is raised, too.
+        weights: see there.
+        device: such as ``"cuda:0"``.
+    """
+    return accelerate(build_network(config, weights).to(device))
 
 
 def resolve(config: Mapping[str, Any], *ids: str) -> list[Any]:

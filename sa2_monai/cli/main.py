@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, NoReturn, TextIO, cast
 
+from sa2_monai.cli import quick_start
 from sa2_monai.io.causes import root_cause
 from sa2_monai.io.paths import verbatim_paths
 from sa2_monai.io.text import PrintableStream
@@ -82,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: by the argument parser, with 0 for ``--help`` and ``--version`` and 2 for wrong use.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:  # this process is the program
+        quick_start.install()
     try:
         with _printable_streams(), verbatim_paths():
             try:

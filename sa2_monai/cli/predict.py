@@ -27,7 +27,7 @@ from sa2_monai.cli import precision_options as precision
 from sa2_monai.cli.common import RUNTIMES, add_runtime, positive
 from sa2_monai.cli.main import UsageError
 from sa2_monai.cli.precision_options import add_parity, add_precision
-from sa2_monai.cli.predict_options import instances, slides, starter, tta
+from sa2_monai.cli.predict_options import instances, slides, starter, tta, watch
 
 __all__ = ["add_arguments", "run"]
 
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bundle: folder, zip file or name (default: that of the weights' network); several, or a folder of "
         "'crossval': their ensemble, the mean of the probabilities",
     )
+    watch.add_arguments(parser)
     parser.add_argument("--weights", metavar="FILE", help="trained weights; models/model.pt of the bundle by default")
     starter.add_arguments(parser)
     parser.add_argument("--probabilities", action="store_true", help="write the probability maps as well")
@@ -113,6 +114,9 @@ def run(args: argparse.Namespace) -> int:
     """
     weights = starter.weights_of(args)
     bundles, inputs = args.bundle or [bundle_name_of(weights)], args.inputs
+    watch.check(args)
+    if args.watch is not None:
+        inputs = [args.watch]
     if not inputs:  # then the last words behind --bundle are
         bundles, inputs = bundles_first(bundles)
     if not inputs:
@@ -126,6 +130,8 @@ def run(args: argparse.Namespace) -> int:
         print(model.text())
         faster = {**_runtime(args, model), **precision.overrides(args, model)}
         options = {**faster, **_options(args, model), **instances.overrides(args, model)}
+        if args.watch is not None:
+            watch.run(args, model, output, options)
         batch, left_out = list_batch(model, inputs, output, options, slides.slide_options(args, model))
         if args.status:
             code, failure = batch.tell_status(), None

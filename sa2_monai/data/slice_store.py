@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.utils import ensure_tuple
 
+from sa2_monai.aliases import lazy_module
 from sa2_monai.io.kinds import kind_of
 from sa2_monai.io.volumes.read import volume_header
 from sa2_monai.slices.draw import SLICE_KEY, kept_meta, slice_tensor, slices_of_classes
@@ -19,6 +19,8 @@ from sa2_monai.slices.labels import source_name
 from sa2_monai.slices.orientation import SliceOrientationd
 
 __all__ = ["Stack", "StoredCase", "slice_counter"]
+
+nib = lazy_module("nibabel")
 
 _BLOCK = 2**17  # values that are looked at together: what the processor's cache holds of them
 _REST = 8  # last bits of a float's pattern that do not lead to its code

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import torch
 from monai.config import KeysCollection
@@ -15,11 +14,14 @@ from monai.transforms import InvertibleTransform, MapTransform
 from monai.transforms.spatial.functional import orientation
 from monai.utils import MetaKeys, SpaceKeys, TraceKeys
 
+from sa2_monai.aliases import lazy_module
 from sa2_monai.io.volumes.lattice import relative_turn
 from sa2_monai.slices.labels import source_name
 from sa2_monai.slices.stored_volume import StoredVolume
 
 __all__ = ["AXCODES", "SLICE_AXES", "SliceOrientationd"]
+
+nib = lazy_module("nibabel")
 
 #: Order of the axes by the name of the slicing direction. Each letter is the side that the axis runs to: left,
 #: posterior, superior. The axes of the slice keep that order among themselves, the slicing axis comes last.

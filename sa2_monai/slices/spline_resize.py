@@ -19,11 +19,14 @@ from monai.config.type_definitions import NdarrayOrTensor
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor, ensure_tuple_rep
-from scipy.ndimage import zoom
+
+from sa2_monai.aliases import lazy_module
 
 from sa2_monai.slices.constants import constant_on
 
 __all__ = ["SplineResize", "SplineResized", "nearest_index", "resize_nearest", "resize_spline", "spline_matrix"]
+
+ndimage = lazy_module("scipy.ndimage")
 
 MODES = ("spline", "nearest")
 BORDERS = ("mirror", "constant")
@@ -49,7 +52,7 @@ def spline_matrix(n: int, m: int, border: str = "mirror") -> np.ndarray:
         ValueError: for another border or a size below 1.
     """
     _check_pair(n, m, border)
-    matrix = np.stack([zoom(unit, m / n, order=3, mode=border) for unit in np.eye(n)], axis=1)
+    matrix = np.stack([ndimage.zoom(unit, m / n, order=3, mode=border) for unit in np.eye(n)], axis=1)
     matrix.setflags(write=False)
     return matrix
 
@@ -71,7 +74,7 @@ def nearest_index(n: int, m: int, border: str = "mirror") -> np.ndarray:
     """
     _check_pair(n, m, border)
     # Counted from 1, so that the 0 of what lies outside can be told from the first sample.
-    index = zoom(np.arange(1, n + 1, dtype=np.float64), m / n, order=0, mode=border).astype(np.int64) - 1
+    index = ndimage.zoom(np.arange(1, n + 1, dtype=np.float64), m / n, order=0, mode=border).astype(np.int64) - 1
     index.setflags(write=False)
     return index
 

@@ -14,11 +14,13 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
-from scipy import ndimage
 
+from sa2_monai.aliases import lazy_module
 from sa2_monai.slices.labels import source_name
 
 __all__ = ["CleanLabelsd", "Removed"]
+
+ndimage = lazy_module("scipy.ndimage")
 
 Classes = bool | int | Sequence[int] | None
 
@@ -124,7 +126,7 @@ class CleanLabelsd(MapTransform):
 
 ALL = 0  # stands for every foreground class; the background itself is never cleaned
 BLOCK = 8  # voxels per axis
-NEIGHBOURS = {ndim: ndimage.generate_binary_structure(ndim, ndim) for ndim in (2, 3)}
+NEIGHBOURS = {ndim: np.ones((3,) * ndim, dtype=bool) for ndim in (2, 3)}
 
 
 def _islands(mask: np.ndarray) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.prediction.cases import case_files, numbered_file
+from sa2_monai.bundle.locate import load
+from sa2_monai.bundle.prediction.cases import FEW, case_files, numbered_file
 from sa2_monai.bundle.prediction.shard import Shard
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import run_inference
@@ -90,20 +91,13 @@ class Batch:
             OSError, ValueError, RuntimeError: what ends a run before its last case.
         """
         own = shard.of(self.cases)
-        todo = own if again else [case for case in own if self._state(case, look=True) != "finished"]
+        todo = own if again else self.unfinished(own)
         part = f"part {shard} of {len(self.cases)} cases, " if shard.count > 1 else ""
         if len(todo) < len(own):
             print(f"{part}{len(own) - len(todo)} of {len(own)} are finished already; --again does them once more")
         elif part:
             print(f"{part}{len(own)} to do")
-        failure: FailedCasesError | None = None
-        try:
-            if todo:
-                self._predict(todo, shard, overrides)
-        except FailedCasesError as error:
-            failure = error
-        finally:
-            self.write_summary()
+        failure = self.predict(todo, shard, overrides)
         if shard.torchrun:
             _wait_for_all()
             self.write_summary()
@@ -111,6 +105,25 @@ class Batch:
         what = "label map" if self.suffix == ".nii.gz" else "mask"
         print(f"{done} {what}{'' if done == 1 else 's'} in {printable(str(self.predictions))}")
         return failure
+
+    def predict(
+        self, cases: list[dict[str, Any]], shard: Shard, overrides: Mapping[str, Any]
+    ) -> FailedCasesError | None:
+        """Predict cases, finished or not, and write the summary; see :meth:`run` for the rest.
+
+        Args:
+            cases: some of the batch.
+            shard: the part that they belong to.
+            overrides: see there.
+        """
+        try:
+            if cases:
+                self._predict(cases, shard, overrides)
+        except FailedCasesError as error:
+            return error
+        finally:
+            self.write_summary()
+        return None
 
     def claim(self, shard: Shard) -> AbstractContextManager[Path]:
         """Keep programs with other weights or options out of the folder; parts of one batch share it.
@@ -124,6 +137,10 @@ class Batch:
     def label_of(self, case: str) -> Path:
         """The file of the label map of a case."""
         return self.predictions / file_name(case, self.suffix)
+
+    def unfinished(self, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those of some cases that are not finished, or of which a file has changed since."""
+        return [case for case in cases if self._state(case, look=True) != "finished"]
 
     def finished(self, shard: Shard) -> list[dict[str, Any]]:
         """The cases of a part that are finished."""
@@ -190,7 +207,9 @@ class Batch:
                 "predictions_dir": str(self.predictions),
                 **({"instances_dir": str(self.instances)} if self.settings.get("instances") else {}),
             }
-        values = {**self.settings, **overrides, **folders, "image_source": todo}
+        few = len(todo) <= (1 if self.suffix == ".nii.gz" else FEW)  # to read a volume takes long
+        workers = {"num_workers": 0} if few and "num_workers" in load(self.config_file) else {}
+        values = {**workers, **self.settings, **overrides, **folders, "image_source": todo}
         run_inference(self.config_file, {name: verbatim(value) for name, value in values.items()}, note)
 
     def _state(self, case: dict[str, Any], look: bool) -> str:

@@ -11,7 +11,10 @@ from typing import Any
 from sa2_monai.io.kinds import current_word
 from sa2_monai.io.names import file_name
 
-__all__ = ["case_files", "list_inputs", "numbered_file"]
+__all__ = ["FEW", "case_files", "list_inputs", "numbered_file"]
+
+#: So many images are not worth the start of worker processes.
+FEW = 8
 
 
 def list_inputs(

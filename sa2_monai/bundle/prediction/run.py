@@ -18,7 +18,7 @@ from sa2_monai.bundle.prediction.batch import Batch
 from sa2_monai.bundle.prediction.cases import case_files, list_inputs
 from sa2_monai.bundle.prediction.shard import Shard
 from sa2_monai.bundle.prediction.window import check_window
-from sa2_monai.bundle.sidecar import Sidecar, in_words_of, read_sidecar
+from sa2_monai.bundle.sidecar import Sidecar, apply_settings, in_words_of, read_sidecar
 from sa2_monai.bundle.slides.batch import SlideBatch, take_slides
 from sa2_monai.bundle.slides.options import SlideOptions
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
@@ -28,7 +28,8 @@ from sa2_monai.io.problems import FailedCasesError
 from sa2_monai.io.text import printable
 from sa2_monai.networks.catalogue import CATALOGUE
 
-__all__ = ["TrainedModel", "bundle_name_of", "device_of", "list_batch", "open_model", "run_batch"]
+__all__ = ["TrainedModel", "bundle_name_of", "device_of", "draw_overlays", "list_batch", "loaded_network"]
+__all__ += ["make_batch", "open_model", "overrides_of", "run_batch"]
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,25 @@ def list_batch(
             network cannot take.
     """
     cases, left_out = list_inputs(inputs, model.volumes, model.setting("in_channels"), model.setting("kind"))
+    return make_batch(model, cases, output, options, slide_options), left_out
+
+
+def make_batch(
+    model: TrainedModel,
+    cases: list[dict[str, Any]],
+    output: str | os.PathLike[str],
+    options: Mapping[str, Any],
+    slide_options: SlideOptions | None = None,
+) -> Batch:
+    """A batch of cases that are listed; see :func:`list_batch` for the rest.
+
+    Args:
+        model: see there.
+        cases: ``{"image": file or files, "case": name}`` each.
+        output: see there.
+        options: see there.
+        slide_options: see there.
+    """
     folder = check_writable(output).resolve()
     slides = {} if model.volumes else take_slides(cases, slide_options or SlideOptions())
     check_window(model.config, model.sidecar.settings, model.sidecar.network)
@@ -145,7 +165,7 @@ def list_batch(
     if slides:
         batch = SlideBatch(*arguments, slides=slides, slide_options=slide_options or SlideOptions())
     _protect_inputs(batch)
-    return batch, left_out
+    return batch
 
 
 def _calibrated(model: TrainedModel) -> dict[str, Any]:
@@ -184,20 +204,13 @@ def run_batch(
     Raises:
         OSError, ValueError, RuntimeError: what ends a run before its last case.
     """
-    overrides = {
-        "bundle_root": str(model.bundle),
-        "ckpt_path": str(model.weights.resolve()),
-        "device": device_of(choose_device(device), shard),
-        **({"batch_size": batch_size} if batch_size else {}),
-    }
+    overrides = overrides_of(model, device_of(choose_device(device), shard), batch_size)
     with batch.claim(shard):
         failure = batch.run(shard, overrides, again)
         if parity:
             _tell_parity(model, batch, shard, overrides)
         if overlays:
-            folder = batch.output / "overlays"
-            drawn = [case for case in batch.finished(shard) if batch.label_of(case["case"]).suffix == ".png"]
-            _draw(drawn, batch.predictions, folder, model.setting("class_names"))
+            folder = draw_overlays(model, batch, batch.finished(shard))
             print(f"images with contours in {printable(str(folder))}")
     return failure
 
@@ -218,6 +231,61 @@ def _tell_parity(model: TrainedModel, batch: Batch, shard: Shard, overrides: Map
     batch.parity = found.as_dict()
     batch.write_summary()
     print(found.text())
+
+
+def overrides_of(model: TrainedModel, device: str, batch_size: int | None = None) -> dict[str, Any]:
+    """What a run of the configuration needs to know and no result depends on.
+
+    Args:
+        model: what predicts.
+        device: where, such as ``"cuda:0"``.
+        batch_size: 2D images, slices or windows at once; that of the bundle by default.
+    """
+    return {
+        "bundle_root": str(model.bundle),
+        "ckpt_path": str(model.weights.resolve()),
+        "device": device,
+        **({"batch_size": batch_size} if batch_size else {}),
+    }
+
+
+def loaded_network(model: TrainedModel, settings: Mapping[str, Any], device: str) -> dict[str, Any]:
+    """Overrides with the network of a model, for many runs of its configuration.
+
+    Args:
+        model: what predicts.
+        settings: overrides of the configuration that a result depends on.
+        device: where.
+
+    Returns:
+        No overrides for a bundle of an earlier version, which loads its network in each run.
+
+    Raises:
+        OSError, ValueError: weights that cannot be read or are of another network.
+    """
+    if not {"network", "load_pretrain"} <= set(model.config):
+        return {}
+    from sa2_monai.bundle.network import ready_network
+
+    config = {**apply_settings(dict(model.config), model.sidecar), **settings}
+    return {"network": ready_network(config, model.weights, device), "load_pretrain": False}
+
+
+def draw_overlays(model: TrainedModel, batch: Batch, cases: list[dict[str, Any]]) -> Path:
+    """Draw the classes into 2D images; slides are left out.
+
+    Args:
+        model: what has predicted them.
+        batch: that they belong to.
+        cases: finished ones.
+
+    Returns:
+        The folder of the drawings.
+    """
+    folder = batch.output / "overlays"
+    drawn = [case for case in cases if batch.label_of(case["case"]).suffix == ".png"]
+    _draw(drawn, batch.predictions, folder, model.setting("class_names"))
+    return folder
 
 
 def device_of(device: str, shard: Shard) -> str:

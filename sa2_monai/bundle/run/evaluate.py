@@ -17,8 +17,8 @@ from sa2_monai.bundle.run.target import is_run
 from sa2_monai.data import find_data
 from sa2_monai.data.layouts.cases import Case
 from sa2_monai.evaluation import EvaluationResult
-from sa2_monai.networks import choose_precision
 from sa2_monai.inference.runtimes import EAGER
+from sa2_monai.networks import choose_precision
 
 __all__ = ["data_of", "evaluate_run", "part_of"]
 

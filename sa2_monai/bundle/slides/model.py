@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 from torch import nn
 
 from sa2_monai.bundle.locate import load
-from sa2_monai.bundle.network import build_network
+from sa2_monai.bundle.network import ready_network
 from sa2_monai.bundle.packaging.contents import override
 from sa2_monai.bundle.slides.intensities import intensity_step
 from sa2_monai.bundle.switches import check_config
@@ -21,7 +21,6 @@ from sa2_monai.bundle.switches.renamed import current_words, uses_amp
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids
 from sa2_monai.inference import VolumeInferer
-from sa2_monai.networks.accelerate import accelerate
 
 __all__ = ["SlideModel", "load_slide_model"]
 
@@ -94,7 +93,7 @@ def load_slide_model(config_file: Path, weights: Path, overrides: Mapping[str, A
     inferer.output = "labels"
     cleaned = [name for name in ("largest_component", "fill_holes", "min_volume") if validated.get(name)]
     return SlideModel(
-        network=accelerate(build_network(config, weights).to(device)),
+        network=ready_network(config, weights, device),
         inferer=inferer,
         intensity=intensity_step(preprocessing.transforms),
         in_channels=int(channels),

@@ -79,7 +79,8 @@ def _form(word: str) -> str:
 
 @functools.cache
 def _content() -> dict[str, Any]:
-    return dict(yaml.safe_load(_FILE.read_text(encoding="utf-8")))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same content, ten times as fast
+    return dict(yaml.load(_FILE.read_text(encoding="utf-8"), loader))
 
 
 @functools.cache

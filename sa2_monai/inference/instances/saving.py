@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import tifffile
 
+from sa2_monai.aliases import lazy_module
 from sa2_monai.inference.saving import CaseSaveImaged
 
 __all__ = ["InstanceSaveImaged"]
+
+tifffile = lazy_module("tifffile")
 
 _MOST = np.iinfo(np.uint16).max
 

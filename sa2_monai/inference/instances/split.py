@@ -12,13 +12,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
-from skimage.morphology import local_maxima, reconstruction
-from skimage.segmentation import watershed
 
+from sa2_monai.aliases import lazy_module
 from sa2_monai.inference.instances.settings import SplitSettings
 
 __all__ = ["split_image", "split_objects"]
+
+ndimage = lazy_module("scipy.ndimage")
+morphology = lazy_module("skimage.morphology")
+segmentation = lazy_module("skimage.segmentation")
 
 _EIGHT = np.ones((3, 3), dtype=bool)
 # Of the median object: what the settings take where they are None.
@@ -77,11 +79,11 @@ def split_objects(probability: np.ndarray, foreground: np.ndarray, settings: Spl
         diameter = 2 * math.sqrt(area / math.pi)
         sigma = _SIGMA_OF_DIAMETER * diameter if settings.sigma is None else settings.sigma
         landscape = _landscape(probability, foreground, settings.method, sigma)
-        plateaus = reconstruction(landscape * (1 - settings.depth), landscape)
+        plateaus = morphology.reconstruction(landscape * (1 - settings.depth), landscape)
         # with a border of 0, for an image that is foreground everywhere and of one height has no peak
-        peaks = local_maxima(np.pad(plateaus, 1))[1:-1, 1:-1] & foreground
+        peaks = morphology.local_maxima(np.pad(plateaus, 1))[1:-1, 1:-1] & foreground
         markers, _ = ndimage.label(peaks, structure=_EIGHT)
-        numbers = watershed(-landscape, markers, mask=foreground, connectivity=_EIGHT)
+        numbers = segmentation.watershed(-landscape, markers, mask=foreground, connectivity=_EIGHT)
     smallest = _SMALLEST_OF_AREA * area if settings.min_area is None else settings.min_area
     sizes = np.bincount(numbers.ravel())
     kept = sizes >= smallest

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import tifffile
 from monai.config import KeysCollection
 
+from sa2_monai.aliases import lazy_module
 from sa2_monai.inference.saving import CaseSaveImaged
 from sa2_monai.inference.uncertainty.maps import map_names
 from sa2_monai.inference.volume_saving import VolumeSaveImaged, _Source
 from sa2_monai.io.kinds import kind_of
 
 __all__ = ["UncertaintySaveImaged", "VolumeUncertaintySaveImaged", "uncertainty_writer"]
+
+tifffile = lazy_module("tifffile")
 
 
 class _MapByMap(CaseSaveImaged):

@@ -11,11 +11,13 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
-from scipy import ndimage
 
+from sa2_monai.aliases import lazy_module
 from sa2_monai.inference.uncertainty.maps import map_names
 
 __all__ = ["MARGIN", "ScoreUncertaintyd", "uncertainty_scores"]
+
+ndimage = lazy_module("scipy.ndimage")
 
 #: Pixels around predicted structures that count for the score.
 MARGIN = 3
