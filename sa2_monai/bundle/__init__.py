@@ -7,6 +7,7 @@ locate       where a bundle is, its configuration files and overlays; unzip take
 included     the bundles that come with the package: list, copy to edit, where results of them go
 baselines/   what MONAI's networks are trained with: overlays and texts for a bundle of another network
 workflow     running the configurations in this process; verbatim takes values through MONAI's parser
+successive   several runs of MONAI's command line in one process
 sidecar      model metadata beside weights (``model.json``), which overrule the configuration
 network      the network of a configuration with its weights
 instances    settings with which touching objects are divided, chosen on the validation part
