@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sa2_monai.cli.main import UsageError
+from sa2_monai.cli.main import INTERRUPTED, UsageError
 
 __all__ = [
     "add_fold_options",
@@ -17,7 +19,9 @@ __all__ = [
     "read_class_names",
     "read_override",
     "read_overrides",
+    "stopped",
     "training_options",
+    "wrong_use",
 ]
 
 
@@ -86,6 +90,36 @@ def add_fold_options(parser: argparse.ArgumentParser, seed: str = "seed of the f
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument("--seed", type=int, default=999, metavar="N", help=f"{seed} (default: 999)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
+
+
+@contextlib.contextmanager
+def wrong_use(*kinds: type[Exception]) -> Iterator[None]:
+    """In a ``with`` block errors of these kinds are wrong use, not failed work.
+
+    Args:
+        kinds: such as ``ValueError``.
+
+    Raises:
+        UsageError: with the message of the error.
+    """
+    try:
+        yield
+    except kinds as error:
+        raise UsageError(str(error)) from error
+
+
+def stopped(command: str, stop: KeyboardInterrupt | SystemExit) -> int:
+    """Say that a command which can go on was stopped.
+
+    Args:
+        command: its name.
+        stop: what has ended it.
+
+    Returns:
+        The exit code: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    print(f"\nsa2-monai {command}: stopped; the same command goes on", file=sys.stderr)
+    return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
 
 
 def positive(text: str) -> int:

@@ -112,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
         print(model.text())
         options = {**_options(args, model), **instances.overrides(args, model)}
         batch, left_out = list_batch(model, inputs, output, options, slides.slide_options(args, model))
+        slides.check_objects(args, batch)
         if args.status:
             code, failure = batch.tell_status(), None
         else:

@@ -21,6 +21,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.support.fast_yaml import install
+
 __all__ = ["work"]
 
 
@@ -28,6 +30,7 @@ def work(
     command: list[str], cwd: str, environment: Mapping[str, str], printed: str, errors: str, start_method: str
 ) -> None:
     multiprocessing.set_start_method(start_method, force=True)
+    install()
     for number, path in ((1, printed), (2, errors)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
     os.environ.clear()

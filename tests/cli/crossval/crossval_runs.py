@@ -18,6 +18,7 @@ from sa2_monai.bundle.successive import THEN
 from sa2_monai.cli.common import read_override
 from sa2_monai.cli.main import main
 from sa2_monai.evaluation import EvaluationResult
+from tests.support.measuring import paused
 
 __all__ = ["Ended", "Recorded", "Runs", "no_scores", "write"]
 
@@ -81,11 +82,12 @@ class Runs:
             self.steps.append((step, values))
             if self.fail_at == len(self.steps):
                 return Ended(1)
-            if step == "train":
-                return Ended(main(command[3:]))
-            # MONAI has no parameter that would keep this quiet: it warns of every file that it was given.
-            with pytest.warns(UserWarning, match="parsing config_file"):
-                monai.bundle.run(**values, logging_file=False)
+            with paused():
+                if step == "train":
+                    return Ended(main(command[3:]))
+                # MONAI has no parameter that would keep this quiet: it warns of every file that it was given.
+                with pytest.warns(UserWarning, match="parsing config_file"):
+                    monai.bundle.run(**values, logging_file=False)
         return Ended(0)
 
 
