@@ -35,7 +35,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 BEGIN, END = "<!-- scores: made by tools/starter -->", "<!-- end of the scores -->"
 #: What the names of the images begin with, in words.
 KINDS = {"he": "stained tissue", "fluo": "fluorescence", "bf": "light background"}
-TILE, WORST, COLUMNS = 480, 4, 2  # pixels; images in the figure of failures, and how many side by side
+TILE, WORST, COLUMNS = 400, 4, 2  # pixels; images in the figure of failures, and how many side by side
 
 
 def main(argv: Sequence[str] | None = None) -> int:
