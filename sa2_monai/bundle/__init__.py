@@ -8,6 +8,7 @@ included     the bundles that come with the package: list, copy to edit, where r
 baselines/   what MONAI's networks are trained with: overlays and texts for a bundle of another network
 workflow     running the configurations in this process; verbatim takes values through MONAI's parser
 numerics     seeds, deterministic algorithms, TF32: what ``initialize`` of the configurations sets
+successive   several runs of MONAI's command line in one process
 sidecar      model metadata beside weights (``model.json``), which overrule the configuration
 network      the network of a configuration with its weights
 instances    settings with which touching objects are divided, chosen on the validation part

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sa2_monai.cli.main import UsageError
+from sa2_monai.cli.main import INTERRUPTED, UsageError
 from sa2_monai.cli.precision_options import add_precision
 
 __all__ = [
@@ -20,7 +22,9 @@ __all__ = [
     "read_class_names",
     "read_override",
     "read_overrides",
+    "stopped",
     "training_options",
+    "wrong_use",
 ]
 
 # Values of the switch `runtime`; a copy, since a command imports no PyTorch to print its help.
@@ -103,6 +107,36 @@ def add_runtime(parser: argparse._ActionsContainer, default: str) -> None:
         default: what happens without it, for the help.
     """
     parser.add_argument("--runtime", choices=RUNTIMES, help=f"what calculates the network (default: {default})")
+
+
+@contextlib.contextmanager
+def wrong_use(*kinds: type[Exception]) -> Iterator[None]:
+    """In a ``with`` block errors of these kinds are wrong use, not failed work.
+
+    Args:
+        kinds: such as ``ValueError``.
+
+    Raises:
+        UsageError: with the message of the error.
+    """
+    try:
+        yield
+    except kinds as error:
+        raise UsageError(str(error)) from error
+
+
+def stopped(command: str, stop: KeyboardInterrupt | SystemExit) -> int:
+    """Say that a command which can go on was stopped.
+
+    Args:
+        command: its name.
+        stop: what has ended it.
+
+    Returns:
+        The exit code: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    print(f"\nsa2-monai {command}: stopped; the same command goes on", file=sys.stderr)
+    return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
 
 
 def positive(text: str) -> int:

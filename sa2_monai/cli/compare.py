@@ -11,11 +11,17 @@ command goes on.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_fold_options, add_training_options, read_overrides, training_options
-from sa2_monai.cli.main import INTERRUPTED, UsageError
+from sa2_monai.cli.common import (
+    add_fold_options,
+    add_training_options,
+    read_overrides,
+    stopped,
+    training_options,
+    wrong_use,
+)
+from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
 
@@ -57,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai.bundle.comparison.request import CompareRequest
     from sa2_monai.bundle.switches import SwitchError
 
-    try:
+    with wrong_use(ValueError):
         request = CompareRequest(
             data=args.data,
             output=args.output,
@@ -70,18 +76,14 @@ def run(args: argparse.Namespace) -> int:
             stress=args.stress,
             **training_options(args),
         )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
     from sa2_monai.bundle.comparison.run import REPORT, SCORES, STATE, TABLE, compare_networks
     from sa2_monai.bundle.run.shell import console_command, short_path
 
     try:
-        state = compare_networks(request)
-    except SwitchError as error:
-        raise UsageError(str(error)) from error
+        with wrong_use(SwitchError):
+            state = compare_networks(request)
     except (KeyboardInterrupt, SystemExit) as stop:
-        print("\nsa2-monai compare: stopped; the same command goes on", file=sys.stderr)
-        return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
+        return stopped("compare", stop)
     output = Path(args.output).absolute()
     print(f"\n{(output / TABLE).read_text(encoding='utf-8')}\nReport:  {output / REPORT}")
     print(f"Tables:  {output / TABLE}, {output / SCORES}, {output / STATE}")

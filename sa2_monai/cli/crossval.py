@@ -18,8 +18,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_fold_options, add_training_options, read_overrides, training_options
-from sa2_monai.cli.main import INTERRUPTED, UsageError
+from sa2_monai.cli.common import (
+    add_fold_options,
+    add_training_options,
+    read_overrides,
+    stopped,
+    training_options,
+    wrong_use,
+)
+from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
 
@@ -66,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai.bundle.crossval.request import CrossvalRequest
     from sa2_monai.bundle.switches import SwitchError
 
-    try:
+    with wrong_use(ValueError):
         request = CrossvalRequest(
             data=args.data,
             output=args.output,
@@ -78,20 +85,16 @@ def run(args: argparse.Namespace) -> int:
             devices=_devices(args),
             **training_options(args),
         )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
     from sa2_monai.bundle.crossval.run import STATE, cross_validate
     from sa2_monai.bundle.crossval.scores import crossval_table
     from sa2_monai.bundle.crossval.setup import OUT_OF_FOLD
     from sa2_monai.evaluation.report.html import HTML_NAME
 
     try:
-        state = cross_validate(request, args.resume)
-    except SwitchError as error:
-        raise UsageError(str(error)) from error
+        with wrong_use(SwitchError):
+            state = cross_validate(request, args.resume)
     except (KeyboardInterrupt, SystemExit) as stop:
-        print("\nsa2-monai crossval: stopped; the same command goes on", file=sys.stderr)
-        return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
+        return stopped("crossval", stop)
     output = Path(args.output).absolute()
     print(f"\n{crossval_table(state)}\n\nScores:  {output / STATE}\nSplits:  {output / 'splits'}")
     print(f"Runs:    {output / 'fold0'} and so on, each a bundle\nReport:  {output / OUT_OF_FOLD / HTML_NAME}")

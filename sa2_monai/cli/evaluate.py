@@ -11,12 +11,11 @@ was not kept; the files are written all the same.
 from __future__ import annotations
 
 import argparse
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sa2_monai.cli.common import read_class_names
+from sa2_monai.cli.common import read_class_names, wrong_use
 from sa2_monai.cli.evaluate_options import add_arguments, evaluation_options
 from sa2_monai.cli.main import UsageError
 
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
     from sa2_monai.evaluation.scores.limits import check_classes, check_limits, parse_limits
 
-    with _wrong_use():
+    with wrong_use(ValueError):
         limits = [*parse_limits(args.fail_under, lowest=True), *parse_limits(args.fail_over, lowest=False)]
     if args.measure and (args.output is None or args.protocol != "clinical"):
         raise UsageError("--measure writes tables of the clinical protocol: give --output, and no --protocol paper")
@@ -79,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         args.classes = read_class_names(args.classes)
     options = EvaluationOptions(args.classes, **evaluation_options(args))
-    with _wrong_use():
+    with wrong_use(ValueError):
         check_classes(limits, list(options.table.values()))
     files = {"images": args.images, "groups": read_groups(args.groups) if args.groups else None}
 
@@ -121,7 +120,7 @@ def _evaluate_bundle(args: argparse.Namespace) -> int:
     from sa2_monai.bundle.run.evaluate import evaluate_run
     from sa2_monai.evaluation.scores.limits import check_classes, check_limits, parse_limits
 
-    with _wrong_use():
+    with wrong_use(ValueError):
         limits = [*parse_limits(args.fail_under, lowest=True), *parse_limits(args.fail_over, lowest=False)]
     if args.instances not in (None, "auto"):
         raise UsageError(f"--instances {args.instances} does not go together with --bundle: its data say what is known")
@@ -129,7 +128,7 @@ def _evaluate_bundle(args: argparse.Namespace) -> int:
     more |= {"strata": list(args.strata)} if args.strata else {}
     more |= {"precision": args.precision, "runtime": args.runtime}
     result, folder = evaluate_run(args.bundle, args.data, args.output, args.device, args.tta, **more)
-    with _wrong_use():
+    with wrong_use(ValueError):
         check_classes(limits, list(result.summary["per_class"]))
     result.summary["limits"] = check_limits(result.summary, limits)
     print(f"{result.table()}\n\nReport:    {folder / 'report.html'}\nPer case:  {folder / 'metrics_per_case.csv'}")
@@ -144,12 +143,3 @@ def _measure(result: EvaluationResult, folder: Path, classes: Mapping[int, str])
 
     paths = write_measurements(folder, measure_result(result, classes))
     print(f"Measured:  {paths['csv']}")
-
-
-@contextlib.contextmanager
-def _wrong_use() -> Iterator[None]:
-    """A limit that cannot be is wrong use, not a failed evaluation."""
-    try:
-        yield
-    except ValueError as error:
-        raise UsageError(str(error)) from error

@@ -12,7 +12,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_training_options, read_overrides
+from sa2_monai.cli.common import add_training_options, read_overrides, wrong_use
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]
@@ -47,10 +47,8 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai.data.layouts.pairs_csv import write_pairs
 
     given = read_overrides(args.overrides, precision=args.precision)
-    try:
+    with wrong_use(SwitchError):
         network, bundle = named_bundle(args.network)
-    except SwitchError as error:
-        raise UsageError(str(error)) from error
     given = {**named_variant(args.network), **given}
     overlays = find_overlays(args.config, bundle)
     if args.time is not None and not args.time > 0:
@@ -61,10 +59,8 @@ def run(args: argparse.Namespace) -> int:
         args.data = str(write_pairs(Path(args.output).with_name("pairs.csv"), found.parts))
         found, args.images, args.labels = find_data(args.data, found.dataset), None, None
     print(f"measuring {found.path}: {found.description}", file=sys.stderr)
-    try:
+    with wrong_use(SwitchError):
         plan = make_plan(found, network, overlays, given, args.device, args.time)
-    except SwitchError as error:
-        raise UsageError(str(error)) from error
     print(plan.table())
     if found.left_out:
         print(f"\nnot used: {found.left_out}")

@@ -133,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
         if args.watch is not None:
             watch.run(args, model, output, options)
         batch, left_out = list_batch(model, inputs, output, options, slides.slide_options(args, model))
+        slides.check_objects(args, batch)
         if args.status:
             code, failure = batch.tell_status(), None
         else:

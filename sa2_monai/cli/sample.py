@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         OSError: the folder holds something else or cannot be written.
     """
     from sa2_monai import data
+    from sa2_monai.cli.common import wrong_use
     from sa2_monai.cli.main import UsageError
 
     if args.slide:
@@ -82,10 +83,8 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--size takes N or H W, found {len(args.size)} numbers")
         make, is_current, cases = data.make_sample, data.sample_is_current, "images"
         options["size"] = (args.size[0], args.size[-1]) if args.size else (256, 256)
-    try:
+    with wrong_use(ValueError):
         reused = is_current(args.output, args.seed, **options)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
     if reused:
         print(f"{args.output}: this sample is there already, complete and unchanged; reused")
     else:

@@ -14,8 +14,8 @@ import os
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_training_options, read_overrides, training_options
-from sa2_monai.cli.main import INTERRUPTED, UsageError
+from sa2_monai.cli.common import add_training_options, read_overrides, training_options, wrong_use
+from sa2_monai.cli.main import INTERRUPTED
 
 __all__ = ["add_arguments", "run"]
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai.bundle.run.request import TrainRequest
     from sa2_monai.bundle.switches import SwitchError
 
-    try:
+    with wrong_use(ValueError):
         request = TrainRequest(
             data=args.data,
             output=args.output,
@@ -73,14 +73,11 @@ def run(args: argparse.Namespace) -> int:
             plan=not args.no_plan,
             **training_options(args),
         )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
     from sa2_monai.bundle.run.train import train_run
 
     try:
-        train_run(request)
-    except SwitchError as error:
-        raise UsageError(str(error)) from error
+        with wrong_use(SwitchError):
+            train_run(request)
     except KeyboardInterrupt as stop:
         print(f"\nsa2-monai train: stopped{_how_to_go_on(getattr(stop, 'folder', None))}", file=sys.stderr)
         return INTERRUPTED

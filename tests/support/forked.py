@@ -12,12 +12,16 @@ import importlib.metadata
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.support.fast_yaml import install
 
 __all__ = ["work"]
 
@@ -26,6 +30,7 @@ def work(
     command: list[str], cwd: str, environment: Mapping[str, str], printed: str, errors: str, start_method: str
 ) -> None:
     multiprocessing.set_start_method(start_method, force=True)
+    install()
     for number, path in ((1, printed), (2, errors)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
     os.environ.clear()
@@ -74,11 +79,14 @@ def _run_forked(run: Any) -> Any:
 class _Fork:
     """What is used of ``Popen``, of a fork for ``python ...``."""
 
-    def __init__(self, command: Any, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, command: Any, env: Mapping[str, str] | None = None, prepare: Callable[[], None] | None = None):
         sys.stdout.flush()
         sys.stderr.flush()
+        self.command = command
         self.pid = os.fork()
         if self.pid == 0:
+            if prepare is not None:
+                prepare()
             os._exit(_exit_code(list(command), env or os.environ))
 
     def __enter__(self) -> _Fork:
@@ -86,17 +94,39 @@ class _Fork:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def wait(self) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+    def wait(self, timeout: float | None = None) -> int:
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            pid, status = os.waitpid(self.pid, 0 if end is None else os.WNOHANG)
+            if pid == self.pid:
+                return os.waitstatus_to_exitcode(status)
+            if end is not None and time.monotonic() > end:
+                raise subprocess.TimeoutExpired(self.command, timeout or 0.0)
+            time.sleep(0.02)
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 class _PopenOrFork(subprocess.Popen):  # type: ignore[type-arg]
-    """A fork for ``python ...`` in a session of its own, as far as nothing ends it early."""
+    """A fork for ``python ...`` whose output goes where that of this process goes, as the launcher starts programs."""
 
     def __new__(cls, command: Any, **options: Any) -> Any:
-        if command[0] == sys.executable and options == {"start_new_session": True}:
-            return _Fork(command)
-        return super().__new__(cls)
+        given = {name: value for name, value in options.items() if value is not None}
+        if command[0] != sys.executable or not given.keys() <= {"env", "start_new_session", "preexec_fn"}:
+            return super().__new__(cls)
+        in_session, then = given.get("start_new_session", False), given.get("preexec_fn")
+
+        def prepare() -> None:
+            if in_session:
+                os.setsid()
+            if then is not None:
+                then()
+
+        return _Fork(command, given.get("env"), prepare)
 
 
 def _exit_code(command: list[str], environment: Mapping[str, str]) -> int:

@@ -3,19 +3,42 @@
 
 Why: the tracer doubles the time of a test. Tests of tests/bundles run the same lines for every bundle, with other
 values, so only the first parameter set of each is measured; exporters run much of PyTorch's own Python, and their tests
-take the fixture ``untraced``.
+take the fixture ``untraced``. Third parties are imported without it.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.support.plain import PLAIN
 
 REPEATS = pytest.StashKey[bool]()
+_THIRD_PARTIES = ("monai.bundle", "monai.engines", "monai.handlers", "torch._dynamo", "torch.utils.tensorboard")
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """No measurement of coverage for a while: of work that other tests do and measure."""
+    tracer = sys.gettrace()
+    if not PLAIN:
+        sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import PyTorch and MONAI before the tests do, where the tracer would watch; nothing of them is measured."""
+    if hasattr(config, "workerinput") and sys.gettrace() is not None and not PLAIN:
+        with paused():
+            for name in _THIRD_PARTIES:
+                importlib.import_module(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,11 +65,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.fixture
 def untraced() -> Iterator[None]:
     """No measurement of coverage: exporters run much of PyTorch's own Python and would take twice the time."""
-    tracer = sys.gettrace()
-    if not PLAIN:
-        sys.settrace(None)
-    yield
-    sys.settrace(tracer)
+    with paused():
+        yield
 
 
 @pytest.hookimpl(trylast=True)

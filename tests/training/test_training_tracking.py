@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training_setup import Run, Stop
 
 from sa2_monai import load_bundle
-from sa2_monai.bundle.crossval.commands import out_of_fold_command, score_command, train_command
+from sa2_monai.bundle.crossval.commands import ensemble_command, evaluate_command, train_command
 from sa2_monai.bundle.crossval.request import CrossvalRequest
 from sa2_monai.bundle.crossval.setup import CrossvalSetup
 from sa2_monai.bundle.run.training import TrainingError
@@ -356,8 +356,13 @@ def test_cross_validation_hands_it_on(repository: Path, tmp_path: Path, monkeypa
         )
         for tracking in ("mlflow", None)
     ]
-    for command in (train_command, score_command, out_of_fold_command):
-        tracked, plain = (command(setup, 0) for setup in setups)
-        place = tracked.index("--tracking")
-        assert tracked[place + 1] == "mlflow"
-        assert tracked[:place] + tracked[place + 2 :] == plain
+    commands = (
+        (1, lambda setup: train_command(setup, 0)),
+        (2, lambda setup: evaluate_command(setup, 0)),
+        (1, lambda setup: evaluate_command(setup, 0, score=False)),
+        (1, ensemble_command),
+    )
+    for count, command in commands:
+        tracked, plain = map(command, setups)
+        assert tracked.count("--tracking") == tracked.count("mlflow") == count
+        assert [word for word in tracked if word not in ("--tracking", "mlflow")] == plain

@@ -35,7 +35,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 BEGIN, END = "<!-- scores: made by tools/starter -->", "<!-- end of the scores -->"
 #: What the names of the images begin with, in words.
 KINDS = {"he": "stained tissue", "fluo": "fluorescence", "bf": "light background"}
-TILE, WORST = 256, 4  # pixels; images in the figure of failures
+TILE, WORST, COLUMNS = 400, 4, 2  # pixels; images in the figure of failures, and how many side by side
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -131,12 +131,12 @@ def _interval(mean: float, low: float | None, high: float | None) -> str:
 
 
 def draw_failures(result: EvaluationResult, file: Path) -> None:
-    """The cases with the lowest Dice, side by side: contours of the reference and of the prediction."""
+    """The cases with the lowest Dice in rows: contours of the reference and of the prediction."""
     worst = sorted(result.per_case, key=lambda row: row["dice"])[:WORST]
-    sheet = Image.new("RGB", (TILE * len(worst), TILE), "white")
+    sheet = Image.new("RGB", (TILE * COLUMNS, TILE * -(-len(worst) // COLUMNS)), "white")
     for place, row in enumerate(worst):
-        sheet.paste(_tile(result, row), (TILE * place, 0))
-    atomic_write(file, lambda stream: sheet.save(stream, format="WEBP", quality=80))
+        sheet.paste(_tile(result, row), (TILE * (place % COLUMNS), TILE * (place // COLUMNS)))
+    atomic_write(file, lambda stream: sheet.save(stream, format="WEBP", quality=50, method=6))
 
 
 def _tile(result: EvaluationResult, row: Mapping[str, Any]) -> Image.Image:

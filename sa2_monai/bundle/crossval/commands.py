@@ -13,11 +13,12 @@ from sa2_monai.bundle.locate import load_one
 from sa2_monai.bundle.run.request import OF_THE_CALL
 from sa2_monai.bundle.run.shell import command_line_value
 from sa2_monai.bundle.run.target import is_run
+from sa2_monai.bundle.successive import THEN
 from sa2_monai.bundle.switches.text import override_word
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.io.atomic import write_json
 
-__all__ = ["ensemble_command", "out_of_fold_command", "report_id", "score_command", "train_command"]
+__all__ = ["ensemble_command", "evaluate_command", "report_id", "train_command"]
 
 #: Overlay with those overrides that are null.
 NULLS = "null_overrides.json"
@@ -46,34 +47,20 @@ def train_command(setup: CrossvalSetup, fold: int) -> list[str]:
     return command + [override_word(name, value) for name, value in overrides.items()]
 
 
-def score_command(setup: CrossvalSetup, fold: int) -> list[str]:
-    """The command that scores the model of a fold on the test cases.
+def evaluate_command(setup: CrossvalSetup, fold: int, score: bool = True, predict: bool = True) -> list[str]:
+    """The command that evaluates the model of a fold, in one process.
 
     Args:
         setup: of the cross-validation.
         fold: number of the fold, from 0.
+        score: score it on the test cases.
+        predict: predict the cases that the fold has held out; they are scored together later.
     """
-    run = setup.fold(fold)
-    return _evaluation(setup, run, evaluation_files(run, setup.request.paper, False), {"bundle_root": str(run)})
-
-
-def out_of_fold_command(setup: CrossvalSetup, fold: int) -> list[str]:
-    """The command that predicts the cases that a fold has held out; they are scored together later.
-
-    Args:
-        setup: of the cross-validation.
-        fold: number of the fold, from 0.
-    """
-    run = setup.fold(fold)
-    files = evaluation_files(run, False, False)
-    values = {
-        "bundle_root": str(run),
-        "section": "validation",
-        "output_dir": str(setup.out_of_fold / f"fold{fold}"),
-        "predictions_dir": str(setup.out_of_fold / "predictions"),
-        f"{report_id(files)}#_disabled_": True,
-    }
-    return _evaluation(setup, run, files, values)
+    evaluations = [*([_score(setup, fold)] if score else []), *([_predict(setup, fold)] if predict else [])]
+    if len(evaluations) == 1:
+        return _monai_command(*evaluations)
+    first, second = evaluations
+    return [sys.executable, "-m", "sa2_monai.bundle.successive", *first, THEN, *second]
 
 
 def ensemble_command(setup: CrossvalSetup) -> list[str]:
@@ -90,7 +77,7 @@ def ensemble_command(setup: CrossvalSetup) -> list[str]:
         # The published numbers of SA2-Net's ensemble have a formula of their own.
         **({"family": "image_ensemble"} if setup.request.paper and setup.evaluation("family") == "image" else {}),
     }
-    return _evaluation(setup, run, evaluation_files(run, setup.request.paper, True), values)
+    return _monai_command(_evaluation(setup, run, evaluation_files(run, setup.request.paper, True), values))
 
 
 def report_id(files: list[Path]) -> str:
@@ -110,8 +97,32 @@ def report_id(files: list[Path]) -> str:
     raise ValueError(f"{files[0]} has no ReportHandler in validate#handlers, which writes the scores")
 
 
+def _monai_command(options: list[str]) -> list[str]:
+    return [sys.executable, "-m", "monai.bundle", "run", *options]
+
+
+def _score(setup: CrossvalSetup, fold: int) -> list[str]:
+    """Of the test cases."""
+    run = setup.fold(fold)
+    return _evaluation(setup, run, evaluation_files(run, setup.request.paper, False), {"bundle_root": str(run)})
+
+
+def _predict(setup: CrossvalSetup, fold: int) -> list[str]:
+    """Of the cases that a fold has held out, without scores."""
+    run = setup.fold(fold)
+    files = evaluation_files(run, False, False)
+    values = {
+        "bundle_root": str(run),
+        "section": "validation",
+        "output_dir": str(setup.out_of_fold / f"fold{fold}"),
+        "predictions_dir": str(setup.out_of_fold / "predictions"),
+        f"{report_id(files)}#_disabled_": True,
+    }
+    return _evaluation(setup, run, files, values)
+
+
 def _evaluation(setup: CrossvalSetup, run: Path, later: list[Path], values: Mapping[str, Any]) -> list[str]:
-    """An evaluation by the configurations of a run; ``values`` come after the overrides of the caller."""
+    """Options of an evaluation by the configurations of a run; ``values`` come after the overrides of the caller."""
     request = setup.request
     everything = {
         # The precision is that of the trainings.
@@ -125,8 +136,8 @@ def _evaluation(setup: CrossvalSetup, run: Path, later: list[Path], values: Mapp
     if nulls:  # MONAI drops None from its command line, and the value of the file would stay
         write_json(setup.output / NULLS, nulls)
         files.append(str(setup.output / NULLS))
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files)]
+    options = ["--config_file", str(files)]
     for name, value in everything.items():
         if value is not None:
-            command += [f"--{name}", command_line_value(value)]
-    return command
+            options += [f"--{name}", command_line_value(value)]
+    return options

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.crossval.commands import ensemble_command, out_of_fold_command, score_command, train_command
+from sa2_monai.bundle.crossval.commands import ensemble_command, evaluate_command, train_command
 from sa2_monai.bundle.crossval.setup import CrossvalSetup
 from sa2_monai.bundle.launch import Job
 from sa2_monai.io.atomic import write_json
@@ -19,7 +18,6 @@ __all__ = ["Progress", "crossval_jobs"]
 
 #: Record of an evaluation, see :class:`sa2_monai.training.RunRecord`, and of a training.
 _EVALUATED, _TRAINED = "run_evaluate.json", "run.json"
-_Command = Callable[[CrossvalSetup, int], list[str]]
 
 #: SHA-256 of the models that a folder was made by.
 _MODELS = "models.json"
@@ -91,32 +89,36 @@ class Progress:
 
 
 def crossval_jobs(setup: CrossvalSetup, progress: Progress, has_tests: bool) -> list[Job]:
-    """The jobs: of each fold its training, the scores of the test part, the cases that it has held out; the ensemble.
+    """The jobs: the training of each fold, its evaluation; the ensemble.
 
     Args:
         setup: of the cross-validation.
         progress: tells what is done.
         has_tests: whether there is a test part.
     """
-    jobs = []
-    trainings = [f"training of fold {fold}" for fold in range(setup.request.folds)]
 
-    def add(name: str, command: _Command, is_done: Callable[[int], bool], fold: int, after: Sequence[str]) -> None:
-        jobs.append(Job(name, partial(command, setup, fold), setup.output, partial(is_done, fold), after))
+    def is_scored(fold: int) -> bool:
+        return not has_tests or progress.evaluated(fold)
 
-    for fold, training in enumerate(trainings):
-        add(training, train_command, progress.trained, fold, [])
-        if has_tests:
-            add(f"evaluation of fold {fold}", score_command, progress.evaluated, fold, [training])
-        add(f"out-of-fold prediction of fold {fold}", out_of_fold_command, progress.predicted, fold, [training])
+    def is_evaluated(fold: int) -> bool:
+        return is_scored(fold) and progress.predicted(fold)
 
-    def begin_ensemble() -> list[str]:
+    def evaluate(fold: int) -> list[str]:
+        return evaluate_command(setup, fold, score=not is_scored(fold), predict=not progress.predicted(fold))
+
+    def evaluate_ensemble() -> list[str]:
         progress.note_models(setup.ensemble)
         return ensemble_command(setup)
 
+    jobs, trainings = [], [f"training of fold {fold}" for fold in range(setup.request.folds)]
+    for fold, training in enumerate(trainings):
+        train = partial(train_command, setup, fold)
+        jobs.append(Job(training, train, setup.output, partial(progress.trained, fold)))
+        name = f"evaluation of fold {fold}"
+        jobs.append(Job(name, partial(evaluate, fold), setup.output, partial(is_evaluated, fold), [training]))
     if has_tests:
         name = "evaluation of the ensemble"
-        jobs.append(Job(name, begin_ensemble, setup.output, progress.ensemble_evaluated, trainings))
+        jobs.append(Job(name, evaluate_ensemble, setup.output, progress.ensemble_evaluated, trainings))
     return jobs
 
 

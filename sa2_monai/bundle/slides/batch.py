@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sa2_monai.bundle.prediction.batch import Batch
 from sa2_monai.bundle.prediction.shard import Shard
@@ -19,6 +19,11 @@ from sa2_monai.io.text import printable
 __all__ = ["SlideBatch", "take_slides"]
 
 _LABELS, _POLYGONS, _OME = ".ome.tif", ".geojson", ".ome"
+#: Settings for files that slides do not get: what they are, and the option.
+_NOT_WRITTEN = {
+    "save_probabilities": ("probabilities", "--probabilities"),
+    "uncertainty": ("maps of the uncertainty", "--uncertainty"),
+}
 
 
 def take_slides(cases: list[dict[str, Any]], options: SlideOptions) -> dict[str, str]:
@@ -58,7 +63,7 @@ class SlideBatch(Batch):
         slide_options: how they are predicted.
 
     Raises:
-        ValueError: probabilities were asked for, which are not written of slides.
+        ValueError: probabilities or maps of the uncertainty were asked for, which are not written of slides.
     """
 
     def __init__(self, *arguments: Any, slides: Mapping[str, str], slide_options: SlideOptions) -> None:
@@ -67,13 +72,23 @@ class SlideBatch(Batch):
         super().__init__(*arguments)
         self.slides = dict(slides)
         self.slide_options = slide_options
-        if self.settings.get("save_probabilities"):
-            raise ValueError(
-                f"{next(iter(self.slides.values()))}: is a whole slide, of which no probabilities are written; leave "
-                "out --probabilities"
-            )
+        for setting, (what, option) in _NOT_WRITTEN.items():
+            if self.settings.get(setting):
+                self.refuse(option, f"of which no {what} are written")
         settings = {**self.manifest.settings, "slides": slide_options.settings()}
         self.manifest = CaseManifest(self.manifest.folder, settings)
+
+    def refuse(self, option: str, why: str) -> NoReturn:
+        """Refuse an option that slides do not have.
+
+        Args:
+            option: as it is typed.
+            why: continues "is a whole slide, ...".
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"{next(iter(self.slides.values()))}: is a whole slide, {why}; leave out {option}")
 
     def label_of(self, case: str) -> Path:
         """The file of the label map of a case."""

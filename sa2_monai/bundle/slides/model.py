@@ -12,6 +12,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 from torch import nn
 
+from sa2_monai.bundle.ensemble.members import SEEN
 from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.network import ready_network
 from sa2_monai.bundle.packaging.contents import override
@@ -20,7 +21,7 @@ from sa2_monai.bundle.switches import check_config
 from sa2_monai.bundle.switches.renamed import current_words, uses_amp
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import check_ids
-from sa2_monai.inference import VolumeInferer
+from sa2_monai.inference import EnsembleInferer, VolumeInferer
 
 __all__ = ["SlideModel", "load_slide_model"]
 
@@ -30,7 +31,7 @@ class SlideModel:
     """What predicts the blocks of a slide.
 
     Attributes:
-        network: on its device, in evaluation mode.
+        network: on its device, in evaluation mode; of an ensemble all of them, whose probabilities are averaged.
         inferer: that of the bundle, for label maps.
         intensity: the step of the preprocessing that scales intensities; ``None`` where there is none.
         in_channels: of the network.
@@ -64,7 +65,8 @@ def load_slide_model(config_file: Path, weights: Path, overrides: Mapping[str, A
         overrides: values by id: those of the weights, and what was asked for.
 
     Raises:
-        ValueError: a bundle whose inferer gives no label maps of parts, or of too many classes.
+        ValueError: a bundle whose inferer gives no label maps of parts, members of an ensemble that see an image in
+            different ways, or too many classes.
     """
     config = load(config_file)
     overrides = current_words(config, overrides)
@@ -75,6 +77,11 @@ def load_slide_model(config_file: Path, weights: Path, overrides: Mapping[str, A
     check_config(config)
     parser = ConfigParser(copy.deepcopy(config))
     inferer = parser.get_parsed_content("inferer")
+    if isinstance(inferer, EnsembleInferer):
+        raise ValueError(
+            f"the models of this ensemble do not see an image alike ({', '.join(SEEN)}), expected one view for slides; "
+            "predict with each of them by itself, or train them with one and the same plan"
+        )
     if not isinstance(inferer, VolumeInferer):
         raise ValueError(
             f"{config_file}: predicts with {type(inferer).__name__}, expected VolumeInferer for slides; package the "

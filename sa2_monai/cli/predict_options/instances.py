@@ -44,7 +44,7 @@ def overrides(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
         ValueError: damaged settings beside the weights.
     """
     if args.spacing is not None and not args.measure:
-        raise UsageError("--spacing belongs to --measure")
+        raise UsageError("--spacing belongs to --measure; the pixel size of a whole slide is --slide-mpp")
     if args.spacing is not None and model.volumes:
         raise UsageError("--spacing: for images only; volumes have it in their files")
     if not args.instances and not _of_the_model(args, model):

@@ -7,12 +7,14 @@ import argparse
 import math
 from typing import Any
 
+from sa2_monai.bundle.prediction.batch import Batch
 from sa2_monai.bundle.prediction.run import TrainedModel
+from sa2_monai.bundle.slides.batch import SlideBatch
 from sa2_monai.bundle.slides.options import TISSUES, SlideOptions
 from sa2_monai.cli.common import positive
 from sa2_monai.cli.main import UsageError
 
-__all__ = ["add_arguments", "slide_options"]
+__all__ = ["add_arguments", "check_objects", "slide_options"]
 
 _DEFAULTS = SlideOptions()
 # Options by the names of SlideOptions.
@@ -81,6 +83,23 @@ def slide_options(args: argparse.Namespace, model: TrainedModel) -> SlideOptions
             f"({model.setting('roi_size')})"
         )
     return SlideOptions(**given)
+
+
+def check_objects(args: argparse.Namespace, batch: Batch) -> None:
+    """Refuse to number or measure the objects of slides: they cross blocks.
+
+    Args:
+        args: parsed arguments of the command.
+        batch: the cases.
+
+    Raises:
+        ValueError: naming a slide, and where its objects are.
+    """
+    if not isinstance(batch, SlideBatch):
+        return
+    for option, asked, what in (("--instances", args.instances, "numbered"), ("--measure", args.measure, "measured")):
+        if asked:
+            batch.refuse(option, f"whose objects are not {what} but written as polygons (predictions/*.geojson)")
 
 
 def _length(text: str) -> float:

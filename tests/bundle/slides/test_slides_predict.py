@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.random import RandomState
 from PIL import Image
 from skimage.measure import label
 
+from sa2_monai.bundle import find_bundle
 from sa2_monai.bundle.slides import run
 from sa2_monai.bundle.slides.blocks import block_spans
 from sa2_monai.cli.main import main
@@ -37,9 +39,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"windows": model(folder, WINDOWS), "whole": model(folder, GLANDS), "volumes": volumes}
 
 
-def model(folder: Path, info: dict[str, Any]) -> Path:
+def model(folder: Path, info: dict[str, Any], seed: int = 0) -> Path:
     """An untrained network whose last layer is moved so that half of the image belongs to objects."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network = create_network("sa2net", in_channels=3, out_channels=1, base_channels=info["base_channels"]).eval()
     with torch.no_grad():
         pixels = torch.from_numpy(IMAGE[:144, :176] / np.float32(255)).permute(2, 0, 1)[None]
@@ -52,13 +54,16 @@ def model(folder: Path, info: dict[str, Any]) -> Path:
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same pixels as PNG and as a pyramid of 0.5 micrometres per pixel."""
-    folder = tmp_path_factory.mktemp("inputs")
-    Image.fromarray(IMAGE).save(folder / "plain.png")
+    return write_both(tmp_path_factory.mktemp("inputs"), IMAGE)
+
+
+def write_both(folder: Path, pixels: np.ndarray) -> Path:
+    Image.fromarray(pixels).save(folder / "plain.png")
     options = {"tile": (64, 64), "compression": "zlib", "photometric": "rgb"}
     sizes = {f"PhysicalSize{axis}": 0.5 for axis in "XY"}
     with tifffile.TiffWriter(folder / "slide.ome.tif", ome=True) as writer:
-        writer.write(IMAGE, subifds=1, metadata={"axes": "YXS", **sizes}, **options)
-        writer.write(IMAGE[::2, ::2], subfiletype=1, **options)
+        writer.write(pixels, subifds=1, metadata={"axes": "YXS", **sizes}, **options)
+        writer.write(pixels[::2, ::2], subfiletype=1, **options)
     return folder
 
 
@@ -114,6 +119,36 @@ def test_streamed_is_normal(
     assert not (tmp_path / "predictions" / "slide.geojson").exists()
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Bundles with weights: two see an image alike, the third one through other windows."""
+    folders = []
+    for seed, changes in enumerate(({}, {}, {"roi_size": [48, 48]})):
+        folders.append(tmp_path_factory.mktemp("runs") / f"fold{seed}")
+        shutil.copytree(find_bundle("sa2net"), folders[-1])
+        (folders[-1] / "models").mkdir(exist_ok=True)
+        found = model(folders[-1], {**WINDOWS, **changes}, seed)
+        for file in (found, found.with_suffix(".json")):
+            file.rename(folders[-1] / "models" / f"model{file.suffix}")
+    return folders
+
+
+@pytest.mark.parametrize(("count", "options"), [(2, []), (1, ["--tta"])], ids=["ensemble", "tta"])
+def test_several_looks(count: int, options: list[str], runs: list[Path], tmp_path: Path) -> None:
+    """The mean of several networks, or of flips and turns, is that of the whole image, which one look is not."""
+    (tmp_path / "in").mkdir()
+    inputs = write_both(tmp_path / "in", IMAGE[:70, :140])
+    common = [inputs, "--tissue", "all", "--device", "cpu", "--batch-size", 1]
+    found = {}
+    for name, more in (("one", []), ("several", [*runs[1:count], *options])):
+        words = ["predict", *common, "--output", tmp_path / name, "--bundle", runs[0], *more]
+        assert main(list(map(str, words))) == 0
+        found[name] = labels_of(tmp_path / name, "plain.png")
+        assert 0 < found[name].mean() < 1
+        np.testing.assert_array_equal(labels_of(tmp_path / name), found[name])
+    assert (found["one"] != found["several"]).any()
+
+
 def test_region(models: dict[str, Path], inputs: Path, normal: np.ndarray, tmp_path: Path) -> None:
     """In a region labels are those of the whole where intensities are the same, and nothing lies outside."""
     square = [[60, 10], [150, 10], [150, 120], [60, 120], [60, 10]]
@@ -167,6 +202,9 @@ FAILURES = {
     ),
     "damaged": (("{folder}/cut.tif",), "cut.tif: damaged or truncated image (tile 5 of"),
     "probabilities": (("{inputs}/slide.ome.tif", "--probabilities"), "of which no probabilities are written"),
+    "uncertainty": (("{inputs}/slide.ome.tif", "--uncertainty", "entropy"), "of which no maps of the uncertainty are"),
+    "instances": (("{inputs}/slide.ome.tif", "--instances"), "whose objects are not numbered but written as polygons"),
+    "measure": (("{inputs}", "--measure"), "whose objects are not measured but written as polygons"),
     "png": (("{inputs}/plain.png", "--stream"), "plain.png: is no TIFF (PNG), and no region of it can be read alone"),
     "tile size": (("{inputs}/slide.ome.tif", "--tile-size", "64"), "--tile-size: for models with the view whole"),
 }
@@ -195,6 +233,16 @@ def test_one_line_and_no_half_result(
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+    assert not list(tmp_path.glob("out/predictions/*"))
+
+
+def test_members_see_an_image_alike(
+    runs: list[Path], inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundles = [str(runs[0]), str(runs[2])]
+    words = [str(inputs / "slide.ome.tif"), "--output", str(tmp_path / "out"), "--device", "cpu", "--bundle", *bundles]
+    assert main(["predict", *words]) == 1
+    assert "the models of this ensemble do not see an image alike (view, roi_size, " in capsys.readouterr().err
     assert not list(tmp_path.glob("out/predictions/*"))
 
 

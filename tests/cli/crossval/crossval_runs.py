@@ -14,15 +14,20 @@ import pytest
 from fire.parser import DefaultParseValue
 
 from sa2_monai.bundle import find_bundle
+from sa2_monai.bundle.successive import THEN
 from sa2_monai.cli.common import read_override
 from sa2_monai.cli.main import main
 from sa2_monai.evaluation import EvaluationResult
+from tests.support.measuring import paused
 
 __all__ = ["Ended", "Recorded", "Runs", "no_scores", "write"]
 
 
-def parse_command(command: list[str]) -> tuple[str, dict[str, Any]]:
-    """What a run is, in short (``train``, ``evaluate-ensemble``), and its options and values by name."""
+def parse_command(command: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    """What a program does, in short (``train``, ``evaluate-ensemble``), and its options and values by name.
+
+    Of an evaluation that is several runs of MONAI's, each of them.
+    """
     assert command[:2] == [sys.executable, "-m"]
     if command[2:4] == ["sa2_monai", "train"]:
         words, values = command[4:], {"config": [], "data": None, "resume": False, "no-plan": False}
@@ -38,10 +43,17 @@ def parse_command(command: list[str]) -> tuple[str, dict[str, Any]]:
                 values |= [read_override(word)]
             else:
                 values["data"] = word
-        return "train", values
+        return [("train", values)]
+    if command[2] == "sa2_monai.bundle.successive":
+        place = command.index(THEN)
+        return [evaluation(command[3:place]), evaluation(command[place + 1 :])]
     assert command[2:4] == ["monai.bundle", "run"]
-    names = [word.removeprefix("--") for word in command[4::2]]
-    values = dict(zip(names, map(DefaultParseValue, command[5::2]), strict=True))
+    return [evaluation(command[4:])]
+
+
+def evaluation(options: list[str]) -> tuple[str, dict[str, Any]]:
+    names = [word.removeprefix("--") for word in options[::2]]
+    values = dict(zip(names, map(DefaultParseValue, options[1::2]), strict=True))
     first, *later = map(Path, values["config_file"])
     assert first.name == "train.json"
     return "-".join(file.stem for file in later), values
@@ -66,15 +78,16 @@ class Runs:
 
     def __call__(self, command: list[str], *_: Any) -> Ended:
         print(shlex.join(command))
-        step, values = parse_command(command)
-        self.steps.append((step, values))
-        if self.fail_at == len(self.steps):
-            return Ended(1)
-        if step == "train":
-            return Ended(main(command[3:]))
-        # MONAI has no parameter that would keep this quiet: it warns of every file that it was given.
-        with pytest.warns(UserWarning, match="parsing config_file"):
-            monai.bundle.run(**values, logging_file=False)
+        for step, values in parse_command(command):
+            self.steps.append((step, values))
+            if self.fail_at == len(self.steps):
+                return Ended(1)
+            with paused():
+                if step == "train":
+                    return Ended(main(command[3:]))
+                # MONAI has no parameter that would keep this quiet: it warns of every file that it was given.
+                with pytest.warns(UserWarning, match="parsing config_file"):
+                    monai.bundle.run(**values, logging_file=False)
         return Ended(0)
 
 
@@ -85,26 +98,32 @@ class Recorded:
         self.values: list[dict[str, Any]] = []
 
     def __call__(self, command: list[str], *_: Any) -> Ended:
-        step, values = parse_command(command)
-        self.values.append({**values, "step": step, "files": values.get("config_file", [])})
-        if step == "train":
-            folder = Path(values["output"])
-            bundle = find_bundle(values["network"])
-            configs = {name: {} for name in ("evaluate", "evaluate_paper", "ensemble")}
-            configs["evaluate"] = {"validate#handlers": [{"_target_": "ReportHandler"}]}
-            train = {"model_info": {"network": bundle.name}}
-            for name, content in {**configs, "train": train}.items():
-                write(folder / "configs" / f"{name}.json", content)
-            write(folder / "eval" / "run.json", {"status": "completed"})
-            write(folder / "models" / "model.pt", {})
-            return Ended(0)
+        for step, values in parse_command(command):
+            self.values.append({**values, "step": step, "files": values.get("config_file", [])})
+            if step == "train":
+                self.train(values)
+            else:
+                self.evaluate(step, values)
+        return Ended(0)
+
+    def train(self, values: dict[str, Any]) -> None:
+        folder = Path(values["output"])
+        bundle = find_bundle(values["network"])
+        configs = {name: {} for name in ("evaluate", "evaluate_paper", "ensemble")}
+        configs["evaluate"] = {"validate#handlers": [{"_target_": "ReportHandler"}]}
+        train = {"model_info": {"network": bundle.name}}
+        for name, content in {**configs, "train": train}.items():
+            write(folder / "configs" / f"{name}.json", content)
+        write(folder / "eval" / "run.json", {"status": "completed"})
+        write(folder / "models" / "model.pt", {})
+
+    def evaluate(self, step: str, values: dict[str, Any]) -> None:
         folder = Path(values.get("output_dir", Path(values["bundle_root"]) / "eval"))
         score = {"mean_of_class_means": 0.5}
         summary: dict[str, Any] = {"overall": {"dice": score, "jaccard": score}, "cases": 1}
         if "paper" in step:
             summary["paper"] = {"dice": 0.25, "hd95": 3.0}
         write(folder / "metrics_summary.json", summary)
-        return Ended(0)
 
 
 def no_scores(*_: Any) -> EvaluationResult:

@@ -93,7 +93,8 @@ def test_two_folds_and_their_ensemble(sample: Path, tmp_path: Path) -> None:
     assert state["ensemble"]["dice"] > 0.1
     assert f"ensemble    {state['ensemble']['dice']:.4f}  {state['ensemble']['iou']:.4f}" in printed
     assert printed.count(f"{sys.executable} -m sa2_monai train {sample} --output {out}/fold") == 2
-    assert printed.count(f"{sys.executable} -m monai.bundle run --config_file") == 5
+    assert printed.count(f"{sys.executable} -m sa2_monai.bundle.successive --config_file") == 2
+    assert printed.count(f"{sys.executable} -m monai.bundle run --config_file") == 1
 
     # Every case of the folds once, by the model that has not seen it: the same numbers from the files, by NumPy.
     result = read_out_of_fold(out)
@@ -121,9 +122,13 @@ def test_resume_skips_what_is_finished(
 ) -> None:
     out = tmp_path / "out"
     arguments = (*SMALL, "max_epochs=1")
-    runs.fail_at = 4  # the training of the second fold
+    runs.fail_at = 3  # between the test part and the cases that the first fold has held out
+    assert crossval(sample, out, *arguments) == 1
+    assert "the evaluation of fold 0 failed with exit code 1" in capsys.readouterr().err
+    done, runs.steps, runs.fail_at = runs.steps[:2], [], 2  # the training of the second fold
     assert crossval(sample, out, *arguments) == 1
     assert "the training of fold 1 failed with exit code 1" in capsys.readouterr().err
+    runs.steps = done + runs.steps
     assert [name for name, _ in runs.steps] == ["train", "evaluate", "evaluate", "train"]
     assert [values.get("fold") for _, values in runs.steps] == [0, None, None, 1]
     assert [values.get("section") for _, values in runs.steps] == [None, None, "validation", None]
