@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
         faster = {**_runtime(args, model), **precision.overrides(args, model)}
         options = {**faster, **_options(args, model), **instances.overrides(args, model)}
         if args.watch is not None:
-            watch.run(args, model, output, options)
+            watch.run(args, model, str(output), options)
         batch, left_out = list_batch(model, inputs, output, options, slides.slide_options(args, model))
         slides.check_objects(args, batch)
         if args.status:

@@ -233,7 +233,7 @@ def _tell_parity(model: TrainedModel, batch: Batch, shard: Shard, overrides: Map
     print(found.text())
 
 
-def overrides_of(model: TrainedModel, device: str, batch_size: int | None = None) -> dict[str, Any]:
+def overrides_of(model: TrainedModel, device: str, batch_size: int | str | None = None) -> dict[str, Any]:
     """What a run of the configuration needs to know and no result depends on.
 
     Args:
