@@ -39,9 +39,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, training: bool
         bias: ``(out,)``.
         training: mode of the module that calls.
     """
-    if not torch.jit.is_scripting() and training and torch.is_grad_enabled() and _trains_on_cpu(x, weight):
-        y: Tensor = _Product.apply(x, weight, bias)
-        return y
+    if not torch.jit.is_scripting():  # noqa: SIM102 - an inner condition: scripting would compile it otherwise
+        if training and torch.is_grad_enabled() and _trains_on_cpu(x, weight):
+            y: Tensor = _Product.apply(x, weight, bias)
+            return y
     return F.linear(x, weight, bias)
 
 
