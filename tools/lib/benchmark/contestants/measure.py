@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, help="height and width of the image; default: the published one")
     parser.add_argument("--batch", type=int, nargs="+", default=[1], help="batch sizes")
     parser.add_argument("--turns", type=int, default=7, help="counted turns, after one for warming up")
-    parser.add_argument("--more", action="store_true", help="bfloat16 autocast and torch.compile as well")
+    parser.add_argument("--more", action="store_true", help="other precisions and runtimes, and the fastest of all")
     parser.add_argument("--memory", action="store_true", help="measure peak memory in fresh processes as well")
 
 
@@ -54,11 +54,21 @@ def compare(name: str, work: str, batch: int, args: argparse.Namespace) -> Itera
     same = agreement(functions, x) if work == "inference" else {}
     calls = {title: partial(once, function, x, work) for title, function in functions.items()}
     seconds = take_turns(calls, args.turns, synchronise=torch.cuda.synchronize if x.is_cuda else lambda: None)
-    for title, row in compared(seconds).items():
-        what = {"case": f"{name} {x.shape[-2]} x {x.shape[-1]}, batch {batch}", "contestant": title}
+    case = f"{name} {x.shape[-2]} x {x.shape[-1]}, batch {batch}"
+    measured = compared(seconds)
+    for title, row in measured.items():
         process = (name, work, title, tuple(x.shape), args.device)
         memory = in_fresh_process(__name__, "peak", *process) if args.memory else None
-        yield {**what, **row, "same_labels": same.get(title), "peak_mb": memory}
+        yield {
+            **{"case": case, "contestant": title, **row},
+            **{"same_labels": same.get(title), "peak_mb": memory, "note": None},
+        }
+    if args.more:  # what a user of this machine should choose
+        best = min(
+            (title for title in measured if title.startswith("sa2_monai")), key=lambda t: measured[t]["median_ms"]
+        )
+        row = {**measured[best], "same_labels": same.get(best), "peak_mb": None, "note": best}
+        yield {"case": case, "contestant": "recommended", **row}
 
 
 def once(function: Function, x: Tensor, work: str) -> None:

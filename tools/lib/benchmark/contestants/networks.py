@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import copy
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
+from monai.utils import optional_import
 from torch import Tensor, nn
 
+from benchmark.frame.rows import Skipped
 from sa2_monai.networks import create_network
 from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.networks.catalogue import CATALOGUE
@@ -22,6 +26,7 @@ from sa2_monai.networks.catalogue import CATALOGUE
 __all__ = ["CONTESTANTS", "Contestant", "contestants", "image", "network_of", "published_form"]
 
 Function = Callable[[Tensor], Any]
+_ENGINE = (("inference",), ("cpu",))
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Contestant:
     """A way to run a network.
 
     Attributes:
-        make: from our network, which it may change, and an image of the size that is measured.
+        make: from the network's name, our network, which it may change, and an image of the size that is measured;
+            raises :class:`Skipped` where this machine does not have it.
         works: ``inference``, ``training``.
         devices: where it exists.
         rounded: of low precision: it differs from the published network by more than the order of additions.
@@ -80,6 +86,18 @@ def published_form(name: str, network: nn.Module) -> nn.Module:
     return form
 
 
+def in_runtime(runtime: str, precision: str, name: str, network: nn.Module, x: Tensor) -> Function:
+    """A network in another engine than PyTorch's eager mode."""
+    runtimes, there = optional_import("sa2_monai.inference.runtimes")
+    if not there:
+        raise Skipped(f"this version has no runtime {runtime}")
+    try:
+        prepared: Function = runtimes.prepare(accelerate(network.eval()), runtime, precision, example_shape=x.shape)
+    except (ImportError, runtimes.RuntimeRefusedError) as reason:
+        raise Skipped(str(reason)) from reason
+    return prepared
+
+
 # Ours keep the kernels in channels_last memory; the published networks do not, unless somebody asks for it.
 CONTESTANTS: dict[str, Contestant] = {
     "published": Contestant(lambda name, net, x: published_form(name, contiguous(net))),
@@ -89,6 +107,9 @@ CONTESTANTS: dict[str, Contestant] = {
     "sa2_monai, channels_last": Contestant(lambda name, net, x: ChannelsLast(net), devices=("cuda",)),
     "sa2_monai, bfloat16 autocast": Contestant(lambda name, net, x: Autocast(net), rounded=True, more=True),
     "sa2_monai, torch.compile": Contestant(lambda name, net, x: torch.compile(net), more=True),
+    "sa2_monai, compile bf16": Contestant(partial(in_runtime, "compile", "bf16"), *_ENGINE, rounded=True, more=True),
+    "sa2_monai, openvino bf16": Contestant(partial(in_runtime, "openvino", "bf16"), *_ENGINE, rounded=True, more=True),
+    "sa2_monai, onnxruntime": Contestant(partial(in_runtime, "onnxruntime", "fp32"), *_ENGINE, more=True),
 }
 
 
@@ -115,11 +136,13 @@ def contestants(name: str, work: str, x: Tensor, more: bool = False) -> dict[str
     """Those that exist for the work, in the mode for it; the first one is what the others are compared with."""
     device = x.device.type
     network = network_of(name, device)
-    found = {
-        title: contestant.make(name, copy.deepcopy(network), x)
-        for title, contestant in CONTESTANTS.items()
-        if work in contestant.works and device in contestant.devices and (more or not contestant.more)
-    }
+    found: dict[str, Function] = {}
+    for title, contestant in CONTESTANTS.items():
+        if work in contestant.works and device in contestant.devices and (more or not contestant.more):
+            try:
+                found[title] = contestant.make(name, copy.deepcopy(network), x)
+            except Skipped as reason:
+                print(f"{title} is left out: {reason}", file=sys.stderr)
     for function in found.values():
         if isinstance(function, nn.Module):
             function.train(work == "training")

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.frame.facts import facts
+from benchmark.frame.ratios import COMMITTED, check, record
 from benchmark.frame.rows import Row, Skipped, printed
 
 __all__ = ["main", "suites"]
 
 _FOLDER = Path(__file__).resolve().parents[1]
+_FRAME = ("output", "check", "record")
 _NETWORKS = {"inference": "forward", "training": "train_step"}  # tools/benchmark without a suite
 
 
@@ -69,7 +71,9 @@ def parse(name: str, words: Sequence[str]) -> tuple[Any, argparse.Namespace]:
     suite = importlib.import_module(f"benchmark.{name}")
     parser = argparse.ArgumentParser(prog=f"tools/benchmark {name}", description=(suite.__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, help="threads of torch; default: all cores")
-    parser.add_argument("--output", help="JSON file for the figures")
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    for option, what in (("--check", "compare with the ratios of a file"), ("--record", "write the ratios to a file")):
+        parser.add_argument(option, nargs="?", type=Path, const=COMMITTED, help=f"{what} (default: {COMMITTED.name})")
     suite.add_arguments(parser)
     return suite, parser.parse_args(words)
 
@@ -83,7 +87,7 @@ def run(parsed: list[tuple[str, Any, argparse.Namespace]], alone: bool) -> int:
     report: dict[str, Any] = {**facts(getattr(common, "device", "cpu")), "settings": {}, "skipped": {}, "rows": []}
     print(json.dumps({key: report[key] for key in ("machine", "versions", "commit")}))
     for name, suite, args in parsed:
-        report["settings"][name] = {key: value for key, value in vars(args).items() if key != "output"}
+        report["settings"][name] = {key: value for key, value in vars(args).items() if key not in _FRAME}
         try:
             rows: list[Row] = list(printed(suite.run(args)))
         except Skipped as reason:
@@ -94,5 +98,7 @@ def run(parsed: list[tuple[str, Any, argparse.Namespace]], alone: bool) -> int:
             continue
         report["rows"] += [{"suite": name, **row} for row in rows]
     if common.output:
-        Path(common.output).write_text(json.dumps(report, indent=2) + "\n")
-    return 0
+        common.output.write_text(json.dumps(report, indent=2) + "\n")
+    if common.record:
+        record(report, common.record)
+    return check(report["rows"], common.check) if common.check else 0
