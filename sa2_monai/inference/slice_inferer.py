@@ -27,10 +27,10 @@ from sa2_monai.inference.slice_inferer_checks import (
     pixel_spacing,
     volume_name,
 )
-from sa2_monai.inference.transfer import to_device, waits
 from sa2_monai.inference.uncertainty.maps import map_names
 from sa2_monai.slices.constants import blending_weights
 from sa2_monai.slices.slice_view import SliceView
+from sa2_monai.slices.transfer import to_device, waits
 from sa2_monai.slices.views import PaperView, PlainView, WholeView, WindowsView
 from sa2_monai.slices.windows import check_roi_size
 
@@ -256,23 +256,22 @@ class VolumeInferer(Inferer):
         self, job: _Job, axis: int, view: PlainView, finish: Callable[[RunningMean], Iterator[torch.Tensor]]
     ) -> Iterator[tuple[int, RunningMean, Iterable[torch.Tensor]]]:
         """Yield the first slice of each batch, its scores, and the layers (b, l, H, W) that ``finish`` makes."""
-        slices = job.volume.movedim(axis + 1, 0)  # (Z, C, H, W)
         check = FiniteCheck(job.name, axis)
 
         def work(start: int, stop: int) -> tuple[RunningMean, Iterable[torch.Tensor]]:
-            scores = self._scores(job, view, start, slices[start:stop], check)
+            scores = self._scores(job, axis, view, start, stop, check)
             layers = finish(scores)
             # On a CPU one layer lives at a time; an accelerator makes all of them before the first is fetched.
             return scores, [torch.cat(list(layers), dim=1)] if waits(job.device) else layers
 
-        for start, (scores, layers) in self.batches.run(len(slices), job.device, work):
+        for start, (scores, layers) in self.batches.run(job.volume.shape[axis + 1], job.device, work):
             yield start, scores, layers
         check.finish()
 
-    def _scores(self, job: _Job, view: PlainView, start: int, slices: torch.Tensor, check: FiniteCheck) -> RunningMean:
-        """Probabilities (B, K, h, w) on the grid of the network, from slices (B, C, H, W) that begin with ``start``."""
+    def _scores(self, job: _Job, axis: int, view: PlainView, start: int, stop: int, check: FiniteCheck) -> RunningMean:
+        """Probabilities (B, K, h, w) of the slices from ``start`` to before ``stop``, on the grid of the network."""
         # Moved as stored, 16 bit as a rule: the floating-point form of the whole volume never exists.
-        batch = to_device(slices, job.device)
+        batch = to_device(job.volume.movedim(axis + 1, 0)[start:stop], job.device)  # (B, C, H, W)
         images = _stretched(view.enter(batch)) if self.stretch else view.enter(batch)
         if self.normalize is not None:
             images = (images - self.normalize[0]) / self.normalize[1]
