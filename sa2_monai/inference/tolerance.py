@@ -92,6 +92,8 @@ class CaseEvaluator(SupervisedEvaluator):
         FailedCasesError: by :meth:`run`, when all cases have been tried and some failed.
     """
 
+    prepare_batch: Any
+
     def __init__(self, *args: Any, tolerant: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cases: list[dict[str, Any]] | None = [] if tolerant else None
