@@ -10,6 +10,6 @@ pytest_plugins = [
     "tests.support.global_state",
     "tests.support.data_folders",
     "tests.support.browser",
-    "tests.support.gpu",
+    "tests.device.gpu",
     "tests.support.trained_run",
 ]

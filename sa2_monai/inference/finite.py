@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from sa2_monai.inference.transfer import waits
+from sa2_monai.slices.transfer import waits
 
 __all__ = ["FiniteCheck"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from sa2_monai.inference.members import RunningMean
-from sa2_monai.inference.transfer import free_memory, waits
 from sa2_monai.inference.uncertainty.maps import entropy_map, variance_map
+from sa2_monai.slices.transfer import free_memory, waits
 from sa2_monai.slices.views import PlainView
 
 __all__ = ["Layers", "brought_back", "numbered"]

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch
 
-from sa2_monai.inference.transfer import free_memory
+from sa2_monai.slices.transfer import free_memory
 
 __all__ = ["AUTO", "SliceBatches"]
 

@@ -28,12 +28,12 @@ from sa2_monai.inference.slice_inferer_checks import (
     pixel_spacing,
     volume_name,
 )
-from sa2_monai.inference.transfer import to_device, waits
 from sa2_monai.inference.uncertainty.maps import map_names
 from sa2_monai.networks.precision import PRECISIONS, choose_precision
 from sa2_monai.slices.constants import blending_weights
 from sa2_monai.slices.slice_view import SliceView
 from sa2_monai.slices.stored_volume import StoredVolume
+from sa2_monai.slices.transfer import to_device, waits
 from sa2_monai.slices.views import PaperView, PlainView, WholeView, WindowsView
 from sa2_monai.slices.windows import check_roi_size
 
@@ -340,13 +340,12 @@ class VolumeInferer(Inferer):
         check.finish()
 
     def _scores(self, job: _Job, axis: int, view: PlainView, start: int, stop: int, check: FiniteCheck) -> RunningMean:
-        """Probabilities (B, K, h, w) on the grid of the network, of the slices from ``start`` to before ``stop``."""
+        """Probabilities (B, K, h, w) of the slices from ``start`` to before ``stop``, on the grid of the network."""
         if self.view != "windows" and is_large(job.volume, axis):
             images = enter_by_channels(job.volume, view, axis, start, stop, job.device)
         else:
             # Moved as stored, 16 bit as a rule: the floating-point form of the whole volume never exists.
-            slices = to_device(job.volume.along(axis)[start:stop], job.device)
-            images = view.enter(job.volume.intensities(slices, axis, start))
+            images = view.enter(job.volume.cut(axis, start, stop, job.device))
         images = self._normalised(_stretched(images) if self.stretch else images)
         scores: RunningMean | None = None
         for member in job.members:

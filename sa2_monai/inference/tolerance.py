@@ -118,6 +118,8 @@ class CaseEvaluator(SupervisedEvaluator):
         RuntimeRefusedError: by :meth:`run`, for a runtime that does not calculate the network rightly.
     """
 
+    prepare_batch: Any
+
     def __init__(self, *args: Any, tolerant: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cases: list[dict[str, Any]] | None = [] if tolerant else None

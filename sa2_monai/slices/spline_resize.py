@@ -21,7 +21,6 @@ from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor, ensure_tuple_rep
 
 from sa2_monai.aliases import lazy_module
-
 from sa2_monai.slices.constants import constant_on
 
 __all__ = ["SplineResize", "SplineResized", "nearest_index", "resize_nearest", "resize_spline", "spline_matrix"]

@@ -15,6 +15,7 @@ import torch
 from monai.data import MetaTensor
 
 from sa2_monai.io.stored import STORED, Step, steps_text
+from sa2_monai.slices.transfer import to_device
 
 __all__ = ["StoredVolume"]
 
@@ -108,8 +109,8 @@ class StoredVolume:
             stop: the one behind the last.
             device: where they are wanted; by default where the volume is.
         """
-        slices = self.along(axis)[start:stop].contiguous()
-        return self.intensities(slices if device is None else slices.to(device), axis, start)
+        slices = self.along(axis)[start:stop]
+        return self.intensities(to_device(slices, device or slices.device), axis, start)
 
     def blocks(self) -> Iterator[torch.Tensor]:
         """Intensities (B, C, x, y), ``float32``, of a few slices after the other along the last axis."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from mini_bundle import make_bundle, read_config, write_config
 from PIL import Image
 
+from sa2_monai.cli import predict
 from sa2_monai.cli.main import main
 
 INFO = {"network": "sa2net", "class_names": ["background", "nucleus"], "view": "whole", "roi_size": [32, 32]}
@@ -261,3 +263,10 @@ def test_wrong_use(wrong: list[str], images: Path) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["predict", str(images), *wrong])
     assert stopped.value.code == 2
+
+
+def test_as_many_as_fit() -> None:
+    parser = argparse.ArgumentParser()
+    predict.add_arguments(parser)
+    assert parser.parse_args(["--batch-size", "auto"]).batch_size == "auto"
+    assert parser.parse_args(["--batch-size", "3"]).batch_size == 3

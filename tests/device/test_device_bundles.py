@@ -16,7 +16,7 @@ from sa2_monai.weights import save_weights
 from tests.bundles.bundle_tools import BUNDLES, DEFAULT_KIND, make_workflow, read_json, run
 from tests.device.fakegpu.accelerator import DEVICE
 from tests.device.fakegpu.process import Call
-from tests.support.gpu import enliven
+from tests.device.gpu import enliven
 from tests.support.small_models import balance
 
 OVERLAY = {"images": "sample", "volumes": "sample_volumes"}

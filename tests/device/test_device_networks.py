@@ -13,7 +13,7 @@ from sa2_monai.networks import BASELINES, CATALOGUE, create_network
 from sa2_monai.networks.accelerate import accelerate
 from tests.device.fakegpu.accelerator import DEVICE, counted
 from tests.device.fakegpu.process import Call
-from tests.support.gpu import enliven, error_of_spread
+from tests.device.gpu import enliven, error_of_spread
 from tests.support.narrow import WIDTH
 
 NARROW: dict[str, dict[str, Any]] = {

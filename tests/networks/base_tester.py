@@ -23,8 +23,8 @@ import torch
 from sa2_monai.networks import create_network
 from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.weights import convert_published
+from tests.device.gpu import enliven, error_of_spread
 from tests.goldens import fill
-from tests.support.gpu import enliven, error_of_spread
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 

@@ -9,7 +9,6 @@ Plug-ins of pytest, registered by tests/conftest.py:
 - :mod:`~tests.support.global_state`: every test leaves the process as it found it.
 - :mod:`~tests.support.data_folders`: the checkout, the real data, the generated sample.
 - :mod:`~tests.support.browser`: Chromium without a window.
-- :mod:`~tests.support.gpu`: single precision on GPUs, networks whose logits can be compared.
 
 Helpers that tests import: programs and groups of processes, small models, miniatures of data sets, files of volumes and
 of DICOM, a full disk, published checkpoints, pages of a report.

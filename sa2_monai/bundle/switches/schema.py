@@ -53,7 +53,8 @@ def problem(name: str, value: Any, network: str | None, config: Mapping[str, Any
     if not errors:
         return None
     what = f"{name} is {_shown(value)}, expected {schema.get('description') or _choices_text(schema)}"
-    if isinstance(plain, str) and _is_number(plain) and not any(isinstance(one, str) for one in _choices(schema)):
+    words_alone = not _takes_numbers(schema) and any(isinstance(one, str) for one in _choices(schema))
+    if isinstance(plain, str) and _is_number(plain) and not words_alone:
         return f"{what}; it is a text (YAML reads 1e-4 as one: write 1.0e-4)"
     wrong = plain if isinstance(plain, str) else next((e.instance for e in errors if isinstance(e.instance, str)), None)
     near = close_match(wrong, [one for one in _choices(schema) if isinstance(one, str)]) if wrong else None
@@ -152,6 +153,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike) or type(value).__module__ == "torch":  # torch.device
         return str(value)
     return value
+
+
+def _takes_numbers(schema: Mapping[str, Any]) -> bool:
+    return any(part.get("type") in ("integer", "number") for part in (schema, *schema.get("anyOf", [])))
 
 
 def _choices(schema: Mapping[str, Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from sa2_monai.inference.transfer import to_device
+from sa2_monai.slices.transfer import to_device
 
 __all__ = ["dropout_modules", "dropout_sample"]
 

@@ -18,7 +18,7 @@ from benchmark.accelerator.subject import Subject, figures, module_of, peak_mb
 from benchmark.frame.rows import Row
 from benchmark.frame.turns import compared, take_turns
 from sa2_monai.inference import VolumeInferer
-from sa2_monai.inference.transfer import to_device
+from sa2_monai.slices.transfer import to_device
 
 __all__ = ["copies", "rows"]
 

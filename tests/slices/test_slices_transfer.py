@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from sa2_monai.inference.transfer import free_memory, to_device, waits
+from sa2_monai.slices.transfer import free_memory, to_device, waits
 
 CPU = torch.device("cpu")
 
