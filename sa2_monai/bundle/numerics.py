@@ -26,8 +26,8 @@ def set_numerics(
 
     Args:
         seed: of the generators of Python, NumPy and torch, and of MONAI's transforms; ``None``: they stay as they are.
-        deterministic: ``True``: the same bits from the same run, on a GPU of the same kind with the same software. torch
-            takes deterministic algorithms and raises an error where it has none, cuDNN and cuBLAS do as well; it is
+        deterministic: ``True``: the same bits from the same run, on a GPU of the same kind with the same software.
+            torch, cuDNN and cuBLAS take deterministic algorithms, and torch raises an error where it has none; it is
             slower. ``False``: on a GPU, sums in another order make the last bits of every run its own; a CPU with a
             fixed number of threads gives the same bits anyhow. ``None``: as it is.
         matmul_precision: of float32 on GPUs from Ampere on, in matrix products and convolutions alike, name in
@@ -86,7 +86,7 @@ def _prepare_cublas(started: bool) -> None:
     if found is not None or started:
         raise ValueError(
             f"deterministic needs the variable {_WORKSPACE} of cuBLAS at {_WORKSPACES[0]} when a GPU is first used, "
-            f"{f'but it is {found!r}' if found is not None else 'and this process has used one without it'}: start with "
-            f"'export {_WORKSPACE}={_WORKSPACES[0]}'."
+            f"{f'but it is {found!r}' if found is not None else 'and this process has used one without it'}: start "
+            f"with 'export {_WORKSPACE}={_WORKSPACES[0]}'."
         )
     os.environ[_WORKSPACE] = _WORKSPACES[0]

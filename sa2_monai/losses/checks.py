@@ -12,8 +12,8 @@ __all__ = ["CheckedLoss", "check_one_channel", "check_shapes", "check_target"]
 class CheckedLoss(nn.Module):
     """A loss on logits that looks at what it gets before it computes.
 
-    Shapes cost nothing. Whether all values of a target are legal is the one question for whose answer the host waits for
-    a GPU: who has asked it for several losses on one target goes on with :meth:`check_form` and :meth:`compute`.
+    Shapes cost nothing. Whether all values of a target are legal is the one question for whose answer the host waits
+    for a GPU: who has asked it for several losses on one target goes on with :meth:`check_form` and :meth:`compute`.
     """
 
     #: Value of the target at pixels without a label; ``None``: there are none.

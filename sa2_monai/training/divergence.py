@@ -51,10 +51,10 @@ class DivergenceCheck:
     and harm nothing; the others reach the weights in the same iteration. A scaler that leaves out every step, so that
     its scale falls towards zero, ends the training after the epoch.
 
-    All values go through one reduction, on the device. A CPU is asked for its result in each iteration; a GPU, for which
-    the host would have to wait, every some iterations and at the end of the epoch, before anything of it is validated or
-    saved: the message names the first iteration all the same. Of several processes each learns in the same iteration
-    that one of them diverged: all have this handler, and all of them end.
+    All values go through one reduction, on the device. A CPU is asked for its result in each iteration; a GPU, for
+    which the host would have to wait, every some iterations and at the end of the epoch, before anything of it is
+    validated or saved: the message names the first iteration all the same. Of several processes each learns in the same
+    iteration that one of them diverged: all have this handler, and all of them end.
 
     Args:
         network: network in training; may be wrapped by ``DistributedDataParallel``.

@@ -86,6 +86,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("sa2net", "cache_rate", 1.5, "expected a number from 0 to 1"),
     ("sa2net", "seed", -1, "expected a whole number from 0"),
     ("sa2net", "resume", "yes", "expected true or false"),
+    ("sa2net", "matmul_precision", "medium", "expected one of highest, high"),
     ("sa2net", "device", "cuda0", "expected cpu, cuda or cuda:N"),
     ("sa2net", "dataset_dir", None, "expected a path"),
     ("sa2net", "fold", 5, "but num_folds is 5, expected 0 to 4"),
@@ -170,6 +171,7 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("daeformer", {"schedule": "plateau", "schedule_epochs": 9}, "leave schedule_epochs at null"),
     ("svanet", {"compile": True, "checkpointing": True}, "set one of them to false"),
     ("msa2net", {"keep_best": 3, "select": "last"}, "leave keep_best at 1"),
+    ("hsaunet", {"deterministic": True, "cudnn_benchmark": True}, "set one of them to false"),
 ]
 
 

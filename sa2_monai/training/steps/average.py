@@ -23,8 +23,8 @@ class WeightAverage:
     After each step of the optimiser: ``average = d * average + (1 - d) * weights``, where d is ``decay``, and in the
     first steps ``(1 + n) / (10 + n)`` for the n steps so far, so that short trainings do not remember their start. The
     statistics of batch normalisations are averaged in the same way, as they belong to the weights; what is counted is
-    copied. Steps that a gradient scaler leaves out do not count, but for those of a ``fused`` optimiser, which alone knows
-    of them.
+    copied. Steps that a gradient scaler leaves out do not count, but for those of a ``fused`` optimiser, which alone
+    knows of them.
 
     While the evaluator runs, the network has the averaged values, in place; training goes on with its own.
     :class:`CheckpointHandler` saves :attr:`model` as ``model.pt`` and both in ``last_state.pt``.
