@@ -34,7 +34,7 @@ steps = Compose([
 after = Compose([restore_orientation("volumes", steps), case_writer("volumes", sys.argv[1], ["x"] * 9)])
 
 def predict(file):
-    loader = CaseDataLoader(CaseDataset([{"image": file, "case": "v"}], steps), batch_size=1, num_workers=2)
+    loader = CaseDataLoader(CaseDataset([{"image": file}], steps), batch_size=1, num_workers=2)
     inferer = inferer_for(SliceView("whole", [32, 32]), 4)
     CaseEvaluator(torch.device("cpu"), loader, network, inferer=inferer, postprocessing=after).run()
 
@@ -53,6 +53,7 @@ def test_a_volume_takes_itself_and_its_label_map(tmp_path: Path) -> None:
         header = nib.Nifti1Header()
         header.set_data_shape(shape)
         header.set_data_dtype(np.int16)
+        header.set_zooms((0.8, 0.8, 2.0))
         header.set_sform(np.diag([0.8, 0.8, 2.0, 1.0]), code="scanner")  # two axes are flipped
         header["vox_offset"], header["scl_slope"], header["scl_inter"] = 352, 1, -1024
         header["magic"] = b"n+1"
@@ -69,4 +70,4 @@ def test_a_volume_takes_itself_and_its_label_map(tmp_path: Path) -> None:
     tiny, large = json.loads(done.stdout.splitlines()[-1])
     array = np.prod(SHAPE) * 2 / 2**20
     assert large - tiny < 1.5 * array + SLACK, f"{(large - tiny) / array:.2f} times the array of the file"
-    assert (tmp_path / "out" / "v.nii.gz").is_file()
+    assert (tmp_path / "out" / f"{SHAPE[2]}.nii.gz").is_file()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images that stay as their file has them: what an inferer makes of them is what it made of scaled ones, bit for bit."""
+"""Images that stay as their file has them: the inferer makes of them what it made of scaled ones, bit for bit."""
 
 from __future__ import annotations
 
