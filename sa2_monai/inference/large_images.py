@@ -14,6 +14,7 @@ import torch
 from monai.data.utils import compute_importance_map, dense_patch_slices
 
 from sa2_monai.slices.stored_volume import StoredVolume
+from sa2_monai.slices.transfer import to_device
 from sa2_monai.slices.views import PlainView
 
 __all__ = ["enter_by_channels", "is_large", "scores_by_rows"]
@@ -48,7 +49,7 @@ def enter_by_channels(
         device: where they are wanted.
     """
     slices = volume.along(axis)[start:stop]
-    channels = (slices[:, number : number + 1].contiguous().to(device) for number in range(slices.shape[1]))
+    channels = (to_device(slices[:, number : number + 1], device) for number in range(slices.shape[1]))
     return torch.cat([view.enter(volume.intensities(channel, axis, start)) for channel in channels], dim=1)
 
 

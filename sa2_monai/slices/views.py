@@ -35,15 +35,14 @@ def first_maximum(planes: Iterable[torch.Tensor], num_classes: int) -> torch.Ten
     Returns:
         Class indices (B, 1, H, W), ``uint8``, ``int16`` above 256 classes.
     """
-    best: torch.Tensor | None = None
-    labels = torch.zeros(0)
-    for index, plane in enumerate(planes):
-        if best is None:
-            best = plane.clone()
-            labels = torch.zeros_like(plane, dtype=_label_dtype(num_classes))
-        else:
-            labels.masked_fill_(plane > best, index)
-            torch.maximum(best, plane, out=best)
+    remaining = iter(planes)
+    best = next(remaining).clone()
+    labels = torch.zeros_like(best, dtype=_label_dtype(num_classes))
+    for index in range(1, num_classes):
+        plane = next(remaining)
+        labels.masked_fill_(plane > best, index)
+        torch.maximum(best, plane, out=best)
+        del plane  # before the next one is made
     return labels
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from monai.data import DataLoader, MetaTensor
+from monai.data import DataLoader, MetaTensor, decollate_batch
 from monai.transforms import Compose
 from torch import nn
 
@@ -108,3 +108,30 @@ def test_batches_end_with_the_first_error() -> None:
     engine.run()
     assert engine.cases is None
     assert engine.state.iteration == 1
+
+
+def test_a_single_case_is_not_copied() -> None:
+    image = MetaTensor(torch.rand(1, 3, 4, 5), meta={"filename_or_obj": "a.nii", "spacing": (1.0, 2.0)})
+    item = {"image": image, "plain": torch.arange(3), "scalar": torch.tensor(2), "case": "a", "number": 7}
+    (batch,) = CaseDataLoader([item], num_workers=2)
+    (expected,) = DataLoader([item])
+    assert batch["image"].untyped_storage().data_ptr() == image.untyped_storage().data_ptr()
+    for key in ("image", "plain", "scalar", "number"):
+        assert torch.equal(torch.as_tensor(batch[key]), torch.as_tensor(expected[key])), key
+    assert batch["case"] == expected["case"]
+    (single,), (known,) = (decollate_batch(one) for one in (batch, expected))
+    assert str(single["image"].meta) == str(known["image"].meta)
+    assert single["image"].is_batch is False
+    assert single["image"].shape == (1, 3, 4, 5)
+
+
+# cases, batch size, workers asked for; workers, cases that each loads ahead
+WORKERS = [(1, 1, 2, 0, None), (3, 1, 1, 1, 1), (3, 2, 1, 1, 2), (3, 1, 0, 0, None)]
+
+
+@pytest.mark.parametrize(("cases", "batch_size", "asked", "workers", "ahead"), WORKERS)
+def test_workers_load_no_more_than_one_case_ahead(
+    cases: int, batch_size: int, asked: int, workers: int, ahead: int | None
+) -> None:
+    loader = CaseDataLoader(CASES[:cases], batch_size=batch_size, num_workers=asked)
+    assert (loader.num_workers, loader.prefetch_factor) == (workers, ahead)

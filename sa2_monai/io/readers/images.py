@@ -128,7 +128,8 @@ class Image2DReader(ImageReader):
         }
         if self.as_stored:
             meta[STORED] = steps_text(steps)
-        return np.ascontiguousarray(array[..., 0] if channels == 1 else array), meta
+        array = np.ascontiguousarray(array[..., 0] if channels == 1 else array)
+        return array if array.flags.writeable else array.copy(), meta  # Pillow's own memory, which tensors do not take
 
     def _joined(self, img: list[np.ndarray]) -> tuple[np.ndarray, list[Step]]:
         """Channels (H, W, C), and what is left to do."""

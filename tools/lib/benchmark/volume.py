@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from monai.data import MetaTensor
-from monai.transforms import Compose, EnsureTyped, Invertd, ScaleIntensityRanged
+from monai.transforms import Compose
 from monai.utils import optional_import
 from scipy.ndimage import zoom
 from torch import nn
@@ -28,11 +28,10 @@ from torch import nn
 from benchmark.frame.rows import Row, Skipped
 from benchmark.frame.turns import compared
 from benchmark.generated.ct import CLASSES, ORGANS, TISSUE, WINDOW, make_case
-from sa2_monai.data import VolumeReader
 from sa2_monai.evaluation import evaluate
 from sa2_monai.inference import VolumeInferer, VolumeSaveImaged
 from sa2_monai.networks import create_network
-from sa2_monai.slices import SliceOrientationd, StrictLoadImaged
+from sa2_monai.slices import load_image, orient_slices, restore_orientation, scale_intensity
 
 medpy_binary, has_medpy = optional_import("medpy.metric.binary")
 
@@ -122,14 +121,13 @@ def run_ours(network: nn.Module, image: Path, label: Path, folder: Path, args: a
     clock = Clock()
     preprocessing = Compose(
         [
-            StrictLoadImaged("image", reader=VolumeReader(), ensure_channel_first=True, image_only=True),
-            SliceOrientationd("image", "axial"),
-            ScaleIntensityRanged("image", *WINDOW, 0.0, 1.0, clip=True),
-            EnsureTyped(keys="image", dtype=torch.float32),
+            load_image("volumes", as_stored=True),
+            orient_slices("volumes", keys="image"),
+            scale_intensity("volumes", "window", WINDOW),
         ]
     )
     inferer = VolumeInferer(args.roi_size, args.view, slice_batch_size=args.batch, normalize=(0.5, 0.5))
-    back = Invertd("pred", preprocessing, "image", nearest_interp=True, to_tensor=False)
+    back = restore_orientation("volumes", preprocessing)
     saver = VolumeSaveImaged("pred", output_dir=folder / "ours")
 
     def save(pred: MetaTensor) -> Path:
@@ -156,26 +154,6 @@ def run_published(
 ) -> dict[str, Any]:
     """The order of operations of the published test programs (specification of the evaluation, section 7.1)."""
     clock = Clock()
-    size = args.roi_size
-
-    def load() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        file = nib.load(image)
-        low, high = WINDOW
-        scaled = (np.clip(np.asarray(file.dataobj, dtype=np.float32), low, high) - low) / (high - low)
-        reference = np.asarray(nib.load(label).dataobj)
-        return scaled.transpose(2, 0, 1), reference.transpose(2, 0, 1), file.affine
-
-    def infer() -> np.ndarray:
-        prediction = np.zeros(slices.shape, dtype=np.float64)
-        for index, plane in enumerate(slices):
-            rows, columns = plane.shape
-            other = (rows, columns) != (size, size)
-            x = zoom(plane, (size / rows, size / columns), order=3) if other else plane
-            with torch.no_grad():
-                logits = network((torch.from_numpy(x).float()[None, None] - 0.5) / 0.5)
-            labels = torch.softmax(logits, dim=1).argmax(dim=1)[0].numpy()
-            prediction[index] = zoom(labels, (rows / size, columns / size), order=0) if other else labels
-        return prediction
 
     def measure() -> np.ndarray:
         figures = []
@@ -187,13 +165,36 @@ def run_published(
                 figures.append((1.0 if found.any() else 0.0, 0.0))
         return np.array(figures)
 
-    slices, reference, affine = clock("load", load)
-    prediction = clock("infer", infer)
+    slices, reference, affine = clock("load", lambda: load_published(image, label))
+    prediction = clock("infer", lambda: infer_published(network, slices, args.roi_size))
     turned = prediction.transpose(1, 2, 0).astype(np.uint8)
     clock("save", lambda: nib.save(nib.Nifti1Image(turned, affine), folder / "published.nii.gz"))
     figures = clock("evaluate", measure)
     clock.seconds["evaluate arrays"] = clock.seconds["evaluate"]
     return {"seconds": clock.seconds, "labels": turned, "figures": figures}
+
+
+def load_published(image: Path, label: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Slices (z, x, y) in a window, those of the reference, and the affine."""
+    file = nib.load(image)
+    low, high = WINDOW
+    scaled = (np.clip(np.asarray(file.dataobj, dtype=np.float32), low, high) - low) / (high - low)
+    reference = np.asarray(nib.load(label).dataobj)
+    return scaled.transpose(2, 0, 1), reference.transpose(2, 0, 1), file.affine
+
+
+def infer_published(network: nn.Module, slices: np.ndarray, size: int) -> np.ndarray:
+    """Class numbers (z, x, y), in double precision as there."""
+    prediction = np.zeros(slices.shape, dtype=np.float64)
+    for index, plane in enumerate(slices):
+        rows, columns = plane.shape
+        other = (rows, columns) != (size, size)
+        x = zoom(plane, (size / rows, size / columns), order=3) if other else plane
+        with torch.no_grad():
+            logits = network((torch.from_numpy(x).float()[None, None] - 0.5) / 0.5)
+        labels = torch.softmax(logits, dim=1).argmax(dim=1)[0].numpy()
+        prediction[index] = zoom(labels, (rows / size, columns / size), order=0) if other else labels
+    return prediction
 
 
 def check(ours: dict[str, Any], published: dict[str, Any], args: argparse.Namespace) -> float:
