@@ -62,6 +62,7 @@ class Task(BundleInferTask):
 
     def __init__(self, path: str, conf: dict[str, str]) -> None:
         self.tta = conf.get("tta", "false").lower() == "true"
+        self.precision = conf.get("precision")
         super().__init__(path, conf)
 
     def __call__(self, request: Mapping[str, Any], callbacks: Any = None) -> Any:
@@ -77,6 +78,12 @@ class Task(BundleInferTask):
         parser = super()._load_bundle_config(path, config)
         if self.tta:
             parser.config["tta"] = True
+        if self.precision is not None:
+            if "precision" not in parser.config:
+                raise ValueError(
+                    f"--conf precision: {path} is a bundle of an earlier version; package its weights anew."
+                )
+            parser.config["precision"] = self.precision
         return parser
 
     def post_transforms(self, data: Any = None) -> Sequence[Callable[..., Any]]:
