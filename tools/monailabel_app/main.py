@@ -62,7 +62,7 @@ class Task(BundleInferTask):
 
     def __init__(self, path: str, conf: dict[str, str]) -> None:
         self.tta = conf.get("tta", "false").lower() == "true"
-        self.runtime = conf.get("runtime")
+        self.faster = {name: conf[name] for name in ("precision", "runtime") if name in conf}
         super().__init__(path, conf)
 
     def __call__(self, request: Mapping[str, Any], callbacks: Any = None) -> Any:
@@ -78,8 +78,10 @@ class Task(BundleInferTask):
         parser = super()._load_bundle_config(path, config)
         if self.tta:
             parser.config["tta"] = True
-        if self.runtime:
-            parser.config["runtime"] = self.runtime
+        for name, value in self.faster.items():
+            if name not in parser.config:
+                raise ValueError(f"--conf {name}: {path} is a bundle of an earlier version; package its weights anew.")
+            parser.config[name] = value
         return parser
 
     def post_transforms(self, data: Any = None) -> Sequence[Callable[..., Any]]:
