@@ -14,8 +14,8 @@ from sa2_monai.cli.common import RUNTIMES
 from sa2_monai.cli.main import main
 from sa2_monai.data import make_sample, read_label
 from sa2_monai.inference import runtimes
+from tests.inference.told_runtime import Told, stand_in
 from tests.support.small_models import GLANDS, save_model
-from tests.support.told_runtime import Told, stand_in
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.told_runtime import Told, stand_in
+from tests.inference.told_runtime import Told, stand_in
 
 
 @pytest.fixture(autouse=True)
