@@ -55,6 +55,7 @@ MAPS = (
         "bundle/prediction",
         "bundle/run",
         "bundle/slides",
+        "inference/runtimes",
     ),
 )
 MODULES_OF_A_FOLDER, LINES_OF_A_FILE = 20, 500

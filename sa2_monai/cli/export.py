@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--int8",
         metavar="DATA",
-        help="with --to openvino: whole numbers of 8 bits, calibrated on the training part of these data, scored on their "
-        "test part",
+        help="with --to openvino: whole numbers of 8 bits, calibrated on the training part of these data and scored on "
+        "the test part",
     )
     parser.add_argument(
         "--dynamic", action="store_true", help="batch, height and width may change (TorchScript: always)"

@@ -68,6 +68,7 @@ WRITTEN = {
     "docs/slides.md": ["results/slide/predictions/slide.ome.tif", "results/slide/predictions/slide.geojson"],
     "docs/strata.md": ["results/strata/strata_per_case.csv", "results/thirds/report.html"],
     "docs/stress.md": ["results/stress/report.html", "results/gamma/stress.csv"],
+    "docs/runtimes.md": ["results/runtimes/predictions", "runs/nuclei/eval-onnxruntime/report.html"],
     "docs/export.md": ["packaged/nuclei/models/model.ts", "results/parity.json"],
     "docs/networks.md": ["runs/baseline/eval/report.html", "runs/plain/models/model.pt"],
     "docs/bundles.md": ["bundles/sa2net/models/model.ts", "bundles/sa2net/eval/metrics_per_case.csv"],

@@ -131,9 +131,10 @@ def export_int8(
         write_ir(model, file)
         network = _Calculated(compiled(openvino.Core().read_model(file), "auto"))
         print(f"scoring both on {len(scored)} {section} cases", flush=True)
+        of_int8: dict[str, Any] = {"network": network, "load_pretrain": False}
         results = [
             loaded.evaluate(where, output_dir=Path(place) / name, cases=scored, overlays=0, **switches, **more)
-            for name, more in (("int8", {"network": network, "load_pretrain": False}), ("fp32", {}))
+            for name, more in (("int8", of_int8), ("fp32", {}))
         ]
         dice = compare(results[0], results[1], ["dice"])["overall"]["dice"]
         report = Int8Report(
@@ -148,6 +149,7 @@ def export_int8(
             bytes=_size(file),
             fp32_bytes=_size(whole.path),
         )
+        assert loaded.weights is not None  # they have been scored
         path = Path(output) if output is not None else default_path(loaded.weights, "_int8.xml")
         if whole.parity.passed and report.passed:
             model.set_rt_info(json.dumps(report.as_dict()), ["sa2_monai", "int8"])

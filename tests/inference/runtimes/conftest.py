@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from sa2_monai.inference.runtimes import RUNTIMES
-from sa2_monai.inference.runtimes.contract import Built, Job, Runtime
+from tests.inference.told_runtime import Told, stand_in
 
 
 @pytest.fixture(autouse=True)
@@ -28,27 +26,6 @@ def network() -> nn.Module:
     return layers.eval().requires_grad_(False)
 
 
-class Told:
-    """A runtime that changes the network's answer; ``jobs`` has what it was asked for."""
-
-    def __init__(self, change: Callable[[torch.Tensor], torch.Tensor] = lambda logits: logits) -> None:
-        self.change = change
-        self.cached = False
-        self.jobs: list[Job] = []
-        self.called: list[int] = []
-
-    def build(self, job: Job) -> Built:
-        self.jobs.append(job)
-
-        def run(images: torch.Tensor) -> torch.Tensor:
-            self.called.append(len(images))
-            return self.change(job.network(images))
-
-        return Built(run, self.cached and not job.renew)
-
-
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    runtime = Told()
-    monkeypatch.setitem(RUNTIMES, "openvino", Runtime((), lambda device, precision: None, runtime.build))
-    return runtime
+    return stand_in(monkeypatch)

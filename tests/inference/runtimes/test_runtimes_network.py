@@ -15,7 +15,7 @@ from torch import nn
 
 from sa2_monai.inference import CaseEvaluator, EnsembleNetwork, VolumeInferer
 from sa2_monai.inference.runtimes import RuntimeNetwork, RuntimeRefusedError
-from tests.inference.runtimes.conftest import Told
+from tests.inference.told_runtime import Told
 
 VOLUME = torch.rand(1, 3, 40, 36, 5, generator=torch.Generator().manual_seed(0))
 VIEWS: list[dict[str, Any]] = [

@@ -14,7 +14,7 @@ from torch import nn
 from sa2_monai.inference.agreement import Limits, compare_logits
 from sa2_monai.inference.runtimes import RUNTIMES, RuntimeRefusedError, check_runtime, prepare
 from sa2_monai.inference.runtimes.contract import Built, Job, Runtime
-from tests.inference.runtimes.conftest import Told
+from tests.inference.told_runtime import Told
 
 SHAPE = (2, 3, 32, 32)
 # Runtime, precision, largest difference of logits from fp32.
