@@ -6,6 +6,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sa2_monai.cli.common import add_threads
+
 __all__ = ["FAMILIES", "add_arguments", "evaluation_options"]
 
 #: Those of the paper protocol; a copy, since a command imports no NumPy to print its help.
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --bundle: average over flips and quarter turns; results to RUN/eval-tta",
     )
     parser.add_argument("--device", metavar="NAME", help="with --bundle: cpu, cuda, cuda:1")
+    add_threads(parser)
     parser.add_argument(
         "--classes",
         metavar="NAMES",

@@ -23,7 +23,7 @@ from sa2_monai.bundle.ensemble.paths import bundles_first
 from sa2_monai.bundle.included import run_folder
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
-from sa2_monai.cli.common import positive
+from sa2_monai.cli.common import add_threads, positive
 from sa2_monai.cli.main import UsageError
 from sa2_monai.cli.predict_options import instances, slides, starter, tta, watch
 
@@ -82,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--status", action="store_true", help="predict nothing: tell what is finished, failed, missing")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda when there is a GPU, else cpu, by default")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="images, slices or windows at once")
+    add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> int:
