@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Output folders, looked at before any work is done."""
+"""Output folders, looked at before any work is done, and the folder of what can be made again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sa2_monai.io.paths import check_output_path
 
-__all__ = ["check_writable"]
+__all__ = ["check_writable", "user_cache"]
 
 
 def check_writable(directory: str | os.PathLike[str]) -> Path:
@@ -40,3 +40,9 @@ def check_writable(directory: str | os.PathLike[str]) -> Path:
             f"cannot write to the output folder {path} ({reason}). Choose another folder, or make this one writable."
         ) from error
     return path
+
+
+def user_cache() -> Path:
+    """Where this package keeps what it can make again: ``SA2_MONAI_CACHE``, else ``sa2_monai`` in the user's cache."""
+    own = os.environ.get("SA2_MONAI_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sa2_monai"
