@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-__all__ = ["Surfaces", "nearest_distances", "nearest_distances_of_axes", "surface_mask"]
+__all__ = ["Surfaces", "nearest_distances", "nearest_distances_of_points", "surface_mask"]
 
 _COLUMNS = 800  # looked at around a point before the k-d tree takes over
 _FEW = 64  # below this many points the tree is faster than the sweeps
@@ -90,20 +90,23 @@ def nearest_distances(parts: Sequence[Surfaces], steps: np.ndarray, start: int) 
     return np.sqrt(np.concatenate([squares for squares, _ in found]))
 
 
-def nearest_distances_of_axes(parts: Sequence[Surfaces], axes: np.ndarray, start: int) -> np.ndarray:
-    """Compute what :func:`nearest_distances` does on a grid whose axes are not at right angles: by the tree alone.
+def nearest_distances_of_points(points: np.ndarray, goal: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Compute the distance of every point to the nearest one of others by a tree alone.
+
+    It is for few points in large maps, and for grids whose axes are not at right angles.
 
     Args:
-        parts: as there.
-        axes: step along every axis of the boxes as a column, ``(dimensions of space, axes)``.
-        start: as there.
+        points: indices into an array, ``(points, axes)``.
+        goal: the same for the points to find, at least one.
+        axes: step along every axis of the array as a column, ``(dimensions of space, axes)``.
 
     Returns:
-        As there, in the unit of ``axes``.
+        float64 vector, in the unit of ``axes``.
     """
-    goal = np.concatenate([part.indices(1 - start) for part in parts])
-    points = np.concatenate([part.indices(start) for part in parts])
-    _, nearest = cKDTree(goal @ axes.T).query(points @ axes.T)
+    # large leaves: most points lie far from a structure that is compact, and see many of its points equally far away
+    tree = cKDTree(goal @ axes.T, leafsize=64, balanced_tree=False, compact_nodes=False)
+    _, nearest = tree.query(points @ axes.T)
+    # From whole index differences, so that a distance does not depend on where in the array the mask lies.
     return np.asarray(np.linalg.norm((points - goal[nearest]) @ axes.T, axis=1))
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from sa2_monai.metrics.boxes import Box, tight_box, unsigned, value_boxes
 from sa2_monai.metrics.checks import check_axes, check_label_pair, check_spacing
-from sa2_monai.metrics.nearest import Surfaces, nearest_distances, nearest_distances_of_axes, surface_mask
+from sa2_monai.metrics.nearest import Surfaces, nearest_distances, nearest_distances_of_points, surface_mask
 from sa2_monai.metrics.overlap import Counts
+from sa2_monai.metrics.scattered import Scattered, find_scattered, spread_values
 
 __all__ = ["Structure", "measure_structures"]
 
@@ -78,7 +79,20 @@ def measure_structures(
     wanted = [int(value) for value in values]
     boxes = value_boxes((p, r), wanted)
     turned = None if axes is None else axes[:, order]
-    return {value: _measure(p, r, value, boxes.get(value, []), steps[order], distances, turned) for value in wanted}
+    scattered = find_scattered(p, r, spread_values(boxes, p.shape))
+    return {
+        value: _measure_scattered(scattered[value], np.diag(steps[order]) if turned is None else turned, distances)
+        if value in scattered
+        else _measure(p, r, value, boxes.get(value, []), steps[order], distances, turned)
+        for value in wanted
+    }
+
+
+def _measure_scattered(found: Scattered, axes: np.ndarray, distances: bool) -> Structure:
+    p, r = found.points if distances else (np.empty((0, len(axes))),) * 2
+    if not (len(p) and len(r)):
+        return Structure(found.counts, (np.full(len(p), np.inf), np.full(len(r), np.inf)))
+    return Structure(found.counts, (nearest_distances_of_points(p, r, axes), nearest_distances_of_points(r, p, axes)))
 
 
 def _measure(
@@ -125,5 +139,6 @@ def _distances(parts: Sequence[Surfaces], steps: np.ndarray, axes: np.ndarray | 
     if not all(numbers):
         return np.full(numbers[0], np.inf), np.full(numbers[1], np.inf)
     if axes is not None:
-        return nearest_distances_of_axes(parts, axes, 0), nearest_distances_of_axes(parts, axes, 1)
+        p, r = (np.concatenate([part.indices(which) for part in parts]) for which in (0, 1))
+        return nearest_distances_of_points(p, r, axes), nearest_distances_of_points(r, p, axes)
     return nearest_distances(parts, steps, 0), nearest_distances(parts, steps, 1)

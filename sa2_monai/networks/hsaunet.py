@@ -24,6 +24,7 @@ from sa2_monai.networks.blocks import (
     DualAttentionDecoderStage,
     DualAttentionStage,
     DualAttentionUNet,
+    Linear,
     MergedLinear,
     PatchExpand,
     PatchExpandHead,
@@ -87,12 +88,12 @@ class HybridScaleAttention(nn.Module):
         self.window = window
         self.reduce = PatchReduce(channels, reduction)
         self.reduce_norm = nn.LayerNorm(channels)
-        self.global_query = nn.Linear(channels, half, bias=False)
-        self.global_key_value = nn.Linear(channels, channels, bias=False)
+        self.global_query = Linear(channels, half, bias=False)
+        self.global_key_value = Linear(channels, channels, bias=False)
         self.local_qkv = MergedLinear(channels, [half, channels], bias=False)
-        self.position = nn.Linear(channels, channels)
+        self.position = Linear(channels, channels)
         self.position_conv = nn.Conv2d(channels, channels, kernel_size=3, padding=1, groups=channels)
-        self.project = nn.Linear(channels, channels)
+        self.project = Linear(channels, channels)
 
     def _global(self, x: torch.Tensor) -> torch.Tensor:
         b, height, width, c = x.shape

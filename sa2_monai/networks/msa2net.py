@@ -19,6 +19,7 @@ from sa2_monai.networks.blocks import (
     DualAttentionBlock,
     EfficientAttention,
     LargeKernelBlock,
+    Linear,
     MixFFN,
     PatchExpand,
     PatchExpandHead,
@@ -89,7 +90,7 @@ class DecoderLevel(nn.Module):
         scrambled: bool = True,
     ) -> None:
         super().__init__()
-        self.project = nn.Linear(channels, channels)
+        self.project = Linear(channels, channels)
         self.gate = gate
         self.norm = nn.LayerNorm(channels)
         self.blocks = nn.Sequential(OrderedDict(blocks))

@@ -19,6 +19,7 @@ from sa2_monai.networks.accelerate.apply import FASTER
 LAYERS = [
     (nn.Linear(24, 40), (2, 5, 24)),
     (nn.Linear(24, 40, bias=False), (3, 24)),
+    (blocks.Linear(24, 40), (2, 5, 24)),
     (blocks.MergedLinear(24, [8, 16]), (1, 7, 6, 24)),
     (blocks.PointwiseConv(24, 8), (2, 4, 6, 24)),
 ]
@@ -27,20 +28,20 @@ SMALL = {"embed_dims": (16, 32, 48), "depths": (1, 1, 1), "decoder_depths": (1, 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "_SMALL", 1)
+    monkeypatch.setattr(linear, "SMALL", 1)
 
 
 @pytest.fixture
 def other_way(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A list that grows whenever a layer takes the faster way."""
     taken: list[str] = []
-    plain = torch.Tensor.to_mkldnn
+    product = linear.by_onednn
 
-    def to_mkldnn(x: torch.Tensor, *arguments: Any) -> torch.Tensor:
-        taken.append("to_mkldnn")
-        return plain(x, *arguments)
+    def noted(*arguments: Any) -> torch.Tensor:
+        taken.append("by_onednn")
+        return product(*arguments)
 
-    monkeypatch.setattr(torch.Tensor, "to_mkldnn", to_mkldnn)
+    monkeypatch.setattr(linear, "by_onednn", noted)
     return taken
 
 
@@ -75,7 +76,7 @@ def test_the_plain_way_wherever_the_other_does_not_belong(
         torch.jit.script(layer)(x)
         torch.export.export(layer, (x,)).module()(x)
         torch.compile(layer, fullgraph=True, backend="aot_eager")(x)
-        monkeypatch.setattr(linear, "_SMALL", 2 * 24 * 40 + 1)
+        monkeypatch.setattr(linear, "SMALL", 2 * 24 * 40 + 1)
         layer(x)
     assert other_way == []
 
@@ -85,7 +86,7 @@ def test_classes_are_taken_exactly() -> None:
         pass
 
     network = accelerate(nn.Sequential(nn.Linear(2, 2), Own(2, 2), nn.MultiheadAttention(4, 1)))
-    assert [type(module) for module in network] == [linear.Linear, Own, nn.MultiheadAttention]
+    assert [type(module) for module in network] == [linear.PlainLinear, Own, nn.MultiheadAttention]
     assert accelerate(network) is network, "twice does nothing"
 
 

@@ -11,7 +11,8 @@ from sa2_monai.networks.accelerate import batches, linear
 __all__ = ["FASTER", "accelerate"]
 
 FASTER: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Linear: linear.Linear,
+    nn.Linear: linear.PlainLinear,
+    blocks.Linear: linear.Linear,
     blocks.MergedLinear: linear.MergedLinear,
     blocks.PointwiseConv: linear.PointwiseConv,
     daeformer.DAEFormer: batches.DAEFormer,

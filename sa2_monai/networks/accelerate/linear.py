@@ -1,56 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linear maps by oneDNN.
-
-PyTorch gives single-precision matrix products to MKL, which on processors that are not Intel's does without their
-widest instructions. oneDNN, by which PyTorch convolves, uses them; tensors in its layout go there.
-"""
+"""Linear maps by oneDNN, see :mod:`sa2_monai.networks.blocks.linear`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from sa2_monai.networks import blocks
 from sa2_monai.networks.accelerate.tracing import is_plain_evaluation
+from sa2_monai.networks.blocks.linear import SMALL, by_onednn
 
-__all__ = ["Linear", "MergedLinear", "PointwiseConv"]
-
-# Multiplications below which the way there and back costs more than it gains.
-_SMALL = 8_000_000
+__all__ = ["Linear", "MergedLinear", "PlainLinear", "PointwiseConv"]
 
 
 def gains(layer: nn.Linear | nn.Conv2d, x: torch.Tensor) -> bool:
     """Whether :func:`by_onednn` may stand for the layer, and is faster than it."""
-    return is_plain_evaluation(layer, x) and x.dtype == torch.float32 and x.numel() * layer.weight.shape[0] >= _SMALL
+    return is_plain_evaluation(layer, x) and x.dtype == torch.float32 and x.numel() * layer.weight.shape[0] >= SMALL
 
 
-def by_onednn(layer: nn.Linear | nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
-    """Linear map of the last axis, ``(..., in) -> (..., out)``."""
-    return F.linear(x.to_mkldnn(), layer.weight.flatten(1), layer.bias).to_dense()
+class _ByOneDNN:
+    """The layer that this stands in front of, by oneDNN."""
+
+    def __call__(self, x: torch.Tensor) -> Any:
+        """Transform ``x``, ``(..., in) -> (..., out)``."""
+        if gains(self, x):  # type: ignore[arg-type]
+            return by_onednn(x, self.weight.flatten(1), self.bias)  # type: ignore[attr-defined]
+        return super().__call__(x)  # type: ignore[misc]
 
 
-class Linear(nn.Linear):
+class PlainLinear(_ByOneDNN, nn.Linear):
     """``torch.nn.Linear``."""
 
-    def __call__(self, x: torch.Tensor) -> Any:
-        """Transform ``x``."""
-        return by_onednn(self, x) if gains(self, x) else super().__call__(x)
+
+class Linear(_ByOneDNN, blocks.Linear):
+    """:class:`sa2_monai.networks.blocks.Linear`."""
 
 
-class MergedLinear(blocks.MergedLinear):
+class MergedLinear(_ByOneDNN, blocks.MergedLinear):
     """:class:`sa2_monai.networks.blocks.MergedLinear`."""
 
-    def __call__(self, x: torch.Tensor) -> Any:
-        """Transform ``x``."""
-        return by_onednn(self, x) if gains(self, x) else super().__call__(x)
 
-
-class PointwiseConv(blocks.PointwiseConv):
+class PointwiseConv(_ByOneDNN, blocks.PointwiseConv):
     """:class:`sa2_monai.networks.blocks.PointwiseConv`."""
-
-    def __call__(self, x: torch.Tensor) -> Any:
-        """Mix the channels of ``x``."""
-        return by_onednn(self, x) if gains(self, x) else super().__call__(x)

@@ -17,6 +17,7 @@ from sa2_monai.networks.blocks.efficient_attention import EfficientAttention
 from sa2_monai.networks.blocks.feed_forward import MLP, MixFFN
 from sa2_monai.networks.blocks.init import init_he_fan_out, init_xavier
 from sa2_monai.networks.blocks.large_kernel import LargeKernelBlock
+from sa2_monai.networks.blocks.linear import Linear
 from sa2_monai.networks.blocks.merged_linear import MergedLinear
 from sa2_monai.networks.blocks.norms import ChannelLayerNorm
 from sa2_monai.networks.blocks.patch_embed import OverlapPatchEmbed, PatchReduce
@@ -42,6 +43,7 @@ __all__ = [
     "DualAttentionUNet",
     "EfficientAttention",
     "LargeKernelBlock",
+    "Linear",
     "MergedLinear",
     "MixFFN",
     "OverlapPatchEmbed",

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sa2_monai.networks.blocks.linear import Linear, linear
+
 __all__ = ["ChannelAttention"]
 
 
@@ -40,8 +42,8 @@ class ChannelAttention(nn.Module):
         self.heads = heads
         self.fold = fold
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.qkv = nn.Linear(channels, 3 * channels, bias=False)
-        self.project = nn.Linear(channels, channels)
+        self.qkv = Linear(channels, 3 * channels, bias=False)
+        self.project = Linear(channels, channels)
 
     def _scores_by_gram(self, tokens: torch.Tensor) -> torch.Tensor:
         """Cosines between queries and keys, ``(B, heads, d, d)``, without calculating either for any token.
@@ -69,8 +71,8 @@ class ChannelAttention(nn.Module):
         else:
             # The smallest number that half precision does not round to zero
             eps = 1e-7 if x.dtype == torch.float16 else 1e-12
-            queries = F.normalize(F.linear(tokens, wq), dim=1, eps=eps).reshape(b, -1, h, d)
-            keys = F.normalize(F.linear(tokens, wk), dim=1, eps=eps).reshape(b, -1, h, d)
+            queries = F.normalize(linear(tokens, wq, training=self.training), dim=1, eps=eps).reshape(b, -1, h, d)
+            keys = F.normalize(linear(tokens, wk, training=self.training), dim=1, eps=eps).reshape(b, -1, h, d)
             scores = queries.permute(0, 2, 3, 1) @ keys.transpose(1, 2)  # (B, h, d, d)
         attention = (scores * self.temperature).softmax(dim=-1)
         # Attention and output map act on the channels of a token, so their product does both at once.
@@ -80,7 +82,7 @@ class ChannelAttention(nn.Module):
             mixed = self.project.weight @ attention.reshape(b, c, c)  # (B, C, C)
         else:
             wo = self.project.weight.reshape(c, h, d).transpose(0, 1)  # (h, C, d)
-            values = F.linear(tokens, wv)
+            values = linear(tokens, wv, training=self.training)
             mixed = (wo @ attention).transpose(1, 2).reshape(b, c, c)  # (B, C, C)
         out = values @ mixed.transpose(1, 2) + self.project.bias
         return out.reshape(b, height, width, c)

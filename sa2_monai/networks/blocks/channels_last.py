@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+
+from sa2_monai.networks.blocks.linear import linear
 
 __all__ = ["ChannelsLastConv", "ConvNorm", "PointwiseConv"]
 
@@ -34,7 +35,7 @@ class PointwiseConv(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Mix the channels of ``x``."""
-        return F.linear(x, self.weight.flatten(1), self.bias)
+        return linear(x, self.weight.flatten(1), self.bias, self.training)
 
 
 class ConvNorm(nn.Module):

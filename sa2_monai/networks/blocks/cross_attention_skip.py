@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sa2_monai.networks.blocks.feed_forward import MixFFN
+from sa2_monai.networks.blocks.linear import Linear
 
 __all__ = ["ConcatSkip", "CrossAttentionSkip"]
 
@@ -42,7 +43,7 @@ class CrossAttentionSkip(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm1 = nn.LayerNorm(channels)
-        self.project = nn.Linear(channels, 2 * channels)
+        self.project = Linear(channels, 2 * channels)
         self.project_norm = nn.LayerNorm(2 * channels)
         self.norm2 = nn.LayerNorm(2 * channels)
         self.ffn = MixFFN(2 * channels, hidden_channels)

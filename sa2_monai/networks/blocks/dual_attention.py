@@ -10,6 +10,7 @@ from torch import nn
 
 from sa2_monai.networks.blocks.channel_attention import ChannelAttention
 from sa2_monai.networks.blocks.checkpointing import Checkpointed
+from sa2_monai.networks.blocks.linear import Linear
 
 __all__ = ["DualAttentionBlock", "DualAttentionDecoderStage", "DualAttentionStage", "SingleAttentionBlock"]
 
@@ -127,9 +128,9 @@ class DualAttentionDecoderStage(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, fusion: nn.Module, blocks: list[nn.Module]) -> None:
         super().__init__()
-        self.project = nn.Linear(in_channels, channels)
+        self.project = Linear(in_channels, channels)
         self.fusion = fusion
-        self.reduce = nn.Linear(2 * channels, channels)
+        self.reduce = Linear(2 * channels, channels)
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, low: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from sa2_monai.networks.blocks.linear import Linear, linear
 from sa2_monai.networks.blocks.merged_linear import MergedLinear
 
 __all__ = ["EfficientAttention"]
@@ -34,7 +34,7 @@ class EfficientAttention(nn.Module):
         self.heads = heads
         self.fold = fold
         self.qkv = MergedLinear(channels, [channels] * 3)
-        self.project = nn.Linear(channels, channels)
+        self.project = Linear(channels, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Attend over the positions of ``x``."""
@@ -43,18 +43,18 @@ class EfficientAttention(nn.Module):
         wq, wk, wv = self.qkv.weight.chunk(3)  # views
         bq, bk, bv = self.qkv.bias.chunk(3)
         tokens = x.reshape(b, height * width, c)
-        queries = F.linear(tokens, wq, bq)
+        queries = linear(tokens, wq, bq, self.training)
         if h == 1:
             queries = queries.softmax(dim=-1)
         else:
             queries = queries.reshape(b, -1, h, d).softmax(dim=-1).reshape(b, -1, c)
-        keys = F.linear(tokens, wk, bk).softmax(dim=1)  # (B, N, C), sums to 1 over N
+        keys = linear(tokens, wk, bk, self.training).softmax(dim=1)  # (B, N, C), sums to 1 over N
         if self.fold:
             # K^T (X Wv^T + 1 bv^T) = (K^T X) Wv^T + 1 bv^T, for the columns of a key sum to 1.
             seen = (keys.transpose(1, 2) @ tokens).reshape(b, h, d, c)
             context = seen @ wv.reshape(h, d, c).transpose(1, 2) + bv.reshape(h, 1, d)  # (B, h, d, d)
         else:
-            values = F.linear(tokens, wv, bv).reshape(b, -1, h, d).transpose(1, 2)
+            values = linear(tokens, wv, bv, self.training).reshape(b, -1, h, d).transpose(1, 2)
             context = keys.reshape(b, -1, h, d).permute(0, 2, 3, 1) @ values  # (B, h, d, d)
         wo = self.project.weight.reshape(c, h, d).permute(1, 2, 0)  # (h, d, C)
         if self.fold:

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sa2_monai.networks.blocks.linear import Linear
+
 __all__ = ["MLP", "MixFFN"]
 
 
@@ -23,8 +25,8 @@ class MLP(nn.Module):
 
     def __init__(self, channels: int, hidden_channels: int) -> None:
         super().__init__()
-        self.expand = nn.Linear(channels, hidden_channels)
-        self.reduce = nn.Linear(hidden_channels, channels)
+        self.expand = Linear(channels, hidden_channels)
+        self.reduce = Linear(hidden_channels, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Transform ``x``."""
@@ -50,10 +52,10 @@ class MixFFN(nn.Module):
     def __init__(self, channels: int, hidden_channels: int, skip: bool = True) -> None:
         super().__init__()
         self.skip = skip
-        self.expand = nn.Linear(channels, hidden_channels)
+        self.expand = Linear(channels, hidden_channels)
         self.depthwise = nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1, groups=hidden_channels)
         self.norm = nn.LayerNorm(hidden_channels) if skip else nn.Identity()
-        self.reduce = nn.Linear(hidden_channels, channels)
+        self.reduce = Linear(hidden_channels, channels)
         identity = torch.zeros(1, 1, 3, 3)
         identity[:, :, 1, 1] = 1.0
         self.register_buffer("identity", identity, persistent=False)

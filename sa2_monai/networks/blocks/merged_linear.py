@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+from sa2_monai.networks.blocks.linear import Linear
 
 __all__ = ["MergedLinear"]
 
 
-class MergedLinear(nn.Linear):
+class MergedLinear(Linear):
     """Several linear maps of the same input, their outputs side by side on the last axis.
 
     Args:

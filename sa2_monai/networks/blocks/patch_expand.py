@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sa2_monai.networks.blocks.checkpointing import Checkpointed
+from sa2_monai.networks.blocks.linear import Linear, linear
 
 __all__ = ["PatchExpand", "PatchExpandHead"]
 
@@ -31,7 +32,7 @@ class PatchExpand(nn.Module):
         super().__init__()
         self.out_channels = out_channels
         self.scale = scale
-        self.expand = nn.Linear(in_channels, scale * scale * out_channels, bias=False)
+        self.expand = Linear(in_channels, scale * scale * out_channels, bias=False)
         self.norm = nn.LayerNorm(out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -70,10 +71,10 @@ class PatchExpandHead(Checkpointed):
         self.use_checkpoint = use_checkpoint
         self.in_channels = in_channels
         self.scale = scale
-        self.expand = nn.Linear(in_channels, scale * scale * in_channels, bias=False)
+        self.expand = Linear(in_channels, scale * scale * in_channels, bias=False)
         self.norm = nn.LayerNorm(in_channels)
         self.dropout = nn.Dropout(dropout)
-        self.classify = nn.Linear(in_channels, out_channels)
+        self.classify = Linear(in_channels, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the tokens ``x``."""
@@ -89,10 +90,13 @@ class PatchExpandHead(Checkpointed):
             weight = self.expand.weight.reshape(n, c, c)
             weight = weight - weight.mean(1, keepdim=True)
             length = torch.linalg.vector_norm(
-                F.linear(x, weight.flatten(0, 1)).reshape(b, h, w, n, c), dim=-1, keepdim=True, dtype=_at_least_float(x)
+                linear(x, weight.flatten(0, 1), training=self.training).reshape(b, h, w, n, c),
+                dim=-1,
+                keepdim=True,
+                dtype=_at_least_float(x),
             )
             head = (self.classify.weight * self.norm.weight) @ weight  # (s * s, out_channels, C)
-            logits = F.linear(x, head.flatten(0, 1)).reshape(b, h, w, n, -1)
+            logits = linear(x, head.flatten(0, 1), training=self.training).reshape(b, h, w, n, -1)
             bias = F.linear(self.norm.bias, self.classify.weight, self.classify.bias)
             logits = logits * torch.rsqrt(length.square() / c + self.norm.eps).to(logits.dtype) + bias
         return logits.reshape(b, h, w, s, s, -1).permute(0, 5, 1, 3, 2, 4).reshape(b, -1, s * h, s * w)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sa2_monai.networks.blocks.checkpointing import Checkpointed
+from sa2_monai.networks.blocks.linear import Linear
 from sa2_monai.networks.maxvit.stochastic_depth import StochasticDepth
 
 __all__ = ["Attention", "AttentionBlock", "position_offsets"]
@@ -67,9 +68,9 @@ class Attention(nn.Module):
     def __init__(self, channels: int, head_dim: int, rel_pos_hidden: int) -> None:
         super().__init__()
         self.heads = channels // head_dim
-        self.qkv = nn.Linear(channels, 3 * channels)
+        self.qkv = Linear(channels, 3 * channels)
         self.rel_pos = RelativePosition(self.heads, rel_pos_hidden)
-        self.proj = nn.Linear(channels, channels)
+        self.proj = Linear(channels, channels)
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """Attend within each window of ``x``."""
@@ -91,8 +92,8 @@ class MLP(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(channels, hidden)
-        self.fc2 = nn.Linear(hidden, channels)
+        self.fc1 = Linear(channels, hidden)
+        self.fc2 = Linear(hidden, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Transform ``x``."""

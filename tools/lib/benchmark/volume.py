@@ -9,12 +9,9 @@ network, and measures with MedPy. Label maps and figures are compared: with ``--
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,9 @@ from monai.utils import optional_import
 from scipy.ndimage import zoom
 from torch import nn
 
+from benchmark.frame.rows import Row, Skipped
+from benchmark.frame.turns import compared
+from benchmark.generated.ct import CLASSES, ORGANS, TISSUE, WINDOW, make_case
 from sa2_monai.data import VolumeReader
 from sa2_monai.evaluation import evaluate
 from sa2_monai.inference import VolumeInferer, VolumeSaveImaged
@@ -37,51 +37,10 @@ from sa2_monai.slices import SliceOrientationd, StrictLoadImaged
 medpy_binary, has_medpy = optional_import("medpy.metric.binary")
 
 STAGES = ("load", "infer", "save", "evaluate")
-WINDOW = (-125.0, 275.0)
-SPACING = (0.75, 0.75, 3.0)
-# Class: name, HU, centre and half axes in units of the volume. Background: air and soft tissue.
-ORGANS = {
-    1: ("aorta", 250, (0.50, 0.40, 0.50), (0.030, 0.030, 0.70)),
-    2: ("gallbladder", 5, (0.62, 0.62, 0.45), (0.040, 0.045, 0.10)),
-    3: ("left kidney", 205, (0.34, 0.38, 0.40), (0.055, 0.060, 0.18)),
-    4: ("right kidney", 180, (0.66, 0.38, 0.38), (0.055, 0.060, 0.18)),
-    5: ("liver", 125, (0.68, 0.55, 0.62), (0.170, 0.150, 0.26)),
-    6: ("pancreas", 90, (0.48, 0.56, 0.52), (0.110, 0.035, 0.08)),
-    7: ("spleen", 152, (0.27, 0.46, 0.66), (0.075, 0.060, 0.14)),
-    8: ("stomach", -45, (0.40, 0.68, 0.64), (0.110, 0.075, 0.16)),
-}
-CLASSES = ["background", *(name for name, *_ in ORGANS.values())]
-TISSUE = (-1000, 45)
 
 
-def main() -> int:
-    args = parse_arguments()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    network = ReadableNetwork(args.network, args.noise).eval().requires_grad_(False)
-    seconds: dict[str, dict[str, list[float]]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        image, label = make_case(Path(folder), args.size, args.slices)
-        with torch.no_grad():
-            network(torch.zeros(1, 1, args.roi_size, args.roi_size))  # warm for both
-        for _ in range(args.turns):
-            ours = run_ours(network, image, label, Path(folder), args)
-            published = run_published(network, image, label, Path(folder), args)
-            agreement = float((ours["labels"] == published["labels"]).mean())
-            check(agreement, ours["figures"], published["figures"], args)
-            for contestant, result in (("published", published), ("sa2_monai", ours)):
-                for stage, value in result["seconds"].items():
-                    seconds.setdefault(contestant, {}).setdefault(stage, []).append(value)
-    report = summarize(seconds, args)
-    report |= {"same_labels": agreement, "dice": ours["figures"][:, 0].mean(), "hd95": ours["figures"][:, 1].mean()}
-    show(report)
-    if args.output:
-        Path(args.output).write_text(json.dumps(report, indent=2) + "\n")
-    return 0
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmark_volume.py", description=(__doc__ or "").splitlines()[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Volume and network."""
     parser.add_argument("--slices", type=int, default=120, help="slices of the volume")
     parser.add_argument("--size", type=int, default=512, help="rows and columns of a slice")
     parser.add_argument("--roi-size", type=int, default=224, help="rows and columns that the network sees")
@@ -89,13 +48,33 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--noise", action="store_true", help="label maps as the untrained network makes them")
     parser.add_argument("--view", choices=("paper", "whole"), default="paper", help="of this package")
     parser.add_argument("--batch", type=int, default=8, help="slices that this package gives to the network at once")
-    parser.add_argument("--threads", type=int, help="threads of torch; default: all cores")
-    parser.add_argument("--turns", type=int, default=1, help="the contestants take turns; the median counts")
-    parser.add_argument("--output", help="JSON file for the figures")
-    args = parser.parse_args()
+    parser.add_argument("--turns", type=int, default=2, help="the contestants take turns; the median counts")
+
+
+def run(args: argparse.Namespace) -> Iterator[Row]:
+    """Rows of each stage and of all together."""
     if not has_medpy:
-        parser.error("the published loop measures with MedPy: pip install medpy==0.5.2")
-    return args
+        raise Skipped("the published loop measures with MedPy: pip install medpy==0.5.2")
+    network = ReadableNetwork(args.network, args.noise).eval().requires_grad_(False)
+    seconds: dict[str, dict[str, list[float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        image, label = make_case(Path(folder), args.size, args.slices)
+        with torch.no_grad():
+            network(torch.zeros(1, 1, args.roi_size, args.roi_size))  # warm for both
+        for _ in range(args.turns):
+            results = {
+                "published": run_published(network, image, label, Path(folder), args),
+                "sa2_monai": run_ours(network, image, label, Path(folder), args),
+            }
+            same = check(results["sa2_monai"], results["published"], args)
+            for contestant, result in results.items():
+                result["seconds"]["end to end"] = sum(result["seconds"][stage] for stage in STAGES)
+                for stage, value in result["seconds"].items():
+                    seconds.setdefault(stage, {}).setdefault(contestant, []).append(value)
+    case = f"{args.network}, {args.size} x {args.size} x {args.slices}, {len(CLASSES)} classes, view {args.view}"
+    for stage, times in seconds.items():
+        for contestant, row in compared(times).items():
+            yield {"case": f"{case}: {stage}", "contestant": contestant, **row, "same_labels": same}
 
 
 class ReadableNetwork(nn.Module):
@@ -122,31 +101,6 @@ class ReadableNetwork(nn.Module):
         scores = torch.cat([-(x - level).abs().amin(dim=1, keepdim=True) for level in self.levels], dim=1)
         votes = F.avg_pool2d((scores * 60).softmax(dim=1), 5, stride=1, padding=2)
         return votes * 20 + torch.tanh(self.network(x)) * 1e-3
-
-
-def make_case(folder: Path, size: int, slices: int) -> tuple[Path, Path]:
-    """Write image.nii.gz (HU, 16 bit) and label.nii.gz with axes to the left, the back and the head."""
-    random = np.random.default_rng(0)
-    shape = (size, size, slices)
-    x, y, z = (
-        np.linspace(0, 1, n, dtype=np.float32).reshape([-1 if a == i else 1 for a in range(3)])
-        for i, n in enumerate(shape)
-    )
-    body = ((x - 0.5) / 0.46) ** 2 + ((y - 0.5) / 0.36) ** 2 < 1
-    image = np.where(body, TISSUE[1], TISSUE[0]).astype(np.int16) * np.ones(shape, dtype=np.int16)
-    label = np.zeros(shape, dtype=np.uint8)
-    bumps = 0.06 * np.sin(23 * x) * np.sin(19 * y) * np.sin(11 * z)
-    for value, (_, hu, centre, half) in ORGANS.items():
-        distance = sum(((axis - c) / h) ** 2 for axis, c, h in zip((x, y, z), centre, half, strict=True))
-        organ = distance + bumps < 1
-        image[organ] = hu
-        label[organ] = value
-    image += random.normal(0, 6, shape).astype(np.int16)
-    affine = np.diag([-SPACING[0], -SPACING[1], SPACING[2], 1.0])
-    paths = folder / "image.nii.gz", folder / "label.nii.gz"
-    for path, array in zip(paths, (image, label), strict=True):
-        nib.save(nib.Nifti1Image(array, affine), path)
-    return paths
 
 
 class Clock:
@@ -242,43 +196,13 @@ def run_published(
     return {"seconds": clock.seconds, "labels": turned, "figures": figures}
 
 
-def check(agreement: float, ours: np.ndarray, published: np.ndarray, args: argparse.Namespace) -> None:
-    if args.view == "whole":  # another label map by intention
-        return
-    difference = float(np.abs(ours - published).max())
-    if agreement < 1 or difference > 1e-6:
+def check(ours: dict[str, Any], published: dict[str, Any], args: argparse.Namespace) -> float:
+    """Share of voxels with the same label; an end where label maps or figures differ that have to be the same."""
+    agreement = float((ours["labels"] == published["labels"]).mean())
+    difference = float(np.abs(ours["figures"] - published["figures"]).max())
+    # the view "whole" makes another label map by intention
+    if args.view == "paper" and (agreement < 1 or difference > 1e-6):
         raise SystemExit(
             f"the label maps agree on {agreement:.6%} of the voxels, the figures differ by {difference}: no benchmark"
         )
-
-
-def summarize(seconds: dict[str, dict[str, list[float]]], args: argparse.Namespace) -> dict[str, Any]:
-    median = {name: {stage: statistics.median(times) for stage, times in one.items()} for name, one in seconds.items()}
-    for one in median.values():
-        one["end to end"] = sum(one[stage] for stage in STAGES)
-    ratios = {stage: median["published"][stage] / median["sa2_monai"][stage] for stage in median["sa2_monai"]}
-    return {
-        "volume": [args.size, args.size, args.slices],
-        "network": args.network,
-        "view": args.view,
-        "noise": args.noise,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-        "seconds": median,
-        "ratios": ratios,
-    }
-
-
-def show(report: dict[str, Any]) -> None:
-    size = " x ".join(str(n) for n in report["volume"])
-    print(f"{report['network']}, {size}, {len(CLASSES)} classes, view {report['view']}, {report['threads']} thread(s)")
-    print(f"same labels: {report['same_labels']:.4%}; Dice {report['dice']:.4f}, HD95 {report['hd95']:.3f} voxels\n")
-    print("| stage | published | sa2_monai | published / this |\n|---|---|---|---|")
-    for stage, ratio in report["ratios"].items():
-        published, ours = (report["seconds"][name][stage] for name in ("published", "sa2_monai"))
-        print(f"| {stage} | {published:.2f} s | {ours:.2f} s | {ratio:.2f} |")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    return agreement

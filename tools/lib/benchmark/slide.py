@@ -9,9 +9,7 @@ tenth of the pixels belongs to objects.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,14 +19,28 @@ from pathlib import Path
 import torch
 from numpy.random import RandomState
 
+from benchmark.frame.rows import Row
 from sa2_monai.data.samples.microscopy import paint
 from sa2_monai.data.samples.slides import make_sample_slide
 from sa2_monai.networks import create_network
 from sa2_monai.weights import save_weights
 
 
-def main() -> int:
-    args = parse_arguments()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Slide, network and limit."""
+    parser.add_argument("--size", type=int, default=20000, help="rows and columns of the slide")
+    parser.add_argument("--full", action="store_true", help="tissue everywhere, in place of two islands")
+    parser.add_argument("--bundle", help="a run or bundle; by default an untrained narrow network")
+    parser.add_argument("--width", type=int, default=4, help="base_channels of the untrained network")
+    parser.add_argument("--roi-size", type=int, default=256, help="window of the untrained network")
+    parser.add_argument("--overlap", type=float, default=0.25, help="of its windows")
+    parser.add_argument("--limit", type=float, help="GiB that the peak may have; more is an error")
+    parser.add_argument("--folder", help="where the slide and the results lie for a while (default: the temporary one)")
+    parser.add_argument("options", nargs="*", help="more options of 'sa2-monai predict', behind --")
+
+
+def run(args: argparse.Namespace) -> list[Row]:
+    """One row: peak, seconds, bytes of the slide and of what is written."""
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
         slide = make_sample_slide(folder / "slide.tif", size=(args.size, args.size), full=args.full)
@@ -38,38 +50,18 @@ def main() -> int:
         process = subprocess.Popen([*command, *args.options], cwd=folder)
         _, status, usage = os.wait4(process.pid, 0)
         if status:
-            return 1
-        written = {path.name: path.stat().st_size for path in sorted((folder / "out" / "predictions").iterdir())}
-        report = {
-            "pixels": [args.size, args.size],
-            "slide_bytes": slide.stat().st_size,
+            raise SystemExit("sa2-monai predict failed: see above")
+        row = {
+            "case": f"{args.size} x {args.size}, {'tissue everywhere' if args.full else 'two islands of tissue'}",
+            "contestant": "sa2_monai",
             "peak_gib": round(usage.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20), 3),
-            "seconds": round(time.monotonic() - start, 1),
-            "written_bytes": written,
-            "machine": platform.processor() or platform.machine(),
+            "time_s": round(time.monotonic() - start, 1),
+            "slide_bytes": slide.stat().st_size,
+            "written_bytes": sum(path.stat().st_size for path in (folder / "out" / "predictions").iterdir()),
         }
-    print(json.dumps(report, indent=2))
-    if args.output:
-        Path(args.output).write_text(json.dumps(report, indent=2) + "\n")
-    if args.limit and report["peak_gib"] > args.limit:
-        print(f"the peak is above {args.limit:g} GiB", file=sys.stderr)
-        return 1
-    return 0
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmark_slide.py", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--size", type=int, default=20000, help="rows and columns of the slide")
-    parser.add_argument("--full", action="store_true", help="tissue everywhere, in place of two islands")
-    parser.add_argument("--bundle", help="a run or bundle; by default an untrained narrow network")
-    parser.add_argument("--width", type=int, default=4, help="base_channels of the untrained network")
-    parser.add_argument("--roi-size", type=int, default=256, help="window of the untrained network")
-    parser.add_argument("--overlap", type=float, default=0.25, help="of its windows")
-    parser.add_argument("--limit", type=float, help="GiB that the peak may have; more is an error")
-    parser.add_argument("--folder", help="where the slide and the results lie for a while (default: the temporary one)")
-    parser.add_argument("--output", help="JSON file for the figures")
-    parser.add_argument("options", nargs="*", help="more options of 'sa2-monai predict', behind --")
-    return parser.parse_args()
+    if args.limit and row["peak_gib"] > args.limit:
+        raise SystemExit(f"the peak is {row['peak_gib']:g} GiB, above {args.limit:g} GiB")
+    return [row]
 
 
 def untrained(folder: Path, args: argparse.Namespace) -> Path:
@@ -95,7 +87,3 @@ def untrained(folder: Path, args: argparse.Namespace) -> Path:
     }
     save_weights(network.state_dict(), folder / "model.pt", info)
     return folder / "model.pt"
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -13,35 +13,46 @@ compared bit by bit.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from benchmark_volume import CLASSES, make_case
 from monai.bundle import ConfigParser
 from monai.data import CacheDataset, DataLoader
 from monai.transforms import Compose
 
+from benchmark.frame.process import in_fresh_process
+from benchmark.frame.rows import Row, Skipped
+from benchmark.generated.ct import CLASSES, make_case
 from sa2_monai.data import SliceDataset, SliceSampler
 from sa2_monai.slices import RandSliced
 
-CONFIG = Path(__file__).resolve().parents[2] / "bundles" / "daeformer" / "configs" / "train.yaml"
+CONFIG = Path(__file__).resolve().parents[3] / "bundles" / "daeformer" / "configs" / "train.yaml"
 CONTESTANTS = ("RandSliced", "SliceDataset")
 AT_ONCE = 8  # slices that were drawn of a volume
 
 
-def main() -> int:
-    args = parse_arguments()
-    if args.of:
-        print(json.dumps(measure(args.of, Path(args.folder), args)))
-        return 0
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Volumes and batches."""
+    parser.add_argument("--volumes", type=int, default=6)
+    parser.add_argument("--slices", type=int, default=60, help="slices of a volume")
+    parser.add_argument("--size", type=int, default=512, help="rows and columns of a slice")
+    parser.add_argument("--batch", type=int, default=24, help="slices of a batch")
+    parser.add_argument("--batches", type=int, default=12, help="timed, after the first one")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=1, help="the contestants take turns; the median counts")
+
+
+def run(args: argparse.Namespace) -> list[Row]:
+    """A row for each of the two loaders."""
+    if not Path("/proc/self/smaps_rollup").exists():
+        raise Skipped("the memory of processes is told by Linux alone")
+    if args.batch % AT_ONCE or args.volumes * AT_ONCE < args.batch:
+        raise SystemExit(f"--batch: expected a multiple of {AT_ONCE} of which the volumes have {AT_ONCE} each")
     with tempfile.TemporaryDirectory() as folder:
         for number in range(args.volumes):
             case = Path(folder) / str(number)
@@ -51,41 +62,15 @@ def main() -> int:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
         for _ in range(args.turns):
             for name in CONTESTANTS:
-                found[name].append(in_fresh_process(name, folder))
-    rows = {
-        name: {key: statistics.median(turn[key] for turn in turns) for key in turns[0]} for name, turns in found.items()
-    }
-    show(rows)
-    if args.output:
-        shape = [args.size, args.size, args.slices]
-        report = {"volumes": args.volumes, "shape": shape, "workers": args.workers, "batch": args.batch, "rows": rows}
-        Path(args.output).write_text(json.dumps(report, indent=2) + "\n")
-    return 0
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmark_loader.py", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--volumes", type=int, default=6)
-    parser.add_argument("--slices", type=int, default=60, help="slices of a volume")
-    parser.add_argument("--size", type=int, default=512, help="rows and columns of a slice")
-    parser.add_argument("--batch", type=int, default=24, help="slices of a batch")
-    parser.add_argument("--batches", type=int, default=12, help="timed, after the first one")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--turns", type=int, default=1, help="the contestants take turns; the median counts")
-    parser.add_argument("--output", help="JSON file for the figures")
-    parser.add_argument("--of", choices=CONTESTANTS, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.batch % AT_ONCE or args.volumes * AT_ONCE < args.batch:
-        parser.error(f"--batch: expected a multiple of {AT_ONCE} of which the volumes have {AT_ONCE} each")
-    return args
-
-
-def in_fresh_process(name: str, folder: str) -> dict[str, float]:
-    words = [sys.executable, __file__, *sys.argv[1:], "--of", name, "--folder", folder]
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
-    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+                found[name].append(in_fresh_process(__name__, "measure", name, folder, vars(args)))
+    what = (
+        f"{args.volumes} volumes {args.size} x {args.size} x {args.slices}, batch {args.batch}, {args.workers} workers"
+    )
+    rows = []
+    for name, turns in found.items():
+        median = {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
+        rows.append({"case": what, "contestant": name, **median})
+    return rows
 
 
 def cases(folder: Path, args: argparse.Namespace) -> list[dict[str, str]]:
@@ -114,13 +99,15 @@ def loader_of(name: str, data: list[dict[str, str]], args: argparse.Namespace) -
     return DataLoader(volumes, num_workers=args.workers, batch_size=args.batch // AT_ONCE, shuffle=True)
 
 
-def measure(name: str, folder: Path, args: argparse.Namespace) -> dict[str, float]:
+def measure(name: str, folder: str, options: dict[str, Any]) -> dict[str, float]:
+    """Figures of one loader, to be measured in a fresh process."""
+    args = argparse.Namespace(**options)
     torch.manual_seed(0)
     start = time.perf_counter()
-    loader = loader_of(name, cases(folder, args), args)
+    loader = loader_of(name, cases(Path(folder), args), args)
     batches = iter(loader)
     first = len(next(batches)["image"])
-    told = {"first batch": time.perf_counter() - start}
+    told = {"first_batch_s": time.perf_counter() - start}
     if first != args.batch:
         raise SystemExit(f"{name}: a batch of {first} slices, expected {args.batch}")
     number, start, memory = 0, time.perf_counter(), memory_of_processes()
@@ -133,7 +120,7 @@ def measure(name: str, folder: Path, args: argparse.Namespace) -> dict[str, floa
         if turn in (args.batches // 2, args.batches - 1):
             found = memory_of_processes()
             memory = {key: max(value, found[key]) for key, value in memory.items()}
-    return {**told, "slices/s": number / (time.perf_counter() - start), **memory}
+    return {**told, "slices_per_second": number / (time.perf_counter() - start), **memory}
 
 
 def memory_of_processes() -> dict[str, float]:
@@ -142,7 +129,7 @@ def memory_of_processes() -> dict[str, float]:
     children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
     pss = [entry(Path(f"/proc/{process}/smaps_rollup"), "Pss") for process in (own, *children)]
     rss = [entry(Path(f"/proc/{process}/status"), "VmRSS") for process in children] or [0.0]
-    return {"PSS of all, MB": sum(pss), "RSS of a worker, MB": max(rss)}
+    return {"pss_of_all_mb": sum(pss), "rss_of_a_worker_mb": max(rss)}
 
 
 def entry(path: Path, key: str) -> float:
@@ -159,14 +146,3 @@ def check_agreement(folder: Path, args: argparse.Namespace) -> None:
         for key in ("image", "label"):
             if not torch.equal(slices[index][key].as_tensor(), volume[key].as_tensor()[..., index]):
                 raise SystemExit(f"slice {index} of the {key} differs from that of the volume: nothing is timed")
-
-
-def show(rows: dict[str, dict[str, float]]) -> None:
-    columns = list(next(iter(rows.values())))
-    print("| | " + " | ".join(columns) + f" |\n|{'---|' * (len(columns) + 1)}")
-    for name, values in rows.items():
-        print(f"| {name} | " + " | ".join(f"{values[column]:.1f}" for column in columns) + " |")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

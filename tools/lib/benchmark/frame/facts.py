@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What figures are of: the machine, the versions, the commit."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sa2_monai.bundle.comparison.machine import machine_facts
+
+__all__ = ["facts"]
+
+_PACKAGES = "sa2_monai monai torch numpy scipy medpy surface-distance torchmetrics nnunetv2 openvino onnxruntime"
+
+
+def facts(device: str) -> dict[str, Any]:
+    """``machine``, ``versions`` of what is installed, and ``commit`` (None outside a repository).
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+    """
+    versions = {}
+    for package in _PACKAGES.split():
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return {"machine": machine_facts(device), "versions": versions, "commit": _commit()}
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).resolve().parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
