@@ -17,6 +17,7 @@ __all__ = [
     "RUNTIMES",
     "add_fold_options",
     "add_runtime",
+    "add_threads",
     "add_training_options",
     "positive",
     "read_class_names",
@@ -72,6 +73,20 @@ def add_training_options(parser: argparse.ArgumentParser, time: str, networks: b
     layout.add_argument("--images", metavar="GLOB", help="images below DATA, as in 'raw/*/*.tif'; with --labels")
     layout.add_argument("--labels", metavar="GLOB", help="their masks")
     layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``, a matter of the machine: it stands in no configuration, and changes rounding at most.
+
+    Args:
+        parser: of a command that calculates; :mod:`sa2_monai.cli.main` acts on the option.
+    """
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="processors that each program uses (default: all it may; side by side, its part of them)",
+    )
 
 
 def training_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sa2_monai.cli.common import (
     add_fold_options,
+    add_threads,
     add_training_options,
     read_overrides,
     stopped,
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("data", nargs="?", metavar="DATA", help="folder of your data, a dataset.json or a CSV of pairs")
     add_training_options(parser, "time of each fold of each network; the plans fit into it", networks=True)
+    add_threads(parser)
     parser.add_argument("--output", "-o", required=True, metavar="DIR", help="folder for report, tables and runs")
     add_fold_options(parser, "of folds and trainings")
     parser.add_argument(

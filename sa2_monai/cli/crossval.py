@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sa2_monai.cli.common import (
     add_fold_options,
+    add_threads,
     add_training_options,
     read_overrides,
     stopped,
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: sa2-monai crossval DATA --output OUT --network sa2net --config monuseg max_epochs=500"
     parser.add_argument("data", nargs="?", metavar="DATA", help="folder of your data, a dataset.json or a CSV of pairs")
     add_training_options(parser, "time of each fold; the plan fits into it")
+    add_threads(parser)
     parser.add_argument("--output", "-o", required=True, metavar="DIR", help="folder for runs, scores and splits")
     add_fold_options(parser)
     parser.add_argument("--paper", action="store_true", help="the published protocol (paper.yaml, evaluate_paper.yaml)")

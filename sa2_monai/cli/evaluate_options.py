@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sa2_monai.cli.common import add_runtime
+from sa2_monai.cli.common import add_runtime, add_threads
 from sa2_monai.cli.precision_options import add_precision
 
 __all__ = ["FAMILIES", "add_arguments", "evaluation_options"]
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="NAME", help="with --bundle: cpu, cuda, cuda:1")
     add_precision(parser, "with --bundle: fp32, the reference; of others results come to RUN/eval-bf16")
     add_runtime(parser, "with --bundle: eager; of others results come to RUN/eval-openvino")
+    add_threads(parser)
     parser.add_argument(
         "--classes",
         metavar="NAMES",

@@ -18,6 +18,7 @@ from typing import NamedTuple, NoReturn, TextIO, cast
 from sa2_monai.cli import quick_start
 from sa2_monai.io.causes import root_cause
 from sa2_monai.io.paths import verbatim_paths
+from sa2_monai.io.processors import limit_threads, set_threads
 from sa2_monai.io.text import PrintableStream
 from sa2_monai.version import __version__
 
@@ -85,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None:  # this process is the program
         quick_start.install()
+        limit_threads()
     try:
         with _printable_streams(), verbatim_paths():
             try:
@@ -125,6 +127,8 @@ def _run(arguments: list[str]) -> int:
     subparser.description = (module.__doc__ or "").strip().split("\n\n")[0]
     module.add_arguments(subparser)
     args = _parse(parser, arguments)
+    if getattr(args, "threads", None) is not None:
+        set_threads(args.threads)
     try:
         return int(module.run(args) or DONE)
     except UsageError as error:

@@ -24,7 +24,7 @@ from sa2_monai.bundle.included import run_folder
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.cli import precision_options as precision
-from sa2_monai.cli.common import RUNTIMES, add_runtime, positive
+from sa2_monai.cli.common import RUNTIMES, add_runtime, add_threads, positive
 from sa2_monai.cli.main import UsageError
 from sa2_monai.cli.precision_options import add_parity, add_precision
 from sa2_monai.cli.predict_options import instances, slides, starter, tta, watch
@@ -89,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images, slices or windows at once; auto: what a GPU takes",
     )
+    add_threads(parser)
     add_precision(parser, "that of the bundle: fp32, the reference")
     add_parity(parser)
     add_runtime(parser, "that of the bundle: eager, the reference")

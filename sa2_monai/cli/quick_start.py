@@ -108,7 +108,9 @@ def _named(module: str, name: str) -> Any:
 
 def _execute_monai(monai: ModuleType, loader: Any) -> None:
     """As the loader does, without the walk through all modules at its end."""
-    module = _load_alone("monai.utils.module", os.path.join(os.path.dirname(str(monai.__file__)), "utils", "module.py"))
+    module: Any = _load_alone(
+        "monai.utils.module", os.path.join(os.path.dirname(str(monai.__file__)), "utils", "module.py")
+    )
     load_all = module.load_submodules
     module.load_submodules = lambda *args, **kwargs: ([], [])
     module.optional_import = _optional_import(module.optional_import)

@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_training_options, read_overrides, training_options, wrong_use
+from sa2_monai.cli.common import add_threads, add_training_options, read_overrides, training_options, wrong_use
 from sa2_monai.cli.main import INTERRUPTED
 
 __all__ = ["add_arguments", "run"]
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: sa2-monai train DATA --output runs/first --time 10 batch_size=8"
     parser.add_argument("data", nargs="?", metavar="DATA", help="folder of the data; not needed with --resume")
     add_training_options(parser, "time of this training; the plan fits into it")
+    add_threads(parser)
     parser.add_argument(
         "--output", "-o", metavar="RUN", help="folder of the run (default: runs/NETWORK-DATA in the working directory)"
     )

@@ -17,6 +17,7 @@ from sa2_monai.data.checks.label_counts import KindCheck
 from sa2_monai.data.checks.label_tables import without_ignored
 from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.checks.preprocessed import check_preprocessed
+from sa2_monai.data.checks.remembered import RememberedFacts
 from sa2_monai.data.checks.volumes import check_volumes
 from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.io.label_values import THRESHOLD, LabelTable
@@ -146,6 +147,22 @@ class DataSet:
         ):
             ignore_value = self.ignore_value  # unless the user's table says otherwise
         table = without_ignored(table, ignore_value)
+        files = opened or OpenedFiles(self.files, RememberedFacts())
+        try:
+            self._check(where, cases, table, in_channels, read_labels, ignore_value, files)
+        finally:
+            files.remember()
+
+    def _check(
+        self,
+        where: str,
+        cases: Sequence[Case],
+        table: LabelTable,
+        in_channels: int | None,
+        read_labels: bool,
+        ignore_value: int | None,
+        opened: OpenedFiles,
+    ) -> None:
         if self.files == "images":
             check_cases(where, cases, table, in_channels, ignore_value, opened)
             return

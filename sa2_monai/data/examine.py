@@ -12,6 +12,7 @@ from typing import Any
 from sa2_monai.data.checks.file_contents import measure_files, unreadable_files
 from sa2_monai.data.checks.label_tables import label_table
 from sa2_monai.data.checks.opened_files import OpenedFiles
+from sa2_monai.data.checks.remembered import RememberedFacts
 from sa2_monai.data.checks.voxels import look_into_images
 from sa2_monai.data.dataset import DataSet, Job, ListOptions
 from sa2_monai.data.datasets import DATASETS
@@ -38,6 +39,7 @@ def examine_dataset(
     label_values: Mapping[Any, int] | str | None = None,
     ignore_value: int | None = None,
     listed: Parts | None = None,
+    remember: bool = True,
 ) -> dict[str, Any]:
     """Compare a folder with the data set that it should hold; every file is opened, unlabelled images too.
 
@@ -51,6 +53,7 @@ def examine_dataset(
         label_values: see there.
         ignore_value: see there.
         listed: the cases, where the folder alone does not say them.
+        remember: open no file that an earlier check has opened and that has not changed since.
 
     Returns:
         ``dataset``, ``directory``, ``split``, ``files``; ``classes``; ``parts``: by part the numbers ``cases``,
@@ -104,7 +107,7 @@ def examine_dataset(
         cases = [case for part in parts.values() for case in part]
         labelled = [case for case in cases if "label" in case]
         void = entry.ignore_value if ignore_value is None else ignore_value
-        opened = OpenedFiles(entry.files)
+        opened = OpenedFiles(entry.files, RememberedFacts() if remember else None)
         report["sizes"], report["label_values"], empty = measure_files(opened, cases, table, void)
         if isinstance(label_values, Mapping) and any(str(key).startswith("#") for key in label_values):
             report["label_values"] = {colour_name(float(v)): share for v, share in report["label_values"].items()}
@@ -116,6 +119,7 @@ def examine_dataset(
         if entry.files != "images":  # what the check of 2D images warns of is found below as well
             report["remarks"] += [record.getMessage() for record in messages if record.levelno >= logging.WARNING]
         problems, remarks = look_into_images(str(directory), opened, cases, report["problems"])
+        opened.remember()
         report["problems"] += problems
         report["remarks"] += remarks
         if empty and len(empty) == len(labelled):

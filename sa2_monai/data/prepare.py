@@ -28,6 +28,7 @@ from sa2_monai.data.preparation.jobs import Record, finished_record, recorded_na
 from sa2_monai.data.preparation.lists import write_lists
 from sa2_monai.data.registry import unknown_dataset
 from sa2_monai.io.problems import FailedCasesError, listing
+from sa2_monai.io.processors import usable_processors
 
 __all__ = ["Prepared", "prepare_dataset", "prepared_in_cache"]
 
@@ -164,7 +165,7 @@ def _finish(
     from tqdm import tqdm
 
     with tqdm(total=len(jobs), desc=title, unit="job", disable=not progress) as bar:
-        with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:  # reading and hashing wait for the disk
+        with ThreadPoolExecutor(min(16, usable_processors())) as pool:  # reading and hashing wait for the disk
             records: dict[str, Record] = {}
             for job, record in zip(jobs, pool.map(lambda job: finished_record(job, source, folder), jobs), strict=True):
                 if record is not None:

@@ -23,6 +23,11 @@ SEED = 20
 OF_PYTEST = "PYTEST_CURRENT_TEST"
 
 
+def pytest_configure() -> None:
+    """Nothing is remembered in the user's cache: a check has to find what is wrong, whatever was found before."""
+    os.environ["SA2_MONAI_CHECKED"] = "0"
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol() -> Generator[None, object, object]:
     """Seed the generators before a test, restore everything else after it."""

@@ -7,11 +7,11 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
+from sa2_monai.io.processors import THREADS, usable_processors, without_own_limits
+
 __all__ = ["check_devices", "environment_of"]
 
 _CUDA = "CUDA_VISIBLE_DEVICES"
-#: Of the libraries that calculate on the CPU.
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def check_devices(devices: Sequence[str]) -> None:
@@ -41,7 +41,7 @@ def environment_of(device: str | None, side_by_side: int = 1, base: Mapping[str,
             many threads there shall be.
         base: environment of this process by default.
     """
-    environment = dict(os.environ if base is None else base)
+    environment = without_own_limits(dict(os.environ if base is None else base))
     if device == "cpu":
         environment[_CUDA] = ""
     elif device is not None and ":" in device:
@@ -49,7 +49,7 @@ def environment_of(device: str | None, side_by_side: int = 1, base: Mapping[str,
         seen = [name for name in environment.get(_CUDA, "").split(",") if name]
         environment[_CUDA] = seen[number] if number < len(seen) else str(number)
     if side_by_side > 1:
-        threads = str(max(1, (os.cpu_count() or 1) // side_by_side))
-        for name in _THREADS:
+        threads = str(max(1, usable_processors() // side_by_side))
+        for name in THREADS:
             environment.setdefault(name, threads)
     return environment

@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ignore-value", type=int, metavar="N", help="of your own data: value of pixels without a label, as 255 or -1"
     )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="open every file, also those that were checked before and are the same"
+    )
     add_json(parser)
 
 
@@ -59,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
     values = read_label_values(args.label_values)
     found = _found(args, name)
     if found is None:
-        report = examine_dataset(name, args.directory, args.split, names, values, args.ignore_value)
+        report = examine_dataset(
+            name, args.directory, args.split, names, values, args.ignore_value, remember=not args.no_cache
+        )
     else:
         if args.split is not None:
             known_dataset(found.dataset, args.split)
@@ -72,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
             found.label_values if own else values,
             found.ignore_value if args.ignore_value is None else args.ignore_value,
             found.parts if args.images else None,
+            remember=not args.no_cache,
         )
         report |= {"layout": found.description, "pairs": _pairs(found), "left_out": found.left_out}
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else text(report))

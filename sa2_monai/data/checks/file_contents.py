@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections import Counter
@@ -21,6 +20,7 @@ from sa2_monai.io.label_values import THRESHOLD, LabelTable, above_threshold, fr
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.preprocessed import preprocessed_shapes
 from sa2_monai.io.problems import CASE_ERRORS
+from sa2_monai.io.processors import usable_processors
 from sa2_monai.io.volumes.read import load_volume, volume_header
 
 __all__ = ["measure_files", "unreadable_files"]
@@ -62,7 +62,7 @@ def measure_files(
     total: Counter[float] = Counter()
     empty: list[str] = []
     by_axes: dict[int, list[tuple[int, ...]]] = {}
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, usable_processors())) as pool:
         for case, (size, counts) in zip(cases, pool.map(look, cases), strict=True):
             if size is not None:
                 by_axes.setdefault(len(size), []).append(size)
@@ -112,5 +112,5 @@ def unreadable_files(files: Sequence[Path]) -> list[str]:
             return str(error)
         return None
 
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, usable_processors())) as pool:
         return [found for found in pool.map(look, files) if found is not None]

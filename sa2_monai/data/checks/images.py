@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.io.label_values import LabelTable, from_colour_file, from_lossy_file, unexplained
 from sa2_monai.io.names import VOLUME_SUFFIXES
 from sa2_monai.io.problems import Problems, listing
+from sa2_monai.io.processors import usable_processors
 
 __all__ = ["check_cases"]
 
@@ -47,7 +47,7 @@ def check_cases(
     problems = Problems(where)
     values: set[float] = set()
     opened = opened or OpenedFiles("images")
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, usable_processors())) as pool:
         looks = list(pool.map(lambda case: _check_case(case, table, in_channels, ignore_value, opened), cases))
     for look in looks:
         values |= look.values

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy as np
 
 from sa2_monai.io.label_values import LabelTable, from_lossy_file, unexplained
 from sa2_monai.io.problems import Problems
+from sa2_monai.io.processors import usable_processors
 
 __all__ = ["Found", "KindCheck", "count_values", "report_values", "scan"]
 
@@ -56,7 +56,7 @@ def scan(look: Callable[[Mapping[str, Any]], Found], cases: Iterable[Mapping[str
     Returns:
         What was found, in the order of the cases.
     """
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, usable_processors())) as pool:
         return list(pool.map(look, cases))
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from sa2_monai.data.checks.opened_files import OpenedFiles
 from sa2_monai.data.layouts.cases import Case
 from sa2_monai.io.problems import Problems, grouped, listing
+from sa2_monai.io.processors import usable_processors
 
 __all__ = ["look_into_images"]
 
@@ -42,7 +42,7 @@ def look_into_images(
         return "", facts.constant, facts.remarks
 
     paths = list(dict.fromkeys(path for case in cases for path in _images(case)))
-    with ThreadPoolExecutor(max_workers=min(_WORKERS.get(opened.files, 16), os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(_WORKERS.get(opened.files, 16), usable_processors())) as pool:
         found = list(pool.map(look, paths))
     problems, remarks = Problems(where), []
     for message, _, _ in found:

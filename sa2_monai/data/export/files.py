@@ -25,6 +25,7 @@ from sa2_monai.io.label_values import (
     unexplained,
 )
 from sa2_monai.io.problems import Problems, listing
+from sa2_monai.io.processors import usable_processors
 from sa2_monai.io.volumes.nifti_writer import header_from_affine
 from sa2_monai.io.volumes.read import load_volume
 
@@ -83,7 +84,7 @@ def write_cases(where: str, cases: Sequence[Case], write: Callable[[Case], None]
             return str(error)
         return None
 
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(8, usable_processors())) as pool:
         for error in pool.map(one, cases):
             if error:
                 problems.add("files that cannot be exported", error, "repair or remove these cases")

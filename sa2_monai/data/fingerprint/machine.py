@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from sa2_monai.data.fingerprint.facts import Machine
+from sa2_monai.io.processors import usable_processors
 
 __all__ = ["measure_machine"]
 
@@ -25,7 +26,7 @@ def measure_machine(device: str | None = None) -> Machine:
     """
     if device is not None and re.fullmatch(r"cpu|cuda(:\d+)?", device) is None:
         raise ValueError(f"device is {device!r}, expected 'cpu', 'cuda' or 'cuda:N'")
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processors = usable_processors()
     if device != "cpu":
         import torch
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +16,7 @@ from sa2_monai.data.preparation.cache import cached_label
 from sa2_monai.io.images.meaning import to_image
 from sa2_monai.io.images.read import read_samples
 from sa2_monai.io.problems import Problems
+from sa2_monai.io.processors import usable_processors
 
 __all__ = ["cache_masks", "threshold_mask"]
 
@@ -74,7 +74,7 @@ def cache_masks(where: str, cases: Sequence[Case], folder: Path, values: Sequenc
         except ValueError as error:
             return str(error)
 
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, usable_processors())) as pool:
         made = list(pool.map(convert, cases, of_case))
     for result in made:
         if isinstance(result, str):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from sa2_monai.data.layouts.discovery.layout import Layout
 from sa2_monai.data.preparation.cache import cache_folder, is_cached, write_png
 from sa2_monai.data.preparation.masks import threshold_mask
 from sa2_monai.io.problems import Problems
+from sa2_monai.io.processors import usable_processors
 
 __all__ = ["join_masks", "joined_objects"]
 
@@ -64,7 +64,7 @@ def joined_objects(directory: Path, layout: Layout, kind: str, cache_dir: Path |
         return None
 
     cases = [case for part in layout.parts.values() for case in part]
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, usable_processors())) as pool:
         for error in pool.map(make, cases):
             if error:
                 problems.add("label files of objects that cannot be put together", error, "repair these files")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 
 from sa2_monai.bundle.launch import Job, JobError, hold, run_jobs
 from sa2_monai.bundle.launch.devices import check_devices, environment_of
+from sa2_monai.io.processors import usable_processors
 
 WRITE = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))"
 
@@ -154,5 +154,5 @@ def test_environment(device: str | None, base: dict[str, str], expected: str | N
 
 
 def test_threads_are_shared() -> None:
-    assert environment_of("cpu", 2, {})["OMP_NUM_THREADS"] == str(max(1, (os.cpu_count() or 1) // 2))
+    assert environment_of("cpu", 2, {})["OMP_NUM_THREADS"] == str(max(1, usable_processors() // 2))
     assert environment_of("cpu", 2, {"OMP_NUM_THREADS": "7"})["OMP_NUM_THREADS"] == "7"
