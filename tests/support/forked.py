@@ -15,6 +15,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -63,15 +64,25 @@ def _execute(command: list[str]) -> None:
 
 
 def _run_forked(run: Any) -> Any:
-    """``subprocess.run`` that forks for ``python ...`` where nothing but the exit code is wanted."""
+    """``subprocess.run`` that forks for ``python ...``; what it prints can be captured as text."""
 
     def instead(command: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
-        if command[0] != sys.executable or not options.keys() <= {"check", "env"}:
+        if command[0] != sys.executable or not options.keys() <= {"check", "env", "capture_output", "text"}:
             return run(command, **options)
-        code = _Fork(command, options.get("env")).wait()
-        if options.get("check") and code != 0:
-            raise subprocess.CalledProcessError(code, command)
-        return subprocess.CompletedProcess(command, code)
+        with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as errors:
+
+            def redirect() -> None:
+                os.dup2(printed.fileno(), 1)
+                os.dup2(errors.fileno(), 2)
+
+            captured = options.get("capture_output", False)
+            code = _Fork(command, options.get("env"), redirect if captured else None).wait()
+            if options.get("check") and code != 0:
+                raise subprocess.CalledProcessError(code, command)
+            for stream in (printed, errors):
+                stream.seek(0)
+            texts = (printed.read(), errors.read()) if captured else (None, None)
+            return subprocess.CompletedProcess(command, code, *texts)
 
     return instead
 

@@ -3,7 +3,7 @@
 
 Why: the tracer doubles the time of a test. Tests of tests/bundles run the same lines for every bundle, with other
 values, so only the first parameter set of each is measured; exporters run much of PyTorch's own Python, and their tests
-take the fixture ``untraced``. Third parties are imported without it.
+take the fixture ``untraced``. Third parties are imported without it, and pytest is left alone between the tests.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,8 @@ from tests.support.plain import PLAIN
 
 REPEATS = pytest.StashKey[bool]()
 _THIRD_PARTIES = ("monai.bundle", "monai.engines", "monai.handlers", "torch._dynamo", "torch.utils.tensorboard")
+
+_of_this_test: Any = None  # the tracer; none of a test that repeats what was measured
 
 
 @contextmanager
@@ -51,22 +54,49 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Coverage is not measured again where a test repeats what it did, with other parameters."""
-    tracer = sys.gettrace()
-    if item.stash[REPEATS]:
-        sys.settrace(None)
-    try:
+def pytest_pycollect_makeitem() -> Generator[None, object, object]:
+    """Of the collection only the imports are measured, not how pytest makes tests of what it finds."""
+    with paused():
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Between fixtures and test functions pytest is at work, of which nothing is measured."""
+    global _of_this_test
+    _of_this_test = None if item.stash[REPEATS] else sys.gettrace()
+    with paused():
+        return (yield)
+
+
+@contextmanager
+def _measured() -> Iterator[None]:
+    before = sys.gettrace()
+    if not PLAIN:
+        sys.settrace(_of_this_test)
+    try:
+        yield
     finally:
-        sys.settrace(tracer)
+        sys.settrace(before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup() -> Generator[None, object, object]:
+    """A fixture is measured."""
+    with _measured():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A test is measured, unless it takes the fixture ``untraced``."""
+    with paused() if "untraced" in pyfuncitem.fixturenames else _measured():
+        return (yield)
 
 
 @pytest.fixture
-def untraced() -> Iterator[None]:
+def untraced() -> None:
     """No measurement of coverage: exporters run much of PyTorch's own Python and would take twice the time."""
-    with paused():
-        yield
 
 
 @pytest.hookimpl(trylast=True)

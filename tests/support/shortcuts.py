@@ -11,6 +11,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Generator
+
+import pytest
 
 from tests.support.plain import PLAIN
 
@@ -19,6 +22,17 @@ def pytest_configure() -> None:
     """No flushing from the start: session fixtures write files, too."""
     if not PLAIN:
         os.fsync = lambda descriptor: None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """No search for garbage while modules are imported and tests are made of them: nearly all of it stays."""
+    if not PLAIN:
+        gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:

@@ -59,8 +59,8 @@ def evaluate_command(setup: CrossvalSetup, fold: int, score: bool = True, predic
     evaluations = [*([_score(setup, fold)] if score else []), *([_predict(setup, fold)] if predict else [])]
     if len(evaluations) == 1:
         return _monai_command(*evaluations)
-    first, second = evaluations
-    return [sys.executable, "-m", "sa2_monai.bundle.successive", *first, THEN, *second]
+    words = [word for options in evaluations for word in (THEN, *options)]
+    return [sys.executable, "-m", "sa2_monai.bundle.successive", *words[1:]]
 
 
 def ensemble_command(setup: CrossvalSetup) -> list[str]:

@@ -23,7 +23,7 @@ from sa2_monai.data import ACDC_SPLITS, make_sample
 from tests.support.programs import run_program
 
 SMALL = ("base_channels=4", "roi_size=[32, 32]", "batch_size=2", "num_workers=0", "device=cpu")
-LEARNS = ("max_epochs=30", "learning_rate=2.0e-2")
+LEARNS = ("max_epochs=30", "val_interval=30", "learning_rate=2.0e-2")
 
 
 @pytest.fixture(scope="module")
