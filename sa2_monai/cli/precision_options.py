@@ -54,4 +54,5 @@ def overrides(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
     from sa2_monai.bundle.workflow import choose_device
     from sa2_monai.networks import choose_precision
 
-    return {"precision": choose_precision(wanted, choose_device(args.device))}
+    runtime = args.runtime or "eager"
+    return {"precision": choose_precision(wanted, choose_device(args.device), runtime=runtime)}
