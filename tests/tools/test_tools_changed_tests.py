@@ -31,7 +31,11 @@ TEST_CASES = [
     ("bundles/svanet/configs/train.yaml", ["bundles/test_bundles_svanet.py"], ["bundles/test_bundles_sa2net.py"]),
     ("CONTRIBUTING.md", ["docs/test_docs_text.py"], ["tools/test_tools_slurm.py"]),
     ("mkdocs.yml", ["docs/test_docs_site.py"], ["tools/test_tools_slurm.py"]),
-    ("tools/lib/benchmark.py", ["tools/test_tools_benchmark.py"], ["tools/test_tools_slurm.py"]),
+    (
+        "tools/lib/benchmark/volume.py",
+        ["tools/benchmark/test_tools_benchmark_volume.py"],
+        ["tools/test_tools_slurm.py"],
+    ),
 ]
 
 

@@ -91,7 +91,7 @@ def mirrored(path: Path, tests: list[Path]) -> Iterator[Path]:
     elif path.suffix == ".md" or parts[0] in ("docs", "mkdocs.yml") or parts[:3] == ("tools", "lib", "docs"):
         yield from (test for test in tests if test.parent.name == "docs")
     elif parts[0] == "tools":
-        own = [test for test in tests if test.parent.name == "tools"]
+        own = [test for test in tests if ROOT / "tests" / "tools" in test.parents]
         yield from (test for test in own if path.stem in test.stem.removeprefix("test_tools_"))
     elif parts[0] == "sa2_monai" and len(parts) > 2 and path.stem != "__init__":
         yield from of_module(path, tests)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import zoom
 
-__all__ = ["ORGANS", "label_maps"]
+__all__ = ["ORGANS", "label_maps", "noisy"]
 
 # Centre and half axes as shares of the array, sizes as in an abdominal CT.
 ORGANS = {
@@ -47,3 +47,14 @@ def label_maps(
         island = tuple(slice(start, start + 2) for start in (rng.integers(0, n - 2) for n in shape))
         prediction[island] = value
     return np.roll(prediction, shift, axis=0), reference
+
+
+def noisy(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """A copy in which a share of the voxels has a random value of the map."""
+    if not share:
+        return labels
+    rng = np.random.default_rng(seed)
+    where = np.unique(rng.integers(0, labels.size, round(labels.size * share)))
+    found = labels.copy()
+    found.reshape(-1)[where] = rng.integers(0, int(labels.max()) + 1, len(where))
+    return found
