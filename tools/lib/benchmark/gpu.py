@@ -99,7 +99,8 @@ def attempt(name: str, block: Block, subject: Subject, args: argparse.Namespace,
 
 def write(args: argparse.Namespace, rows: list[Row]) -> None:
     """Both files, as far as it has come."""
-    report: dict[str, Any] = {**facts(args.device), "settings": {"gpu": vars(args)}, "rows": rows}
+    settings = {name: getattr(args, name) for name in ("device", "limit", "blocks", "network", "turns", "narrow")}
+    report: dict[str, Any] = {**facts(args.device), "settings": {"gpu": settings}, "rows": rows}
     write_json(args.output, report)
     heading = f"{report['machine']['device']}, torch {report['machine']['torch']}, commit {report['commit']}"
     write_atomically(Path(args.output).with_suffix(".md"), f"{heading}\n\n{table(rows)}")

@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sa2_monai.bundle.comparison.machine import machine_facts
 
 __all__ = ["facts"]
@@ -20,13 +22,14 @@ def facts(device: str) -> dict[str, Any]:
     """``machine``, ``versions`` of what is installed, and ``commit`` (None outside a repository).
 
     Args:
-        device: ``"cpu"`` or ``"cuda"``.
+        device: ``"cpu"`` or ``"cuda"``; a GPU that is not there is the reason for which a suite is skipped.
     """
     versions = {}
     for package in _PACKAGES.split():
         with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
-    return {"machine": machine_facts(device), "versions": versions, "commit": _commit()}
+    there = not device.startswith("cuda") or torch.cuda.is_available()
+    return {"machine": machine_facts(device if there else "cpu"), "versions": versions, "commit": _commit()}
 
 
 def _commit() -> str | None:
