@@ -31,6 +31,7 @@ class IgnoreIndexCELoss(CheckedLoss):
         ValueError: for a single channel, other shapes and other target values.
     """
 
+    ignore_index: int
     weight: torch.Tensor | None
 
     def __init__(self, ignore_index: int = 255, weight: torch.Tensor | None = None) -> None:

@@ -57,9 +57,9 @@ class CheckpointHandler:
     - What an earlier training has left is kept in ``previous/<number>`` when it would be overwritten.
 
     Together with :class:`EpochSeed`, a resumed training gives the same weights, bit for bit, as one that was never
-    interrupted: on a CPU with the same number of threads, on a GPU with ``deterministic: true`` (of PyTorch's operations
-    that have no deterministic kernel there, networks and losses use none). Settings of optimiser and schedule that were
-    changed in the configuration in between are used from there on, the schedule at the step it had reached.
+    interrupted: on a CPU with the same number of threads, on a GPU with ``deterministic: true``
+    (:func:`~sa2_monai.bundle.set_numerics`). Settings of optimiser and schedule that were changed in the configuration
+    in between are used from there on, the schedule at the step it had reached.
 
     The place in the list of handlers does not matter, except that ``LoadWeights`` comes before and ``EarlyStop``
     after it. With several processes, all of them have this handler; rank 0 writes, all read; no process waits for

@@ -30,10 +30,7 @@ SWITCHES: dict[str, tuple[dict[str, Any], int]] = {
     "sa2net": ({}, 0),
     "daeformer": ({"gradient_clip": 1.0, "accumulate": 2}, 0),
     "hsaunet": ({"loss_name": "boundary_dou", "warmup_epochs": 1, "frozen_epochs": 0}, 0),
-    "msa2net": (
-        {"ema": 0.9},
-        2,
-    ),  # torch's AveragedModel brings its counter to the device, for weights and for counters
+    "msa2net": ({"ema": 0.9}, 2),  # torch's AveragedModel brings its counter, for weights and for counters
     "svanet": ({"class_weights": [0.5, 1.5], "precise_bn": 1}, 0),
 }
 

@@ -80,7 +80,7 @@ class WeightAverage:
         assert self.averaged is not None
         self.averaged.update_parameters(unwrap(self.network))
 
-    def _average(self, averaged: list[torch.Tensor], current: list[torch.Tensor], steps: torch.Tensor | int) -> None:
+    def _average(self, averaged: Any, current: Any, steps: torch.Tensor | int) -> None:
         if not averaged[0].is_floating_point():  # counters
             torch._foreach_copy_(averaged, current)
             return
