@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from monai.config import KeysCollection
-from monai.data import ImageReader
+from monai.data import ImageReader, get_track_meta
 from monai.transforms import LoadImaged
 from monai.utils import ensure_tuple
 
@@ -53,8 +53,14 @@ class StrictLoadImaged(LoadImaged):
 
     def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
         """Return the dictionary with the images in place of the file names; ``reader`` overrules the own one once."""
+        reader = reader or self.reader
+        if getattr(reader, "as_stored", False) and not get_track_meta():
+            raise ValueError(
+                "images that are kept as their file has them (as_stored) need metadata, which say how they are scaled: "
+                "switch them on with monai.data.set_track_meta(True), or leave as_stored out"
+            )
         try:
-            return super().__call__(data, reader or self.reader)
+            return super().__call__(data, reader)
         except Exception as error:
             cause = unwrapped(error)
             named = [file for key in self.keys for file in ensure_tuple(data.get(key, ()))]

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
+from monai.data import MetaTensor, set_track_meta
 from monai.transforms import Compose, EnsureTyped
 from PIL import Image
 
@@ -201,3 +201,14 @@ def test_only_loaded_memory_is_turned_in_place(tmp_path: Path) -> None:
     image = Compose(chain("window", True).transforms[1:])({"image": deploy})["image"]
     assert image.dtype == torch.float32
     assert not StoredVolume.waits(image)
+
+
+def test_without_metadata_nothing_is_kept_as_stored(tmp_path: Path) -> None:
+    """Nobody would know any more how the voxels are to be scaled."""
+    np.save(tmp_path / "a.npy", np.zeros((4, 5), dtype=np.uint8))
+    set_track_meta(False)
+    try:
+        with pytest.raises(ValueError, match=r"as_stored\) need metadata.*set_track_meta\(True\)"):
+            load_image("images", as_stored=True)({"image": str(tmp_path / "a.npy")})
+    finally:
+        set_track_meta(True)

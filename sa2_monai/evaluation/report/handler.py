@@ -82,6 +82,7 @@ class ReportHandler:
             OSError: when a file is missing or the folder cannot be written.
             ValueError: as :func:`sa2_monai.evaluation.evaluate`.
         """
+        engine.state.batch = engine.state.output = None  # the voxels of the last case
         idist.barrier()
         main = idist.get_rank() == 0
         together = self.options["protocol"] == "clinical"

@@ -25,6 +25,8 @@ __all__ = ["pillow_lossy", "pillow_size", "read_pillow"]
 
 _ORIENTATION = 274
 _CHANNELS = {"1": 1, "L": 1, "I;16": 1, "I": 1, "P": 1, "LA": 2, "PA": 2, "RGB": 3, "RGBA": 4}
+_EIGHT_BITS = ("L", "RGB", "RGBA")
+_LARGE, _ROWS = 2**22, 256  # pixels from which on an image is taken out so many rows at a time
 
 
 def read_pillow(path: Path, format: str) -> Samples:
@@ -200,10 +202,19 @@ def _plain(path: Path, image: Image.Image) -> Samples:
 def _array(image: Image.Image) -> np.ndarray:
     if image.mode not in _CHANNELS:
         raise ValueError(f"colour mode {image.mode}, expected grey, RGB or a palette")
-    array = np.asarray(image)
+    array = _in_bands(image) if image.width * image.height > _LARGE and image.mode in _EIGHT_BITS else np.asarray(image)
     if array.dtype == bool:  # Pillow hands out its bytes of 0 and 255 as if they were bool
         array = array.view(np.uint8) & 1
     return array[:, :, None] if array.ndim == 2 else array
+
+
+def _in_bands(image: Image.Image) -> np.ndarray:
+    """The pixels of a large image, some rows at a time: Pillow lays down two copies of what it hands out."""
+    array = np.empty((image.height, image.width, *([len(image.mode)] if len(image.mode) > 1 else [])), np.uint8)
+    for top in range(0, image.height, _ROWS):
+        bottom = min(top + _ROWS, image.height)
+        array[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return array
 
 
 def _with_palette(image: Image.Image, array: np.ndarray) -> Samples:

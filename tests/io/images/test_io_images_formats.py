@@ -357,3 +357,14 @@ def test_whatever_happens_to_a_file_it_is_an_image_or_named(
         else:
             assert read is not read_image or image_size(path) == result.shape[:2]
     assert all(refusal.startswith(f"{path}: ") and "\n" not in refusal for refusal in refusals)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_large_images_are_taken_out_in_bands(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(RGB).convert(mode).save(tmp_path / "a.png")
+    expected = read_image(tmp_path / "a.png")
+    monkeypatch.setattr("sa2_monai.io.images.pillow._LARGE", 10)
+    monkeypatch.setattr("sa2_monai.io.images.pillow._ROWS", 4)
+    found = read_image(tmp_path / "a.png")
+    assert found.flags.writeable or mode == "RGBA"
+    np.testing.assert_array_equal(found, expected)

@@ -99,7 +99,7 @@ def row(case: str, contestant: str, array: float, found: list[float], ratio: flo
     """One row: the peak of the case, that of the tiny one, and what lies between them in units of the array."""
     peak, tiny = found
     sizes = {"array_mb": array, "peak_mb": peak, "tiny_mb": tiny, "copies": (peak - tiny) / array}
-    return {"case": case, "contestant": contestant, "ratio": ratio, **sizes}
+    return {"case": case, "contestant": contestant, "ratio": ratio, "spread": None, **sizes}
 
 
 def peaks(work: Callable[[Any], Any], tiny: Any, large: Any) -> list[float]:
