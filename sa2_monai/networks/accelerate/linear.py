@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sa2_monai.networks import blocks
+from sa2_monai.networks.accelerate.bfloat16 import multiplied
 from sa2_monai.networks.accelerate.tracing import is_plain_evaluation
 
 __all__ = ["Linear", "MergedLinear", "PointwiseConv"]
@@ -37,6 +38,9 @@ class Linear(nn.Linear):
 
     def __call__(self, x: torch.Tensor) -> Any:
         """Transform ``x``."""
+        found = multiplied(self, x)
+        if found is not None:
+            return found
         return by_onednn(self, x) if gains(self, x) else super().__call__(x)
 
 
@@ -45,6 +49,9 @@ class MergedLinear(blocks.MergedLinear):
 
     def __call__(self, x: torch.Tensor) -> Any:
         """Transform ``x``."""
+        found = multiplied(self, x)
+        if found is not None:
+            return found
         return by_onednn(self, x) if gains(self, x) else super().__call__(x)
 
 
@@ -53,4 +60,7 @@ class PointwiseConv(blocks.PointwiseConv):
 
     def __call__(self, x: torch.Tensor) -> Any:
         """Mix the channels of ``x``."""
+        found = multiplied(self, x)
+        if found is not None:
+            return found
         return by_onednn(self, x) if gains(self, x) else super().__call__(x)
