@@ -80,12 +80,28 @@ def test_amp_of_a_prediction_on_a_cpu(amp: bool, expected: str, glands: Path, us
     assert set(used) == {expected}
 
 
-@pytest.mark.filterwarnings("ignore:.* has moved:DeprecationWarning")
-@pytest.mark.parametrize(("switches", "expected"), [({}, None), ({"amp": True}, None), ({"precision": "bf16"}, "bf16")])
+OF_BEFORE = [
+    pytest.mark.filterwarnings("ignore:.* has moved:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:kind .* is called .* now:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:CUDA is not available:UserWarning"),  # of torch, for amp without a GPU
+]
+OLDER = [({}, None), ({"amp": True}, None), ({"precision": "bf16"}, "bf16")]
+
+
+@pytest.mark.parametrize(
+    ("switches", "expected"), [pytest.param(*values, marks=OF_BEFORE, id=str(values[0])) for values in OLDER]
+)
 def test_bundles_of_earlier_versions(switches: dict[str, Any], expected: str | None, used: list[str | None]) -> None:
-    bundle = sa2_monai.load_bundle(PACKAGED / "glas_sa2net_v0.1.0.zip", device="cpu")
-    bundle.predict(image(), num_workers=0, **switches)
+    bundle = sa2_monai.load_bundle(PACKAGED / "nifti_folder_daeformer_v0.1.0.zip", device="cpu")
+    bundle.predict(PACKAGED / "volume.nii.gz", num_workers=0, **switches)
     assert set(used) == {expected}
+
+
+def test_an_earlier_bundle_that_cannot() -> None:
+    """Its inferer is MONAI's."""
+    bundle = sa2_monai.load_bundle(PACKAGED / "glas_sa2net_v0.1.0.zip", device="cpu")
+    with pytest.raises(ValueError, match=r"inference.json has no precision, .* an older bundle may lack them"):
+        bundle.predict(image(), precision="bf16")
 
 
 ON_CUDA = "torch.device(@device).type == 'cuda'"

@@ -7,11 +7,17 @@ import torch
 from torch import nn
 
 from sa2_monai.networks import blocks, daeformer, hsaunet, sa2net
-from sa2_monai.networks.accelerate import batches, linear
+from sa2_monai.networks.accelerate import batches, bfloat16, linear
+from sa2_monai.networks.blocks import channels_last, conv_units
+from sa2_monai.networks.scale_aware import attention
 
 __all__ = ["FASTER", "accelerate"]
 
 FASTER: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv2d: bfloat16.Conv2d,
+    channels_last.ChannelsLastConv: bfloat16.ChannelsLastConv,
+    conv_units.ConvNormReLU: bfloat16.ConvNormReLU,
+    attention.ConvMLP: bfloat16.ConvMLP,
     nn.Linear: linear.PlainLinear,
     blocks.Linear: linear.Linear,
     blocks.MergedLinear: linear.MergedLinear,

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sa2_monai.networks import blocks
+from sa2_monai.networks.accelerate.bfloat16 import multiplied
 from sa2_monai.networks.accelerate.tracing import is_plain_evaluation
 from sa2_monai.networks.blocks.linear import SMALL, by_onednn
 
@@ -21,10 +22,13 @@ def gains(layer: nn.Linear | nn.Conv2d, x: torch.Tensor) -> bool:
 
 
 class _ByOneDNN:
-    """The layer that this stands in front of, by oneDNN."""
+    """The layer that this stands in front of, by oneDNN; under autocast with weights in bfloat16."""
 
     def __call__(self, x: torch.Tensor) -> Any:
         """Transform ``x``, ``(..., in) -> (..., out)``."""
+        found = multiplied(self, x)  # type: ignore[arg-type]
+        if found is not None:
+            return found
         if gains(self, x):  # type: ignore[arg-type]
             return by_onednn(x, self.weight.flatten(1), self.bias)  # type: ignore[attr-defined]
         return super().__call__(x)  # type: ignore[misc]
