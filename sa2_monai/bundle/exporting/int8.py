@@ -19,6 +19,7 @@ from sa2_monai.bundle.exporting.converters import write_ir
 from sa2_monai.bundle.exporting.export import Exported, default_path, export_network
 from sa2_monai.bundle.loaded import LoadedBundle, load_bundle
 from sa2_monai.bundle.run.evaluate import data_of
+from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.evaluation.comparison import compare
 from sa2_monai.inference.runtimes.contract import Run, need_packages
 from sa2_monai.inference.runtimes.openvino import RUNTIME, compiled
@@ -167,7 +168,7 @@ def _scored_part(loaded: LoadedBundle, where: Any, switches: Mapping[str, Any]) 
 
 def _seen_slices(loaded: LoadedBundle, where: Any, switches: Mapping[str, Any]) -> list[torch.Tensor]:
     """Images (1, C, H, W) that the network sees of the training part, equally many of each case where it has them."""
-    parser = loaded.evaluation_parser(where, **switches)
+    parser = loaded.evaluation_parser(where, **{**switches, "ckpt_path": verbatim(str(loaded.weights))})
     read, inferer, channels = map(
         parser.get_parsed_content, ("validate#preprocessing", "validate#inferer", "out_channels")
     )
@@ -179,7 +180,7 @@ def _seen_slices(loaded: LoadedBundle, where: Any, switches: Mapping[str, Any]) 
     seen: list[torch.Tensor] = []
     for case in chosen:
         looker = _Looker(channels)
-        inferer(read(dict(case))["image"][None], looker)
+        inferer(read(dict(case))["image"][None], looker.eval())  # in training mode a single image would come twice
         seen += _spread([image for batch in looker.seen for image in batch.split(1)], room)
     return _spread(seen, MOST_SLICES)
 

@@ -50,12 +50,11 @@ class RuntimeNetwork:
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of images (B, C, H, W), ``float32``."""
-        size = tuple(images.shape[1:])
-        key = (self.runtime, self.precision, size, self.batch, self.normalize, torch.get_num_threads())
+        shape = (1 if images.device.type == "cpu" else self.batch, *images.shape[1:])
+        key = (self.runtime, self.precision, shape, self.normalize, torch.get_num_threads())
         with _ALONE:
             kept = _kept(self.network)
             if key not in kept:
-                shape = (self.batch, *size)
                 kept[key] = prepare(
                     *(self.network, self.runtime, self.precision), example_shape=shape, normalize=self.normalize
                 )

@@ -13,6 +13,7 @@ from torch import nn
 from sa2_monai.inference.agreement import Agreement, Limits, compare_logits, smooth_images
 from sa2_monai.inference.runtimes.catalogue import RUNTIMES, check_runtime
 from sa2_monai.inference.runtimes.contract import Built, Job, Run, RuntimeRefusedError
+from sa2_monai.io.causes import is_out_of_memory
 
 __all__ = ["LIMITS", "prepare"]
 
@@ -93,6 +94,8 @@ def _built(runtime: str, job: Job) -> Built:
     try:
         return found.build(job)
     except Exception as error:  # what compilers raise is of any type
+        if is_out_of_memory(error):
+            raise  # fewer images may do
         lines = str(error).strip().splitlines() or [""]
         raise RuntimeRefusedError(
             f"runtime {runtime} cannot take this network ({type(error).__name__}: {lines[0][:300]}); use --runtime "

@@ -46,8 +46,8 @@ def test_ensemble(network: nn.Module, told: Told) -> None:
 
 
 def test_other_weights_and_sizes_are_prepared_anew(network: nn.Module, told: Told) -> None:
-    for size in (32, 32, 48):
-        VolumeInferer(size, runtime="openvino")(VOLUME, network)
+    for size, batch in ((32, 8), (32, 2), (48, 8)):
+        VolumeInferer(size, slice_batch_size=batch, runtime="openvino")(VOLUME, network)
     assert [job.example.shape[-1] for job in told.jobs] == [32, 48]
     state = {name: value + 1 for name, value in network.state_dict().items()}
     network.load_state_dict(state)

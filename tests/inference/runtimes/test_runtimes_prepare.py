@@ -109,6 +109,17 @@ def _fail(job: Job) -> Built:
     raise KeyError("no such operator\nin line 3")
 
 
+def test_a_lack_of_memory_is_no_refusal(network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A smaller batch may do; the caller knows how to halve it."""
+
+    def fail(job: Job) -> Built:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setitem(RUNTIMES, "openvino", Runtime((), lambda device, precision: None, fail))
+    with pytest.raises(torch.OutOfMemoryError):
+        prepare(network, "openvino", example_shape=SHAPE)
+
+
 def _refuse_bf16(device: torch.device, precision: str) -> None:
     if precision == "bf16":
         raise RuntimeRefusedError("no bf16")
