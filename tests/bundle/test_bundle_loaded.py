@@ -19,11 +19,14 @@ from PIL import Image
 import sa2_monai
 from sa2_monai import load_bundle
 from sa2_monai.bundle import copy_bundle, find_bundle
+from sa2_monai.bundle import network as bundle_network
 from sa2_monai.bundle.prediction.arrays import write_array
 from sa2_monai.cli.main import main
 from sa2_monai.data import make_sample, read_label
 from sa2_monai.evaluation import evaluate
 from sa2_monai.evaluation.report.history import read_history
+from sa2_monai.networks import SA2Net
+from sa2_monai.training import LoadWeights
 from tests.support.small_models import GLANDS, save_model
 
 
@@ -74,6 +77,19 @@ def test_arrays_and_files_of_images_give_what_the_command_gives(
     assert path == tmp_path / "out" / "b_seg.png"
     np.testing.assert_array_equal(read_label(path), expected[1])
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["b_seg.png"]
+
+
+def test_the_network_is_built_and_loaded_once(glands: Path, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loaded bundle stays warm: later predictions neither build the network nor read its weights."""
+    done: list[str] = []
+    for module, name in ((bundle_network, "load_weights"), (SA2Net, "__init__"), (LoadWeights, "__call__")):
+        work = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, _w=work, _n=name, **k: done.append(_n) or _w(*a, **k))
+    bundle = load_bundle("sa2net", weights=glands, device="cpu")
+    first = bundle.predict(image)
+    assert sorted(done) == ["__init__", "load_weights"]
+    assert np.array_equal(bundle.predict(image), first)
+    assert len(done) == 2
 
 
 def test_arrays_and_files_of_volumes(heart: Path, volume: np.ndarray, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sa2_monai.cli.main import UsageError
@@ -53,7 +54,9 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError(f"--watch does not go with {', '.join(given)}")
 
 
-def run(args: argparse.Namespace, model: TrainedModel, output: str, options: dict[str, Any]) -> NoReturn:
+def run(
+    args: argparse.Namespace, model: TrainedModel, output: str | os.PathLike[str], options: dict[str, Any]
+) -> NoReturn:
     """Watch the folder; ends by an exception: Ctrl-C, SIGTERM, or what goes wrong.
 
     Args:

@@ -25,8 +25,8 @@ from sa2_monai.version import __version__
 __all__ = ["RememberedFacts"]
 
 # Whole files in one; not `.mhd` or `.hdr`, whose voxels are in another file, and not folders.
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".dcm", ".npy", ".npz", ".h5")
-_SUFFIXES += (".nii", ".nii.gz", ".nrrd", ".mha")
+_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".dcm", ".npy")
+_SUFFIXES = (*_IMAGES, ".npz", ".h5", ".nii", ".nii.gz", ".nrrd", ".mha")
 # They decode: what one version says, the next one may say in another way.
 _READERS = ("numpy", "pillow", "tifffile", "imagecodecs", "nibabel", "SimpleITK", "pydicom", "h5py")
 _FORM = 1
