@@ -10,14 +10,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from sa2_monai.cli.machine_options.precision import add_precision
 from sa2_monai.cli.main import INTERRUPTED, UsageError
-from sa2_monai.cli.precision_options import add_precision
 
 __all__ = [
-    "RUNTIMES",
     "add_fold_options",
-    "add_runtime",
-    "add_threads",
     "add_training_options",
     "positive",
     "read_class_names",
@@ -27,9 +24,6 @@ __all__ = [
     "training_options",
     "wrong_use",
 ]
-
-# Values of the switch `runtime`; a copy, since a command imports no PyTorch to print its help.
-RUNTIMES = ("eager", "compile", "openvino", "onnxruntime", "tensorrt")
 
 
 def add_training_options(parser: argparse.ArgumentParser, time: str, networks: bool = False) -> None:
@@ -75,20 +69,6 @@ def add_training_options(parser: argparse.ArgumentParser, time: str, networks: b
     layout.add_argument("--colours", metavar="FILE", help="table of the colours of colour masks")
 
 
-def add_threads(parser: argparse.ArgumentParser) -> None:
-    """Add ``--threads``, a matter of the machine: it stands in no configuration, and changes rounding at most.
-
-    Args:
-        parser: of a command that calculates; :mod:`sa2_monai.cli.main` acts on the option.
-    """
-    parser.add_argument(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="processors that each program uses (default: all it may; side by side, its part of them)",
-    )
-
-
 def training_options(args: argparse.Namespace) -> dict[str, Any]:
     """What these options say, by the names of a :class:`~sa2_monai.bundle.run.request.TrainRequest`.
 
@@ -112,16 +92,6 @@ def add_fold_options(parser: argparse.ArgumentParser, seed: str = "seed of the f
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument("--seed", type=int, default=999, metavar="N", help=f"{seed} (default: 999)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each fold, as max_epochs=N")
-
-
-def add_runtime(parser: argparse._ActionsContainer, default: str) -> None:
-    """Add ``--runtime``.
-
-    Args:
-        parser: of the command, or a group of it.
-        default: what happens without it, for the help.
-    """
-    parser.add_argument("--runtime", choices=RUNTIMES, help=f"what calculates the network (default: {default})")
 
 
 @contextlib.contextmanager

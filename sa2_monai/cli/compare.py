@@ -15,13 +15,13 @@ from pathlib import Path
 
 from sa2_monai.cli.common import (
     add_fold_options,
-    add_threads,
     add_training_options,
     read_overrides,
     stopped,
     training_options,
     wrong_use,
 )
+from sa2_monai.cli.machine_options.threads import add_threads
 from sa2_monai.cli.main import UsageError
 
 __all__ = ["add_arguments", "run"]

@@ -6,8 +6,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sa2_monai.cli.common import add_runtime, add_threads
-from sa2_monai.cli.precision_options import add_precision
+from sa2_monai.cli.machine_options.precision import add_precision
+from sa2_monai.cli.machine_options.runtime import add_runtime
+from sa2_monai.cli.machine_options.threads import add_threads
 
 __all__ = ["FAMILIES", "add_arguments", "evaluation_options"]
 

@@ -23,10 +23,10 @@ from sa2_monai.bundle.ensemble.paths import bundles_first
 from sa2_monai.bundle.included import run_folder
 from sa2_monai.bundle.prediction.run import TrainedModel, bundle_name_of, list_batch, open_model, run_batch
 from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
-from sa2_monai.cli import precision_options as precision
-from sa2_monai.cli.common import RUNTIMES, add_runtime, add_threads, positive
+from sa2_monai.cli.common import positive
+from sa2_monai.cli.machine_options import precision, runtime
+from sa2_monai.cli.machine_options.threads import add_threads
 from sa2_monai.cli.main import UsageError
-from sa2_monai.cli.precision_options import add_parity, add_precision
 from sa2_monai.cli.predict_options import instances, slides, starter, tta, watch
 
 __all__ = ["add_arguments", "run"]
@@ -90,9 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images, slices or windows at once; auto: what a GPU takes",
     )
     add_threads(parser)
-    add_precision(parser, "that of the bundle: fp32, the reference")
-    add_parity(parser)
-    add_runtime(parser, "that of the bundle: eager, the reference")
+    precision.add_precision(parser, "that of the bundle: fp32, the reference")
+    precision.add_parity(parser)
+    runtime.add_runtime(parser, "that of the bundle: eager, the reference")
 
 
 def _count_or_auto(text: str) -> int | str:
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
         output = args.output or run_folder("predict", inputs[0])
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
-        faster = {**_runtime(args, model), **precision.overrides(args, model)}
+        faster = {**runtime.overrides(args, model), **precision.overrides(args, model)}
         options = {**faster, **_options(args, model), **instances.overrides(args, model)}
         if args.watch is not None:
             watch.run(args, model, str(output), options)
@@ -148,18 +148,6 @@ def run(args: argparse.Namespace) -> int:
     if failure is not None:
         raise failure
     return code
-
-
-def _runtime(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
-    """A result depends on it in the last digits; what it needs is looked for before anything is read."""
-    wanted = args.runtime or model.config.get("runtime")
-    if wanted not in RUNTIMES or (wanted == RUNTIMES[0] and "runtime" not in model.config):
-        return {}  # said by an expression, or the only one that a bundle of an earlier version has
-    if wanted != RUNTIMES[0]:
-        from sa2_monai.inference.runtimes import check_runtime
-
-        check_runtime(wanted, args.dropout_samples or 0)
-    return {"runtime": wanted}
 
 
 def _options(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import os
 import sys
 from pathlib import Path
 
-from sa2_monai.cli.common import add_threads, add_training_options, read_overrides, training_options, wrong_use
+from sa2_monai.cli.common import add_training_options, read_overrides, training_options, wrong_use
+from sa2_monai.cli.machine_options.threads import add_threads
 from sa2_monai.cli.main import INTERRUPTED
 
 __all__ = ["add_arguments", "run"]

@@ -10,8 +10,7 @@ slides/                        whole slides and what is too large to be read at 
 volumes/read                   NIfTI, NRRD, MHA, DICOM series: arrays (x, y, z) with an affine in mm
 preprocessed, npz_stacks       .npz and .h5 of the literature; stacks of images; npy_arrays: NumPy's own format
 dicom/                         series, multi-frame images, segmentation objects in and out
-readers/, kinds                the same as MONAI image readers, for the transforms of a bundle; words for kinds
-stored                         images that stay in memory as their file has them
+readers/, kinds                the same as MONAI image readers, also as stored in the file; words for kinds
 label_maps, label_values       label maps for scoring; what their values mean; whole_numbers: classes
 label_colours, palette         masks in colours; the colours of masks that are written
 volumes/nifti_writer, atomic   writing: on the grid of the input; the old file or the new one, never half of one

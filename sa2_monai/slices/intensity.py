@@ -12,7 +12,7 @@ from monai.transforms import EnsureTyped, MapTransform
 from monai.transforms.utils_pytorch_numpy_unification import percentile
 from monai.utils import convert_to_dst_type, convert_to_tensor
 
-from sa2_monai.io.stored import Step
+from sa2_monai.io.readers.stored import Step
 from sa2_monai.slices.labels import source_name
 from sa2_monai.slices.percentiles import block_percentiles
 from sa2_monai.slices.stored_volume import StoredVolume

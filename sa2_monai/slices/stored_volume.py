@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from monai.data import MetaTensor
 
-from sa2_monai.io.stored import STORED, Step, steps_text
+from sa2_monai.io.readers.stored import STORED, Step, steps_text
 from sa2_monai.slices.transfer import to_device
 
 __all__ = ["StoredVolume"]
@@ -27,7 +27,7 @@ class StoredVolume:
 
     Args:
         voxels: (C, x, y, z), any real dtype, in any order of memory.
-        steps: see :mod:`sa2_monai.io.stored`; none: the voxels are intensities.
+        steps: see :mod:`sa2_monai.io.readers.stored`; none: the voxels are intensities.
     """
 
     def __init__(self, voxels: torch.Tensor, steps: Sequence[Step] = ()) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sa2_monai
-from sa2_monai.cli.common import RUNTIMES
+from sa2_monai.cli.machine_options.runtime import RUNTIMES
 from sa2_monai.cli.main import main
 from sa2_monai.data import make_sample, read_label
 from sa2_monai.inference import runtimes

@@ -33,8 +33,8 @@ def case_reader(
         as_volume: give images, and preprocessed slices, as volumes of one slice.
         reverse_indexing: give images as (W, H), as MONAI's own readers do.
         series: of DICOM folders with several series, see :class:`~sa2_monai.data.VolumeReader`.
-        as_stored: keep pixels and voxels in the type of the file, see :mod:`sa2_monai.io.stored`; not of preprocessed
-            files.
+        as_stored: keep pixels and voxels in the type of the file, see :mod:`sa2_monai.io.readers.stored`; not of
+            preprocessed files.
 
     Returns:
         :class:`~sa2_monai.data.Image2DReader`, :class:`~sa2_monai.data.VolumeReader` or

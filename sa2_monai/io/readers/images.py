@@ -13,7 +13,7 @@ from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from sa2_monai.io.images.read import IMAGE_SUFFIXES, read_image, read_label
-from sa2_monai.io.stored import STORED, Step, compact, compact_labels, steps_text
+from sa2_monai.io.readers.stored import STORED, Step, compact, compact_labels, steps_text
 
 __all__ = ["Image2DReader", "unit_range"]
 
@@ -34,7 +34,7 @@ class Image2DReader(ImageReader):
         label: read label maps instead of images.
         reverse_indexing: ``True`` gives (W, H[, C]) like MONAI's own readers, ``False`` (H, W[, C]).
         as_volume: give an image as a volume of one slice, (W, H, 1[, C]) or (H, W, 1[, C]).
-        as_stored: keep samples of 8 and 16 bits as they are, see :mod:`sa2_monai.io.stored`.
+        as_stored: keep samples of 8 and 16 bits as they are, see :mod:`sa2_monai.io.readers.stored`.
 
     Example:
         >>> LoadImaged("image", reader=Image2DReader(channels=3), ensure_channel_first=True, image_only=True)

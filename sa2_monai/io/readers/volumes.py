@@ -16,7 +16,7 @@ from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from sa2_monai.io.dicom.files import is_dicom
 from sa2_monai.io.names import VOLUME_SUFFIXES
-from sa2_monai.io.stored import STORED, Step, compact, compact_labels, steps_text
+from sa2_monai.io.readers.stored import STORED, Step, compact, compact_labels, steps_text
 from sa2_monai.io.volumes.geometry import VolumeHeader
 from sa2_monai.io.volumes.lattice import fit_grid
 from sa2_monai.io.volumes.memory_order import c_ordered
@@ -41,7 +41,7 @@ class VolumeReader(ImageReader):
         series_uid: the older name of ``series``.
         series: which one, for DICOM folders with several series: SeriesInstanceUID, number, modality or part of the
             description.
-        as_stored: give tensors in the type of the file, see :mod:`sa2_monai.io.stored`.
+        as_stored: give tensors in the type of the file, see :mod:`sa2_monai.io.readers.stored`.
 
     Raises:
         ValueError: for ``channels`` below 1, or a label map of several channels.

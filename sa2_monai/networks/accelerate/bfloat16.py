@@ -76,7 +76,8 @@ def _packed(
         weight, bias = layer.weight.detach(), layer.bias
         if norm is not None:
             mean, variance, scale, shift = of_norm
-            assert mean is not None and variance is not None
+            assert mean is not None
+            assert variance is not None
             weight, bias = fuse_conv_bn_weights(weight, bias, mean, variance, norm.eps, scale, shift)
         weight = weight.detach().bfloat16()
         if isinstance(layer, (nn.Linear, blocks.PointwiseConv)):

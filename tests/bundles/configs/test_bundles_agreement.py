@@ -43,7 +43,7 @@ SCHEMA = Path(os.environ.get("SA2_SCHEMA", ROOT.parents[1] / "shared" / "schema"
 APART = {"dataset_dir", "output_dir", "ckpt_dir", "ckpt_path", "batch_size", "run", "initialize", "load_pretrain"}
 APART |= {"precision", "chosen_precision"}  # a training has one of its own
 # Labels have no slice_axis of their own, and only inference is asked for more than class numbers.
-ONLY_INFERENCE = {"output", "orientations"}
+ONLY_INFERENCE = {"output", "orientations", "batches"}  # batches: of slice_batch_size
 
 
 def load(bundle: str, base: str, dataset: str | None, *overlays: str) -> dict[str, Any]:
