@@ -76,7 +76,8 @@ def _packed(
         weight, bias = layer.weight.detach(), layer.bias
         if norm is not None:
             mean, variance, scale, shift = of_norm
-            assert mean is not None and variance is not None
+            assert mean is not None
+            assert variance is not None
             weight, bias = fuse_conv_bn_weights(weight, bias, mean, variance, norm.eps, scale, shift)
         weight = weight.detach().bfloat16()
         if isinstance(layer, (nn.Linear, blocks.PointwiseConv)):
@@ -111,9 +112,8 @@ class ConvNormReLU(conv_units.ConvNormReLU):
 
     def __call__(self, x: torch.Tensor) -> Any:
         """Convolve, normalise, rectify."""
-        found = (
-            None if self.norm.training or self.norm.running_mean is None else convolved(self.conv, x, self.norm, "relu")
-        )
+        fixed = not self.norm.training and self.norm.running_mean is not None
+        found = convolved(self.conv, x, self.norm, "relu") if fixed else None
         return super().__call__(x) if found is None else found
 
 
