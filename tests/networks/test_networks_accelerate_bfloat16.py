@@ -111,8 +111,9 @@ def test_the_plain_way_wherever_the_other_does_not_belong(packed: Packed) -> Non
             assert not [layer for layer in packed if layer is network[0]], "maps in another memory format"
             bfloat16._PACKED.clear()
             torch.compile(network, backend="aot_eager")(x)
-            torch.jit.trace(network, x, check_trace=False)
     with torch.no_grad():
+        with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):  # as tracing needs it
+            torch.jit.trace(network, x, check_trace=False)
         network(x)
         with torch.autocast("cpu", dtype=torch.float16):
             network(x)

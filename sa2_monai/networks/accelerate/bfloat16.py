@@ -112,9 +112,8 @@ class ConvNormReLU(conv_units.ConvNormReLU):
 
     def __call__(self, x: torch.Tensor) -> Any:
         """Convolve, normalise, rectify."""
-        found = (
-            None if self.norm.training or self.norm.running_mean is None else convolved(self.conv, x, self.norm, "relu")
-        )
+        fixed = not self.norm.training and self.norm.running_mean is not None
+        found = convolved(self.conv, x, self.norm, "relu") if fixed else None
         return super().__call__(x) if found is None else found
 
 
