@@ -26,11 +26,11 @@ CONTESTANTS = {"all of MONAI imported": {"SA2_MONAI_FULL_IMPORT": "1"}, "sa2_mon
 COMMANDS = {
     "--help": ["--help"],
     "info": ["info"],
-    "inspect": ["inspect", "{run}"],
+    "inspect": ["inspect", "{run}/model.pt"],
     "evaluate two folders": ["evaluate", "-p", "{labels}", "-r", "{labels}", "--output", "{out}"],
     "predict --model nuclei": ["predict", "{image}", "--model", "nuclei", "--output", "{out}"],
     "predict with a run": ["predict", "{image}", "--weights", "{run}/model.pt", "--output", "{out}"],
-    "train": ["train", "{data}", "--network", "sa2net", "--no-plan", "--epochs", "1", "--output", "{out}"],
+    "train": ["train", "{data}", "--network", "sa2net", "--no-plan", "--config", "folder", "--output", "{out}"],
 }
 
 
