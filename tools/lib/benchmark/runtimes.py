@@ -109,7 +109,7 @@ def trained(args: argparse.Namespace) -> tuple[nn.Module, Tensor]:
     with tempfile.TemporaryDirectory() as folder:
         make_sample(folder, num_training=4, num_validation=0, num_test=0, size=(rows, columns))
         files = sorted((Path(folder) / "images").iterdir())
-        images = [torch.from_numpy(read_image(file, channels=3)) for file in files]
+        images = [torch.tensor(read_image(file, channels=3)) for file in files]
     x = torch.stack([one.permute(2, 0, 1).float() / 255 for one in images])
     return bundle.network(), x.contiguous().to(args.device)
 
