@@ -24,7 +24,7 @@ def test_report(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = loader.run(parse("loader", words)[1])
     assert [row["contestant"] for row in rows] == ["RandSliced", "SliceDataset"]
     for row in rows:
-        assert row["case"] == "2 volumes 48 x 48 x 9, batch 8, workers 1"
+        assert row["case"] == "2 volumes 48 x 48 x 9, batch 8, 1 workers"
         assert all(
             row[key] > 0 for key in ("first_batch_s", "slices_per_second", "pss_of_all_mb", "rss_of_a_worker_mb")
         )

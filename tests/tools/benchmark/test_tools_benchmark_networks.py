@@ -41,7 +41,7 @@ def test_the_fastest_of_ours_is_recommended(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_contestants_that_differ_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = networks.Contestant(lambda name, net, x: lambda y: net(y) + 1e-3)
+    wrong = networks.Contestant(lambda name, net, x: lambda y: net.eval()(y) + 1e-3)
     kept = {"published": networks.CONTESTANTS["published"], "sa2_monai": wrong}
     monkeypatch.setattr(networks, "CONTESTANTS", kept)
     monkeypatch.setattr(measure, "CONTESTANTS", kept)
