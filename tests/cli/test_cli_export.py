@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mini_bundle import make_bundle
+from tests.cli.mini_bundle import make_bundle
 
 from sa2_monai.bundle import FORMATS
 from sa2_monai.bundle.exporting import parity

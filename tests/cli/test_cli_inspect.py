@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from mini_bundle import make_bundle, read_config, write_config
+from tests.cli.mini_bundle import make_bundle, read_config, write_config
 
 from sa2_monai.bundle.packaging.zipping import zip_folder
 from sa2_monai.cli.main import main

@@ -150,10 +150,12 @@ def _decisions(draft: Draft) -> dict[str, Decision]:
         "restart_interval": learning.restart_interval,
         "optimizer": learning.optimizer,
         "gradient_clip": learning.gradient_clip,
+        "precise_bn": learning.precise_bn,
         "num_workers": batch.num_workers,
         "cache_rate": batch.cache_rate,
         "slices_per_epoch": lambda draft: length.slices_per_epoch(draft, seconds()),
         "max_epochs": lambda draft: length.max_epochs(draft, seconds()),
+        "warmup_epochs": learning.warmup_epochs,
         "val_interval": length.val_interval,
         "patience": length.patience,
     }

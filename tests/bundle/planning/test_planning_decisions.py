@@ -68,6 +68,10 @@ TEST_CASES: list[tuple[Any, Draft, Any]] = [
     (learning.learning_rate, draft(images(), "svanet"), 1.0e-3),
     (learning.gradient_clip, draft(images(), "svanet"), 1.0),
     (learning.gradient_clip, draft(images()), None),
+    (learning.precise_bn, draft(images(), "svanet"), 8),
+    (learning.precise_bn, draft(images()), None),
+    (learning.warmup_epochs, draft(images(), "svanet", max_epochs=40), 5),
+    (learning.warmup_epochs, draft(images()), None),
     (learning.loss_name, draft(images(), "svanet"), None),
     (view.view, draft(thin(80, 352)), "whole"),
     (view.view, draft(thin(4, 100)), "whole"),  # smaller than a window

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mini_bundle import make_bundle, read_config, write_config
+from tests.cli.mini_bundle import make_bundle, read_config, write_config
 from PIL import Image
 
 from sa2_monai.cli import predict

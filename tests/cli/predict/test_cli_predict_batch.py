@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mini_bundle import make_bundle, read_config, write_config
+from tests.cli.mini_bundle import make_bundle, read_config, write_config
 from PIL import Image
 
 from sa2_monai.bundle.locate import load

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from mini_bundle import make_bundle
+from tests.cli.mini_bundle import make_bundle
 from monai.utils import set_determinism
 from PIL import Image
 
