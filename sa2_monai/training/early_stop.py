@@ -65,7 +65,8 @@ class EarlyStop:
         now = time.monotonic()
         spent, epoch = now - self._started, now - self._epoch_started
         self._epoch_started = now
-        if self.time_limit is not None and of_first_process(spent + epoch > self.time_limit):
+        last = engine.state.epoch == engine.state.max_epochs  # nothing is left that could be stopped
+        if self.time_limit is not None and not last and of_first_process(spent + epoch > self.time_limit):
             logger.info(
                 "training stops after epoch %d: %.0f of %.0f seconds are over and an epoch takes %.0f.",
                 engine.state.epoch,

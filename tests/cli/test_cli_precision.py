@@ -49,7 +49,7 @@ def test_parity(
 ) -> None:
     assert predict(samples, kind, tmp_path, "--precision", "bf16", "--parity") == 0
     lines = capsys.readouterr().out.splitlines()
-    (line,) = [line for line in lines if line.startswith("parity of bf16 with fp32 on ")]
+    (line,) = [line for line in lines if line.startswith("parity of bf16, eager with fp32, eager on ")]
     found = summary(tmp_path)
     assert found["settings"]["options"]["precision"] == "bf16"
     parity = found["parity"]

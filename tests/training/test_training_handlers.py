@@ -75,6 +75,9 @@ def test_stops_when_the_time_is_over(
         assert limited(8).epochs == [1, 2, 3]
     assert "training stops after epoch 3: 30 of 35 seconds are over and an epoch takes 10." in caplog.text
     assert limited(8, resume=True).epochs == [4, 5, 6]
+    complete = limited(9, resume=True)  # nothing is left when the time is over
+    assert complete.epochs == [7, 8, 9]
+    assert complete.trainer.state.stopped is None
     assert (tmp_path / "model.pt").is_file()
     with pytest.raises(ValueError, match="time_limit must be a positive number of seconds, got 0"):
         EarlyStop(None, 1, time_limit=0)
