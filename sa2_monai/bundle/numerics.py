@@ -53,7 +53,7 @@ def set_numerics(
     if seed is not None:
         set_determinism(seed)
     if deterministic is not None:
-        torch.use_deterministic_algorithms(deterministic)
+        _use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = cudnn_benchmark
     torch.backends.cudnn.allow_tf32 = matmul_precision == "high"
@@ -73,9 +73,17 @@ def kept_numerics() -> Iterator[None]:
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(algorithms, warn_only=only_warns)
+        _use_deterministic_algorithms(algorithms, only_warns)
         cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = flags
         torch.set_float32_matmul_precision(precision)
+
+
+def _use_deterministic_algorithms(wanted: bool, only_warns: bool = False) -> None:
+    import torch
+
+    now = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if now != (wanted, only_warns):  # saying what is so already imports torch's compiler, a second of processor time
+        torch.use_deterministic_algorithms(wanted, warn_only=only_warns)
 
 
 def _prepare_cublas(started: bool) -> None:

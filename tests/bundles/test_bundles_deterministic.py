@@ -44,7 +44,7 @@ def _trainings(bundle: str, device: str, images: Path, folder: Path) -> list[byt
                 dataset_dir=str(images),
                 class_names=NAMES,
                 device=device,
-                amp=device == "cuda",
+                precision="fp16" if device == "cuda" else "fp32",
                 deterministic=True,
                 max_epochs=last,
                 resume=last > epochs[0],

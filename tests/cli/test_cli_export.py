@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.cli.mini_bundle import make_bundle
 
 from sa2_monai.bundle import FORMATS
 from sa2_monai.bundle.exporting import parity
 from sa2_monai.cli import export
 from sa2_monai.cli.main import main
+from tests.cli.mini_bundle import make_bundle
 from tests.support.small_models import GLANDS, save_model
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from tests.cli.mini_bundle import make_bundle, read_config, write_config
 
 from sa2_monai.bundle.packaging.zipping import zip_folder
 from sa2_monai.cli.main import main
 from sa2_monai.networks import create_network
 from sa2_monai.weights import sha256_of
+from tests.cli.mini_bundle import make_bundle, read_config, write_config
 from tests.support.published_states import published_from
 from tests.support.small_models import GLANDS, HEART, save_model
 

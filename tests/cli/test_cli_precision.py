@@ -54,7 +54,10 @@ def test_parity(
     assert found["settings"]["options"]["precision"] == "bf16"
     parity = found["parity"]
     assert list(parity) == ["case", "equal", "dice", "setting", "reference"]
-    assert (parity["setting"], parity["reference"]) == ({"precision": "bf16"}, {"precision": "fp32"})
+    assert (parity["setting"], parity["reference"]) == (
+        {"precision": "bf16", "runtime": "eager"},
+        {"precision": "fp32", "runtime": "eager"},
+    )
     assert list(parity["dice"]) == classes["class_names"][1:]
     here = read_prediction(next((tmp_path / "predictions").glob(f"{parity['case']}.*")))
     assert f"{parity['equal']:.2%} of voxels equal" in line

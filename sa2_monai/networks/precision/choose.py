@@ -96,4 +96,5 @@ def _name(device: torch.device) -> str:
 
 @functools.cache
 def _tell(line: str) -> None:
-    print(line, flush=True)
+    if os.environ.get("RANK", "0") == "0":  # of several processes of a training the first one speaks
+        print(line, flush=True)

@@ -58,7 +58,8 @@ OVERLAYS = {
     "isic2018": {"view", "augment"},
     "folder": {"view"},
     "nifti_folder": {"view", "slice_axis", "foreground"},
-    "sample": {"augment", "dropout", "num_workers", "view", "gradient_clip"},  # see svanet's: its windows overflow
+    # see svanet's: its maps overflow
+    "sample": {"augment", "dropout", "num_workers", "view", "gradient_clip", "precise_bn", "warmup_epochs"},
     "sample_volumes": set(),
     "synapse": set(),
     "synapse_archive": set(),

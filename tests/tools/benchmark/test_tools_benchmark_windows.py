@@ -9,14 +9,14 @@ import pytest
 from benchmark import windows
 from benchmark.frame.command import parse
 
-WORDS = ["--network", "sa2net", "--size", "48", "--slices", "2", "--roi-size", "32", "--turns", "1"]
+WORDS = ["--network", "svanet", "--size", "48", "--slices", "2", "--roi-size", "32", "--turns", "1"]
 
 
 def test_report() -> None:
     rows = {row["contestant"]: row for row in windows.run(parse("windows", WORDS)[1])}
     nnunet = ["nnU-Net predictor"] if importlib.util.find_spec("nnunetv2") else []
     assert list(rows) == ["MONAI SliceInferer", *nnunet, "sa2_monai"]
-    assert all(row["case"] == "sa2net, 48 x 48 x 2, windows of 32 x 32" for row in rows.values())
+    assert all(row["case"] == "svanet, 48 x 48 x 2, windows of 32 x 32" for row in rows.values())
     assert rows["sa2_monai"]["same_labels"] > 0.99
     assert all(row["median_ms"] > 0 for row in rows.values())
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.cli.mini_bundle import make_bundle, read_config, write_config
 from PIL import Image
 
 from sa2_monai.cli import predict
 from sa2_monai.cli.main import main
+from tests.cli.mini_bundle import make_bundle, read_config, write_config
 
 INFO = {"network": "sa2net", "class_names": ["background", "nucleus"], "view": "whole", "roi_size": [32, 32]}
 

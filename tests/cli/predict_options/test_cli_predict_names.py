@@ -14,7 +14,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from tests.cli.mini_bundle import make_bundle
 from monai.utils import set_determinism
 from PIL import Image
 
@@ -25,6 +24,7 @@ from sa2_monai.data import load_datalist, make_sample, read_label
 from sa2_monai.inference import FailedCasesError
 from sa2_monai.io.names import file_name
 from sa2_monai.io.ownership import FolderInUseError
+from tests.cli.mini_bundle import make_bundle
 from tests.support.small_models import GLANDS, HEART, save_model
 
 INFO = {"network": "sa2net", "class_names": ["background", "type #1"], "view": "whole", "roi_size": [16, 16]}

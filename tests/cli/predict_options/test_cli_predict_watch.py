@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.cli.mini_bundle import make_bundle, read_config, write_config
 from PIL import Image
 
 from sa2_monai.bundle import network
 from sa2_monai.bundle.prediction.run import open_model
 from sa2_monai.bundle.prediction.watch import FolderWatch, watch_folder
 from sa2_monai.cli.main import main
+from tests.cli.mini_bundle import make_bundle, read_config, write_config
 
 INFO = {"network": "sa2net", "class_names": ["background", "nucleus"], "view": "whole", "roi_size": [16, 16]}
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.cli.mini_bundle import make_bundle, read_config, write_config
 from PIL import Image
 
 from sa2_monai.bundle.locate import load
@@ -21,6 +20,7 @@ from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.bundle.prediction.window import check_window
 from sa2_monai.cli.main import main
 from sa2_monai.cli.predict import parse_shard
+from tests.cli.mini_bundle import make_bundle, read_config, write_config
 
 INFO = {"network": "sa2net", "class_names": ["background", "nucleus"], "view": "whole", "roi_size": [16, 16]}
 NAMES = ("a", "b", "c", "d", "e")
