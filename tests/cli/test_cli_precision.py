@@ -13,24 +13,13 @@ import pytest
 from sa2_monai.bundle.prediction.arrays import read_prediction
 from sa2_monai.bundle.prediction.parity import agreement
 from sa2_monai.cli import main
-from sa2_monai.data import make_sample, make_sample_volumes
 from sa2_monai.networks.precision import choose
-from tests.support.small_models import GLANDS, HEART, save_model
+from tests.support.small_models import GLANDS, HEART
 
 
 @pytest.fixture(autouse=True)
 def _any_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(choose.ANYWAY, "1")
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("samples")
-    make_sample(folder / "images", seed=3, num_training=1, num_validation=0, num_test=1, size=(48, 72))
-    make_sample_volumes(folder / "volumes", seed=3, num_training=1, num_validation=0, num_test=0, size=(40, 36, 8))
-    save_model(folder / "images.pt", GLANDS)
-    save_model(folder / "volumes.pt", HEART)
-    return folder
 
 
 def predict(samples: Path, kind: str, out: Path, *options: str) -> int:
