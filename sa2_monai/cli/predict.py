@@ -129,8 +129,9 @@ def run(args: argparse.Namespace) -> int:
         output = args.output or run_folder("predict", inputs[0])
         shard = shard_of_environment() if args.shard == AUTO else args.shard or Shard()
         print(model.text())
-        faster = {**runtime.overrides(args, model), **precision.overrides(args, model)}
-        options = {**faster, **_options(args, model), **instances.overrides(args, model)}
+        engine = runtime.overrides(args, model)
+        numbers = precision.overrides(args, model, **engine)
+        options = {**engine, **numbers, **_options(args, model), **instances.overrides(args, model)}
         if args.watch is not None:
             watch.run(args, model, str(output), options)
         batch, left_out = list_batch(model, inputs, output, options, slides.slide_options(args, model))

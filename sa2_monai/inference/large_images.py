@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from monai.data.utils import compute_importance_map, dense_patch_slices
+from monai.data.utils import dense_patch_slices
 
+from sa2_monai.slices.constants import blending_weights
 from sa2_monai.slices.stored_volume import StoredVolume
 from sa2_monai.slices.transfer import to_device
 from sa2_monai.slices.views import PlainView
@@ -85,7 +86,7 @@ def scores_by_rows(
         images = torch.cat([cut(*window) for window in group])
         logits = network(images)
         if sums.numel() == 0:
-            weights = compute_importance_map(tuple(roi_size), "gaussian", device=images.device, dtype=images.dtype)
+            weights = blending_weights((roi_size[0], roi_size[1]), images.device)
             sums, counts = (logits.new_zeros(1, number, 0, size[1]) for number in (logits.shape[1], 1))
         ready = (group[0][0].start - top) // ROWS * ROWS
         height = group[-1][0].stop - top - ready

@@ -36,12 +36,13 @@ def add_parity(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def overrides(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
+def overrides(args: argparse.Namespace, model: TrainedModel, runtime: str = "eager") -> dict[str, Any]:
     """The precision in which files are predicted; a result depends on it, so ``auto`` is decided here.
 
     Args:
         args: the parsed arguments, with ``precision`` and ``device``.
         model: what predicts; its own precision counts where none is asked for.
+        runtime: what calculates the network.
 
     Raises:
         ValueError: a precision that the device does not have.
@@ -54,5 +55,4 @@ def overrides(args: argparse.Namespace, model: TrainedModel) -> dict[str, Any]:
     from sa2_monai.bundle.workflow import choose_device
     from sa2_monai.networks import choose_precision
 
-    runtime = args.runtime or "eager"
     return {"precision": choose_precision(wanted, choose_device(args.device), runtime=runtime)}
