@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from sa2_monai.bundle.run.ids import find_overlays, named_bundle, named_variant
     from sa2_monai.data import find_data
     from sa2_monai.data.layouts.pairs_csv import write_pairs
+    from sa2_monai.io.arrays.decoded import decoded_once
 
     given = read_overrides(args.overrides, precision=args.precision)
     with wrong_use(SwitchError):
@@ -53,14 +54,15 @@ def run(args: argparse.Namespace) -> int:
     overlays = find_overlays(args.config, bundle)
     if args.time is not None and not args.time > 0:
         raise UsageError(f"--time is {args.time:g}, expected minutes above 0")
-    found = find_data(args.data, given.get("layout"), args.images, args.labels, args.colours)
-    if args.images is not None and args.output:
-        # The overlay names its data; the folder alone does not say which files belong together.
-        args.data = str(write_pairs(Path(args.output).with_name("pairs.csv"), found.parts))
-        found, args.images, args.labels = find_data(args.data, found.dataset), None, None
-    print(f"measuring {found.path}: {found.description}", file=sys.stderr)
-    with wrong_use(SwitchError):
-        plan = make_plan(found, network, overlays, given, args.device, args.time)
+    with decoded_once():
+        found = find_data(args.data, given.get("layout"), args.images, args.labels, args.colours)
+        if args.images is not None and args.output:
+            # The overlay names its data; the folder alone does not say which files belong together.
+            args.data = str(write_pairs(Path(args.output).with_name("pairs.csv"), found.parts))
+            found, args.images, args.labels = find_data(args.data, found.dataset), None, None
+        print(f"measuring {found.path}: {found.description}", file=sys.stderr)
+        with wrong_use(SwitchError):
+            plan = make_plan(found, network, overlays, given, args.device, args.time)
     print(plan.table())
     if found.left_out:
         print(f"\nnot used: {found.left_out}")

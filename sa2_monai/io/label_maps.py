@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.arrays.npy import map_npy
 from sa2_monai.io.images.formats import IMAGE_SUFFIXES
 from sa2_monai.io.images.read import read_label
 from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
-from sa2_monai.io.npy_arrays import map_npy
 from sa2_monai.io.preprocessed import PREPROCESSED_SUFFIXES, read_preprocessed
 from sa2_monai.io.volumes.geometry import is_sheared
 from sa2_monai.io.volumes.read import load_volume

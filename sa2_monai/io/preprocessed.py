@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from sa2_monai.io.npy_arrays import npy_header, npz_member
+from sa2_monai.io.arrays.decoded import decoded
+from sa2_monai.io.arrays.npy import npy_header, npz_member
 from sa2_monai.io.whole_numbers import whole_numbers
 
 __all__ = ["PREPROCESSED_SUFFIXES", "preprocessed_shapes", "preprocessed_stem", "read_preprocessed"]
@@ -97,8 +98,9 @@ def read_preprocessed(path: str | os.PathLike[str], key: str = "image") -> np.nd
                 "expected a file of a preprocessed data set with image and label"
             )
         _checked(path, key, arrays.shape(found))
+        name = found
         try:
-            array = arrays.read(found)
+            array = decoded([path], name, lambda: arrays.read(name), lambda values: values.nbytes)
         except MemoryError as error:
             raise MemoryError(
                 f"{path}: not enough memory for {found!r} of the shape {arrays.shape(found)}; close other programs, or "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many processors a program may use, and threads that do not get into the way of other programs."""
+"""What a program may use of the machine: processors, memory, and threads that let other programs calculate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
-__all__ = ["THREADS", "limit_threads", "set_threads", "usable_processors", "without_own_limits"]
+__all__ = ["THREADS", "free_memory", "limit_threads", "set_threads", "usable_processors", "without_own_limits"]
 
 #: Of the libraries that calculate on the CPU: OpenMP (PyTorch, ONNX Runtime), MKL, OpenBLAS (NumPy).
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -74,6 +74,22 @@ def set_threads(count: int, environment: MutableMapping[str, str] = os.environ) 
         import torch
 
         torch.set_num_threads(count)
+
+
+def free_memory(root: Path = Path("/")) -> float:
+    """Bytes: on Linux what can be had without swapping, elsewhere half of the memory; 4 GiB where nobody tells it.
+
+    Args:
+        root: of the file system, where Linux tells it.
+    """
+    meminfo = root / "proc" / "meminfo"
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
+    return 4 * 2.0**30
 
 
 def _quota(root: Path) -> float:

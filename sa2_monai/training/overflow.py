@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A warning before the activations of a validation overflow."""
+"""A warning before the activations of a validation overflow, and a training that survives it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ class OverflowCheck:
     a tenth of it in float16, the root of it in others, as squares overflow there. One line for a validation, for the
     first stage in the order of the network.
 
+    Such an overflow is often a passing one of the first epochs, and no reason to end a training whose loss is finite: a
+    slice or window for which the network says NaN or infinity counts as background in that validation, with a warning.
+    Predictions and evaluations of trained weights refuse it.
+
     Attach it to the evaluator of a training. It costs one pass over the output of each stage.
 
     Args:
@@ -45,11 +49,10 @@ class OverflowCheck:
         self._largest: dict[str, torch.Tensor] = {}
         self._types: dict[str, torch.dtype] = {}
         self._before: dict[str, float] = {}
+        self._lost: torch.Tensor | None = None
 
     def attach(self, engine: Engine) -> None:
         """Attach to the evaluator."""
-        if rank() != 0:
-            return
         engine.add_event_handler(Events.STARTED, self._begin)
         engine.add_event_handler(Events.COMPLETED, self._end)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
@@ -59,9 +62,23 @@ class OverflowCheck:
 
     def _begin(self, _: Engine) -> None:
         self._release()
-        self._largest, self._types = {}, {}
+        self._largest, self._types, self._lost = {}, {}, None
+        self._hooks.append(unwrap(self.network).register_forward_hook(self._without_overflow))
+        if rank() != 0:
+            return
         for name, module in _watched(unwrap(self.network)):
             self._hooks.append(module.register_forward_hook(self._watch(name)))
+
+    def _without_overflow(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
+        if not isinstance(output, torch.Tensor):
+            return None
+        lost = ~torch.isfinite(output).flatten(1).all(1)
+        count = lost.sum()  # stays where it is: nobody waits for a GPU here
+        self._lost = count if self._lost is None else self._lost + count
+        background = torch.full_like(output, -1.0)
+        if output.shape[1] > 1:
+            background[:, 0] = 1.0
+        return torch.where(lost.view(-1, *[1] * (output.ndim - 1)), background, output)
 
     def _watch(self, name: str) -> Any:
         def look(_module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -79,6 +96,13 @@ class OverflowCheck:
         self._release()
         values = torch.stack(list(self._largest.values())).tolist() if self._largest else []
         found = dict(zip(self._largest, values, strict=True))
+        lost = 0 if self._lost is None else int(self._lost)
+        if lost:
+            logger.warning(
+                "epoch %d: the network's output for %d slices or windows of the validation has NaN or infinite values; "
+                "they count as background. Weights for which this stays so predict nothing.",
+                *(engine.state.epoch, lost),
+            )
         for name, value in found.items():
             text = self._alarming(name, value)
             if text:

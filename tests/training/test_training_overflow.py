@@ -105,3 +105,31 @@ def test_names_the_stage_of_a_network(caplog: pytest.LogCaptureFixture) -> None:
         network.decoder[1].former.project.norm.bias.fill_(1e6)
     evaluator.run(2)
     assert "epoch 2: the largest value of decoder.1 in the validation is 1e+06" in caplog.text
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_overflow_is_background_and_told(channels: int, caplog: pytest.LogCaptureFixture) -> None:
+    class Overflows(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            logits = torch.ones(len(x), channels, 2, 2)
+            logits[x[:, 0, 0, 0] > 1, -1, 0, 1] = torch.inf
+            logits[x[:, 0, 0, 0] > 2, -1, 1, 1] = torch.nan
+            return logits
+
+    network = Overflows()
+    data = [{"image": torch.tensor([0.0, 2.0, 3.0]).view(3, 1, 1, 1).expand(3, 1, 2, 2)}]
+    found: list[torch.Tensor] = []
+    evaluator = SupervisedEvaluator(
+        *("cpu", data, network),
+        val_handlers=[OverflowCheck(network)],
+        decollate=False,
+        inferer=lambda images, network, *_, **__: found.append(network(images)) or found[-1],
+    )
+    evaluator.run(7)
+    (logits,) = found
+    assert bool((logits[0] == 1).all())
+    lost = logits[1:]
+    assert bool((lost.argmax(1) == 0).all() if channels > 1 else (lost < 0).all())
+    assert "epoch 7: the network's output for 2 slices or windows of the validation has NaN" in caplog.text
+    with torch.no_grad():
+        assert not torch.isfinite(network(data[0]["image"])).all()  # released

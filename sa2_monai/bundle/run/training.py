@@ -22,6 +22,7 @@ from sa2_monai.bundle.run.shell import command_line_value, python_command, short
 from sa2_monai.bundle.run.target import LOG
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.bundle.workflow import choose_device, run_training
+from sa2_monai.io.arrays.decoded import decoded_once
 from sa2_monai.io.causes import raised_by_monai, root_cause
 from sa2_monai.io.ownership import claim_folder
 from sa2_monai.training.distributed import rank, world_size
@@ -58,7 +59,8 @@ def train(request: TrainRequest, quiet: bool) -> RunResult:
         choose_device(request.device)
     several = join_processes()
     tell: Callable[[str], None] = _silent if quiet or rank() > 0 else _print
-    with contextlib.ExitStack() as held, show_notes(tell):
+    with contextlib.ExitStack() as held, contextlib.ExitStack() as files_kept, show_notes(tell):
+        files_kept.enter_context(decoded_once())
 
         def begin() -> Path:
             setup = None if request.resume else plan_run(request)
@@ -73,10 +75,15 @@ def train(request: TrainRequest, quiet: bool) -> RunResult:
         files = [folder / "configs" / f"{name}.json" for name in ("train", *([OVERLAY] if several else []))]
         started = time.monotonic()
         observers = Observers(folder, tell, False if quiet else None, request.call.get("time_limit"))
+
+        def prepare(workflow: Any) -> None:
+            (observers.attach if rank() == 0 else observers.look)(workflow)
+            files_kept.close()  # the data sets are there
+
         if rank() == 0:
-            _train(folder, files, request, observers)
+            _train(folder, files, request, observers, prepare)
         else:
-            run_training(files, _overrides(folder, request), request.tracking, observers.look)
+            run_training(files, _overrides(folder, request), request.tracking, prepare)
         result = observers.result(time.monotonic() - started)
         tell(last_words(result))
     return result
@@ -114,12 +121,18 @@ def monai_command(folder: Path, request: TrainRequest) -> str:
     return python_command(*words)
 
 
-def _train(folder: Path, files: list[Path], request: TrainRequest, observers: Observers) -> None:
+def _train(
+    folder: Path,
+    files: list[Path],
+    request: TrainRequest,
+    observers: Observers,
+    prepare: Callable[[Any], None],
+) -> None:
     """Run the configuration of a run; whatever ends it, the files are as far as it came."""
     with log_to(folder / LOG):
         logger.info("%s", monai_command(folder, request))
         try:
-            run_training(files, _overrides(folder, request), request.tracking, observers.attach)
+            run_training(files, _overrides(folder, request), request.tracking, prepare)
         except KeyboardInterrupt as error:
             logger.info("stopped by the user")
             raise StoppedTrainingError(folder) from error

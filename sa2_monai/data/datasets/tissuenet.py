@@ -25,7 +25,7 @@ from sa2_monai.data.dataset import DataSet, Job, ListOptions, Preparation
 from sa2_monai.data.layouts.cases import Case, Parts
 from sa2_monai.data.preparation.cache import write_png
 from sa2_monai.data.preparation.folder import prepared_parts_of
-from sa2_monai.io.npz_stacks import npz_stack, npz_stack_shape
+from sa2_monai.io.arrays.npz_stacks import npz_stack, npz_stack_shape
 from sa2_monai.io.problems import Problems
 
 __all__ = [

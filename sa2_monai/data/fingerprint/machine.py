@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 from sa2_monai.data.fingerprint.facts import Machine
-from sa2_monai.io.processors import usable_processors
+from sa2_monai.io.processors import free_memory, usable_processors
 
 __all__ = ["measure_machine"]
 
@@ -38,16 +36,4 @@ def measure_machine(device: str | None = None) -> Machine:
             raise ValueError(
                 f"device is {device!r}, but PyTorch finds no GPU here; leave the device out, or give 'cpu'"
             )
-    return Machine("cpu", f"{processors} processors", _free_memory() / _GIB, processors)
-
-
-def _free_memory() -> float:
-    """Bytes; of Linux what can be had without swapping, elsewhere half of the memory, where that is known."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
-    return 4 * _GIB
+    return Machine("cpu", f"{processors} processors", free_memory() / _GIB, processors)

@@ -17,8 +17,8 @@ import numpy as np
 
 from sa2_monai.data.layouts.cases import Case
 from sa2_monai.data.preparation.cache import write_png
+from sa2_monai.io.arrays.npy import map_npy
 from sa2_monai.io.atomic import write_atomically
-from sa2_monai.io.npy_arrays import map_npy
 
 __all__ = ["unpack_images"]
 

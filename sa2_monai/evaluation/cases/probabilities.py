@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.arrays.npy import map_npy
 from sa2_monai.io.label_maps import IMAGES, case_name
-from sa2_monai.io.npy_arrays import map_npy
 
 __all__ = ["exists", "read_probability"]
 

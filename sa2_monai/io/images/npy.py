@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sa2_monai.io.arrays.npy import map_npy
 from sa2_monai.io.images.samples import Samples
-from sa2_monai.io.npy_arrays import map_npy
 
 __all__ = ["npy_size", "read_npy"]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sa2_monai.io.arrays.decoded import decoded
 from sa2_monai.io.images.dicom import dicom_lossy, dicom_size, read_dicom_image
 from sa2_monai.io.images.formats import IMAGE_SUFFIXES, SLIDE_SUFFIXES, image_format, is_image, no_image
 from sa2_monai.io.images.meaning import luminance, to_image, to_label
@@ -184,6 +185,10 @@ def read_samples(path: Path) -> Samples:
         ValueError: the file cannot be read.
     """
     format = _format(path)
+    return decoded([path], "image", lambda: _decode(path, format), lambda samples: samples.array.nbytes)
+
+
+def _decode(path: Path, format: str) -> Samples:
     if format == "TIFF":
         return read_tiff(path)
     if format == "DICOM":

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from sa2_monai.io.arrays.decoded import decoded
 from sa2_monai.io.dicom.files import is_dicom, is_series
 from sa2_monai.io.dicom.series import dicom_header, dicom_voxels, find_series
 from sa2_monai.io.images.read import IMAGE_SUFFIXES
@@ -24,6 +26,7 @@ __all__ = ["Volume", "load_volume", "read_volume", "volume_header"]
 
 logger = logging.getLogger(__name__)
 
+_Voxels = tuple[np.ndarray, tuple[str, ...]]
 _LARGEST = float(np.finfo(np.float32).max)  # networks calculate in single precision
 
 
@@ -136,22 +139,29 @@ def load_volume(
     if is_series(source):
         found = find_series(source, series)
         header = dicom_header(found)
-        array, remarks = dicom_voxels(found)
+        array, remarks = _decoded(
+            [one.path for one in found.slices], f"series {found.series_uid}", lambda: dicom_voxels(found)
+        )
     elif _is_nifti(source):
         header = nifti_header(source, flat)
         scaling = nifti_scaling(source, header) if as_stored and not label else None
-        array, remarks = nifti_voxels(source, header, as_stored=scaling is not None)
+        stored = scaling is not None
+        array, remarks = _decoded([source], f"NIfTI {stored}", lambda: nifti_voxels(source, header, as_stored=stored))
         if scaling is not None:
             _check_finite(source, scaled(source, np.array([[[array.min(), array.max()]]]), *scaling))
     else:
         header = itk_header(source, flat)
-        array, remarks = itk_voxels(source, header)
+        array, remarks = _decoded([source], "ITK", lambda: itk_voxels(source, header))
     if array.dtype.kind == "f":
         _check_finite(source, array)
     if label:
         array, more = whole_numbers(str(source), array)
         remarks += more
     return Volume(array, replace(header, remarks=header.remarks + remarks), scaling)
+
+
+def _decoded(files: Sequence[Path], what: str, read: Callable[[], _Voxels]) -> _Voxels:
+    return decoded(files, what, read, lambda voxels: voxels[0].nbytes)
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:

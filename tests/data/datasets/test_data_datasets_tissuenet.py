@@ -14,7 +14,7 @@ from sa2_monai.data.dataset import ListOptions
 from sa2_monai.data.datasets import tissuenet as module
 from sa2_monai.data.datasets.tissuenet import colour, raw_archives
 from sa2_monai.data.prepare import prepare_dataset
-from sa2_monai.io.npz_stacks import npz_stack, npz_stack_shape
+from sa2_monai.io.arrays.npz_stacks import npz_stack, npz_stack_shape
 from tests.support.miniatures import MINI
 
 PARTS = ("training", "validation", "test")

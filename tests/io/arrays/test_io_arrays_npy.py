@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sa2_monai.io.npy_arrays import map_npy, npy_header, npz_member
+from sa2_monai.io.arrays.npy import map_npy, npy_header, npz_member
 
 TEST_CASES = [
     np.arange(24, dtype=np.float32).reshape(2, 3, 4),

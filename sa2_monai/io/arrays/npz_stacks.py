@@ -12,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from sa2_monai.io.npy_arrays import npy_header
+from sa2_monai.io.arrays.npy import npy_header
 
 __all__ = ["npz_stack", "npz_stack_shape"]
 
