@@ -99,8 +99,8 @@ class OverflowCheck:
         lost = 0 if self._lost is None else int(self._lost)
         if lost:
             logger.warning(
-                "epoch %d: the network's output for %d slices or windows of the validation has NaN or infinite values; "
-                "they count as background. Weights for which this stays so predict nothing.",
+                "epoch %d: the network's output for %d of the slices or windows of the validation has NaN or infinite "
+                "values; they count as background. Weights for which this stays so predict nothing.",
                 *(engine.state.epoch, lost),
             )
         for name, value in found.items():

@@ -10,7 +10,7 @@ import pytest
 
 from sa2_monai.bundle.launch.devices import environment_of
 from sa2_monai.io import processors
-from sa2_monai.io.processors import limit_threads, set_threads, usable_processors
+from sa2_monai.io.processors import free_memory, limit_threads, set_threads, usable_processors
 
 GROUPS = [
     ("no limit", {}, 8),
@@ -109,3 +109,11 @@ def test_threads_of_torch() -> None:
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_free_memory(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text("MemTotal:  8000 kB\nMemFree:  100 kB\nMemAvailable:  3000 kB\n")
+    assert free_memory(tmp_path) == 3000 * 1024
+    assert free_memory(tmp_path / "elsewhere") > 2**28
+    assert free_memory() > 2**28

@@ -130,6 +130,6 @@ def test_an_overflow_is_background_and_told(channels: int, caplog: pytest.LogCap
     assert bool((logits[0] == 1).all())
     lost = logits[1:]
     assert bool((lost.argmax(1) == 0).all() if channels > 1 else (lost < 0).all())
-    assert "epoch 7: the network's output for 2 slices or windows of the validation has NaN" in caplog.text
+    assert "epoch 7: the network's output for 2 of the slices or windows of the validation has NaN" in caplog.text
     with torch.no_grad():
         assert not torch.isfinite(network(data[0]["image"])).all()  # released

@@ -106,6 +106,9 @@ CONTESTANTS: dict[str, Contestant] = {
     "sa2_monai, accelerated": Contestant(lambda name, net, x: accelerate(net), ("inference",), ("cpu",)),
     "sa2_monai, channels_last": Contestant(lambda name, net, x: ChannelsLast(net), devices=("cuda",)),
     "sa2_monai, bfloat16 autocast": Contestant(lambda name, net, x: Autocast(net), rounded=True, more=True),
+    "sa2_monai, accelerated bf16": Contestant(
+        lambda name, net, x: Autocast(accelerate(net)), *_ENGINE, rounded=True, more=True
+    ),
     "sa2_monai, torch.compile": Contestant(lambda name, net, x: torch.compile(net), more=True),
     "sa2_monai, compile bf16": Contestant(partial(in_runtime, "compile", "bf16"), *_ENGINE, rounded=True, more=True),
     "sa2_monai, openvino bf16": Contestant(partial(in_runtime, "openvino", "bf16"), *_ENGINE, rounded=True, more=True),
