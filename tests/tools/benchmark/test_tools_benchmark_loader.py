@@ -35,8 +35,8 @@ def test_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # kind of the files, workers, title
 EPOCHS = [
-    ("images", 1, "svanet, 4 images 32 x 32"),
-    ("volumes", 0, "daeformer, 2 volumes 48 x 48 x 9"),
+    ("images", 1, "svanet, narrow, 4 images 32 x 32"),
+    ("volumes", 0, "daeformer, narrow, 3 volumes 48 x 48 x 9"),
 ]
 
 
@@ -49,7 +49,7 @@ def test_epochs(monkeypatch: pytest.MonkeyPatch, kind: str, workers: int, case: 
         return epochs.measure(*json.loads(json.dumps(arguments)))
 
     monkeypatch.setattr(epochs, "in_fresh_process", here)
-    words = ["--size", "48", "--slices", "9", "--epoch-volumes", "2", "--images", "4", "--image-size", "32"]
+    words = ["--size", "48", "--slices", "9", "--epoch-volumes", "3", "--images", "4", "--image-size", "32"]
     words = [*words, "--measure", kind, "--epoch-workers", str(workers)]
     rows = list(loader.run(parse("loader", words)[1]))
     assert [row["contestant"] for row in rows] == [f"{cached}, {workers} workers" for cached in ("cached", "uncached")]
@@ -57,10 +57,15 @@ def test_epochs(monkeypatch: pytest.MonkeyPatch, kind: str, workers: int, case: 
         assert row["case"] == case
         assert 0 < row["waiting_percent"] < 100
         assert all(row[key] > 0 for key in ("build_s", "first_epoch_s", "epoch_s", "pss_of_all_mb"))
-        assert row["slices_per_second"] * row["epoch_s"] == pytest.approx({"images": 4, "volumes": 18}[kind])
+        assert row["slices_per_second"] * row["epoch_s"] == pytest.approx({"images": 4, "volumes": 27}[kind])
         assert (row["rss_of_a_worker_mb"] > 0) == (workers > 0)
 
 
-def test_a_first_epoch_alone_is_refused() -> None:
-    with pytest.raises(SystemExit, match="--epochs: found 1, expected at least 2"):
-        list(loader.run(parse("loader", ["--epochs", "1"])[1]))
+# option, value, what is said
+REFUSED = [("--epochs", "1", "found 1, expected at least 2"), ("--epoch-volumes", "2", "found 2, expected at least 3")]
+
+
+@pytest.mark.parametrize(("option", "value", "said"), REFUSED)
+def test_refused(option: str, value: str, said: str) -> None:
+    with pytest.raises(SystemExit, match=f"^{option}: {said}"):
+        list(loader.run(parse("loader", [option, value])[1]))

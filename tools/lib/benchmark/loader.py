@@ -11,15 +11,17 @@ compared bit by bit.
 
 The epochs, a table of their own, are those of short trainings on a CPU: SvANet on generated images, DAE-Former on the
 first of the CTs, with data loader, network, loss and optimizer from ``train.yaml`` and the overlay for generated data
-(narrow networks), and the published augmentation. A fresh process for each row builds the data set and trains: forward,
-backward, step, no validation. An epoch waits while no batch is there: from asking for one until it comes, the start of
-the workers included. Its share of the time, in which a device would be idle, and the time are medians of all epochs but
-the first, which may find files and code cold.
+(narrow networks; with ``--width published`` that for folders, whose steps take many times as long), and the published
+augmentation. A fresh process for each row builds the data set and trains: forward, backward, step, no validation. An
+epoch waits while no batch is there: from asking for one until it comes, the start and the end of workers included. The
+share of the waiting, in which a device would be idle, and the time are medians of all epochs but the first, which may
+find files and code cold.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import statistics
 import tempfile
 import time
@@ -42,6 +44,7 @@ from sa2_monai.slices import RandSliced
 
 CONFIG = Path(__file__).resolve().parents[3] / "bundles" / "daeformer" / "configs" / "train.yaml"
 CONTESTANTS = ("RandSliced", "SliceDataset")
+KEPT = inspect.signature(SliceDataset).parameters["keep"].default  # volumes that a process holds without a cache
 AT_ONCE = 8  # slices that were drawn of a volume
 
 
@@ -56,8 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batches", type=int, default=12, help="timed, after the first one")
     parser.add_argument("--workers", type=int, default=2, help="of the contestants")
     parser.add_argument("--turns", type=int, default=1, help="the contestants take turns; the median counts")
+    parser.add_argument("--width", choices=epochs.WIDTHS, default="narrow", help="of the networks of the epochs")
     parser.add_argument("--epochs", type=int, default=2, help="of each training, at least 2")
-    parser.add_argument("--epoch-volumes", type=int, default=3, help="volumes of an epoch, the first of all")
+    parser.add_argument("--epoch-volumes", type=int, default=4, help="those of an epoch")
     parser.add_argument("--epoch-workers", type=int, nargs="+", default=[0, 2, 4], help="of the epochs, a row for each")
     parser.add_argument("--images", type=int, default=48, help="images of an epoch")
     parser.add_argument("--image-size", type=int, default=256, help="rows and columns of an image")
@@ -69,6 +73,9 @@ def run(args: argparse.Namespace) -> Iterator[Row]:
         raise Skipped("the memory of processes is told by Linux alone")
     if args.epochs < 2:
         raise SystemExit(f"--epochs: found {args.epochs}, expected at least 2: the first one is told by itself")
+    if args.epoch_volumes < KEPT + 1:
+        least = f"expected at least {KEPT + 1}: a process keeps {KEPT} of those that are not cached"
+        raise SystemExit(f"--epoch-volumes: found {args.epoch_volumes}, {least}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         numbers = {"contestants": args.volumes, "volumes": args.epoch_volumes}

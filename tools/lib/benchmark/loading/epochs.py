@@ -19,10 +19,14 @@ from benchmark.generated.ct import CLASSES
 from benchmark.loading.processes import memory_of_processes
 from sa2_monai.data import make_sample
 
-__all__ = ["KINDS", "measure", "rows"]
+__all__ = ["KINDS", "WIDTHS", "measure", "rows"]
 
-#: kind of the files: bundle, and its overlay for short trainings on a CPU
-KINDS = {"images": ("svanet", "sample"), "volumes": ("daeformer", "sample_volumes")}
+#: kind of the files: bundle, and its overlays for networks of both widths
+KINDS = {
+    "images": ("svanet", {"narrow": "sample", "published": "folder"}),
+    "volumes": ("daeformer", {"narrow": "sample_volumes", "published": "nifti_folder"}),
+}
+WIDTHS = ("narrow", "published")
 _BUNDLES = Path(__file__).resolve().parents[4] / "bundles"
 
 
@@ -33,30 +37,34 @@ def rows(kind: str, folder: Path, cases: list[dict[str, str]], args: argparse.Na
         kind: one of :data:`KINDS`.
         folder: where images are made.
         cases: the volumes, image and label of each.
-        args: ``epochs``, ``epoch_workers``, ``threads``; ``images`` and ``image_size``, or ``size`` and ``slices``.
+        args: ``width``, ``epochs``, ``epoch_workers``, ``threads``; ``images``, ``image_size`` or ``size``, ``slices``.
     """
     bundle, _ = KINDS[kind]
     data: dict[str, Any]
     if kind == "images":
         size = (args.image_size, args.image_size)
         made = make_sample(folder / kind, num_training=args.images, num_validation=1, num_test=1, size=size)
-        data, what = {"dataset_dir": str(made)}, f"{args.images} images {size[0]} x {size[1]}"
+        data, what = (
+            {"dataset_dir": str(made), "class_names": ["background", "nucleus"]},
+            f"{args.images} images {size[0]} x {size[1]}",
+        )
     else:
         data = {"class_names": CLASSES, "train#dataset#data": cases}
         what = f"{len(cases)} volumes {args.size} x {args.size} x {args.slices}"
     for cache_rate in (1.0, 0.0):
         for workers in args.epoch_workers:
             changes = {**data, "cache_rate": cache_rate, "num_workers": workers}
-            found = in_fresh_process(__name__, "measure", kind, changes, args.epochs, args.threads)
+            found = in_fresh_process(__name__, "measure", kind, args.width, changes, args.epochs, args.threads)
             contestant = f"{'cached' if cache_rate else 'uncached'}, {workers} workers"
-            yield {"case": f"{bundle}, {what}", "contestant": contestant, **found}
+            yield {"case": f"{bundle}, {args.width}, {what}", "contestant": contestant, **found}
 
 
-def measure(kind: str, changes: dict[str, Any], epochs: int, threads: int | None) -> dict[str, float]:
+def measure(kind: str, width: str, changes: dict[str, Any], epochs: int, threads: int | None) -> dict[str, float]:
     """Figures of one training, to be measured in a fresh process.
 
     Args:
         kind: one of :data:`KINDS`.
+        width: one of :data:`WIDTHS`.
         changes: to the configuration of the bundle.
         epochs: all of them; the medians are of those after the first.
         threads: of torch; ``None``: as many as it takes.
@@ -68,9 +76,9 @@ def measure(kind: str, changes: dict[str, Any], epochs: int, threads: int | None
     if threads:
         torch.set_num_threads(threads)
     torch.manual_seed(0)
-    bundle, overlay = KINDS[kind]
+    bundle, overlays = KINDS[kind]
     parser = ConfigParser()
-    parser.read_config([str(_BUNDLES / bundle / "configs" / f"{name}.yaml") for name in ("train", overlay)])
+    parser.read_config([str(_BUNDLES / bundle / "configs" / f"{name}.yaml") for name in ("train", overlays[width])])
     parser.update({"augment": True, "progress": False, "device": "cpu", **changes})
     start = time.perf_counter()
     loader = parser.get_parsed_content("train#dataloader")
@@ -96,7 +104,7 @@ def measure(kind: str, changes: dict[str, Any], epochs: int, threads: int | None
 
 
 def _epoch(loader: Any, step: Callable[[dict[str, Any]], None]) -> dict[str, float]:
-    """Seconds, those without a batch (the start of workers included), slices, and memory half-way and at the end."""
+    """Seconds, those without a batch (the start and the end of workers included), slices, and memory half-way and at the end."""
     slices, waited, memory = 0, 0.0, memory_of_processes()
     start = asked = time.perf_counter()
     batches = iter(loader)
@@ -109,4 +117,6 @@ def _epoch(loader: Any, step: Callable[[dict[str, Any]], None]) -> dict[str, flo
             found = memory_of_processes()
             memory = {key: max(value, found[key]) for key, value in memory.items()}
         asked = time.perf_counter()
-    return {"seconds": asked - start, "waited": waited, "slices": slices, **memory}
+    next(batches, None)  # the end: workers are waited for
+    end = time.perf_counter()
+    return {"seconds": end - start, "waited": waited + end - asked, "slices": slices, **memory}
