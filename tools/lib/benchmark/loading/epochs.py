@@ -104,7 +104,7 @@ def measure(kind: str, width: str, changes: dict[str, Any], epochs: int, threads
 
 
 def _epoch(loader: Any, step: Callable[[dict[str, Any]], None]) -> dict[str, float]:
-    """Seconds, those without a batch (the start and the end of workers included), slices, and memory half-way and at the end."""
+    """Seconds, those without a batch (start and end of workers included), slices, memory half-way and at the end."""
     slices, waited, memory = 0, 0.0, memory_of_processes()
     start = asked = time.perf_counter()
     batches = iter(loader)
