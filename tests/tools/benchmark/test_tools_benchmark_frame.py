@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 from benchmark.frame import command, turns
 from benchmark.frame.process import in_fresh_process
-from benchmark.frame.rows import Row, Skipped
+from benchmark.frame.rows import Row, Skipped, printed
 
 from tests.support.programs import run_program
 
@@ -55,6 +55,13 @@ def test_table_and_file(suite: ModuleType, tmp_path: Path, capsys: pytest.Captur
     assert report["settings"]["toy"] == {"threads": None, "ratio": 2.0}
     assert [row["suite"] for row in report["rows"]] == ["toy", "toy"]
     assert report["versions"]["torch"]
+
+
+def test_a_row_with_a_new_column_starts_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    rows: list[Row] = [{"case": "a", "build_s": 1.0}, {"case": "b"}, {"case": "c", "epoch_s": 2.0}]
+    assert list(printed(rows)) == rows
+    first = ["", "| case | build, s |", "|---|---|", "| a | 1 |", "| b |  |"]
+    assert capsys.readouterr().out.splitlines() == [*first, "", "| case | epoch, s |", "|---|---|", "| c | 2 |"]
 
 
 # measured ratio, verdict and exit code against a recorded ratio of 2 with a spread of 5 %

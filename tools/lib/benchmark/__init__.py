@@ -11,7 +11,7 @@ take turns (:func:`benchmark.frame.turns.take_turns`) and returns or yields rows
 ``tools/benchmark all`` and the committed ratios are measured with; they take at most eight minutes on two cores. It
 raises :class:`benchmark.frame.rows.Skipped` with the reason where the machine cannot run it.
 
-A row is a dictionary of text and numbers; all rows of a suite have the same keys, which are the columns of the table.
+A row is a dictionary of text and numbers; its keys are the columns of the table. A row with another key starts a table.
 A unit ends the key: ``median_ms``, ``peak_mb``. The frame knows these, and a row without a ratio is not checked:
 
     case        what was measured: "sa2net 224 x 224, batch 1"

@@ -17,10 +17,10 @@ class Skipped(Exception):
 
 
 def printed(rows: Iterable[Row]) -> Iterator[Row]:
-    """Pass rows on, each printed as a line of a table as soon as it is there."""
+    """Pass rows on, each printed as a line of a table as soon as it is there; one with a new column starts a table."""
     columns: list[str] = []
     for row in rows:
-        if not columns:
+        if not set(row) <= set(columns):
             columns = list(row)
             print(f"\n| {' | '.join(map(_title, columns))} |\n|{'---|' * len(columns)}")
         print(f"| {' | '.join(_text(row.get(column)) for column in columns)} |", flush=True)
