@@ -10,7 +10,6 @@ nearest columns, or for which another part of the structure may be nearer, go to
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,7 +20,6 @@ __all__ = ["Surfaces", "nearest_distances", "nearest_distances_of_points", "surf
 
 _COLUMNS = 800  # looked at around a point before the k-d tree takes over
 _FEW = 64  # below this many points the tree is faster than the sweeps
-_MANY = 2000  # points from which threads of a search are worth their start
 
 
 def surface_mask(mask: np.ndarray) -> np.ndarray:
@@ -86,7 +84,7 @@ def nearest_distances(parts: Sequence[Surfaces], steps: np.ndarray, start: int) 
         for part, (squares, _), unsure in zip(parts, found, left, strict=True):
             if len(unsure):
                 index = part.indices(start, unsure)
-                _, nearest = tree.query(index * steps, workers=_workers(len(index)))
+                _, nearest = tree.query(index * steps)
                 # From whole index differences, so that a distance does not depend on where in the array the mask lies.
                 squares[unsure] = np.square((index - goal_index[nearest]) * steps).sum(axis=1)
     return np.sqrt(np.concatenate([squares for squares, _ in found]))
@@ -107,16 +105,9 @@ def nearest_distances_of_points(points: np.ndarray, goal: np.ndarray, axes: np.n
     """
     # large leaves: most points lie far from a structure that is compact, and see many of its points equally far away
     tree = cKDTree(goal @ axes.T, leafsize=64, balanced_tree=False, compact_nodes=False)
-    _, nearest = tree.query(points @ axes.T, workers=_workers(len(points)))
+    _, nearest = tree.query(points @ axes.T)
     # From whole index differences, so that a distance does not depend on where in the array the mask lies.
     return np.asarray(np.linalg.norm((points - goal[nearest]) @ axes.T, axis=1))
-
-
-def _workers(points: int) -> int:
-    """Threads of a search; the result does not depend on them. SciPy's own choice is all processors of the machine."""
-    if points < _MANY:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _to_box(index: np.ndarray, part: Surfaces, steps: np.ndarray) -> np.ndarray:

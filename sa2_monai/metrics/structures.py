@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -80,19 +81,29 @@ def measure_structures(
     boxes = value_boxes((p, r), wanted)
     turned = None if axes is None else axes[:, order]
     scattered = find_scattered(p, r, spread_values(boxes, p.shape))
+    measured = _measure_scattered(scattered, np.diag(steps[order]) if turned is None else turned, distances)
     return {
-        value: _measure_scattered(scattered[value], np.diag(steps[order]) if turned is None else turned, distances)
-        if value in scattered
+        value: measured[value]
+        if value in measured
         else _measure(p, r, value, boxes.get(value, []), steps[order], distances, turned)
         for value in wanted
     }
 
 
-def _measure_scattered(found: Scattered, axes: np.ndarray, distances: bool) -> Structure:
-    p, r = found.points if distances else (np.empty((0, len(axes))),) * 2
-    if not (len(p) and len(r)):
-        return Structure(found.counts, (np.full(len(p), np.inf), np.full(len(r), np.inf)))
-    return Structure(found.counts, (nearest_distances_of_points(p, r, axes), nearest_distances_of_points(r, p, axes)))
+def _measure_scattered(found: Mapping[int, Scattered], axes: np.ndarray, distances: bool) -> dict[int, Structure]:
+    """Structures that trees measure: all at once in threads, as SciPy lets go of the interpreter for it."""
+
+    def distances_of(value: int, start: int) -> np.ndarray:
+        points, goal = found[value].points[start], found[value].points[1 - start]
+        if not (len(points) and len(goal)):
+            return np.full(len(points), np.inf)
+        return nearest_distances_of_points(points, goal, axes)
+
+    if not (found and distances):
+        return {value: Structure(one.counts, (np.empty(0), np.empty(0))) for value, one in found.items()}
+    with ThreadPoolExecutor() as pool:
+        sides = [pool.map(distances_of, found, [start] * len(found)) for start in (0, 1)]
+        return {value: Structure(one.counts, (d, e)) for (value, one), d, e in zip(found.items(), *sides, strict=True)}
 
 
 def _measure(
