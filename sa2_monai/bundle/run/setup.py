@@ -32,6 +32,7 @@ from sa2_monai.bundle.run.target import check_target
 from sa2_monai.bundle.switches import SwitchError, check_config
 from sa2_monai.bundle.verbatim import verbatim
 from sa2_monai.data import find_data
+from sa2_monai.io.arrays.decoded import decoded_once
 from sa2_monai.networks.variants import named
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class RunSetup:
     pairs: FoundData | None = None
 
 
+@decoded_once()
 def plan_run(request: TrainRequest) -> RunSetup:
     """Find out what the data are, plan what is not given, and merge it all.
 
