@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import socket
@@ -18,7 +19,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FolderInUseError", "claim_folder", "is_claim"]
+__all__ = ["FolderInUseError", "claim_folder", "is_abandoned", "is_claim"]
+
+logger = logging.getLogger(__name__)
 
 _PREFIX, _SUFFIX = ".sa2_monai.", ".lock"
 # Two that come at the same moment see each other and both step back; chance lets one of them be first then.
@@ -75,6 +78,16 @@ def is_claim(path: Path) -> bool:
         path: the file.
     """
     return path.name.startswith(_PREFIX) and path.name.endswith((_SUFFIX, f"{_SUFFIX}.tmp"))
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether all that have written into a folder have certainly ended, and at least one has.
+
+    Args:
+        folder: the folder.
+    """
+    marks, here = list(folder.glob(f"{_PREFIX}*{_SUFFIX}")), _process(os.getpid())
+    return bool(marks) and all(_is_dead(_read(mark) or {}, here) for mark in marks)
 
 
 def _claim(folder: Path, owner: dict[str, Any]) -> Path:
