@@ -97,5 +97,7 @@ class _Form:
 def _is_allowed_name(name: str) -> bool:
     if name in (*TORCH, *NUMPY, *NAMES):
         return True
+    if name in [f"{module}.__version__" for module in (*IMPORTS, "np")]:
+        return True
     finds = any(word in name for word in _FIND)
     return name.startswith(CALLED) and not finds and is_allowed_target(name)
