@@ -50,9 +50,12 @@ def test_what_is_left(tmp_path: Path, name: str, make: Callable[[Path], None], r
 
 
 def test_it_is_gone_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), workplace(tmp_path / "a" / "out", "test") as place:
+    def fail(place: Path) -> None:
         (place / "half").write_text("made")
         raise KeyError
+
+    with pytest.raises(KeyError), workplace(tmp_path / "a" / "out", "test") as place:
+        fail(place)
     assert list((tmp_path / "a").iterdir()) == []
 
 

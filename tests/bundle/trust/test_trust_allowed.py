@@ -63,7 +63,7 @@ OUTSIDE: list[Any] = [
     {"_target_": "sa2_monai.cli.main"},
     {"_target_": "sa2_monai.bundle.load_bundle"},
     {"_target_": "torch.nn"},
-    {"_target_": "monai.transforms.Compoſe"},
+    {"_target_": "monai.transforms.Compo\u017fe"},
     # By a name that is not written down.
     {"_target_": "@name"},
     {"_target_": "$'os.' + 'system'"},

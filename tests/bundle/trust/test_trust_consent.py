@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -99,10 +100,8 @@ def test_python_refuses_it(name: str, hostile: Path) -> None:
     with pytest.raises(UntrustedBundleError, match="trust=True in Python"):
         PYTHON[name](hostile, False)
     assert not (hostile.parent / "done").exists()
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - it is no bundle that does anything but harm
+    with contextlib.suppress(AttributeError, OSError, TypeError, KeyError):  # as a package it lacks nearly everything
         PYTHON[name](hostile, True)
-        raise KeyError("it ran to the end")
-    assert not isinstance(caught.value, UntrustedBundleError)
 
 
 def test_a_zip_file_is_named(hostile: Path) -> None:
