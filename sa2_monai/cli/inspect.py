@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     facts = describe_path(args.path)
     if args.json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        print(json.dumps(facts, indent=2, ensure_ascii=False, default=str, skipkeys=True))
         return 0
     print(f"{facts['path']}: {facts['what']}")
     for line in _lines(facts, "  "):
