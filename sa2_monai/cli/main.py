@@ -187,7 +187,7 @@ def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, OneLineParser]]
     parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     subparsers = {}
-    for name, line, _ in COMMANDS:
+    for name, line, *_ in COMMANDS:
         subparser = actions.add_parser(name, help=line)
         # SUPPRESS: 'sa2-monai --debug info' must not be undone by the default of the sub-command.
         subparser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
-__all__ = ["code_beside"]
+__all__ = ["code_beside", "has_cached_cases"]
 
 #: Where bundles of the model zoo have theirs.
 _SCRIPTS = "scripts"
+# By MD5, as MONAI's PersistentDataset names them.
+_CACHED = re.compile(r"[0-9a-f]{32,}\.pt")
 
 
 def code_beside(folder: str | os.PathLike[str]) -> list[str]:
@@ -31,3 +34,12 @@ def code_beside(folder: str | os.PathLike[str]) -> list[str]:
             inside = sorted(os.listdir(entry)) if entry.name == _SCRIPTS else [f"__init__{one}" for one in suffixes]
             found += [f"{entry.name}/{one}" for one in inside if one.endswith(suffixes) and (entry / one).exists()]
     return sorted(found)
+
+
+def has_cached_cases(folder: str | os.PathLike[str]) -> bool:
+    """Whether a bundle comes with cached cases, pickles that MONAI would load.
+
+    Args:
+        folder: folder of the bundle.
+    """
+    return any(_CACHED.fullmatch(file.name) for file in Path(folder).rglob("*.pt"))

@@ -19,11 +19,13 @@ _NOTHING = object()
 _MODES = ("default", "callable")  # not "debug", which starts a debugger
 
 
-def component_outside(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def component_outside(config: Mapping[str, Any], cached: bool = True) -> Iterator[tuple[str, Any]]:
     """Entries of a dictionary that make a component do what nobody has allowed.
 
     Args:
         config: the dictionary; its keys may be ids, as those of overlays are (``network_def#_target_``).
+        cached: there are files that ``weights_only: false`` could find; packages of version 0.1 have it for a cache on
+            the disk.
 
     Yields:
         The key of an entry and its value.
@@ -35,7 +37,7 @@ def component_outside(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             or (name == "_mode_" and value not in _MODES)
             or (name in LOCATES and not all(map(_is_found_safely, value if isinstance(value, list) else [value])))
             or (name in ARGUMENTS and value is not None and value is not ARGUMENTS[name])
-        ):
+        ) and (cached or (name, value) != ("weights_only", False)):
             yield str(key), value
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.trust.code import code_beside
+from sa2_monai.bundle.trust.code import code_beside, has_cached_cases
 from sa2_monai.bundle.trust.outside import SUFFIXES, outside_of
 
 __all__ = ["UntrustedBundleError", "came_from", "check_trusted", "only_looking", "trust_if", "trusting"]
@@ -93,7 +93,7 @@ def check_trusted(config: Mapping[str, Any], files: Sequence[str | os.PathLike[s
         return
     folders = [path.parent.parent for path in paths if path.parent.name == "configs" and _is_bundle(path.parent.parent)]
     code = [f"{name}: Python code" for folder in dict.fromkeys(folders) for name in code_beside(folder)]
-    found = [*outside_of(config), *code]
+    found = [*outside_of(config, not folders or any(map(has_cached_cases, folders))), *code]
     if found:
         where = _archives.get(folders[0], folders[0]) if folders else paths[0]
         look = f"Look at all of it with 'sa2-monai inspect {where}'" if folders else "Look at the file"

@@ -151,6 +151,16 @@ def test_what_says_a_thing_in_many_places_is_looked_at_once() -> None:
     assert outside_of({"id": deep}) == ["it is nested too deeply to be looked at"]
 
 
+def test_cached_cases_that_come_with_a_bundle(tmp_path: Path) -> None:
+    """Packages of version 0.1 name ``weights_only: false`` for a cache that they make; none may bring one along."""
+    bundle = make_bundle(tmp_path / "b")
+    (bundle / "configs" / "disk_cache.json").write_text('{"train#dataset#weights_only": false}')
+    assert outside_of_bundle(bundle) == []
+    (bundle / "a" / "b").mkdir(parents=True)
+    (bundle / "a" / "b" / f"{'0f' * 16}.pt").touch()
+    assert outside_of_bundle(bundle) == ["configs/disk_cache.json: train#dataset#weights_only: false"]
+
+
 CODE = [
     ("scripts/network.py", True),
     ("scripts/__init__.py", True),
