@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 
-from sa2_monai.cli import main as frame
 from sa2_monai.cli.main import COMMANDS, main
 from sa2_monai.io.ownership import claim_folder
 from sa2_monai.io.signals import TerminatedError, sigterm_interrupts
@@ -37,7 +36,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch, run: Callable[[Any], int]) -> Non
     def load(name: str, package: str | None = None) -> Any:
         return module if name.startswith("sa2_monai.cli.") else real(name, package)
 
-    monkeypatch.setattr(frame.importlib, "import_module", load)
+    monkeypatch.setattr(importlib, "import_module", load)
 
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
@@ -94,7 +93,7 @@ def test_workers_of_a_pool_are_not_waited_for() -> None:
 
 def _sample(out: Path) -> subprocess.Popen[str]:
     """``sa2-monai sample``, in the middle of its work."""
-    words = ["-m", "sa2_monai", "sample", str(out), "--training", "5000", "--size", "512"]
+    words = ["-m", "sa2_monai", "sample", str(out), "--training", "20000", "--size", "64"]
     program = subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 100
     while not list(out.parent.glob(".*.partial/*/images/*")) and time.monotonic() < until:

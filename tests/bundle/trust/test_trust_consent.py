@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -30,11 +31,8 @@ def hostile(tmp_path: Path) -> Path:
     config = {**read_config(bundle), "in_channels": evil}
     write_config(bundle, config)
     for stem in ("train", "evaluate", "ensemble"):
-        (bundle / "configs" / f"{stem}.yaml").write_text(
-            yaml.safe_dump(
-                {**config, "dataset_dir": evil, "layout": "folder", "kind": "images", "model_info": {"network": "sa2net"}}
-            )
-        )
+        more = {"dataset_dir": evil, "layout": "folder", "kind": "images", "model_info": {"network": "sa2net"}}
+        (bundle / "configs" / f"{stem}.yaml").write_text(yaml.safe_dump({**config, **more}))
     for folder in ("images", "labels"):
         (tmp_path / "data" / folder).mkdir(parents=True)
         for number in range(10):
@@ -100,10 +98,8 @@ def test_python_refuses_it(name: str, hostile: Path) -> None:
     with pytest.raises(UntrustedBundleError, match="trust=True in Python"):
         PYTHON[name](hostile, False)
     assert not (hostile.parent / "done").exists()
-    try:
+    with contextlib.suppress(Exception):  # as a source of packages it lacks nearly everything
         PYTHON[name](hostile, True)
-    except Exception as error:  # as a source of packages it lacks nearly everything
-        assert not isinstance(error, UntrustedBundleError)
     assert (hostile.parent / "done").exists()
 
 
