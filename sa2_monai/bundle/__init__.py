@@ -13,6 +13,7 @@ sidecar      model metadata beside weights (``model.json``), which overrule the 
 network      the network of a configuration with its weights
 instances    settings with which touching objects are divided, chosen on the validation part
 calibration/ ``sa2-monai calibrate``: one temperature for the weights, and what it is worth
+trust/       which configurations run without a question, and which need ``--trust``
 describe     what a bundle or a weight file is (``sa2-monai inspect``); dataset_overlays: which bundles know a data set
 switches/    names, types and ranges of the switches, checked wherever a value comes from
 prediction/  ``sa2-monai predict``: cases, batches, parts for several programs

@@ -10,8 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.locate import config_file, dataset_overlays, find_bundle, load, open_bundle
+from sa2_monai.bundle.included import is_included
+from sa2_monai.bundle.locate import config_file, dataset_overlays, find_bundle, open_bundle
 from sa2_monai.bundle.sidecar import MODEL_SETTINGS
+from sa2_monai.bundle.trust.consent import only_looking
+from sa2_monai.bundle.trust.outside import outside_of_bundle
+from sa2_monai.bundle.trust.reading import named, read_config
 from sa2_monai.io.digest import sha256_of
 from sa2_monai.networks.catalogue import CATALOGUE, network_names
 
@@ -30,42 +34,50 @@ def describe_path(path_or_name: str | os.PathLike[str]) -> dict[str, Any]:
     Returns:
         ``what`` (``bundle``, ``weights`` or ``exported network``), ``path`` and the facts that are there: ``name``,
         ``version``, ``network``, ``class_names``, ``kind``, ``view``, ``roi_size`` and the other settings, ``data``,
-        ``datasets`` (overlays), ``weights``, ``exports``, ``problems``.
+        ``datasets`` (overlays), ``weights``, ``exports``, ``problems``; of a bundle ``outside``: what of it needs
+        ``--trust`` to run.
 
     Raises:
         FileNotFoundError: there is nothing of the name.
-        ValueError: it is neither a bundle nor weights, or damaged.
+        ValueError: it is neither a bundle nor weights, or damaged; one line that names the file.
     """
     path = Path(path_or_name)
-    if path.is_file() and path.suffix.lower() in _SCRIPTS:
-        return _describe_export(path)
-    if path.is_file() and path.suffix.lower() in _SUFFIXES:
-        return {"what": "weights", "path": str(path), **_describe_weights(path)}
-    with open_bundle(path_or_name) as folder:
-        return {"what": "bundle", "path": str(find_bundle(path_or_name)), **_describe_bundle(folder)}
+    with named(path), only_looking():
+        if path.is_file() and path.suffix.lower() in _SCRIPTS:
+            return _describe_export(path)
+        if path.is_file() and path.suffix.lower() in _SUFFIXES:
+            return {"what": "weights", "path": str(path), **_describe_weights(path)}
+        with open_bundle(path_or_name) as folder:
+            return {"what": "bundle", "path": str(find_bundle(path_or_name)), **_describe_bundle(folder)}
 
 
 def _describe_bundle(folder: Path) -> dict[str, Any]:
     file = config_file(folder, "inference")
     assert file is not None
-    config = load(file)
+    config = read_config(file)
     metadata_file = folder / "configs" / "metadata.json"
-    metadata = json.loads(metadata_file.read_text(encoding="utf-8")) if metadata_file.is_file() else {}
-    info = config.get("model_info", {})
+    metadata = read_config(metadata_file) if metadata_file.is_file() else {}
+    with named(file):
+        info = config.get("model_info", {})
+        network = info.get("network", config.get("network_def", {}).get("_target_"))
+    with named(metadata_file):
+        described = _from_metadata(metadata)
     facts: dict[str, Any] = {
         "name": metadata.get("name"),
         "version": metadata.get("version"),
-        "network": info.get("network", config.get("network_def", {}).get("_target_")),
+        "network": network,
         **_plain_settings(config),
-        **_from_metadata(metadata),
+        **described,
         "data": metadata.get("data_source"),
         "results": metadata.get("eval_metrics") or None,
+        "outside": [] if is_included(folder) else outside_of_bundle(folder),
         "datasets": sorted(dataset_overlays(folder)),
         "problems": [] if metadata else ["configs/metadata.json is missing"],
     }
     weights = folder / "models" / "model.pt"
     if weights.is_file():
-        facts["weights"] = {"file": "models/model.pt", **_describe_weights(weights)}
+        with named(weights):
+            facts["weights"] = {"file": "models/model.pt", **_describe_weights(weights)}
         facts["problems"] += [f"models/model.pt: {problem}" for problem in facts["weights"].pop("problems")]
         for key in MODEL_SETTINGS:  # what inference will use
             facts[key] = facts["weights"].pop(key, facts.get(key))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.locate import bundle_names, bundles_folder
+from sa2_monai.io.workplace import workplace
 
 __all__ = ["copy_bundle", "is_included", "list_bundles", "run_folder"]
 
@@ -101,9 +102,9 @@ def copy_bundle(name: str, folder: str | os.PathLike[str], force: bool = False) 
         for file in ((source / part).rglob("*") if (source / part).is_dir() else [source / part])
         if file.is_file()
     )
-    # Made under another name in the same place: what has the right name is complete.
-    made = target.absolute().with_name(f".{target.absolute().name}.{os.getpid()}.tmp")
-    try:
+    # Made in another place beside it: what has the right name is complete.
+    with workplace(target, "copy of a bundle") as place:
+        made = place / target.absolute().name
         for file in files:
             (made / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / file, made / file)  # not its permissions: the package may be read-only
@@ -112,6 +113,4 @@ def copy_bundle(name: str, folder: str | os.PathLike[str], force: bool = False) 
         for file in files if filled else ():
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             os.replace(made / file, target / file)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     return [target / file for file in files]

@@ -50,11 +50,13 @@ def load_bundle(
     path_or_name: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     weights: str | os.PathLike[str] | None = None,
     device: str | None = None,
+    trust: bool = False,
 ) -> LoadedBundle:
     """A bundle to predict, evaluate and train with.
 
-    A bundle's configuration may run any code, as everywhere in MONAI: load only bundles of people whom you trust. What
-    comes beside weights (``model.json``) is plain values and cannot.
+    A bundle's configuration may run any code, as everywhere in MONAI. One that goes beyond the components and
+    expressions that bundles of this package need is refused unless you trust it. What comes beside weights
+    (``model.json``) is plain values.
 
     Args:
         path_or_name: folder of a bundle, its zip file, or the name of one that comes with the package (``"sa2net"``);
@@ -63,8 +65,11 @@ def load_bundle(
         weights: trained weights; by default ``models/model.pt`` of the bundle, where there is one. The file beside them
             overrules the bundle's defaults: channels, classes, how the network sees an image.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default the GPU where there is one.
+        trust: run the bundle as a program, whatever it does; ``sa2-monai inspect`` shows what that would be. It holds
+            for its folder, or its file, as long as this process lives.
 
     Raises:
+        UntrustedBundleError: a ``ValueError``; see ``trust``.
         FileNotFoundError: no such bundle or weights.
         ValueError: what is there is no bundle, the weights are of another network, or the device cannot be used.
 
@@ -73,7 +78,7 @@ def load_bundle(
         bundle = sa2_monai.load_bundle("sa2net", weights="model.pt")
         labels = bundle.predict(image)  # (H, W, 3) -> (H, W)
     """
-    return LoadedBundle(path_or_name, weights, device)
+    return LoadedBundle(path_or_name, weights, device, trust)
 
 
 class LoadedBundle(BundleModel):
@@ -304,6 +309,7 @@ class LoadedBundle(BundleModel):
         if not resume:  # else the run has them
             layout = {"layout": load(*files)["layout"]} if len(files) == 1 else {}
             overrides = {**self._settings_for(files), **layout, "pretrained": self._pretrained(), **overrides}
+        self._trust_if_told(place)
         request = TrainRequest(
             data=data,
             output=place,
@@ -338,6 +344,7 @@ class LoadedBundle(BundleModel):
 
     def _training_files(self, dataset: str | os.PathLike[str] | None) -> list[Path]:
         overlay = [] if dataset is None else [dataset_overlay(self.root, dataset)]
+        self._trust_if_told(*overlay)
         return [find_config(self.root, "train"), *overlay]
 
     def _settings_for(self, files: list[Path]) -> dict[str, Any]:

@@ -7,13 +7,14 @@ import contextlib
 import copy
 import functools
 import os
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sa2_monai.bundle.trust.consent import came_from, check_trusted
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.io.digest import file_state
+from sa2_monai.io.workplace import temporary_folder
 from sa2_monai.networks.catalogue import BASELINES
 
 __all__ = ["OF_RUNS", "bundle_names", "bundle_of_weights", "bundles_folder", "config_file", "dataset_overlay"]
@@ -78,6 +79,8 @@ def find_bundle(path_or_name: str | os.PathLike[str]) -> Path:
 def open_bundle(path_or_name: str | os.PathLike[str]) -> Iterator[Path]:
     """Folder of a bundle for the time of a ``with`` block; a zip file is extracted to a temporary one.
 
+    Nothing of it is run; that what goes beyond the allowed is not run unasked, :func:`load` sees to.
+
     Args:
         path_or_name: see :func:`find_bundle`.
 
@@ -88,8 +91,10 @@ def open_bundle(path_or_name: str | os.PathLike[str]) -> Iterator[Path]:
     if found.is_dir():
         yield found
         return
-    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as folder:
-        yield extract_bundle(found, Path(folder) / "bundle")
+    with temporary_folder() as folder:
+        root = extract_bundle(found, folder / "bundle")
+        came_from(root, found)
+        yield root
 
 
 def bundle_of_weights(weights: str | os.PathLike[str]) -> Path:
@@ -170,10 +175,16 @@ def dataset_overlay(folder: Path, dataset: str | os.PathLike[str]) -> Path:
 
 
 def load_one(file: str | os.PathLike[str]) -> dict[str, Any]:
-    """Content of one configuration file as it is written, for overlays: ``a#b`` stays a key."""
+    """Content of one configuration file as it is written, for overlays: ``a#b`` stays a key.
+
+    Raises:
+        UntrustedBundleError: it goes beyond what runs without a question, see :mod:`sa2_monai.bundle.trust`.
+    """
     from monai.bundle import ConfigParser
 
-    return dict(ConfigParser.load_config_file(str(file)))
+    config = dict(ConfigParser.load_config_file(str(file)))
+    _check_foreign(config, [file])
+    return config
 
 
 def merged(
@@ -198,8 +209,14 @@ def merged(
 
 
 def load(*files: str | os.PathLike[str]) -> dict[str, Any]:
-    """Merged content of configuration files, later ones win; expressions stay as they are."""
-    return copy.deepcopy(_load(tuple((str(file), file_state(file)) for file in files)))
+    """Merged content of configuration files, later ones win; expressions stay as they are.
+
+    Raises:
+        UntrustedBundleError: it goes beyond what runs without a question, see :mod:`sa2_monai.bundle.trust`.
+    """
+    config = _load(tuple((str(file), file_state(file)) for file in files))
+    _check_foreign(config, files)
+    return copy.deepcopy(config)
 
 
 @functools.lru_cache(maxsize=16)
@@ -208,3 +225,11 @@ def _load(files: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     from monai.bundle import ConfigParser
 
     return dict(ConfigParser.load_config_files([file for file, _ in files]))
+
+
+def _check_foreign(config: Mapping[str, Any], files: Iterable[str | os.PathLike[str]]) -> None:
+    """What comes with the package is not asked about."""
+    own = (Path(__file__).resolve().parents[1], bundles_folder().resolve())
+    foreign = [file for file in files if not any(Path(file).resolve().is_relative_to(folder) for folder in own)]
+    if foreign:
+        check_trusted(config, foreign)

@@ -18,6 +18,7 @@ from sa2_monai.bundle.locate import bundle_of_weights, find_bundle, find_config,
 from sa2_monai.bundle.network import metadata_of, ready_network
 from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
+from sa2_monai.bundle.trust.consent import came_from, trust_if
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
 from sa2_monai.io.kinds import current_word
@@ -41,6 +42,7 @@ class BundleModel:
         path_or_name: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         weights: str | os.PathLike[str] | None = None,
         device: str | None = None,
+        trust: bool = False,
     ) -> None:
         paths = [path_or_name] if isinstance(path_or_name, (str, os.PathLike)) else list(path_or_name)
         if weights is None and len(paths) == 1 and starter_file(paths[0]) is not None:
@@ -49,16 +51,19 @@ class BundleModel:
         if several and weights is not None:
             raise ValueError("weights are those of one bundle; an ensemble has its own")
         found = Path() if several else find_bundle(paths[0])
+        self._trust = trust
         self.device = choose_device(device)
         self.is_temporary = several or found.is_file()
         # Unlike TemporaryDirectory it does not complain when nobody closes it.
         self._scratch = Path(tempfile.mkdtemp(prefix="sa2_monai_"))
         weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self._runs = 0
+        self._trust_if_told(self._scratch, *(paths if several else [found]))
         if several:
             self.root = ensemble_in(paths, self._scratch)
         else:
             self.root = extract_bundle(found, self._scratch / "bundle") if self.is_temporary else found
+            came_from(self.root, found)
         own = self.root / "models" / "model.pt"
         weights = None if weights is None else weight_file(weights)
         if weights is not None and not weights.is_file():
@@ -118,6 +123,10 @@ class BundleModel:
             config = {**self._inference_config(), **({} if dropout is None else {"dropout": dropout})}
             self._network = (built, ready_network(config, weights, self.device))
         return self._network[1]
+
+    def _trust_if_told(self, *paths: str | os.PathLike[str]) -> None:
+        """What ``trust=True`` is about: the bundle, and configurations that are used with it."""
+        trust_if(self._trust, *paths)
 
     def _inference_config(self) -> dict[str, Any]:
         """Content of ``configs/inference.yaml``, by id, with the settings of the weights in place of its own."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sa2_monai.bundle.locate import load
+from sa2_monai.bundle.locate import load, load_one
 from sa2_monai.bundle.numerics import kept_numerics
 from sa2_monai.bundle.switches import check_config, close_match
 from sa2_monai.bundle.switches.renamed import current_words
@@ -59,7 +59,10 @@ def run_workflow(
 
     if tracking == "mlflow" and not optional_import("mlflow")[1]:
         raise ImportError("tracking with MLflow needs the package mlflow: python -m pip install 'sa2_monai[mlflow]'.")
+    # What this refuses is not run: also metadata, which the configuration may refer to, and settings of the tracking.
     known = load(*files)
+    for file in filter(None, (_metadata(Path(files[0])), None if tracking == "mlflow" else tracking)):
+        load_one(file)
     overrides = current_words(known, overrides)
     check_ids(known, overrides, str(files[0]))
     # MONAI warns that there is no logging file, and of lists of files; Ignite logs every exception that ends a run,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tell what a bundle or a weight file is: network, classes, how it sees an image, training data, hashes.
 
-Nothing of it is run: no network is built, and expressions of configurations are not evaluated.
+Nothing of it is run: no network is built, and expressions of configurations are not evaluated. What of a bundle goes
+beyond the components and expressions that run without a question is listed: it would need --trust.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 __all__ = ["add_arguments", "run"]
 
-_HIDDEN = ("what", "path", "problems")
+_HIDDEN = ("what", "path", "outside", "problems")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +42,13 @@ def run(args: argparse.Namespace) -> int:
 
     facts = describe_path(args.path)
     if args.json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        print(json.dumps(facts, indent=2, ensure_ascii=False, default=str, skipkeys=True))
         return 0
     print(f"{facts['path']}: {facts['what']}")
     for line in _lines(facts, "  "):
         print(line)
+    for entry in facts.get("outside", ()):
+        print(f"  needs --trust: {entry}")
     for problem in facts["problems"]:
         print(f"  problem: {problem}")
     return 0

@@ -15,10 +15,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, NoReturn, TextIO, cast
 
+from sa2_monai.bundle.trust.consent import trusting
 from sa2_monai.cli import quick_start
 from sa2_monai.io.causes import root_cause
 from sa2_monai.io.paths import verbatim_paths
 from sa2_monai.io.processors import limit_threads, set_threads
+from sa2_monai.io.signals import TERMINATED, TerminatedError, sigterm_interrupts
 from sa2_monai.io.text import PrintableStream
 from sa2_monai.version import __version__
 
@@ -42,11 +44,12 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 class Command(NamedTuple):
-    """One sub-command: its name, a line of help, and the module that does the work."""
+    """One sub-command: its name, a line of help, the module that does the work, and whether it runs bundles."""
 
     name: str
     help: str
     module: str
+    runs_bundles: bool = False
 
 
 COMMANDS = (
@@ -54,18 +57,18 @@ COMMANDS = (
     Command("bundles", "list the bundles, or copy one to edit it", "sa2_monai.cli.bundles"),
     Command("sample", "make a small data set, images or volumes", "sa2_monai.cli.sample"),
     Command("datasets", "list the data sets, check a download, prepare it", "sa2_monai.cli.datasets"),
-    Command("plan", "measure a data set and plan its training, with reasons", "sa2_monai.cli.plan"),
-    Command("train", "train a network on your data; the run is a bundle", "sa2_monai.cli.train"),
-    Command("predict", "segment images with a trained network", "sa2_monai.cli.predict"),
-    Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate"),
-    Command("instances", "choose how touching objects are divided", "sa2_monai.cli.instances"),
-    Command("calibrate", "make probabilities what they say: temperature", "sa2_monai.cli.calibrate"),
-    Command("stress", "measure how a model bears corrupted images", "sa2_monai.cli.stress"),
-    Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval"),
-    Command("compare", "compare networks on your data: scores, tests, speed", "sa2_monai.cli.compare"),
+    Command("plan", "measure a data set and plan its training, with reasons", "sa2_monai.cli.plan", True),
+    Command("train", "train a network on your data; the run is a bundle", "sa2_monai.cli.train", True),
+    Command("predict", "segment images with a trained network", "sa2_monai.cli.predict", True),
+    Command("evaluate", "compare predictions with reference masks", "sa2_monai.cli.evaluate", True),
+    Command("instances", "choose how touching objects are divided", "sa2_monai.cli.instances", True),
+    Command("calibrate", "make probabilities what they say: temperature", "sa2_monai.cli.calibrate", True),
+    Command("stress", "measure how a model bears corrupted images", "sa2_monai.cli.stress", True),
+    Command("crossval", "train and evaluate the folds of a cross-validation", "sa2_monai.cli.crossval", True),
+    Command("compare", "compare networks on your data: scores, tests, speed", "sa2_monai.cli.compare", True),
     Command("import-weights", "convert a published checkpoint", "sa2_monai.cli.import_weights"),
-    Command("export", "export a network: TorchScript, ONNX, TensorRT", "sa2_monai.cli.export"),
-    Command("package", "make a stand-alone bundle with weights", "sa2_monai.cli.package"),
+    Command("export", "export a network: TorchScript, ONNX, TensorRT", "sa2_monai.cli.export", True),
+    Command("package", "make a stand-alone bundle with weights", "sa2_monai.cli.package", True),
     Command("inspect", "tell what a bundle or a weight file is", "sa2_monai.cli.inspect"),
 )
 
@@ -78,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when the work is done, 1 when it failed (one line on stderr; the traceback too with ``--debug``), 2 for wrong
-        use; 130 after Ctrl-C and 141 when the reader of the output went away.
+        use; 130 after Ctrl-C, 143 after SIGTERM, and 141 when the reader of the output went away.
 
     Raises:
         SystemExit: by the argument parser, with 0 for ``--help`` and ``--version`` and 2 for wrong use.
@@ -87,6 +90,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:  # this process is the program
         quick_start.install()
         limit_threads()
+    with sigterm_interrupts() as ending:
+        code = _run_to_the_end(arguments)
+    # What a command returns after Ctrl-C, and where a worker that was ended took another way out.
+    return TERMINATED if ending.asked and code in (FAILED, INTERRUPTED) else code
+
+
+def _run_to_the_end(arguments: list[str]) -> int:
     try:
         with _printable_streams(), verbatim_paths():
             try:
@@ -98,6 +108,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return PIPE_CLOSED
+    except TerminatedError:
+        print("sa2-monai: stopped", file=sys.stderr)
+        return INTERRUPTED
     except KeyboardInterrupt:
         print("\nsa2-monai: stopped", file=sys.stderr)
         return INTERRUPTED
@@ -126,11 +139,16 @@ def _run(arguments: list[str]) -> int:
     module = importlib.import_module(command.module)
     subparser.description = (module.__doc__ or "").strip().split("\n\n")[0]
     module.add_arguments(subparser)
+    if command.runs_bundles:
+        subparser.add_argument(
+            "--trust", action="store_true", help="run a bundle or overlay as a program, whatever it does (see inspect)"
+        )
     args = _parse(parser, arguments)
     if getattr(args, "threads", None) is not None:
         set_threads(args.threads)
     try:
-        return int(module.run(args) or DONE)
+        with trusting(getattr(args, "trust", False)):
+            return int(module.run(args) or DONE)
     except UsageError as error:
         subparser.error(str(error))
     except BrokenPipeError:
@@ -169,7 +187,7 @@ def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, OneLineParser]]
     parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     subparsers = {}
-    for name, line, _ in COMMANDS:
+    for name, line, *_ in COMMANDS:
         subparser = actions.add_parser(name, help=line)
         # SUPPRESS: 'sa2-monai --debug info' must not be undone by the default of the sub-command.
         subparser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)

@@ -17,6 +17,7 @@ volumes/nifti_writer, atomic   writing: on the grid of the input; the old file o
 folders, ownership, digest     output folders: writable, and one writer at a time; SHA-256 of files
 names, paths, text, utf8_names names of files that hold anything
 processors                     what there is to use, memory too; threads that let other programs calculate
+workplace, signals             where something is made before it is moved to its place; SIGTERM as Ctrl-C
 causes, problems               one message for what went wrong, and many of them in one error
 ============================== ========================================================================================
 """

@@ -127,3 +127,26 @@ def test_what_is_neither(
         path.write_bytes(content)
     assert main(["inspect", str(path)]) == 1
     assert message in capsys.readouterr().err
+
+
+DAMAGED = [
+    ("configs/metadata.json", b"\xff\xfe{"),
+    ("configs/metadata.json", b"[1]"),
+    ("configs/metadata.json", b'{"network_data_format": 3}'),
+    ("configs/inference.yaml", b"a: [1"),
+    ("configs/inference.yaml", b"- 1"),
+    ("configs/inference.yaml", b"model_info: 3"),
+    ("configs/extra.yaml", b"a: \x00"),
+    ("models/model.pt", b"PK\x03\x04junk"),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), DAMAGED)
+def test_a_damaged_file_is_named_in_one_line(
+    name: str, content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = make_bundle(tmp_path / "b")
+    (bundle / name).write_bytes(content)
+    assert main(["inspect", str(bundle)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"sa2-monai inspect: error: {bundle / name} is ")

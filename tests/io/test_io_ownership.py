@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,53 @@ def test_files_of_dead_programs_are_removed(tmp_path: Path, changes: dict[str, A
     else:
         with claim_folder(tmp_path, "training"):
             assert not other.exists()
+
+
+def test_what_is_taken_over_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _leave(tmp_path, pid=2**30)
+    with claim_folder(tmp_path, "prediction"):
+        pass
+    (message,) = caplog.messages
+    assert message.startswith(
+        f"{tmp_path}: taken over from process {2**30} on {socket.gethostname()}, since 2026-01-02"
+    )
+    assert message.endswith("(training), which has ended")
+
+
+# Of a program on another machine: its mark, seconds since it was renewed -> why it is taken over.
+SILENT_CASES = [
+    ({"renewed": 60}, ownership.SILENT - 60, None),
+    ({"renewed": 60}, ownership.SILENT + 60, "which has given no sign for 61 minutes"),
+    ({}, 10 * ownership.SILENT, None),  # of an earlier version, which renewed nothing
+]
+
+
+@pytest.mark.parametrize(("changes", "seconds", "reason"), SILENT_CASES)
+def test_another_machine_is_given_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, Any], seconds: float, reason: str | None
+) -> None:
+    other = _leave(tmp_path, host="elsewhere", **changes)
+    then = time.time() - seconds
+    os.utime(other, (then, then))
+    if reason is None:
+        with pytest.raises(FolderInUseError, match=f"remove {re.escape(str(other))}") as caught:
+            claim_folder(tmp_path, "training").__enter__()
+        assert ("not been renewed for 60 minutes" in str(caught.value)) == ("renewed" in changes)
+    else:
+        with claim_folder(tmp_path, "training"):
+            assert not other.exists()
+        assert caplog.messages[0].endswith(reason)
+
+
+def test_a_living_program_renews_its_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ownership, "RENEWED", 0.01)
+    with claim_folder(tmp_path, "training"):
+        (mark,) = tmp_path.iterdir()
+        os.utime(mark, (1.0, 1.0))
+        until = time.monotonic() + 30
+        while mark.stat().st_mtime == 1.0 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert mark.stat().st_mtime > 1.0
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{"])

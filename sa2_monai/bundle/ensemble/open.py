@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sa2_monai.bundle.ensemble.paths import folds_of
 from sa2_monai.bundle.locate import open_bundle
+from sa2_monai.io.workplace import temporary_folder
 
 __all__ = ["ensemble_in", "is_ensemble", "open_bundles"]
 
@@ -42,8 +42,8 @@ def open_bundles(paths: Sequence[str | os.PathLike[str]]) -> Iterator[Path]:
         with open_bundle(paths[0]) as folder:
             yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as place:
-        yield ensemble_in(paths, Path(place))
+    with temporary_folder() as place:
+        yield ensemble_in(paths, place)
 
 
 def ensemble_in(paths: Sequence[str | os.PathLike[str]], place: Path) -> Path:

@@ -21,6 +21,7 @@ from sa2_monai.bundle.locate import dataset_overlay, find_config, load
 from sa2_monai.bundle.network import build_network, metadata_of, resolve
 from sa2_monai.bundle.packaging.large_files import missing_weights
 from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
+from sa2_monai.bundle.trust.consent import trust_if
 from sa2_monai.inference.agreement import smooth_images
 from sa2_monai.slices import check_roi_size
 from sa2_monai.weights import weight_file
@@ -47,6 +48,7 @@ def export_network(
     dynamic: bool = False,
     labels: bool = False,
     size: tuple[int, int] | None = None,
+    trust: bool = False,
 ) -> Exported:
     """Export the network of a bundle and compare the written file, loaded again, with the network.
 
@@ -65,6 +67,7 @@ def export_network(
             them, others have the batch 1 and the size of training otherwise.
         labels: compile the choice of the class into the network: labels (N, 1, H, W), ``uint8``.
         size: height and width, instead of those of training.
+        trust: see :func:`~sa2_monai.bundle.load_bundle`.
 
     Returns:
         The file and the comparison; whether that passed is for the caller to look at.
@@ -73,6 +76,7 @@ def export_network(
         FileNotFoundError, OSError: no weights, or a file that cannot be written.
         ImportError: a package that the format needs is missing.
         RuntimeError: TensorRT without a GPU.
+        UntrustedBundleError: a ``ValueError``; see ``trust``.
         ValueError: an unknown format, weights or a size that do not fit.
     """
     if to not in CONVERTERS:
@@ -85,7 +89,9 @@ def export_network(
         raise FileNotFoundError(f"{file}: no such weights. {missing_weights(file)}")
     ending = f"{'_labels' if labels else ''}{'_half' if half else ''}{converter.suffix}"
     path = Path(output) if output is not None else default_path(file, ending)
+    trust_if(trust, folder)
     overlay = [] if dataset is None else [dataset_overlay(folder, dataset)]
+    trust_if(trust, *overlay)
     sidecar = read_sidecar(file, folder.name)
     config = apply_settings(load(find_config(folder, "inference"), *overlay), sidecar)
     network = build_network(config, file)

@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import warnings
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +31,8 @@ def script_bundle(folder: Path) -> None:
     """
     from monai.bundle import ConfigParser
 
+    from sa2_monai.io.workplace import temporary_folder
+
     configs = folder / "configs"
     parser = ConfigParser(ConfigParser.load_config_file(str(configs / "inference.json")))
     # As ckpt_export writes them.
@@ -50,8 +51,8 @@ def script_bundle(folder: Path) -> None:
     if not isinstance(job["target"], str):  # a class, not its name
         job["target"] = f"{job['target'].__module__}.{job['target'].__qualname__}"
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    with tempfile.TemporaryDirectory(prefix="sa2_monai_") as place:
-        file = Path(place) / "job.json"
+    with temporary_folder() as place:
+        file = place / "job.json"
         file.write_text(json.dumps(job), encoding="utf-8")
         command = [sys.executable, "-m", "sa2_monai.bundle.exporting.torchscript", str(file)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

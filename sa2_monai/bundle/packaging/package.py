@@ -27,7 +27,10 @@ from sa2_monai.bundle.packaging.weights import write_weights
 from sa2_monai.bundle.packaging.zipping import zip_folder
 from sa2_monai.bundle.sidecar import apply_settings, read_sidecar
 from sa2_monai.bundle.switches import check_config
+from sa2_monai.bundle.trust.consent import trust_if
 from sa2_monai.inference.agreement import smooth_images
+from sa2_monai.io.atomic import remove_leftovers
+from sa2_monai.io.workplace import workplace
 from sa2_monai.weights import read_info, weight_file
 
 __all__ = ["package_bundle"]
@@ -50,6 +53,7 @@ def package_bundle(
     metadata: str | os.PathLike[str] | None = None,
     large_files: str | None = None,
     use_installed_versions: bool = False,
+    trust: bool = False,
 ) -> list[Path]:
     """Write a bundle that stands alone: for a data set, with its weights. The same input gives the same bytes.
 
@@ -69,6 +73,7 @@ def package_bundle(
             them, as the model zoo wants it, and ``<name>_v<version>_large_files`` beside it holds what to upload; the
             zip file has both.
         use_installed_versions: state the versions of the packages that are installed here, not the source's.
+        trust: see :func:`~sa2_monai.bundle.load_bundle`.
 
     Returns:
         The folder, the zip file if there is one, and the folder of large files if there is one.
@@ -76,6 +81,7 @@ def package_bundle(
     Raises:
         FileNotFoundError: a part of the source, the weights or the results are missing.
         FileExistsError: the bundle is there already.
+        UntrustedBundleError: a ``ValueError``; see ``trust``.
         ValueError: weights that do not belong to this network or data set, unknown ids, an unsuitable name, a
             damaged file, an address that is none.
         RuntimeError: the network cannot be written as TorchScript, or that does not give the same labels.
@@ -87,7 +93,9 @@ def package_bundle(
     own_texts = {} if metadata is None else read_texts(Path(metadata))
     if large_files is not None:
         check_address(large_files)
+    trust_if(trust, source)
     overlay = None if dataset is None else dataset_overlay(source, dataset)
+    trust_if(trust, *([] if overlay is None else [overlay]))
     sidecar = read_sidecar(weights, source.name)
     train, inference = merged_configs(source, [] if overlay is None else [overlay], overrides or {})
     check_classes(train, sidecar, weights, "the bundle's data set" if overlay is None else overlay.stem)
@@ -127,10 +135,10 @@ def package_bundle(
         if path.exists() and not force:
             raise FileExistsError(f"{path} is there already. Choose another --output or --name, or give --force.")
 
-    # Built under another name in the same place: what has the right name is complete.
-    building = target.parent / f".{folder_name}.{os.getpid()}.tmp" / folder_name
-    try:
-        building.mkdir(parents=True)
+    # Built in another place beside it: what has the right name is complete.
+    with workplace(target, "packaging") as place:
+        building = place / folder_name
+        building.mkdir()
         write_configs(building, contents)
         record = write_weights(weights, building / "models" / "model.pt", {**model_info, **read_info(weights)})
         write_documents(building, contents, record, summary, published is not None, scripted)
@@ -141,14 +149,13 @@ def package_bundle(
                 raise RuntimeError(f"models/model.ts does not give the labels of the network.\n{parity.text()}")
         names = list_large_files(building, large_files, full_name) if large_files is not None else {}
         if archive is not None:
+            remove_leftovers(archive)
             zip_folder(building, archive)
         if published is not None:
             take_out(building, names, building.with_name(published.name))
         for folder in filter(None, (target, published)):
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(building.with_name(folder.name), folder)
-    finally:
-        shutil.rmtree(building.parent, ignore_errors=True)
     return written
 
 

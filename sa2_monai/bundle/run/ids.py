@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from sa2_monai.bundle.baselines import source_of
-from sa2_monai.bundle.locate import config_file, find_bundle, find_config
+from sa2_monai.bundle.locate import config_file, find_bundle, find_config, load
 from sa2_monai.bundle.switches import SwitchError, check_values, close_match
 from sa2_monai.bundle.switches.schema import switch_names
 from sa2_monai.networks.catalogue import CATALOGUE, network_names
@@ -31,7 +31,7 @@ def named_bundle(name: str | None) -> tuple[str | None, Path | None]:
 
     Raises:
         SwitchError: there is no such network, variant or bundle.
-        ValueError: it is a zip file, or of no network of this package.
+        ValueError: it is a zip file, of no network of this package, or not run unasked.
     """
     if name is None:
         return None, None
@@ -47,6 +47,7 @@ def named_bundle(name: str | None) -> tuple[str | None, Path | None]:
         raise SwitchError(f"the network is {name!r}: {error}") from error
     if folder.is_file():
         raise ValueError(f"{folder} is a zip file; a training needs the folder of a bundle. Extract it first.")
+    load(find_config(folder, "train"))  # what is not run unasked is refused before anything is measured
     info = read_plain(find_config(folder, "train")).get("model_info")
     network = info.get("network") if isinstance(info, Mapping) else None
     if network not in network_names():

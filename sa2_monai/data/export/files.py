@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +27,7 @@ from sa2_monai.io.problems import Problems, listing
 from sa2_monai.io.processors import usable_processors
 from sa2_monai.io.volumes.nifti_writer import header_from_affine
 from sa2_monai.io.volumes.read import load_volume
+from sa2_monai.io.workplace import workplace
 
 __all__ = ["ENDINGS", "new_folder", "write_cases", "write_images", "write_label"]
 
@@ -52,16 +52,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         there = listing(sorted(path.name for path in folder.iterdir()), 5) if folder.is_dir() else "a file"
         raise FileExistsError(f"{folder}: is not empty ({there}); choose a new or an empty folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name[:200]}.", suffix=".partial", dir=folder.parent))
-    try:
+    with workplace(folder, "export") as place:
+        made = place / folder.name
+        made.mkdir()
         yield made
-        made.chmod(0o755)  # mkdtemp makes private folders
         if folder.exists():
             folder.rmdir()
         os.rename(made, folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def write_cases(where: str, cases: Sequence[Case], write: Callable[[Case], None]) -> None:

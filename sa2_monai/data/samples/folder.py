@@ -7,8 +7,6 @@ import contextlib
 import json
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from sa2_monai.io.atomic import write_atomically
 from sa2_monai.io.digest import sha256_of
 from sa2_monai.io.ownership import claim_folder, is_claim
 from sa2_monai.io.problems import listing
+from sa2_monai.io.workplace import workplace
 
 __all__ = ["PARTS", "PREFIX", "check_numbers", "is_current", "make_folder"]
 
@@ -28,6 +27,7 @@ PARTS = ("training", "validation", "test")
 PREFIX = {"training": "train", "validation": "val", "test": "test"}
 
 _STAMP = ".sa2_monai_sample.json"
+_UNFINISHED = "unfinished"
 
 
 def check_numbers(seed: int, counts: Mapping[str, int], what: str) -> None:
@@ -78,7 +78,9 @@ def make_folder(
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder}: is a file, expected a folder for the sample; choose another name")
     former = _read_stamp(folder)
-    if folder.is_dir() and not force and (there := [path for path in folder.iterdir() if not is_claim(path)]):
+    unfinished = former is not None and former.get(_UNFINISHED, False)
+    there = [path for path in folder.iterdir() if not is_claim(path)] if folder.is_dir() else []
+    if there and not (force or unfinished):
         what = "a damaged sample" if former and former.get("parameters") == parameters else "other files"
         what = "a sample of other parameters" if former and former.get("parameters") != parameters else what
         raise FileExistsError(
@@ -86,22 +88,21 @@ def make_folder(
             "or write into it with force (--force)"
         )
     fresh = not folder.exists()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name[:200]}.", suffix=".partial", dir=folder.parent))
-    try:
-        with claim_folder(folder, "sample"):
-            _write_stamp(made, parameters, write(made))
-            if not fresh:
-                _move_in(made, folder, former)
-        if fresh:
-            os.chmod(made, 0o777 & ~_umask())  # mkdtemp makes private folders
-            folder.rmdir()  # empty, or another program has just claimed it
-            os.rename(made, folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-        if fresh:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    with workplace(folder, "sample") as place:
+        made = place / folder.name
+        made.mkdir()
+        try:
+            with claim_folder(folder, "sample"):
+                _write_stamp(made, parameters, write(made))
+                if not fresh:
+                    _move_in(made, folder, former)
+            if fresh:
+                folder.rmdir()  # empty, or another program has just claimed it
+                os.rename(made, folder)
+        finally:
+            if fresh:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
     return folder
 
 
@@ -113,7 +114,7 @@ def is_current(folder: Path, parameters: dict[str, Any]) -> bool:
         parameters: see :func:`make_folder`.
     """
     stamp = _read_stamp(folder)
-    if stamp is None or stamp.get("parameters") != parameters:
+    if stamp is None or stamp.get(_UNFINISHED) or stamp.get("parameters") != parameters:
         return False
     return all((folder / name).is_file() and sha256_of(folder / name) == sha for name, sha in stamp["sha256"].items())
 
@@ -129,24 +130,23 @@ def _write_stamp(folder: Path, parameters: dict[str, Any], pixels: str) -> None:
 
 
 def _move_in(made: Path, folder: Path, former: dict[str, Any] | None) -> None:
-    """Put the finished sample in place; the stamp comes last and vouches for the rest."""
+    """Put the finished sample in place; the stamp comes last and vouches for the rest.
+
+    Until then another one says whose files these are, should the program be killed.
+    """
     if former is not None:
         (folder / _STAMP).unlink(missing_ok=True)
         for name in former.get("sha256", {}):
             if not Path(name).is_absolute() and ".." not in Path(name).parts:
                 (folder / name).unlink(missing_ok=True)
     stamp = made / _STAMP
+    document = {**json.loads(stamp.read_text(encoding="utf-8")), _UNFINISHED: True}
+    write_atomically(folder / _STAMP, json.dumps(document) + "\n")
     for path in sorted(p for p in made.rglob("*") if p.is_file() and p != stamp):
         target = folder / path.relative_to(made)
         target.parent.mkdir(exist_ok=True)
         os.replace(path, target)
     os.replace(stamp, folder / _STAMP)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _read_stamp(folder: Path) -> dict[str, Any] | None:

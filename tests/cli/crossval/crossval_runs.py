@@ -110,7 +110,7 @@ class Recorded:
         folder = Path(values["output"])
         bundle = find_bundle(values["network"])
         configs = {name: {} for name in ("evaluate", "evaluate_paper", "ensemble")}
-        configs["evaluate"] = {"validate#handlers": [{"_target_": "ReportHandler"}]}
+        configs["evaluate"] = {"validate#handlers": [{"_target_": "sa2_monai.evaluation.ReportHandler"}]}
         train = {"model_info": {"network": bundle.name}}
         for name, content in {**configs, "train": train}.items():
             write(folder / "configs" / f"{name}.json", content)
