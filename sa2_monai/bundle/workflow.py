@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +28,20 @@ __all__ = ["check_ids", "choose_device", "run_inference", "run_training", "run_w
 #: evaluator tells them ``seconds`` and ``error``.
 Report = Callable[[Mapping[str, Any]], None]
 
+# The runs of a process take turns: numerics, filters of warnings and levels of logs, which a run sets and puts back,
+# belong to the whole process. One that begins within another has its turn already.
+_TURN = threading.RLock()
+
+
+def _begin_afresh() -> None:
+    """A forked process does not wait for the end of a run of its parent."""
+    global _TURN
+    _TURN = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_begin_afresh)
+
 
 def run_workflow(
     files: Sequence[str | os.PathLike[str]],
@@ -34,7 +50,7 @@ def run_workflow(
     prepare: Callable[[Any], None] | None = None,
     tracking: str | None = None,
 ) -> Any:
-    """Run a bundle from the first to the last step.
+    """Run a bundle from the first to the last step. Called in several threads, one waits for the other.
 
     Args:
         files: configuration files in the order of merging.
@@ -54,7 +70,6 @@ def run_workflow(
         Exception: what a component raises, such as :class:`~sa2_monai.io.problems.FailedCasesError`, without the
             ``RuntimeError`` that MONAI puts around it.
     """
-    from monai.bundle import ConfigWorkflow
     from monai.utils import optional_import
 
     if tracking == "mlflow" and not optional_import("mlflow")[1]:
@@ -62,25 +77,18 @@ def run_workflow(
     known = load(*files)
     overrides = current_words(known, overrides)
     check_ids(known, overrides, str(files[0]))
-    # MONAI warns that there is no logging file, and of lists of files; Ignite logs every exception that ends a run,
-    # which is reported anyway.
+    # Ignite logs every exception that ends a run, which is reported anyway.
     with (
+        _TURN,
         _log_level("monai.bundle.workflows", logging.ERROR),
         _log_level("ignite", logging.CRITICAL),
         warnings.catch_warnings(),
+        _search_path(),
         verbatim_paths(),
         kept_numerics(),
     ):
         warnings.filterwarnings("ignore", message="parsing (config|meta)_file", category=UserWarning)
-        paths = [str(file) for file in files]
-        workflow = ConfigWorkflow(
-            paths if len(paths) > 1 else paths[0],
-            workflow_type=kind,
-            logging_file=False,
-            meta_file=_metadata(Path(paths[0])),
-            tracking=tracking,
-            **overrides,
-        )
+        workflow = _workflow(Path(files[0]), known, overrides, kind, tracking)
         wrapped: Exception
         try:
             check_config(workflow.parser.get())
@@ -196,9 +204,38 @@ def choose_device(wanted: str | None) -> str:
     return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _metadata(config: Path) -> str | None:
-    file = config.parent / "metadata.json"
-    return str(file) if file.is_file() else None
+def _workflow(file: Path, known: dict[str, Any], overrides: Mapping[str, Any], kind: str, tracking: str | None) -> Any:
+    """MONAI's workflow of configurations that are read already: it would parse the files again, at every run.
+
+    Args:
+        file: first of the configuration files.
+        known: their merged content.
+        overrides: see :func:`run_workflow`, as all that follows.
+        kind: see there.
+        tracking: see there.
+    """
+    from monai.bundle import ConfigParser, ConfigWorkflow
+    from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
+
+    workflow = ConfigWorkflow(
+        None, workflow_type=kind, logging_file=False, meta_file=str(file.parent / "metadata.json")
+    )
+    workflow.config_root_path = file.parent
+    workflow.parser.read_config(known)
+    workflow.parser.update(dict(overrides))
+    if tracking is not None:
+        settings = DEFAULT_EXP_MGMT_SETTINGS.get(tracking) or ConfigParser.load_config_files(tracking)
+        workflow.patch_bundle_tracking(parser=workflow.parser, settings=settings)
+    return workflow
+
+
+@contextlib.contextmanager
+def _search_path() -> Iterator[None]:
+    """MONAI puts the bundle's folder into the search path of modules at each run; once is enough."""
+    try:
+        yield
+    finally:
+        sys.path[:] = dict.fromkeys(sys.path)
 
 
 @contextlib.contextmanager
