@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 from sa2_monai.bundle.locate import load
 from sa2_monai.bundle.numerics import kept_numerics
+from sa2_monai.bundle.parsed_workflow import parsed_workflow, search_path_once
 from sa2_monai.bundle.switches import check_config, close_match
 from sa2_monai.bundle.switches.renamed import current_words
 from sa2_monai.bundle.switches.schema import switch_names
@@ -77,18 +77,18 @@ def run_workflow(
     known = load(*files)
     overrides = current_words(known, overrides)
     check_ids(known, overrides, str(files[0]))
-    # Ignite logs every exception that ends a run, which is reported anyway.
+    # MONAI warns that there is no logging file; Ignite logs every exception that ends a run, which is reported anyway.
     with (
         _TURN,
         _log_level("monai.bundle.workflows", logging.ERROR),
         _log_level("ignite", logging.CRITICAL),
         warnings.catch_warnings(),
-        _search_path(),
+        search_path_once(),
         verbatim_paths(),
         kept_numerics(),
     ):
         warnings.filterwarnings("ignore", message="parsing (config|meta)_file", category=UserWarning)
-        workflow = _workflow(Path(files[0]), known, overrides, kind, tracking)
+        workflow = parsed_workflow(Path(files[0]), known, overrides, kind, tracking)
         wrapped: Exception
         try:
             check_config(workflow.parser.get())
@@ -202,40 +202,6 @@ def choose_device(wanted: str | None) -> str:
             f"there is no usable CUDA device for --device {wanted}. Leave the option out to run on the CPU."
         )
     return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _workflow(file: Path, known: dict[str, Any], overrides: Mapping[str, Any], kind: str, tracking: str | None) -> Any:
-    """MONAI's workflow of configurations that are read already: it would parse the files again, at every run.
-
-    Args:
-        file: first of the configuration files.
-        known: their merged content.
-        overrides: see :func:`run_workflow`, as all that follows.
-        kind: see there.
-        tracking: see there.
-    """
-    from monai.bundle import ConfigParser, ConfigWorkflow
-    from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
-
-    workflow = ConfigWorkflow(
-        None, workflow_type=kind, logging_file=False, meta_file=str(file.parent / "metadata.json")
-    )
-    workflow.config_root_path = file.parent
-    workflow.parser.read_config(known)
-    workflow.parser.update(dict(overrides))
-    if tracking is not None:
-        settings = DEFAULT_EXP_MGMT_SETTINGS.get(tracking) or ConfigParser.load_config_files(tracking)
-        workflow.patch_bundle_tracking(parser=workflow.parser, settings=settings)
-    return workflow
-
-
-@contextlib.contextmanager
-def _search_path() -> Iterator[None]:
-    """MONAI puts the bundle's folder into the search path of modules at each run; once is enough."""
-    try:
-        yield
-    finally:
-        sys.path[:] = dict.fromkeys(sys.path)
 
 
 @contextlib.contextmanager

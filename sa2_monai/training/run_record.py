@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
-from sa2_monai.io.digest import digest_of, sha256_of
+from sa2_monai.io.digest import digest_of, remembered_sha256
 from sa2_monai.training.distributed import rank, world_size
 from sa2_monai.version import __version__
 from sa2_monai.weights import plain, write_json
@@ -137,7 +138,7 @@ class RunRecord:
 
     def _hash_weights(self) -> None:
         if rank() == 0 and self.weights is not None and Path(self.weights).is_file():
-            self._record["weights"] = {"path": str(self.weights), "sha256": sha256_of(self.weights)}
+            self._record["weights"] = {"path": str(self.weights), "sha256": remembered_sha256(self.weights)}
 
     def _write(self) -> None:
         if rank() == 0:
@@ -150,12 +151,15 @@ def _now() -> str:
 
 def _versions() -> dict[str, str]:
     versions = {"sa2_monai": __version__, "python": platform.python_version(), "platform": platform.platform()}
-    for name, distribution in _PACKAGES.items():
-        try:
-            versions[name] = metadata.version(distribution)
-        except metadata.PackageNotFoundError:  # e.g. monai-weekly
-            versions[name] = "unknown"
-    return versions
+    return versions | {name: _version(distribution) for name, distribution in _PACKAGES.items()}
+
+
+@functools.cache
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:  # e.g. monai-weekly
+        return "unknown"
 
 
 def _device(engine: Engine) -> str:
