@@ -31,18 +31,18 @@ def sha256_of(path: str | os.PathLike[str], size: int | None = None) -> str:
 
 
 def remembered_sha256(path: str | os.PathLike[str]) -> str:
-    """As :func:`sha256_of`, calculated again only when the file has another :func:`file_state`.
+    """As :func:`sha256_of`, calculated again only when there is another file, or another :func:`file_state` of it.
 
     For files that are asked for again and again, such as the weights of a model that predicts image by image.
 
     Raises:
         OSError: when it cannot be read.
     """
-    return _remembered(os.path.abspath(path), file_state(path))
+    return _remembered(os.path.abspath(path), os.stat(path).st_ino, file_state(path))
 
 
 @functools.lru_cache(maxsize=64)
-def _remembered(path: str, state: tuple[int, int]) -> str:
+def _remembered(path: str, number: int, state: tuple[int, int]) -> str:
     return sha256_of(path)
 
 

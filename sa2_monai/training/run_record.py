@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
-from sa2_monai.io.digest import digest_of, remembered_sha256
+from sa2_monai.io.digest import digest_of, sha256_of
 from sa2_monai.training.distributed import rank, world_size
 from sa2_monai.version import __version__
 from sa2_monai.weights import plain, write_json
@@ -138,7 +138,7 @@ class RunRecord:
 
     def _hash_weights(self) -> None:
         if rank() == 0 and self.weights is not None and Path(self.weights).is_file():
-            self._record["weights"] = {"path": str(self.weights), "sha256": remembered_sha256(self.weights)}
+            self._record["weights"] = {"path": str(self.weights), "sha256": sha256_of(self.weights)}
 
     def _write(self) -> None:
         if rank() == 0:
