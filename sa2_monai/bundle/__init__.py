@@ -6,7 +6,8 @@ loaded       ``load_bundle``: predict, evaluate and train from Python; model is 
 locate       where a bundle is, its configuration files and overlays; unzip takes one out of a zip file
 included     the bundles that come with the package: list, copy to edit, where results of them go
 baselines/   what MONAI's networks are trained with: overlays and texts for a bundle of another network
-workflow     running the configurations in this process; verbatim takes values through MONAI's parser
+workflow     running the configurations in this process; verbatim takes values through MONAI's parser,
+               parsed_workflow is MONAI's workflow of files that are read already
 numerics     seeds, deterministic algorithms, TF32: what ``initialize`` of the configurations sets
 successive   several runs of MONAI's command line in one process
 sidecar      model metadata beside weights (``model.json``), which overrule the configuration

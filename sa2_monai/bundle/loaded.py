@@ -32,11 +32,11 @@ from sa2_monai.data.layouts.cases import Case
 from sa2_monai.evaluation import EvaluationResult, ReportHandler
 from sa2_monai.inference.uncertainty.table import UNCERTAINTY_TABLE
 from sa2_monai.io.atomic import write_atomically
+from sa2_monai.io.digest import remembered_sha256
 from sa2_monai.io.folders import check_writable
 from sa2_monai.io.names import file_name
 from sa2_monai.io.ownership import claim_folder
 from sa2_monai.io.paths import verbatim_paths
-from sa2_monai.weights import sha256_of
 
 __all__ = ["LoadedBundle", "load_bundle"]
 
@@ -84,11 +84,33 @@ def load_bundle(
 class LoadedBundle(BundleModel):
     """A bundle with its weights, to predict, evaluate and train; see :func:`load_bundle` for the arguments.
 
+    It goes to other processes (``multiprocessing``, joblib, Ray): a pickle has the path of the bundle, its weights and
+    the device, from which it is loaded there again; the files have to be there. Several threads may use one: what they
+    ask for is done one after the other. In a ``with`` block its memory and temporary files go at the end.
+
     Attributes:
         root: folder of the bundle.
         weights: file of the weights; ``None`` as long as there are none.
         device: where the network runs.
+
+    Example::
+
+        with sa2_monai.load_bundle("nuclei") as bundle:
+            labels = bundle.predict(image)
     """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Loaded anew, never copied: a copy would write to the temporary folder of this one, and lose it with it."""
+        paths = self._paths if len(self._paths) > 1 else self._paths[0]
+        own = self.weights is None or self.weights.is_relative_to(self._scratch)  # of a zip file, an ensemble
+        return type(self), (paths, None if own else self.weights, self.device, self._trust)
+
+    def __enter__(self) -> LoadedBundle:
+        self._check_open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def predict(
         self, images: Any, output_dir: str | os.PathLike[str] | None = None, affine: Any = None, **switches: Any
@@ -125,48 +147,50 @@ class LoadedBundle(BundleModel):
         check_config({**self._inference_config(), **switches})
         network = self.network(switches.get("dropout"))
         folder = self._run_folder("predict")
-        out = folder if output_dir is None else _writable(output_dir)
-        several = isinstance(images, (list, tuple))
-        items = list(images) if several else [images]
-        volumes = self.sees_volumes
-        paths = [input_file(item, index, folder, volumes, affine) for index, item in enumerate(items)]
-        settings = self._inference_config()
-        with verbatim_paths():
-            cases, left_out = list_inputs(paths, volumes, settings["in_channels"], settings.get("kind"))
-        if left_out:
-            logger.warning("%s", left_out)
-        single = not several and len(cases) == 1 and (not Path(paths[0]).is_dir() or volumes)
-        overrides = {
-            **{key: verbatim(value) for key, value in in_words_of(settings, self.settings).items()},
-            "bundle_root": verbatim(str(self.root)),
-            "ckpt_path": verbatim(str(self.weights)),
-            "load_pretrain": False,  # the network has them
-            "network": network,
-            "image_source": verbatim(cases),
-            "output_dir": verbatim(str(folder)),
-            "predictions_dir": verbatim(str(out)),
-            "device": self.device,
-            **({"instances_dir": verbatim(str(out / "instances"))} if switches.get("instances") else {}),
-            **({"num_workers": 0} if len(cases) <= FEW else {}),
-            **switches,
-        }
-        # Programs with the same weights may fill a folder together.
-        same = json.dumps([sha256_of(self._trained_weights()), switches], sort_keys=True, default=str)
-        with claim_folder(out, f"prediction with {self.weights}", shared=same):
-            run_inference(config, overrides)
-        suffix = ".nii.gz" if volumes else ".png"
-        postfix = f"_{switches['output_postfix']}" if switches.get("output_postfix") else ""
-        files = [out / file_name(f"{case['case']}{postfix}", suffix) for case in cases]
-        if switches.get("instances"):
-            folder_of = Path(switches.get("instances_dir", out / "instances"))
-            files = [numbered_file(folder_of, case["case"]) for case in cases]
-        if output_dir is not None:
-            if (table := folder / UNCERTAINTY_TABLE).is_file():
-                write_atomically(out / UNCERTAINTY_TABLE, table.read_bytes())
-            return files[0] if single else files
-        maps = [read_prediction(file) for file in files]
-        shutil.rmtree(folder, ignore_errors=True)
-        return maps[0] if single else maps
+        try:
+            out = folder if output_dir is None else _writable(output_dir)
+            several = isinstance(images, (list, tuple))
+            items = list(images) if several else [images]
+            volumes = self.sees_volumes
+            paths = [input_file(item, index, folder, volumes, affine) for index, item in enumerate(items)]
+            settings = self._inference_config()
+            with verbatim_paths():
+                cases, left_out = list_inputs(paths, volumes, settings["in_channels"], settings.get("kind"))
+            if left_out:
+                logger.warning("%s", left_out)
+            single = not several and len(cases) == 1 and (not Path(paths[0]).is_dir() or volumes)
+            overrides = {
+                **{key: verbatim(value) for key, value in in_words_of(settings, self.settings).items()},
+                "bundle_root": verbatim(str(self.root)),
+                "ckpt_path": verbatim(str(self.weights)),
+                "load_pretrain": False,  # the network has them
+                "network": network,
+                "image_source": verbatim(cases),
+                "output_dir": verbatim(str(folder)),
+                "predictions_dir": verbatim(str(out)),
+                "device": self.device,
+                **({"instances_dir": verbatim(str(out / "instances"))} if switches.get("instances") else {}),
+                **({"num_workers": 0} if len(cases) <= FEW else {}),
+                **switches,
+            }
+            # Programs with the same weights may fill a folder together.
+            same = json.dumps([remembered_sha256(self._trained_weights()), switches], sort_keys=True, default=str)
+            with claim_folder(out, f"prediction with {self.weights}", shared=same):
+                run_inference(config, overrides)
+            suffix = ".nii.gz" if volumes else ".png"
+            postfix = f"_{switches['output_postfix']}" if switches.get("output_postfix") else ""
+            files = [out / file_name(f"{case['case']}{postfix}", suffix) for case in cases]
+            if switches.get("instances"):
+                folder_of = Path(switches.get("instances_dir", out / "instances"))
+                files = [numbered_file(folder_of, case["case"]) for case in cases]
+            if output_dir is not None:
+                if (table := folder / UNCERTAINTY_TABLE).is_file():
+                    write_atomically(out / UNCERTAINTY_TABLE, table.read_bytes())
+                return files[0] if single else files
+            maps = [read_prediction(file) for file in files]
+            return maps[0] if single else maps
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def evaluate(
         self,
@@ -343,6 +367,7 @@ class LoadedBundle(BundleModel):
     # ---- what evaluation and training share
 
     def _training_files(self, dataset: str | os.PathLike[str] | None) -> list[Path]:
+        self._check_open()
         overlay = [] if dataset is None else [dataset_overlay(self.root, dataset)]
         self._trust_if_told(*overlay)
         return [find_config(self.root, "train"), *overlay]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +22,9 @@ from sa2_monai.bundle.sidecar import Sidecar, apply_settings, read_sidecar
 from sa2_monai.bundle.trust.consent import came_from, trust_if
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.bundle.workflow import choose_device, sees_volumes
+from sa2_monai.io.digest import remembered_sha256
 from sa2_monai.io.kinds import current_word
-from sa2_monai.weights import sha256_of, starter_file, weight_file
+from sa2_monai.weights import starter_file, weight_file
 
 __all__ = ["BundleModel"]
 
@@ -54,10 +56,12 @@ class BundleModel:
         self._trust = trust
         self.device = choose_device(device)
         self.is_temporary = several or found.is_file()
+        # What another process, started in another folder, finds it by.
+        self._paths = [_lasting(path) for path in paths] if several else [found]
         # Unlike TemporaryDirectory it does not complain when nobody closes it.
-        self._scratch = Path(tempfile.mkdtemp(prefix="sa2_monai_"))
-        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
-        self._runs = 0
+        self._scratch = Path(tempfile.mkdtemp(prefix="sa2_monai_")).resolve()
+        self._remove = weakref.finalize(self, _remove_scratch, self._scratch, os.getpid())
+        self._building = threading.Lock()
         self._trust_if_told(self._scratch, *(paths if several else [found]))
         if several:
             self.root = ensemble_in(paths, self._scratch)
@@ -118,11 +122,17 @@ class BundleModel:
             dropout: rate for dropout samples; that of the configuration by default.
         """
         weights = self._trained_weights()
-        built = (sha256_of(weights), dropout)
-        if self._network is None or self._network[0] != built:
-            config = {**self._inference_config(), **({} if dropout is None else {"dropout": dropout})}
-            self._network = (built, ready_network(config, weights, self.device))
-        return self._network[1]
+        built = (remembered_sha256(weights), dropout)
+        with self._building:
+            if self._network is None or self._network[0] != built:
+                config = {**self._inference_config(), **({} if dropout is None else {"dropout": dropout})}
+                self._network = (built, ready_network(config, weights, self.device))
+            return self._network[1]
+
+    def close(self) -> None:
+        """Let go of the network and of all temporary files; it cannot be used any more. A second call does nothing."""
+        self._network = None
+        self._remove()
 
     def _trust_if_told(self, *paths: str | os.PathLike[str]) -> None:
         """What ``trust=True`` is about: the bundle, and configurations that are used with it."""
@@ -151,22 +161,40 @@ class BundleModel:
 
         Raises:
             FileNotFoundError: there are none.
+            ValueError: it is closed.
         """
+        self._check_open()
         if self.weights is None:
             file = self.root / "models" / "model.pt"
             raise FileNotFoundError(f"{self.root} has no models/model.pt. {missing_weights(file, 'weights=FILE')}")
         return self.weights
 
     def _run_folder(self, what: str) -> Path:
-        """A new temporary folder, which goes with this object.
+        """A new temporary folder, which goes with this object; no two threads or forked processes get the same.
 
         Args:
             what: begins its name.
+
+        Raises:
+            ValueError: it is closed.
         """
-        self._runs += 1
-        folder = self._scratch / f"{what}{self._runs}"
-        folder.mkdir()
-        return folder
+        self._check_open()
+        return Path(tempfile.mkdtemp(prefix=f"{what}_", dir=self._scratch))
+
+    def _check_open(self) -> None:
+        if not self._remove.alive:
+            raise ValueError(f"{self!r} is closed. Load the bundle again.")
 
     _network: tuple[tuple[str, float | None], nn.Module] | None = None
     _config: dict[str, Any] | None = None
+
+
+def _lasting(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """A path that means the same in every working directory; the name of a bundle stays a name."""
+    return os.path.abspath(path) if os.path.exists(path) else path
+
+
+def _remove_scratch(folder: Path, owner: int) -> None:
+    """Remove a temporary folder, but not at the end of a forked process, whose parent still uses it."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)

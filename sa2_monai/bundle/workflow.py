@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from sa2_monai.bundle.locate import load, load_one
 from sa2_monai.bundle.numerics import kept_numerics
+from sa2_monai.bundle.parsed_workflow import parsed_workflow, search_path_once
 from sa2_monai.bundle.switches import check_config, close_match
 from sa2_monai.bundle.switches.renamed import current_words
 from sa2_monai.bundle.switches.schema import switch_names
@@ -26,6 +28,20 @@ __all__ = ["check_ids", "choose_device", "run_inference", "run_training", "run_w
 #: evaluator tells them ``seconds`` and ``error``.
 Report = Callable[[Mapping[str, Any]], None]
 
+# The runs of a process take turns: numerics, filters of warnings and levels of logs, which a run sets and puts back,
+# belong to the whole process. One that begins within another has its turn already.
+_TURN = threading.RLock()
+
+
+def _begin_afresh() -> None:
+    """A forked process does not wait for the end of a run of its parent."""
+    global _TURN
+    _TURN = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_begin_afresh)
+
 
 def run_workflow(
     files: Sequence[str | os.PathLike[str]],
@@ -34,7 +50,7 @@ def run_workflow(
     prepare: Callable[[Any], None] | None = None,
     tracking: str | None = None,
 ) -> Any:
-    """Run a bundle from the first to the last step.
+    """Run a bundle from the first to the last step. Called in several threads, one waits for the other.
 
     Args:
         files: configuration files in the order of merging.
@@ -54,7 +70,6 @@ def run_workflow(
         Exception: what a component raises, such as :class:`~sa2_monai.io.problems.FailedCasesError`, without the
             ``RuntimeError`` that MONAI puts around it.
     """
-    from monai.bundle import ConfigWorkflow
     from monai.utils import optional_import
 
     if tracking == "mlflow" and not optional_import("mlflow")[1]:
@@ -65,25 +80,18 @@ def run_workflow(
         load_one(file)
     overrides = current_words(known, overrides)
     check_ids(known, overrides, str(files[0]))
-    # MONAI warns that there is no logging file, and of lists of files; Ignite logs every exception that ends a run,
-    # which is reported anyway.
+    # MONAI warns that there is no logging file; Ignite logs every exception that ends a run, which is reported anyway.
     with (
+        _TURN,
         _log_level("monai.bundle.workflows", logging.ERROR),
         _log_level("ignite", logging.CRITICAL),
         warnings.catch_warnings(),
+        search_path_once(),
         verbatim_paths(),
         kept_numerics(),
     ):
         warnings.filterwarnings("ignore", message="parsing (config|meta)_file", category=UserWarning)
-        paths = [str(file) for file in files]
-        workflow = ConfigWorkflow(
-            paths if len(paths) > 1 else paths[0],
-            workflow_type=kind,
-            logging_file=False,
-            meta_file=_metadata(Path(paths[0])),
-            tracking=tracking,
-            **overrides,
-        )
+        workflow = parsed_workflow(Path(files[0]), known, overrides, kind, tracking)
         wrapped: Exception
         try:
             check_config(workflow.parser.get())
@@ -197,11 +205,6 @@ def choose_device(wanted: str | None) -> str:
             f"there is no usable CUDA device for --device {wanted}. Leave the option out to run on the CPU."
         )
     return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _metadata(config: Path) -> str | None:
-    file = config.parent / "metadata.json"
-    return str(file) if file.is_file() else None
 
 
 @contextlib.contextmanager

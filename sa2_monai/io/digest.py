@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from pathlib import Path
 
-__all__ = ["digest_of", "file_state", "sha256_of"]
+__all__ = ["digest_of", "file_state", "remembered_sha256", "sha256_of"]
 
 
 def sha256_of(path: str | os.PathLike[str], size: int | None = None) -> str:
@@ -27,6 +28,22 @@ def sha256_of(path: str | os.PathLike[str], size: int | None = None) -> str:
             digest.update(block)
             left -= len(block)
     return digest.hexdigest()
+
+
+def remembered_sha256(path: str | os.PathLike[str]) -> str:
+    """As :func:`sha256_of`, calculated again only when there is another file, or another :func:`file_state` of it.
+
+    For files that are asked for again and again, such as the weights of a model that predicts image by image.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    return _remembered(os.path.abspath(path), os.stat(path).st_ino, file_state(path))
+
+
+@functools.lru_cache(maxsize=64)
+def _remembered(path: str, number: int, state: tuple[int, int]) -> str:
+    return sha256_of(path)
 
 
 def file_state(path: str | os.PathLike[str]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -150,12 +151,15 @@ def _now() -> str:
 
 def _versions() -> dict[str, str]:
     versions = {"sa2_monai": __version__, "python": platform.python_version(), "platform": platform.platform()}
-    for name, distribution in _PACKAGES.items():
-        try:
-            versions[name] = metadata.version(distribution)
-        except metadata.PackageNotFoundError:  # e.g. monai-weekly
-            versions[name] = "unknown"
-    return versions
+    return versions | {name: _version(distribution) for name, distribution in _PACKAGES.items()}
+
+
+@functools.cache
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:  # e.g. monai-weekly
+        return "unknown"
 
 
 def _device(engine: Engine) -> str:

@@ -117,6 +117,16 @@ def test_volumes_keep_their_values_as_files(dtype: str, tmp_path: Path) -> None:
     assert np.asarray(nib.load(write_array(big, tmp_path / "y", volume=True)).dataobj)[0, 0, 0] == 2.0**40
 
 
+@pytest.mark.parametrize(("determinant", "fits"), [(2e-12, True), (5e-13, False)])
+def test_the_smallest_voxels_of_an_array(determinant: float, fits: bool, tmp_path: Path) -> None:
+    affine = np.diag([*[determinant ** (1 / 3)] * 3, 1])
+    if fits:
+        assert write_array(np.zeros((2, 2, 2)), tmp_path / "v", True, affine).is_file()
+    else:
+        with pytest.raises(ValueError, match="expected an invertible matrix"):
+            write_array(np.zeros((2, 2, 2)), tmp_path / "v", True, affine)
+
+
 def test_a_packaged_zip_file(glands_bundle: tuple[Path, Path], image: np.ndarray, tmp_path: Path) -> None:
     folder, archive = glands_bundle
     zipped = load_bundle(archive, device="cpu")

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
+from sa2_monai.io import digest
 from sa2_monai.io.digest import digest_of, sha256_of
 
 BODY = bytes(range(256)) * 8192  # two blocks
@@ -33,3 +35,16 @@ def test_what_cannot_be_read_has_none(tmp_path: Path) -> None:
     assert digest_of(tmp_path / "gone") is None
     with pytest.raises(FileNotFoundError):
         sha256_of(tmp_path / "gone")
+
+
+def test_a_remembered_hash_is_that_of_the_file_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, other = tmp_path / "model.pt", tmp_path / "other.pt"
+    file.write_bytes(b"first")
+    other.write_bytes(b"other")
+    os.utime(other, ns=(1, file.stat().st_mtime_ns))
+    assert digest.remembered_sha256(file) == digest.sha256_of(file)
+    wanted = digest.sha256_of(other)
+    os.replace(other, file)  # as many bytes, of the same time
+    assert digest.remembered_sha256(file) == wanted
+    monkeypatch.setattr(digest, "sha256_of", lambda _: pytest.fail("read again"))
+    assert digest.remembered_sha256(file) == wanted

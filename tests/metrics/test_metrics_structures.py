@@ -118,6 +118,19 @@ def test_parts_are_measured_together() -> None:
     check(reference, prediction, (1.0, 2.0, 0.5), (1,))
 
 
+@pytest.mark.parametrize("turn", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+def test_another_part_may_be_nearer_than_the_own_one(turn: tuple[int, int]) -> None:
+    """The end of a long line lies far from the reference of its own box, and near that of another box."""
+    prediction, reference = np.zeros((2, 200, 200), np.uint8)
+    prediction[5:150, 100] = 1
+    reference[5:12, 100] = 1
+    reference[140:150, 140:150] = reference[60:70, 5:15] = 1  # to both sides, one of them farther away
+    prediction, reference = (labels[:: turn[0], :: turn[1]] for labels in (prediction, reference))
+    assert len(boxes.value_boxes([prediction, reference], [1])[1]) == 3
+    check(prediction, reference, (1.0, 1.0), (1,))
+    check(prediction, reference, (1.0, 2.5), (1,))
+
+
 def test_many_parts_share_one_box(monkeypatch: pytest.MonkeyPatch) -> None:
     prediction, reference = np.zeros((2, 160, 160), np.uint8)
     prediction[::40, ::40] = 1

@@ -14,6 +14,8 @@ import mlflow_stand_in
 import numpy as np
 import pytest
 import torch
+from monai.bundle import ConfigWorkflow
+from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from monai.handlers import MLFlowHandler, StatsHandler
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_setup import Run, Stop
@@ -334,16 +336,20 @@ def test_tracking_from_python(mlflow: Any, sample_dir: Path, tmp_path: Path, mon
         bundle.train(sample_dir, **options, tracking="mlflow")
     available[0] = True
 
-    class Workflow:
-        def __init__(self, *_: Any, **options: Any) -> None:
-            seen.append(options)
+    class Workflow(ConfigWorkflow):  # type: ignore[misc]
+        @staticmethod
+        def patch_bundle_tracking(parser: Any, settings: Any) -> None:
+            seen.append(settings)
+
+        def initialize(self) -> None:
+            seen.append("begins")
             raise Stop
 
     monkeypatch.setattr("monai.bundle.ConfigWorkflow", Workflow)
     for tracking in ("mlflow", None):
         with pytest.raises(TrainingError):
             bundle.train(sample_dir, **options, tracking=tracking)
-    assert [options["tracking"] for options in seen] == ["mlflow", None]
+    assert seen == [DEFAULT_EXP_MGMT_SETTINGS["mlflow"], "begins", "begins"]
     assert json.loads((run / "configs" / "train.json").read_text())["tracking_uri"] == URI
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sa2_monai.evaluation import compare, evaluate
+from sa2_monai.evaluation.cases.classes import map_values
 from sa2_monai.evaluation.cases.grids import grid_difference
 from sa2_monai.io.label_maps import LabelMap, read_label_map
 
@@ -165,6 +166,28 @@ def test_the_difference_of_grids_in_words(name: str) -> None:
     topics = [topic for topic in ("shape:", "spacing in mm:", "origin in mm:", "orientation:") if topic in found]
     expected = {"turned": ["origin in mm:", "orientation:"], "no geometry": []}.get(name)
     assert topics == ([word.split(" the ")[0] for word in words] if expected is None else expected)
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.005, False), (0.02, True), (0.5, True)])
+def test_one_percent_of_a_voxel_is_the_limit(share: float, told: bool) -> None:
+    """Of the origin, and of a spacing whose small difference adds up over many voxels."""
+    shape = (2001, 2, 2)
+    moved, wider = AFFINE.copy(), AFFINE.copy()
+    moved[:3, 3] += share * AFFINE[:3, 0]
+    wider[:3, 0] *= 1 + share / 2000
+    for affine, topic in ((moved, "origin in mm:"), (wider, "spacing in mm:")):
+        found = grid_difference(label(affine, shape), label(AFFINE, shape))
+        assert bool(found) == (topic in found) == told
+
+
+@pytest.mark.parametrize("ignore_value", [None, -1])
+def test_nonzero_never_makes_an_object_of_a_negative_value(ignore_value: int | None) -> None:
+    array = np.array([0, 3, -1], np.int16)
+    if ignore_value is None:
+        with pytest.raises(ValueError, match=r"x: holds the values .*-1.*negative"):
+            map_values(array, "nonzero", {1: "cell"}, "x")
+    else:
+        assert map_values(array, "nonzero", {1: "cell"}, "x", ignore_value=ignore_value).tolist() == [0, 1, 0]
 
 
 def test_resampling_is_explicit_and_told(batch: tuple[Path, Path]) -> None:

@@ -18,7 +18,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff
 from sa2_monai.data import VolumeReader
 from sa2_monai.data.checks.volumes import check_volumes
 from sa2_monai.evaluation import evaluate
-from sa2_monai.io.volumes.geometry import scan_axis
+from sa2_monai.io.volumes.geometry import check_affine, scan_axis
 from sa2_monai.io.volumes.lattice import fit_grid, relative_turn, voxel_distance
 from sa2_monai.slices import CheckSameSized, SliceOrientationd, StrictLoadImaged
 
@@ -94,6 +94,19 @@ def test_what_is_no_grid_in_another_order() -> None:
     fit = fit_grid((5, 6, 4), affine, (5, 6, 3), affine)
     assert (fit.same, fit.shapes_agree, fit.remark) == (False, False, "")
     assert voxel_distance((5, 6, 4), affine, affine) == 0
+
+
+@pytest.mark.parametrize(("sine", "fits"), [(2e-6, True), (5e-7, False), (0.0, False)])
+def test_axes_that_are_nearly_parallel(sine: float, fits: bool) -> None:
+    """The limit is a millionth, whatever the spacing is."""
+    affine = np.eye(4)
+    affine[:3, 2] = np.sqrt(1 - sine**2), 0, sine
+    affine[:3, :3] *= 0.01, 1, 100
+    if fits:
+        check_affine("a.nii", affine)
+    else:
+        with pytest.raises(ValueError, match=r"a\.nii: the affine cannot be inverted"):
+            check_affine("a.nii", affine)
 
 
 def save(path: Path, array: np.ndarray, affine: np.ndarray, order: np.ndarray | None = None) -> str:
