@@ -13,6 +13,7 @@ from typing import Any
 from sa2_monai.bundle.locate import config_file, dataset_overlays, find_bundle, load, open_bundle
 from sa2_monai.bundle.sidecar import MODEL_SETTINGS
 from sa2_monai.io.digest import sha256_of
+from sa2_monai.io.limits.zips import read_entry
 from sa2_monai.networks.catalogue import CATALOGUE, network_names
 
 __all__ = ["describe_path"]
@@ -137,7 +138,7 @@ def _describe_export(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             texts = {
-                Path(name).name: json.loads(archive.read(name))
+                Path(name).name: json.loads(read_entry(path, archive, name))
                 for name in archive.namelist()
                 if name.split("/")[-2:-1] == ["extra"] and name.endswith(".json")
             }

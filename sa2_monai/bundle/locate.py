@@ -14,6 +14,7 @@ from typing import Any
 
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.io.digest import file_state
+from sa2_monai.io.limits.aliases import checked_config
 from sa2_monai.networks.catalogue import BASELINES
 
 __all__ = ["OF_RUNS", "bundle_names", "bundle_of_weights", "bundles_folder", "config_file", "dataset_overlay"]
@@ -173,7 +174,8 @@ def load_one(file: str | os.PathLike[str]) -> dict[str, Any]:
     """Content of one configuration file as it is written, for overlays: ``a#b`` stays a key."""
     from monai.bundle import ConfigParser
 
-    return dict(ConfigParser.load_config_file(str(file)))
+    with checked_config(file):
+        return dict(ConfigParser.load_config_file(str(file)))
 
 
 def merged(
@@ -207,4 +209,6 @@ def _load(files: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     """A command asks for the same files several times; it takes longer than to build a network."""
     from monai.bundle import ConfigParser
 
-    return dict(ConfigParser.load_config_files([file for file, _ in files]))
+    names = [file for file, _ in files]
+    with checked_config(*names):
+        return dict(ConfigParser.load_config_files(names))

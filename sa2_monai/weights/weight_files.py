@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from sa2_monai.io.limits.zips import check_expansion
 from sa2_monai.io.paths import existing_path
 from sa2_monai.weights.starters import starter_file
 
@@ -71,6 +72,7 @@ def _extract(archive: Path, file: Path) -> None:
     """The weights of a zipped bundle and what stands beside them."""
     try:
         with zipfile.ZipFile(archive) as content:
+            check_expansion(archive, content)
             for target in (file, file.with_suffix(".json")):
                 wanted = re.compile(rf"(?:[^/]+/)?{_IN_A_BUNDLE.parent}/{re.escape(target.name)}")
                 entry = next((name for name in content.namelist() if wanted.fullmatch(name)), None)

@@ -8,14 +8,16 @@ and passes over bytes behind the last voxel. What these readers do not know (tex
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.limits.beside import check_beside
 from sa2_monai.io.volumes.streams import Stored
 
-__all__ = ["check_fields", "find_stored", "stated_spacing"]
+__all__ = ["check_data_files", "check_fields", "find_stored", "stated_spacing"]
 
 _LINES, _LONGEST = 4096, 1 << 16  # of a header; more is no header
 _CODECS = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
@@ -49,6 +51,34 @@ def check_fields(path: Path) -> None:
         )
 
 
+def check_data_files(path: Path) -> None:
+    """Refuse a header whose voxels lie elsewhere than in its own folder, before ITK opens anything.
+
+    Args:
+        path: ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file.
+
+    Raises:
+        ValueError: a data file elsewhere, or a pattern of names that is none.
+    """
+    nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
+    fields, end = (_nrrd_fields if nrrd else _meta_fields)(path)
+    name = fields.get("datafile" if nrrd else "elementdatafile", "")
+    if name.upper().startswith("LIST"):
+        names = _listed(path, end)
+    elif "%" in name:
+        # ITK gives the pattern to sprintf: with one number in it, and nothing else, it is a name.
+        names = [name.split()[0]]
+        if not re.fullmatch(r"[^%]*%0?\d{0,2}d[^%]*", names[0]):
+            raise ValueError(
+                f"{path}: names its data files by the pattern {name[:60]!r}, expected one like 'slice%03d.raw 1 90 1'; "
+                "save the volume as one .nrrd, .mha or .nii.gz file"
+            )
+    else:
+        names = [name] if name and (nrrd or name.upper() != "LOCAL") else []
+    for one in names:
+        check_beside(path, one)
+
+
 def find_stored(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Stored, np.dtype[Any]] | None:
     """Where the voxels of a file lie, and their type in the byte order of the file.
 
@@ -68,6 +98,7 @@ def find_stored(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tup
     size = math.prod(shape) * dtype.itemsize
     found = _nrrd(path, fields, end, size) if nrrd else _meta_image(path, fields, end, size)
     if found is None:
+        _check_one_meaning(path, fields, nrrd)
         return None
     stored, big = found
     if not stored.file.is_file():
@@ -138,6 +169,24 @@ def _detached(file: Path, codec: str, skip: int, size: int) -> Stored:
     if skip < 0:
         skip = max(file.stat().st_size - size, 0) if file.is_file() else 0
     return Stored(file, skip, codec)
+
+
+def _listed(path: Path, start: int) -> list[str]:
+    """Names of data files that a header lists, one a line."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return [name for line in file if (name := line.decode("utf-8", "surrogateescape").strip())]
+
+
+def _check_one_meaning(path: Path, fields: dict[str, str], nrrd: bool) -> None:
+    """Refuse a header in which ITK, which opens the data file itself, may find another name than was checked."""
+    name = fields.get("datafile" if nrrd else "elementdatafile", "")
+    words = re.findall(rb"data ?file" if nrrd else rb"element\s*data\s*file", path.read_bytes(), re.IGNORECASE)
+    if len(words) != bool(name) or (not nrrd and words != [b"ElementDataFile"]) or name == "-":
+        raise ValueError(
+            f"{path}: names its data file {len(words)} times, or in an unusual way ({name[:60]!r}), expected one line "
+            "with it; save the volume as one .nrrd, .mha or .nii.gz file"
+        )
 
 
 def _several(path: Path) -> ValueError:
