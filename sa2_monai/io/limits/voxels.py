@@ -44,8 +44,8 @@ def check_voxels(source: str | os.PathLike[str], shape: Sequence[int], itemsize:
     why = f"{MAX_VOXELS} or --max-voxels" if stated is not None else "half of the free memory"
     raise ValueError(
         f"{source}: its header asks for {' x '.join(str(int(n)) for n in shape)} = {count} voxels "
-        f"({count * itemsize / _GIB:.1f} GiB), allowed are {allowed} ({why}); copy the file again if it is not so large, "
-        f"else use a machine with more memory and --max-voxels {count}, or cut or downsample it"
+        f"({count * itemsize / _GIB:.1f} GiB), allowed are {allowed} ({why}); copy the file again if it is not so "
+        f"large, else use a machine with more memory and --max-voxels {count}, or cut or downsample it"
     )
 
 

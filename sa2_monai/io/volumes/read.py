@@ -131,8 +131,9 @@ def load_volume(
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: as for :func:`volume_header`; more voxels than :mod:`sa2_monai.io.limits.voxels` allows; a truncated or damaged file, or one with other data than its header
-            says; NaN or infinite voxels; a label map with fractional values.
+        ValueError: as for :func:`volume_header`; more voxels than :mod:`sa2_monai.io.limits.voxels` allows; a
+            truncated or damaged file, or one with other data than its header says; NaN or infinite voxels; a label map
+            with fractional values.
         MemoryError: there is not enough memory.
     """
     source = _existing(path)

@@ -152,7 +152,7 @@ def read_stored(stored: Stored, size: int, what: str, slack: int) -> tuple[np.nd
         )
     if behind >= slack:
         raise ValueError(
-            f"{stored.file}: holds {behind} bytes or more behind the {what} that the header promises, a slice or more; the "
+            f"{stored.file}: holds {behind} bytes behind the {what} that the header promises, a slice or more; the "
             "header does not fit the voxels, convert the original scan again"
         )
     return buffer, (f"{behind} bytes follow the last voxel, which are not used",) if behind else ()
