@@ -75,6 +75,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except OSError as error:
+        raise_if_memory(error, path)
         raise OSError(error.errno, f"cannot read {path}: {error.strerror or error}.") from error
     except Exception as error:  # the package has an exception of its own for damage
         raise_if_memory(error, path)

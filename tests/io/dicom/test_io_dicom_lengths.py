@@ -22,9 +22,8 @@ from tests.support.dicom_files import edit, write_multiframe, write_series
 HUGE = 0xFFFFFFF0
 # An element that promises 4 GiB: at the top, in a sequence of unknown length, in one of known length.
 ELEMENT = struct.pack("<HH2sHI", 0x0008, 0x1140, b"UN", 0, HUGE)
-SEQUENCE = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
-    "<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF
-)
+UNDEFINED = 0xFFFFFFFF
+SEQUENCE = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, UNDEFINED) + struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
 KNOWN = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 200) + struct.pack("<HHI", 0xFFFE, 0xE000, 100)
 TEST_CASES: dict[str, bytes] = {
     "element": ELEMENT,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from sa2_monai.io.limits import voxels
 from sa2_monai.io.limits.voxels import MAX_VOXELS, check_voxels, max_voxels_of
 from tests.support.dicom_files import write_series
 from tests.support.preprocessed_files import hdf5, npz
-from tests.support.volume_files import FORMATS, write_volume
+from tests.support.volume_files import FORMATS, patched, write_volume
 
 SIDE = 24
 CUBE = np.zeros((SIDE, SIDE, SIDE), np.uint8)
@@ -129,9 +130,7 @@ def test_the_limit_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(MAX_VOXELS, raising=False)
     monkeypatch.setattr(voxels, "free_memory", lambda: 2.0**31)
     check_voxels("a.nii", (1024, 1024, 512), 2)
-    with pytest.raises(
-        ValueError, match=r"a.nii: its header asks for 1024 x 1024 x 513 = 537919488 voxels \(1.0 GiB\)"
-    ):
+    with pytest.raises(ValueError, match=r"a.nii: its header asks for 1024 x 1024 x 513 = 537919488 voxels"):
         check_voxels("a.nii", (1024, 1024, 513), 2)
     monkeypatch.setattr(voxels, "free_memory", lambda: 0.0)
     check_voxels("a.nii", (512, 512, 512), 2)  # ordinary files are always read
@@ -153,3 +152,16 @@ def test_the_limit_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(MAX_VOXELS, text)
         with pytest.raises(ValueError, match=f"{MAX_VOXELS} is '{text}', expected a number of voxels"):
             check_voxels("a", (6,), 1)
+
+
+def test_what_lies_in_front_of_the_voxels(tmp_path: Path) -> None:
+    path = patched(write_volume(tmp_path, "nii.gz"), vox_offset=2.0**31)  # extensions of NIfTI
+    with pytest.raises(ValueError, match="truncated or damaged: the header promises"):
+        read_volume(path)
+
+
+def test_what_lies_behind_the_voxels(tmp_path: Path) -> None:
+    path = write_volume(tmp_path, "nii.gz")
+    path.write_bytes(path.read_bytes() + gzip.compress(bytes(2**27)))  # another member; it is not unpacked to its end
+    with pytest.raises(ValueError, match=r"holds \d{1,7} bytes behind the 9 x 8 x 7 voxels"):
+        read_volume(path)
