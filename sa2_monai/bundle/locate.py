@@ -175,7 +175,11 @@ def load_one(file: str | os.PathLike[str]) -> dict[str, Any]:
     from monai.bundle import ConfigParser
 
     with checked_config(file):
-        return dict(ConfigParser.load_config_file(str(file)))
+        content = ConfigParser.load_config_file(str(file))
+    if not isinstance(content, dict):
+        what = "nothing" if content is None else f"a {type(content).__name__}"
+        raise ValueError(f"{file}: holds {what}, expected values by their ids; correct the file, or copy it again")
+    return content
 
 
 def merged(
@@ -207,8 +211,4 @@ def load(*files: str | os.PathLike[str]) -> dict[str, Any]:
 @functools.lru_cache(maxsize=16)
 def _load(files: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     """A command asks for the same files several times; it takes longer than to build a network."""
-    from monai.bundle import ConfigParser
-
-    names = [file for file, _ in files]
-    with checked_config(*names):
-        return dict(ConfigParser.load_config_files(names))
+    return merged({}, [file for file, _ in files])

@@ -91,7 +91,7 @@ def _opened(path: Path, format: str) -> Iterator[Image.Image]:
             _check_jpeg(path)
         with Image.open(path, formats=(format,)) as image:
             yield image
-    except (ImageFileError, MemoryError):
+    except ImageFileError:
         raise
     except PermissionError:
         raise ImageFileError(f"{path}: cannot be opened, permission denied; make the file readable") from None

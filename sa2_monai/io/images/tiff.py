@@ -184,7 +184,7 @@ def tiff_errors(path: Path) -> Iterator[None]:
     reading = _READING.set(True)
     try:
         yield
-    except (ImageFileError, MemoryError):
+    except ImageFileError:
         raise
     except PermissionError:
         raise ImageFileError(f"{path}: cannot be opened, permission denied; make the file readable") from None

@@ -18,7 +18,7 @@ __all__ = ["check_config_text", "checked_config", "safe_yaml"]
 
 _ALWAYS = 10_000  # values: more than any configuration has
 _TIMES = 10  # as many values as are written, that aliases may make of them
-_DEEP = 200  # brackets within each other
+_DEEP = 200  # levels within each other; Python's own limit is a thousand calls
 
 
 def safe_yaml(text: str, source: str | os.PathLike[str]) -> Any:
@@ -79,7 +79,7 @@ def check_config_text(text: str, source: str | os.PathLike[str]) -> None:
     """
     if _deepest(text) > _DEEP:
         raise ValueError(
-            f"{source}: has more than {_DEEP} brackets within each other, expected a configuration; it is refused"
+            f"{source}: has more than {_DEEP} levels within each other, expected a configuration; it is refused"
         )
     if "&" not in text or "*" not in text or Path(source).suffix.lower() == ".json":
         return  # no anchor, no alias
@@ -101,8 +101,8 @@ def check_config_text(text: str, source: str | os.PathLike[str]) -> None:
 
 
 def _deepest(text: str) -> int:
-    """Brackets that are open at once, wherever they stand."""
-    depth = deepest = 0
+    """Levels that a text may have: brackets that are open at once, wherever they stand, and dashes and indentation."""
+    depth, deepest = 0, max((len(found) // 2 for found in re.findall(r"^[ ?-]{20,}", text, re.MULTILINE)), default=0)
     for found in re.finditer(r"[\[\]{}]", text):
         depth = depth + 1 if found[0] in "[{" else max(depth - 1, 0)
         deepest = max(deepest, depth)

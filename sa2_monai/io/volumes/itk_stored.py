@@ -61,18 +61,12 @@ def check_data_files(path: Path) -> None:
         ValueError: a data file elsewhere, or a pattern of names that is none.
     """
     nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
-    fields, end = (_nrrd_fields if nrrd else _meta_fields)(path)
+    fields, _ = (_nrrd_fields if nrrd else _meta_fields)(path)
     name = fields.get("datafile" if nrrd else "elementdatafile", "")
     if name.upper().startswith("LIST"):
-        names = _listed(path, end)
+        names = _listed(path)
     elif "%" in name:
-        # ITK gives the pattern to sprintf: with one number in it, and nothing else, it is a name.
-        names = [name.split()[0]]
-        if not re.fullmatch(r"[^%]*%0?\d{0,2}d[^%]*", names[0]):
-            raise ValueError(
-                f"{path}: names its data files by the pattern {name[:60]!r}, expected one like 'slice%03d.raw 1 90 1'; "
-                "save the volume as one .nrrd, .mha or .nii.gz file"
-            )
+        names = _numbered(path, name)
     else:
         names = [name] if name and (nrrd or name.upper() != "LOCAL") else []
     for one in names:
@@ -171,11 +165,23 @@ def _detached(file: Path, codec: str, skip: int, size: int) -> Stored:
     return Stored(file, skip, codec)
 
 
-def _listed(path: Path, start: int) -> list[str]:
-    """Names of data files that a header lists, one a line."""
-    with path.open("rb") as file:
-        file.seek(start)
-        return [name for line in file if (name := line.decode("utf-8", "surrogateescape").strip())]
+def _listed(path: Path) -> list[str]:
+    """Names of data files that a header lists, one a line, behind the line that says so."""
+    lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    first = next(k for k, line in enumerate(lines) if re.match(r"\s*(element)?data ?file", line, re.I))
+    return [name for line in lines[first + 1 :] if (name := line.strip())]
+
+
+def _numbered(path: Path, text: str) -> list[str]:
+    """Names of data files by a pattern, first and last number and step."""
+    # ITK gives the pattern to sprintf: with one number in it, and nothing else, it is a name.
+    found = re.fullmatch(r"([^%\s]*%0?\d{0,2}d[^%\s]*)\s+(\d{1,6})\s+(\d{1,6})\s+([1-9]\d{0,5})(?:\s+\d)?", text)
+    if found is None or int(found[3]) - int(found[2]) > _LONGEST:
+        raise ValueError(
+            f"{path}: names its data files by the pattern {text[:60]!r}, expected one like 'slice%03d.raw 1 90 1'; "
+            "save the volume as one .nrrd, .mha or .nii.gz file"
+        )
+    return [found[1] % number for number in range(int(found[2]), int(found[3]) + 1, int(found[4]))]
 
 
 def _check_one_meaning(path: Path, fields: dict[str, str], nrrd: bool) -> None:

@@ -69,7 +69,11 @@ def test_what_is_in_order(tmp_path: Path) -> None:
     for file in (path, tmp_path / "m.dcm"):
         check_lengths(file)
         for syntax in (pydicom.uid.ImplicitVRLittleEndian, pydicom.uid.ExplicitVRBigEndian):
-            dataset = pydicom.dcmread(file)
+            read = pydicom.dcmread(file)
+            dataset = pydicom.Dataset()
+            for element in read:
+                dataset.add(element)
+            dataset.file_meta, dataset.preamble = read.file_meta, bytes(128)
             other = tmp_path / f"{syntax}.dcm"
             dataset.file_meta.TransferSyntaxUID = syntax
             if syntax == pydicom.uid.ExplicitVRBigEndian:

@@ -27,10 +27,10 @@ TEST_CASES = {
     "lists": (LAUGHS, r"stands for 1\.\d+e\+10 values by its aliases, \d+ are written"),
     "merged keys": (MERGES, r"stands for \S+e\+\d+ values by its aliases"),
     "itself": ("a: &a [*a]\n", "holds itself by an alias"),
-    "brackets": ("a: " + "[" * 5000 + "]" * 5000 + "\n", "more than 200 brackets within each other"),
-    "braces": ("a: " + "{a: " * 5000 + "1" + "}" * 5000 + "\n", "more than 200 brackets within each other"),
-    "levels": ("- " * 5000 + "1\n", "too many levels within each other"),
-    "levels and an alias": ("a: &a 1\nb: *a\nc:\n  " + "- " * 5000 + "1\n", "too many levels within each other"),
+    "brackets": ("a: " + "[" * 5000 + "]" * 5000 + "\n", "more than 200 levels within each other"),
+    "braces": ("a: " + "{a: " * 5000 + "1" + "}" * 5000 + "\n", "more than 200 levels within each other"),
+    "levels": ("- " * 5000 + "1\n", "more than 200 levels within each other"),
+    "levels and an alias": ("a: &a 1\nb: *a\nc:\n  " + "- " * 5000 + "1\n", "more than 200 levels within each other"),
 }
 READERS: dict[str, Callable[[Path], Any]] = {
     "overlay or plan": load_one,
@@ -58,10 +58,18 @@ def test_json(tmp_path: Path) -> None:
     path = tmp_path / "configs" / "metadata.json"
     path.write_text('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}")
     for read in (load_one, load, lambda path: metadata_of(tmp_path)):
-        with pytest.raises(ValueError, match="more than 200 brackets"):
+        with pytest.raises(ValueError, match="more than 200 levels"):
             read(path)
     path.write_text(json.dumps({"a": "&a *a", "b": list(range(30_000))}))
     assert load_one(path) == metadata_of(tmp_path) == json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "1\n"])
+def test_what_is_no_mapping(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    for read in (load_one, load):
+        with pytest.raises(ValueError, match=r"c\.yaml: holds .*, expected values by their ids"):
+            read(tmp_path / "c.yaml")
 
 
 def test_what_a_user_types() -> None:

@@ -127,7 +127,10 @@ def test_elsewhere(tmp_path: Path, case: str, place: str) -> None:
         (folder / "sub").symlink_to(tmp_path / "secret")
     name = {"absolute": f"{tmp_path}/secret/d", "above": "../secret/d", "through a link": "d"}.get(place, "sub/d")
     path = TEST_CASES[case](folder, name)
-    for reader in (read, lambda path: read_label_map(path, "reference")):
+    readers: list[Callable[[Path], object]] = [read]
+    if path.suffix != ".h5":
+        readers.append(lambda path: read_label_map(path, "reference"))
+    for reader in readers:
         with pytest.raises(ValueError, match="outside of its own folder, expected a data file beside it") as error:
             reader(path)
         assert str(error.value).startswith(str(path))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from sa2_monai.bundle import extract_bundle
-from sa2_monai.bundle.describe import describe
+from sa2_monai.bundle.describe import describe_path
 from sa2_monai.data import read_preprocessed
 from sa2_monai.io.arrays.npz_stacks import npz_stack_shape
 from sa2_monai.io.limits import zips
@@ -97,7 +97,7 @@ def test_texts_of_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         archive.writestr("m/extra/metadata.json", '{"name": "' + "x" * 2**20 + '"}')
     monkeypatch.setattr(zips.read_entry, "__defaults__", (2**16,))
     with pytest.raises(ValueError, match=r"metadata.json' has 1,048,588 bytes, expected at most 65,536"):
-        describe(tmp_path / "m.ts")
+        describe_path(tmp_path / "m.ts")
 
 
 def test_ordinary_archives(tmp_path: Path) -> None:
