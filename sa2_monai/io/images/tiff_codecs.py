@@ -22,19 +22,21 @@ from sa2_monai.io.images.headers import jpeg_header
 __all__ = ["complete_codecs"]
 
 _YCBCR, _RGB = 6, 2
-_PADDING = 1 << 24  # bytes
+_PADDING = 1 << 22  # bytes
 
 
 def complete_codecs() -> None:
     """Give tifffile what its own stand-in for imagecodecs lacks; nothing happens where imagecodecs is installed."""
+    import tifffile._imagecodecs
     import tifffile.tifffile
 
     codecs: Any = getattr(tifffile.tifffile, "imagecodecs", None)
     if codecs is None or codecs.__name__ == "imagecodecs" or hasattr(codecs, "lzw_decode"):
         return
     codecs.lzw_decode = _lzw
-    codecs.zlib_decode = lambda data, /, *, out=None: _bounded(zlib.decompressobj(), data, out)
-    codecs.lzma_decode = lambda data, /, *, out=None: _bounded(lzma.LZMADecompressor(), data, out)
+    own: Any = tifffile._imagecodecs  # whose Deflate and LZMA are taken, even where it is not the stand-in
+    own.zlib_decode = lambda data, /, *, out=None: _bounded(zlib.decompressobj(), data, out)
+    own.lzma_decode = lambda data, /, *, out=None: _bounded(lzma.LZMADecompressor(), data, out)
     codecs.jpeg_decode = _jpeg
     codecs.ccittrle_decode = lambda data, rows, width: _ccitt(data, rows, width, 2)
     codecs.ccittfax3_decode = lambda data, rows, width, t4options=0: _ccitt(data, rows, width, 3, t4options)

@@ -339,6 +339,8 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = types.ModuleType("tifffile._imagecodecs")
     stand_in.__dict__.update(tifffile._imagecodecs.__dict__)
     monkeypatch.setattr(tifffile.tifffile, "imagecodecs", stand_in)
+    for name in ("zlib_decode", "lzma_decode"):  # put back afterwards
+        monkeypatch.setattr(tifffile._imagecodecs, name, getattr(tifffile._imagecodecs, name))
     monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", tifffile.tifffile.CompressionCodec(encode=False))
     monkeypatch.setattr(tifffile.TIFF, "UNPREDICTORS", tifffile.tifffile.PredictorCodec(encode=False))
 
