@@ -122,7 +122,7 @@ def dicom_lossy(path: Path) -> bool:
 def _header(path: Path) -> tuple[Any, Mapping[str, str]]:
     reader = gdcm_reader(path)
     try:
-        check_lengths(path)
+        check_lengths(path, strict=True)
         reader.ReadImageInformation()
     except (RuntimeError, ValueError) as error:
         raise_if_memory(error, path)

@@ -84,6 +84,33 @@ def test_what_is_in_order(tmp_path: Path) -> None:
     check_lengths(tmp_path / "x.txt")
 
 
+# What GDCM would guess about: no type, one that is none, a text of unknown length.
+TEST_CASE_TYPES = {
+    "no type": struct.pack("<HHI", 0x0008, 0x1140, 4) + b"abcd",
+    "another": struct.pack("<HH2sH", 0x0008, 0x1140, b"QQ", 4) + b"abcd",
+    "length": struct.pack("<HH2sHI", 0x0008, 0x1140, b"UT", 0, UNDEFINED),
+}
+SEQUENCE_WITHOUT_TYPES = (
+    struct.pack("<HH2sHI", 0x0009, 0x1001, b"UN", 0, UNDEFINED)
+    + struct.pack("<HHIHHI", 0xFFFE, 0xE000, 12, 0x0008, 0x1150, 4)
+    + b"1.2\0"
+    + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+)
+
+
+@pytest.mark.parametrize("case", TEST_CASE_TYPES)
+def test_types_of_elements(tmp_path: Path, case: str) -> None:
+    write_series(tmp_path / "s")
+    path = sorted((tmp_path / "s").iterdir())[0]
+    spoiled(path, TEST_CASE_TYPES[case])
+    check_lengths(path)
+    with pytest.raises(ValueError, match=r"the element \(0008,1140\) has the type .*, expected those of DICOM"):
+        check_lengths(path, strict=True)
+    (other,) = sorted((tmp_path / "s").iterdir())[1:2]
+    spoiled(other, SEQUENCE_WITHOUT_TYPES)
+    check_lengths(other, strict=True)
+
+
 def test_fragments(tmp_path: Path) -> None:
     """Compressed pixels hold items whose bytes are no elements."""
     write_series(tmp_path / "s")
