@@ -39,3 +39,14 @@ def test_a_file_beyond_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
         with pytest.raises(SystemExit) as found:
             main([*words, text])
         assert found.value.code == 2
+
+
+@pytest.mark.parametrize("front", [True, False])
+def test_of_an_action(tmp_path: Path, capsys: pytest.CaptureFixture[str], front: bool) -> None:
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.ones((20, 30), np.uint8)).save(tmp_path / folder / "a.png")
+    option, action = ["--max-voxels", "599"], ["check", "folder", str(tmp_path)]
+    assert main(["datasets", *(option + action if front else action + option)]) == 1
+    out = capsys.readouterr()
+    assert "allowed are 599" in out.out + out.err

@@ -22,6 +22,7 @@ def add_max_voxels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-voxels",
         type=_number,
+        default=argparse.SUPPRESS,  # an action of a command does not undo what stands in front of it
         metavar="N",
         help="refuse files of more voxels or pixels than N (default: what fills half of the free memory)",
     )
