@@ -17,6 +17,7 @@ from sa2_monai.bundle.trust.consent import only_looking
 from sa2_monai.bundle.trust.outside import outside_of_bundle
 from sa2_monai.bundle.trust.reading import named, read_config
 from sa2_monai.io.digest import sha256_of
+from sa2_monai.io.limits.zips import read_entry
 from sa2_monai.networks.catalogue import CATALOGUE, network_names
 
 __all__ = ["describe_path"]
@@ -149,7 +150,7 @@ def _describe_export(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             texts = {
-                Path(name).name: json.loads(archive.read(name))
+                Path(name).name: json.loads(read_entry(path, archive, name))
                 for name in archive.namelist()
                 if name.split("/")[-2:-1] == ["extra"] and name.endswith(".json")
             }

@@ -14,6 +14,7 @@ from typing import Any
 from sa2_monai.bundle.trust.consent import came_from, check_trusted
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.io.digest import file_state
+from sa2_monai.io.limits.aliases import checked_config
 from sa2_monai.io.workplace import temporary_folder
 from sa2_monai.networks.catalogue import BASELINES
 
@@ -180,11 +181,21 @@ def load_one(file: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         UntrustedBundleError: it goes beyond what runs without a question, see :mod:`sa2_monai.bundle.trust`.
     """
-    from monai.bundle import ConfigParser
-
-    config = dict(ConfigParser.load_config_file(str(file)))
+    config = _read(file)
     _check_foreign(config, [file])
     return config
+
+
+def _read(file: str | os.PathLike[str]) -> dict[str, Any]:
+    """Content of one file, bounded; nobody has been asked whether it is trusted."""
+    from monai.bundle import ConfigParser
+
+    with checked_config(file):
+        content = ConfigParser.load_config_file(str(file))
+    if not isinstance(content, dict):
+        what = "nothing" if content is None else f"a {type(content).__name__}"
+        raise ValueError(f"{file}: holds {what}, expected values by their ids; correct the file, or copy it again")
+    return content
 
 
 def merged(
@@ -197,12 +208,18 @@ def merged(
         files: overlays.
         known: top-level ids that are merged, or merged into; ``None`` for all.
     """
+    return _merge(config, map(load_one, files), known)
+
+
+def _merge(
+    config: Mapping[str, Any], contents: Iterable[Mapping[str, Any]], known: Collection[str] | None = None
+) -> dict[str, Any]:
     from monai.bundle import ConfigParser
     from monai.bundle.utils import merge_kv
 
     parser = ConfigParser(copy.deepcopy(dict(config)))
-    for file in files:
-        for name, value in load_one(file).items():
+    for content in contents:
+        for name, value in content.items():
             if known is None or name.lstrip("+").replace("::", "#").split("#")[0] in known:
                 merge_kv(parser, name, value)
     return dict(parser.get())
@@ -222,9 +239,7 @@ def load(*files: str | os.PathLike[str]) -> dict[str, Any]:
 @functools.lru_cache(maxsize=16)
 def _load(files: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     """A command asks for the same files several times; it takes longer than to build a network."""
-    from monai.bundle import ConfigParser
-
-    return dict(ConfigParser.load_config_files([file for file, _ in files]))
+    return _merge({}, [_read(file) for file, _ in files])
 
 
 def _check_foreign(config: Mapping[str, Any], files: Iterable[str | os.PathLike[str]]) -> None:

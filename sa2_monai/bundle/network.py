@@ -12,6 +12,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 from torch import nn
 
+from sa2_monai.io.limits.aliases import checked_config
 from sa2_monai.networks.accelerate import accelerate
 from sa2_monai.weights import load_weights
 
@@ -67,4 +68,7 @@ def metadata_of(folder: Path) -> dict[str, Any]:
         folder: folder of the bundle.
     """
     file = folder / "configs" / "metadata.json"
-    return dict(ConfigParser.load_config_file(file)) if file.is_file() else {}
+    if not file.is_file():
+        return {}
+    with checked_config(file):
+        return dict(ConfigParser.load_config_file(file))

@@ -11,6 +11,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from sa2_monai.io.limits.zips import check_expansion
+
 __all__ = ["extract_bundle"]
 
 _ENCRYPTED = 0x1
@@ -30,7 +32,8 @@ def extract_bundle(archive: str | os.PathLike[str], directory: str | os.PathLike
     Raises:
         FileNotFoundError: when there is no such file.
         ValueError: when it is no zip file or damaged; when an entry would be written outside ``directory``, is a link
-            or another special file, is encrypted or there twice; when there is not room for all; when no bundle or
+            or another special file, is encrypted or there twice; when it would unpack to far
+            more than it is, or there is not room for all; when no bundle or
             more than one is inside; or when ``directory`` is not empty.
     """
     archive, directory = Path(archive), Path(directory)
@@ -42,6 +45,7 @@ def extract_bundle(archive: str | os.PathLike[str], directory: str | os.PathLike
         with zipfile.ZipFile(archive) as file:
             entries = file.infolist()
             _check(archive, entries)
+            check_expansion(archive, file)
             root = _root(archive, entries)
             directory.mkdir(parents=True, exist_ok=True)
             _check_room(archive, entries, directory)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sa2_monai.cli.machine_options.precision import add_precision
 from sa2_monai.cli.main import INTERRUPTED, UsageError
+from sa2_monai.io.limits.aliases import safe_yaml
 
 __all__ = [
     "add_fold_options",
@@ -157,7 +158,7 @@ def read_override(text: str) -> tuple[str, Any]:
         return name, float(value)
     try:
         # MONAI's references and expressions are no YAML unless quoted.
-        return name, value if value[:1] in ("@", "$", "%") else yaml.safe_load(value)
+        return name, value if value[:1] in ("@", "$", "%") else safe_yaml(value, name)
     except yaml.YAMLError as error:
         raise UsageError(f"{text}: the value is no YAML") from error
 

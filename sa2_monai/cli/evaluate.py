@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         clock.lap("compare")
         print(f"\n{format_comparison(comparison)}")
     if args.output:
-        settings = {key: value for key, value in vars(args).items() if key not in ("command", "debug")}
+        settings = {key: value for key, value in vars(args).items() if key not in ("command", "debug", "max_voxels")}
         paths = save_report(
             result, args.output, overlays=args.overlays, comparison=comparison, settings=settings, second=second
         )

@@ -17,7 +17,9 @@ from typing import NamedTuple, NoReturn, TextIO, cast
 
 from sa2_monai.bundle.trust.consent import trusting
 from sa2_monai.cli import quick_start
+from sa2_monai.cli.machine_options.max_voxels import READING, add_max_voxels
 from sa2_monai.io.causes import root_cause
+from sa2_monai.io.limits.voxels import max_voxels_of
 from sa2_monai.io.paths import verbatim_paths
 from sa2_monai.io.processors import limit_threads, set_threads
 from sa2_monai.io.signals import TERMINATED, TerminatedError, sigterm_interrupts
@@ -147,7 +149,7 @@ def _run(arguments: list[str]) -> int:
     if getattr(args, "threads", None) is not None:
         set_threads(args.threads)
     try:
-        with trusting(getattr(args, "trust", False)):
+        with trusting(getattr(args, "trust", False)), max_voxels_of(getattr(args, "max_voxels", None)):
             return int(module.run(args) or DONE)
     except UsageError as error:
         subparser.error(str(error))
@@ -191,5 +193,7 @@ def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, OneLineParser]]
         subparser = actions.add_parser(name, help=line)
         # SUPPRESS: 'sa2-monai --debug info' must not be undone by the default of the sub-command.
         subparser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        if name in READING:
+            add_max_voxels(subparser)
         subparsers[name] = subparser
     return parser, subparsers

@@ -16,6 +16,7 @@ label_colours, palette         masks in colours; the colours of masks that are w
 volumes/nifti_writer, atomic   writing: on the grid of the input; the old file or the new one, never half of one
 folders, ownership, digest     output folders: writable, and one writer at a time; SHA-256 of files
 names, paths, text, utf8_names names of files that hold anything
+limits/                        what a stranger's file may ask for: memory, other files, what it unpacks to
 processors                     what there is to use, memory too; threads that let other programs calculate
 workplace, signals             where something is made before it is moved to its place; SIGTERM as Ctrl-C
 causes, problems               one message for what went wrong, and many of them in one error

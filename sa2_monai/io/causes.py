@@ -16,14 +16,15 @@ from collections.abc import Sequence
 
 from sa2_monai.io.problems import listing
 
-__all__ = ["case_error", "is_out_of_memory", "raised_by_monai", "root_cause", "unwrapped"]
+__all__ = ["case_error", "is_out_of_memory", "raise_if_memory", "raised_by_monai", "root_cause", "unwrapped"]
 
 #: What we and the libraries raise with a message for people; of anything else the type says more than the message.
 _SPEAKING = (OSError, ValueError, RuntimeError, ImportError)
 _MEMORY_TYPES = ("MemoryError", "_ArrayMemoryError", "OutOfMemoryError")
 _MEMORY_WORDS = re.compile(
     r"out of memory|can.?t allocate memory|cannot allocate memory|not enough memory|failed to allocate memory|"
-    r"bad allocation|std::bad_alloc|ALLOC_FAILED|killed by signal: Killed|insufficient shared memory",
+    r"bad allocation|std::bad_alloc|ALLOC_FAILED|killed by signal: Killed|insufficient shared memory|"
+    r"memory allocation failed|unable to allocate",  # HDF5
     re.IGNORECASE,
 )
 _WORKER = re.compile(r"Caught \w+ in DataLoader worker")
@@ -97,9 +98,26 @@ def is_out_of_memory(error: BaseException) -> bool:
     if any(kind.__name__ in _MEMORY_TYPES for kind in type(error).__mro__):
         return True
     if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
+        return error.errno == errno.ENOMEM or (error.errno is None and bool(_MEMORY_WORDS.search(str(error))))
     message = str(error)
     return isinstance(error, RuntimeError) and not _WORKER.match(message) and bool(_MEMORY_WORDS.search(message))
+
+
+def raise_if_memory(error: BaseException, path: str | os.PathLike[str]) -> None:
+    """Raise what a lack of memory is, before a reader calls a file damaged that may be sound.
+
+    Args:
+        error: what was caught while a file was read.
+        path: the file.
+
+    Raises:
+        MemoryError: memory was lacking.
+    """
+    if is_out_of_memory(error):
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        if isinstance(error, MemoryError) and os.fspath(path) in reason:
+            raise error
+        raise MemoryError(f"{os.fspath(path)}: not enough memory to read it: {reason}") from error
 
 
 def _about_memory(message: str) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.io.arrays.npy import map_npy
+from sa2_monai.io.causes import raise_if_memory
 from sa2_monai.io.images.formats import IMAGE_SUFFIXES
 from sa2_monai.io.images.read import read_label
+from sa2_monai.io.limits.voxels import check_voxels
 from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
 from sa2_monai.io.preprocessed import PREPROCESSED_SUFFIXES, read_preprocessed
 from sa2_monai.io.volumes.geometry import is_sheared
@@ -94,7 +96,9 @@ def _read_array(path: Path) -> np.ndarray:
         # Mapped: what an absurd header promises is compared with the size of the file, and nothing is unpickled.
         array = map_npy(path)
     except (OSError, ValueError, EOFError) as error:
+        raise_if_memory(error, path)
         raise ValueError(f"{path}: cannot be read as a NumPy array ({error}); save it with numpy.save") from error
+    check_voxels(path, array.shape, array.dtype.itemsize)
     return read_label(path) if array.ndim == 2 else np.array(array)
 
 

@@ -19,7 +19,11 @@ from typing import Any
 import numpy as np
 
 from sa2_monai.io.arrays.decoded import decoded
-from sa2_monai.io.arrays.npy import npy_header, npz_member
+from sa2_monai.io.arrays.hdf5 import check_chunks, check_links, check_storage
+from sa2_monai.io.arrays.npy import NpyHeader, npy_header, npz_member
+from sa2_monai.io.causes import raise_if_memory
+from sa2_monai.io.limits.voxels import check_voxels
+from sa2_monai.io.limits.zips import LARGEST_RATIO, check_method
 from sa2_monai.io.whole_numbers import whole_numbers
 
 __all__ = ["PREPROCESSED_SUFFIXES", "preprocessed_shapes", "preprocessed_stem", "read_preprocessed"]
@@ -30,7 +34,6 @@ logger = logging.getLogger(__name__)
 PREPROCESSED_SUFFIXES = (".npz", ".h5", ".hdf5")
 #: Names of the arrays: MT-UNet's ACDC archive calls its images ``img``.
 KEYS = {"image": ("image", "img"), "label": ("label",)}
-_LARGEST_RATIO = 1032  # deflate makes at most so many bytes of one
 
 
 def preprocessed_stem(path: str | os.PathLike[str]) -> str:
@@ -84,7 +87,8 @@ def read_preprocessed(path: str | os.PathLike[str], key: str = "image") -> np.nd
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a readable file, no such array, no slice and no volume, NaN or infinity in an image, labels
-            that are no whole numbers, a header that promises more than is stored.
+            that are no whole numbers, a header that promises more than is stored or than memory can take
+            (:mod:`sa2_monai.io.limits.voxels`), arrays that lie in files outside of its folder.
         ImportError: h5py is missing.
         MemoryError: there is not enough memory.
     """
@@ -141,6 +145,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[_Arrays]:
         with reader(name) as arrays:
             yield arrays
     except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        raise_if_memory(error, path)
         raise ValueError(f"{path}: is damaged or no {name.suffix} file ({error}); copy or unpack it again") from error
 
 
@@ -150,22 +155,23 @@ def _npz(path: Path) -> Iterator[_Arrays]:
         raise OSError("no zip archive")
     with zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
-        yield _Arrays(names, lambda name: _npy_shape(path, archive, name), lambda name: _member(path, archive, name))
+        yield _Arrays(names, lambda name: _header(path, archive, name).shape, lambda name: _member(path, archive, name))
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
     entry = archive.getinfo(f"{name}.npy")
-    most = entry.file_size
-    if entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        most = min(most, entry.compress_size * _LARGEST_RATIO)
-    _check_size(path, name, math.prod(_npy_shape(path, archive, name)), most)  # a value has one byte or more
+    most = min(entry.file_size, entry.compress_size * LARGEST_RATIO)
+    header = _header(path, archive, name)
+    _check_size(path, name, math.prod(header.shape), most)  # a value has one byte or more
+    check_voxels(path, header.shape, header.dtype.itemsize)
     with _named(path, name):
         return npz_member(archive, name)
 
 
-def _npy_shape(path: Path, archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+def _header(path: Path, archive: zipfile.ZipFile, name: str) -> NpyHeader:
+    check_method(path, archive.getinfo(f"{name}.npy"))
     with _named(path, name), archive.open(f"{name}.npy") as file:
-        return npy_header(file).shape
+        return npy_header(file)
 
 
 @contextmanager
@@ -185,14 +191,20 @@ def _hdf5(path: Path) -> Iterator[_Arrays]:
             f"{path}: reading HDF5 needs h5py, which is not installed; pip install sa2_monai[archives]"
         ) from error
     with h5py.File(path, "r") as file:
+        for name in file:
+            check_links(path, file, name)
         names = [name for name in file if isinstance(file[name], h5py.Dataset)]
         yield _Arrays(names, lambda name: tuple(file[name].shape), lambda name: _dataset(path, file[name]))
 
 
 def _dataset(path: Path, dataset: Any) -> np.ndarray:
+    check_storage(path, dataset)
     if not dataset.is_virtual:
-        ratio = _LARGEST_RATIO if dataset.chunks else 1
+        ratio = LARGEST_RATIO if dataset.chunks else 1
         _check_size(path, dataset.name.lstrip("/"), dataset.nbytes, dataset.id.get_storage_size() * ratio)
+    for shape in filter(None, (dataset.shape, dataset.chunks)):  # chunks are unpacked whole
+        check_voxels(path, shape, dataset.dtype.itemsize)
+    check_chunks(path, dataset)
     return np.asarray(dataset[()])
 
 

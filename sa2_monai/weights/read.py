@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
+
+from sa2_monai.io.causes import raise_if_memory
+from sa2_monai.io.limits.zips import check_expansion
 
 __all__ = ["read_checkpoint", "read_safely", "tensors_in"]
 
@@ -41,8 +46,11 @@ def read_safely(path: str | os.PathLike[str]) -> Any:
     if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     try:
+        with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+            check_expansion(path, archive)
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
+        raise_if_memory(error, path)
         if error.errno == errno.EINVAL:  # torch looked for the table of contents in front of the file's beginning
             raise _damaged(path, error) from error
         raise OSError(error.errno, f"cannot read checkpoint {path}: {error.strerror or error}.") from error
@@ -67,8 +75,10 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except OSError as error:
+        raise_if_memory(error, path)
         raise OSError(error.errno, f"cannot read {path}: {error.strerror or error}.") from error
     except Exception as error:  # the package has an exception of its own for damage
+        raise_if_memory(error, path)
         raise ValueError(
             f"{path} is not a safetensors file or is damaged ({path.stat().st_size} bytes; {error}). Copy or download "
             "it again."
@@ -76,6 +86,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
+    raise_if_memory(error, path)
     size = path.stat().st_size
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ValueError(

@@ -12,6 +12,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from sa2_monai.io.causes import raise_if_memory
+from sa2_monai.io.limits.zips import check_expansion
 from sa2_monai.io.paths import existing_path
 from sa2_monai.weights.starters import starter_file
 
@@ -71,6 +73,7 @@ def _extract(archive: Path, file: Path) -> None:
     """The weights of a zipped bundle and what stands beside them."""
     try:
         with zipfile.ZipFile(archive) as content:
+            check_expansion(archive, content)
             for target in (file, file.with_suffix(".json")):
                 wanted = re.compile(rf"(?:[^/]+/)?{_IN_A_BUNDLE.parent}/{re.escape(target.name)}")
                 entry = next((name for name in content.namelist() if wanted.fullmatch(name)), None)
@@ -78,6 +81,7 @@ def _extract(archive: Path, file: Path) -> None:
                     with content.open(entry) as source, open(target, "xb") as out:
                         shutil.copyfileobj(source, out, 1 << 20)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise_if_memory(error, archive)
         raise ValueError(f"{archive} is no zip file or is damaged ({error}). Copy or download it again.") from error
     if not file.is_file():
         raise FileNotFoundError(f"{archive} has no {_IN_A_BUNDLE}. Give a bundle with weights, or a weight file.")

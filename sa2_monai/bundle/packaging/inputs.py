@@ -14,6 +14,7 @@ import yaml
 
 from sa2_monai.bundle.network import resolve
 from sa2_monai.bundle.sidecar import Sidecar
+from sa2_monai.io.limits.aliases import safe_yaml
 
 __all__ = ["OWN_DATA", "check_classes", "check_name", "read_results", "read_texts"]
 
@@ -99,7 +100,7 @@ def read_texts(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file; expected texts for the metadata, JSON or YAML")
     try:
-        texts = yaml.safe_load(file.read_text(encoding="utf-8"))  # JSON is YAML
+        texts = safe_yaml(file.read_text(encoding="utf-8"), file)  # JSON is YAML
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is neither JSON nor YAML ({error})") from error
     if not isinstance(texts, dict):

@@ -14,6 +14,7 @@ from sa2_monai.bundle.baselines import source_of
 from sa2_monai.bundle.locate import config_file, find_bundle, find_config, load
 from sa2_monai.bundle.switches import SwitchError, check_values, close_match
 from sa2_monai.bundle.switches.schema import switch_names
+from sa2_monai.io.limits.aliases import safe_yaml
 from sa2_monai.networks.catalogue import CATALOGUE, network_names
 from sa2_monai.networks.variants import parse_network
 
@@ -130,7 +131,7 @@ def read_plain(file: Path) -> dict[str, Any]:
         ValueError: it is neither, or holds no ids.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = safe_yaml(file.read_text(encoding="utf-8"), file)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is no YAML ({error}); expected the values of switches by name") from error
     if not isinstance(content, dict):

@@ -7,6 +7,8 @@ import argparse
 import importlib
 from typing import NamedTuple
 
+from sa2_monai.cli.machine_options.max_voxels import add_max_voxels
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -63,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, line, module, explained in ACTIONS:
         action = actions.add_parser(name, help=line, description=f"{line[0].upper()}{line[1:]}. {explained}".strip())
         action.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        add_max_voxels(action)
         importlib.import_module(f"{__name__}.{module}").add_arguments(action)
 
 

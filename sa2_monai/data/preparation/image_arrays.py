@@ -19,6 +19,7 @@ from sa2_monai.data.layouts.cases import Case
 from sa2_monai.data.preparation.cache import write_png
 from sa2_monai.io.arrays.npy import map_npy
 from sa2_monai.io.atomic import write_atomically
+from sa2_monai.io.causes import raise_if_memory
 
 __all__ = ["unpack_images"]
 
@@ -83,6 +84,7 @@ def _open(path: Path) -> np.ndarray:
     try:
         array = map_npy(path)
     except (ValueError, EOFError, OSError) as error:
+        raise_if_memory(error, path)
         raise ValueError(f"{path}: cannot be read as an array ({error}); copy the file again") from error
     if array.dtype.kind not in "bufi" or not array.size:
         raise ValueError(f"{path}: holds {array.dtype} of shape {array.shape}, expected numbers")

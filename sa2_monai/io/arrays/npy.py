@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import threading
@@ -16,6 +17,7 @@ __all__ = ["NpyHeader", "map_npy", "npy_header", "npz_member"]
 # NumPy parses headers by `ast.literal_eval`, and Python up to 3.11.8 and 3.12.2 counts the depth of all threads' trees
 # in one place: two threads at once can end in "SystemError: AST constructor recursion depth mismatch".
 _PARSING = threading.Lock()
+_LONGEST = 1 << 16  # bytes of a header; NumPy itself takes no more than 10,000
 
 
 class NpyHeader(NamedTuple):
@@ -43,8 +45,13 @@ def npy_header(file: IO[bytes]) -> NpyHeader:
     """
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    # NumPy reads as many bytes as the header says that it has, before it looks how many these are.
+    size = file.read(2 if version == (1, 0) else 4)
+    length = int.from_bytes(size, "little")
+    if length > _LONGEST:
+        raise ValueError(f"its header says that it has {length} bytes, expected some hundred")
     with _PARSING:
-        return NpyHeader(*read(file))
+        return NpyHeader(*read(io.BytesIO(size + file.read(length))))
 
 
 def map_npy(path: str | os.PathLike[str]) -> np.ndarray:

@@ -13,6 +13,9 @@ from typing import IO
 import numpy as np
 
 from sa2_monai.io.arrays.npy import npy_header
+from sa2_monai.io.causes import raise_if_memory
+from sa2_monai.io.limits.voxels import check_voxels
+from sa2_monai.io.limits.zips import check_method
 
 __all__ = ["npz_stack", "npz_stack_shape"]
 
@@ -70,6 +73,7 @@ def _member(path: Path, key: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], 
             names = [name.removesuffix(".npy") for name in archive.namelist()]
             if key not in names:
                 raise ValueError(f"{path}: has no array {key}, found {', '.join(names) or 'nothing'}")
+            check_method(path, archive.getinfo(f"{key}.npy"))
             with archive.open(f"{key}.npy") as file:
                 try:
                     shape, by_columns, dtype = npy_header(file)
@@ -78,6 +82,8 @@ def _member(path: Path, key: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], 
                 if by_columns or dtype.kind not in "biuf":
                     order = "by columns" if by_columns else f"of {dtype}"
                     raise ValueError(f"{path}: {key!r} is stored {order}, expected numbers by rows; save it again")
+                check_voxels(path, shape[1:], dtype.itemsize)
                 yield file, shape, dtype
     except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        raise_if_memory(error, path)
         raise ValueError(f"{path}: is damaged or no .npz file ({error}); copy it again") from error

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sa2_monai.io.causes import raise_if_memory
 from sa2_monai.io.dicom.kinds import no_image
+from sa2_monai.io.dicom.lengths import check_lengths
 from sa2_monai.io.dicom.packages import quiet_pydicom
 from sa2_monai.io.dicom.slices import DicomSlice, slice_of
 from sa2_monai.io.problems import Problems
@@ -137,6 +139,7 @@ def read_header(path: Path) -> DicomSlice:
     try:
         if not is_dicom(path):
             raise ValueError("no DICOM")
+        check_lengths(path)
         with open(path, "rb") as file, quiet_pydicom():
             header = _read(file, _TAGS)
             item = slice_of(path, header)
@@ -145,6 +148,7 @@ def read_header(path: Path) -> DicomSlice:
             pixels = None if deflated else file.read(12)
             position = file.tell()
     except Exception as error:  # pydicom lets through what struct, zlib and its parser raise
+        raise_if_memory(error, path)
         raise ValueError(f"{path.name}: {size} bytes, cannot be read") from error
     if item.kind:
         return item

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sa2_monai.io.causes import raise_if_memory
 from sa2_monai.io.dicom.packages import gdcm_reader, modality_lut, quiet_pydicom, raw_pixels, save_dicom
 from sa2_monai.io.dicom.slices import DicomSlice
 
@@ -79,9 +80,8 @@ def read_planes(path: Path, items: Sequence[DicomSlice], dtype: np.dtype[Any]) -
             if first.lookup_table:
                 dataset.PixelRepresentation = int(first.signed)
                 return [modality_lut(stored[item.frame], dataset).astype(dtype) for item in items]
-    except MemoryError:
-        raise
     except Exception as error:  # of pydicom, GDCM, and what damaged streams make them raise
+        raise_if_memory(error, path)
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(
             f"{path}: the pixels cannot be decoded ({lines[-1]}); copy the series again, or decompress it with "

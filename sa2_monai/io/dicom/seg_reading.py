@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.causes import raise_if_memory
+from sa2_monai.io.dicom.lengths import check_lengths
 from sa2_monai.io.dicom.packages import quiet_pydicom, require_highdicom
 from sa2_monai.io.dicom.seg_places import (
     NEAREST,
@@ -23,6 +25,7 @@ from sa2_monai.io.dicom.seg_places import (
     written_step,
 )
 from sa2_monai.io.dicom.series import DicomSeries, find_series
+from sa2_monai.io.limits.voxels import check_voxels
 from sa2_monai.io.volumes.geometry import LPS_TO_RAS, check_affine, corner_distance
 
 __all__ = ["read_dicom_seg"]
@@ -74,9 +77,8 @@ def read_dicom_seg(
     with quiet_pydicom():
         try:
             labels, affine = _volume(path, highdicom.seg.Segmentation.from_dataset(dataset, copy=False))
-        except MemoryError:
-            raise
         except Exception as error:  # of highdicom, pydicom, and what odd objects make them raise
+            raise_if_memory(error, path)
             if "overlap" in str(error):
                 raise ValueError(f"{path}: segments overlap each other, expected one class per voxel") from error
             raise ValueError(
@@ -94,9 +96,11 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; check the path")
     try:
+        check_lengths(path)
         with quiet_pydicom():
             dataset = pydicom.dcmread(path)
     except Exception as error:
+        raise_if_memory(error, path)
         raise ValueError(f"{path}: cannot be read as DICOM ({error}); copy the file again") from error
     kind = dataset.get("SegmentationType")
     if dataset.get("Modality") != "SEG" or kind not in _TYPES:
@@ -108,6 +112,8 @@ def _read(path: Path) -> Any:
 def _volume(path: Path, segmentation: Any) -> tuple[np.ndarray, np.ndarray]:
     """Label map (column, row, slice), slices along the normal, and affine (LPS) without lean."""
     step = segmentation.get_volume_geometry(rtol=NEAREST, perpendicular_tol=_ANY_LEAN)
+    if step is not None:
+        check_voxels(path, step.spatial_shape, 2)
     atol = tolerance(step.spacing_between_slices) if step is not None else ROUNDED
     options = {"atol": atol, "perpendicular_tol": _ANY_LEAN}
     numbers = list(segmentation.segment_numbers)

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.causes import raise_if_memory
+from sa2_monai.io.dicom.lengths import check_lengths
 from sa2_monai.io.dicom.packages import gdcm_reader
 from sa2_monai.io.images.headers import jpeg_header
 from sa2_monai.io.images.samples import Samples, check_decoded, check_size, damaged
@@ -42,8 +44,8 @@ def read_dicom_image(path: Path) -> Samples:
     """
     reader, tags = _header(path)
     height, width = int(reader.GetSize()[1]), int(reader.GetSize()[0])
-    check_size(path, height, width)
     photometric = tags.get("0028|0004", "")
+    check_size(path, height, width, 1 if photometric in _GREY else 3, 8)  # grey values are counted in 64 bits
     if photometric not in (*_GREY, "RGB", _PALETTE, *_YBR):
         raise ValueError(
             f"{path}: has the colours {photometric or 'of no PhotometricInterpretation'}, expected grey, RGB, YBR or a "
@@ -120,8 +122,10 @@ def dicom_lossy(path: Path) -> bool:
 def _header(path: Path) -> tuple[Any, Mapping[str, str]]:
     reader = gdcm_reader(path)
     try:
+        check_lengths(path, strict=True)
         reader.ReadImageInformation()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
+        raise_if_memory(error, path)
         raise ValueError(
             f"{path}: is a DICOM file without an image that can be read, or it is damaged or truncated; copy it again, "
             "or export the image as PNG"

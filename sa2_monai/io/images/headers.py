@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -74,13 +75,15 @@ def png_has_notes(path: Path) -> bool:
 
 def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """Name, place of the content and its length of every chunk, up to the end."""
-    at, name = 8, b""
+    at, name, size = 8, b"", os.fstat(file.fileno()).st_size
     while name != b"IEND":
         file.seek(at)
         head = file.read(8)
         if len(head) < 8:
             raise ValueError("the end is missing")
         length, name = struct.unpack(">I4s", head)
+        if at + 12 + length > size:  # before so many bytes are asked for
+            raise ValueError("the end is missing")
         yield name, at + 8, length
         at += 12 + length
 

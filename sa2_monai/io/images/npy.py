@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from sa2_monai.io.arrays.npy import map_npy
+from sa2_monai.io.causes import raise_if_memory
 from sa2_monai.io.images.samples import Samples
+from sa2_monai.io.limits.voxels import check_voxels
 
 __all__ = ["npy_size", "read_npy"]
 
@@ -35,7 +37,9 @@ def read_npy(path: Path) -> Samples:
     Raises:
         ValueError: pickled objects, another shape, or a damaged file.
     """
-    array = np.array(_open(path))
+    mapped = _open(path)
+    check_voxels(path, mapped.shape, mapped.dtype.itemsize)
+    array = np.array(mapped)
     if array.ndim == 2:
         array = array[:, :, None]
     bits = 1 if array.dtype == bool else 8 * array.dtype.itemsize
@@ -49,6 +53,7 @@ def _open(path: Path) -> np.ndarray:
         # Mapped: the header alone is read, and pickled objects, which can run code, are never loaded.
         array = map_npy(path)
     except (OSError, ValueError, EOFError) as error:
+        raise_if_memory(error, path)
         objects = "; pickled objects are not loaded" if "object" in str(error).lower() else ""
         raise ValueError(
             f"{path}: is no readable NumPy array ({error}){objects}; save the image with numpy.save, (H, W) or "

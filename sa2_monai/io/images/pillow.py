@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ __all__ = ["pillow_lossy", "pillow_size", "read_pillow"]
 
 _ORIENTATION = 274
 _CHANNELS = {"1": 1, "L": 1, "I;16": 1, "I": 1, "P": 1, "LA": 2, "PA": 2, "RGB": 3, "RGBA": 4}
+_BYTES = {"I;16": 2, "I": 4, "F": 4}
 _EIGHT_BITS = ("L", "RGB", "RGBA")
 _LARGE, _ROWS = 2**22, 256  # pixels from which on an image is taken out so many rows at a time
 
@@ -47,7 +49,7 @@ def read_pillow(path: Path, format: str) -> Samples:
                 f"{path}: is an animation of {frames} frames, expected a single image; save the wanted one as its own "
                 "file"
             )
-        check_size(path, image.height, image.width)
+        check_size(path, image.height, image.width, len(image.getbands()), _BYTES.get(image.mode, 1))
         samples = {"PNG": _png, "JPEG": _jpeg, "JPEG2000": _jpeg2000, "GIF": _gif, "WEBP": _webp, "BMP": _plain}[
             format
         ](path, image)
@@ -89,11 +91,16 @@ def _opened(path: Path, format: str) -> Iterator[Image.Image]:
             _check_jpeg(path)
         with Image.open(path, formats=(format,)) as image:
             yield image
-    except (ImageFileError, MemoryError):
+    except ImageFileError:
         raise
     except PermissionError:
         raise ImageFileError(f"{path}: cannot be opened, permission denied; make the file readable") from None
     except Exception as error:
+        if re.search("data too large|too much memory used in text", str(error), re.IGNORECASE):
+            raise ImageFileError(
+                f"{path}: has compressed notes or a colour profile that unpack to more than Pillow allows ({error}), "
+                "expected an image; save it without metadata"
+            ) from error
         raise damaged(path, error) from error
 
 

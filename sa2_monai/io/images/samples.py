@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from sa2_monai.io.causes import raise_if_memory
 from sa2_monai.io.images.formats import HINT
+from sa2_monai.io.limits.voxels import check_voxels
 
 _TOO_LARGE = "'sa2-monai predict' reads such images tile by tile when they are saved as TIFF with tiles"
 
@@ -61,11 +63,11 @@ def orient(array: np.ndarray, orientation: int) -> np.ndarray:
     return array
 
 
-def check_size(path: Path, height: int, width: int) -> None:
+def check_size(path: Path, height: int, width: int, channels: int = 1, itemsize: int = 1) -> None:
     """Refuse what is empty or too large for the memory, before it is decoded: Pillow's limit, for every format.
 
     Raises:
-        ValueError: no pixels, or more than Pillow opens.
+        ValueError: no pixels, more than Pillow opens, or more than :mod:`sa2_monai.io.limits.voxels` allows.
     """
     if height < 1 or width < 1:
         raise damaged(path, f"{width} x {height} pixels")
@@ -74,6 +76,10 @@ def check_size(path: Path, height: int, width: int) -> None:
         raise ImageFileError(
             f"{path}: image of {width} x {height} pixels exceeds the limit of {limit} pixels; {_TOO_LARGE}"
         )
+    try:
+        check_voxels(path, (height, width, channels), itemsize)
+    except ValueError as error:
+        raise ImageFileError(f"{error}; {_TOO_LARGE}") from error
 
 
 def check_decoded(path: Path, array: np.ndarray, shape: tuple[int, ...], itemsize: int) -> None:
@@ -96,7 +102,13 @@ def check_decoded(path: Path, array: np.ndarray, shape: tuple[int, ...], itemsiz
 
 
 def damaged(path: Path, reason: Exception | str) -> ImageFileError:
-    """The error for a file that should be an image and cannot be decoded."""
+    """The error for a file that should be an image and cannot be decoded.
+
+    Raises:
+        MemoryError: it could not be decoded for lack of memory; nothing speaks against the file then.
+    """
+    if isinstance(reason, Exception):
+        raise_if_memory(reason, path)
     if isinstance(reason, Image.DecompressionBombError):
         return ImageFileError(f"{path}: {reason}; {_TOO_LARGE}")
     text = str(reason).strip()

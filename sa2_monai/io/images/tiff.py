@@ -49,9 +49,11 @@ def read_tiff(path: Path) -> Samples:
     with opened_tiff(path) as tiff:
         page, axes = _single(tiff, path)
         height, width, channels = _shape(page, axes)
-        check_size(path, height, width)
+        check_size(path, height, width, channels, page.dtype.itemsize)
         if page.is_tiled:
-            check_size(path, page.tilelength, page.tilewidth)
+            check_size(
+                path, page.tilelength, page.tilewidth, 1 if page.planarconfig == 2 else channels, page.dtype.itemsize
+            )
         _kinds(page, path, channels)  # refused before anything is decoded
         _check_segments(tiff.filehandle.size, [page] if axes is None else list(axes.pages), path)
         array = _decode(page) if axes is None else _decode_channels(axes)
@@ -182,7 +184,7 @@ def tiff_errors(path: Path) -> Iterator[None]:
     reading = _READING.set(True)
     try:
         yield
-    except (ImageFileError, MemoryError):
+    except ImageFileError:
         raise
     except PermissionError:
         raise ImageFileError(f"{path}: cannot be opened, permission denied; make the file readable") from None

@@ -2,13 +2,16 @@
 """The common compressions of TIFF (LZW, JPEG, CCITT) through Pillow, where imagecodecs is not installed.
 
 tifffile decodes Deflate, LZMA, PackBits and uncompressed data by itself and asks imagecodecs for everything else. The
-rare compressions stay with the extra ``codecs``.
+rare compressions stay with the extra ``codecs``. Of Deflate and LZMA no more is unpacked than a strip or tile can hold,
+as imagecodecs does it: a few megabytes may be gigabytes.
 """
 
 from __future__ import annotations
 
 import io
+import lzma
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -19,16 +22,21 @@ from sa2_monai.io.images.headers import jpeg_header
 __all__ = ["complete_codecs"]
 
 _YCBCR, _RGB = 6, 2
+_PADDING = 1 << 22  # bytes
 
 
 def complete_codecs() -> None:
     """Give tifffile what its own stand-in for imagecodecs lacks; nothing happens where imagecodecs is installed."""
+    import tifffile._imagecodecs
     import tifffile.tifffile
 
     codecs: Any = getattr(tifffile.tifffile, "imagecodecs", None)
     if codecs is None or codecs.__name__ == "imagecodecs" or hasattr(codecs, "lzw_decode"):
         return
     codecs.lzw_decode = _lzw
+    own: Any = tifffile._imagecodecs  # whose Deflate and LZMA are taken, even where it is not the stand-in
+    own.zlib_decode = lambda data, /, *, out=None: _bounded(zlib.decompressobj(), data, out)
+    own.lzma_decode = lambda data, /, *, out=None: _bounded(lzma.LZMADecompressor(), data, out)
     codecs.jpeg_decode = _jpeg
     codecs.ccittrle_decode = lambda data, rows, width: _ccitt(data, rows, width, 2)
     codecs.ccittfax3_decode = lambda data, rows, width, t4options=0: _ccitt(data, rows, width, 3, t4options)
@@ -48,6 +56,19 @@ def _strip(data: bytes, width: int, height: int, bits: int, compression: int, op
     file = b"II*\0" + struct.pack("<I", start) + data + bytes(len(data) % 2) + directory + bytes(4)
     with Image.open(io.BytesIO(file), formats=("TIFF",)) as image:
         return np.asarray(image)
+
+
+def _bounded(engine: Any, data: bytes, out: int | None) -> bytes:
+    """What a strip or tile holds, with room for the padding that some programs write behind it."""
+    if out is None:
+        raise ValueError("the size of compressed data must be known")
+    most = 2 * out + _PADDING
+    content: bytes = engine.decompress(data, most + 1)
+    if len(content) > most:
+        raise ValueError(f"a strip or tile of {out} bytes unpacks to more than {most}")
+    if not engine.eof:
+        raise ValueError("a strip or tile ends before its compressed data do")
+    return content
 
 
 def _lzw(data: bytes, /, *, out: int | None = None) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.causes import raise_if_memory
 from sa2_monai.io.utf8_names import utf8_name
 from sa2_monai.io.volumes.geometry import (
     LPS_TO_RAS,
@@ -18,7 +19,7 @@ from sa2_monai.io.volumes.geometry import (
     described,
     spatial_shape,
 )
-from sa2_monai.io.volumes.itk_stored import check_fields, find_stored, stated_spacing
+from sa2_monai.io.volumes.itk_stored import check_data_files, check_fields, find_stored, stated_spacing
 from sa2_monai.io.volumes.streams import check_length, read_stored
 
 __all__ = ["itk_header", "itk_voxels", "pixel_type"]
@@ -32,10 +33,11 @@ def itk_header(path: Path, flat: bool = False) -> VolumeHeader:
         flat: take a 2D image, too; its shape is (x, y, 1).
 
     Raises:
-        ValueError: not a readable volume of real numbers, a data file that is missing, a header that promises more
-            than the file can hold, or a geometry that cannot be used.
+        ValueError: not a readable volume of real numbers, a data file that is missing or lies outside of the
+            folder of the header, a header that promises more than the file can hold, or a geometry that cannot be used.
     """
     check_fields(path)
+    check_data_files(path)
     reader = _reader(path)
     try:
         reader.ReadImageInformation()
@@ -140,6 +142,7 @@ def _bad_spacing(path: Path, kind: str, stated: str) -> ValueError:
 
 
 def _damaged(path: Path, error: RuntimeError) -> ValueError:
+    raise_if_memory(error, path)
     text = str(error).lower()
     if "spacing" in text:
         return _bad_spacing(path, "zero", stated_spacing(path))

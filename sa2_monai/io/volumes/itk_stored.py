@@ -8,14 +8,16 @@ and passes over bytes behind the last voxel. What these readers do not know (tex
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sa2_monai.io.limits.beside import check_beside
 from sa2_monai.io.volumes.streams import Stored
 
-__all__ = ["check_fields", "find_stored", "stated_spacing"]
+__all__ = ["check_data_files", "check_fields", "find_stored", "stated_spacing"]
 
 _LINES, _LONGEST = 4096, 1 << 16  # of a header; more is no header
 _CODECS = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
@@ -49,6 +51,28 @@ def check_fields(path: Path) -> None:
         )
 
 
+def check_data_files(path: Path) -> None:
+    """Refuse a header whose voxels lie elsewhere than in its own folder, before ITK opens anything.
+
+    Args:
+        path: ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file.
+
+    Raises:
+        ValueError: a data file elsewhere, or a pattern of names that is none.
+    """
+    nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
+    fields, _ = (_nrrd_fields if nrrd else _meta_fields)(path)
+    name = fields.get("datafile" if nrrd else "elementdatafile", "")
+    if name.upper().startswith("LIST"):
+        names = _listed(path)
+    elif "%" in name:
+        names = _numbered(path, name)
+    else:
+        names = [name] if name and (nrrd or name.upper() != "LOCAL") else []
+    for one in names:
+        check_beside(path, one)
+
+
 def find_stored(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Stored, np.dtype[Any]] | None:
     """Where the voxels of a file lie, and their type in the byte order of the file.
 
@@ -68,6 +92,7 @@ def find_stored(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tup
     size = math.prod(shape) * dtype.itemsize
     found = _nrrd(path, fields, end, size) if nrrd else _meta_image(path, fields, end, size)
     if found is None:
+        _check_one_meaning(path, fields, nrrd)
         return None
     stored, big = found
     if not stored.file.is_file():
@@ -138,6 +163,36 @@ def _detached(file: Path, codec: str, skip: int, size: int) -> Stored:
     if skip < 0:
         skip = max(file.stat().st_size - size, 0) if file.is_file() else 0
     return Stored(file, skip, codec)
+
+
+def _listed(path: Path) -> list[str]:
+    """Names of data files that a header lists, one a line, behind the line that says so."""
+    lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    first = next(k for k, line in enumerate(lines) if re.match(r"\s*(element)?data ?file", line, re.I))
+    return [name for line in lines[first + 1 :] if (name := line.strip())]
+
+
+def _numbered(path: Path, text: str) -> list[str]:
+    """Names of data files by a pattern, first and last number and step."""
+    # ITK gives the pattern to sprintf: with one number in it, and nothing else, it is a name.
+    found = re.fullmatch(r"([^%\s]*%0?\d{0,2}d[^%\s]*)\s+(\d{1,6})\s+(\d{1,6})\s+([1-9]\d{0,5})(?:\s+\d)?", text)
+    if found is None or int(found[3]) - int(found[2]) > _LONGEST:
+        raise ValueError(
+            f"{path}: names its data files by the pattern {text[:60]!r}, expected one like 'slice%03d.raw 1 90 1'; "
+            "save the volume as one .nrrd, .mha or .nii.gz file"
+        )
+    return [found[1] % number for number in range(int(found[2]), int(found[3]) + 1, int(found[4]))]
+
+
+def _check_one_meaning(path: Path, fields: dict[str, str], nrrd: bool) -> None:
+    """Refuse a header in which ITK, which opens the data file itself, may find another name than was checked."""
+    name = fields.get("datafile" if nrrd else "elementdatafile", "")
+    words = re.findall(rb"data ?file" if nrrd else rb"element\s*data\s*file", path.read_bytes(), re.IGNORECASE)
+    if len(words) != bool(name) or (not nrrd and words != [b"ElementDataFile"]) or name == "-":
+        raise ValueError(
+            f"{path}: names its data file {len(words)} times, or in an unusual way ({name[:60]!r}), expected one line "
+            "with it; save the volume as one .nrrd, .mha or .nii.gz file"
+        )
 
 
 def _several(path: Path) -> ValueError:

@@ -15,6 +15,7 @@ from sa2_monai.io.arrays.decoded import decoded
 from sa2_monai.io.dicom.files import is_dicom, is_series
 from sa2_monai.io.dicom.series import dicom_header, dicom_voxels, find_series
 from sa2_monai.io.images.read import IMAGE_SUFFIXES
+from sa2_monai.io.limits.voxels import check_voxels
 from sa2_monai.io.names import PAIRS, VOLUME_SUFFIXES
 from sa2_monai.io.problems import listing
 from sa2_monai.io.volumes.geometry import VolumeHeader
@@ -130,27 +131,28 @@ def load_volume(
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: as for :func:`volume_header`; a truncated or damaged file, or one with other data than its header
-            says; NaN or infinite voxels; a label map with fractional values.
+        ValueError: as for :func:`volume_header`; more voxels than :mod:`sa2_monai.io.limits.voxels` allows; a
+            truncated or damaged file, or one with other data than its header says; NaN or infinite voxels; a label map
+            with fractional values.
         MemoryError: there is not enough memory.
     """
     source = _existing(path)
     scaling = None
     if is_series(source):
         found = find_series(source, series)
-        header = dicom_header(found)
+        header = _affordable(dicom_header(found))
         array, remarks = _decoded(
             [one.path for one in found.slices], f"series {found.series_uid}", lambda: dicom_voxels(found)
         )
     elif _is_nifti(source):
-        header = nifti_header(source, flat)
+        header = _affordable(nifti_header(source, flat))
         scaling = nifti_scaling(source, header) if as_stored and not label else None
         stored = scaling is not None
         array, remarks = _decoded([source], f"NIfTI {stored}", lambda: nifti_voxels(source, header, as_stored=stored))
         if scaling is not None:
             _check_finite(source, scaled(source, np.array([[[array.min(), array.max()]]]), *scaling))
     else:
-        header = itk_header(source, flat)
+        header = _affordable(itk_header(source, flat))
         array, remarks = _decoded([source], "ITK", lambda: itk_voxels(source, header))
     if array.dtype.kind == "f":
         _check_finite(source, array)
@@ -158,6 +160,11 @@ def load_volume(
         array, more = whole_numbers(str(source), array)
         remarks += more
     return Volume(array, replace(header, remarks=header.remarks + remarks), scaling)
+
+
+def _affordable(header: VolumeHeader) -> VolumeHeader:
+    check_voxels(header.source, header.shape, header.dtype.itemsize)
+    return header
 
 
 def _decoded(files: Sequence[Path], what: str, read: Callable[[], _Voxels]) -> _Voxels:

@@ -91,6 +91,8 @@ def check_length(stored: Stored, size: int, what: str) -> None:
     there = stored.file.stat().st_size - stored.start
     if stored.codec == "raw":
         there -= stored.skip
+    elif stored.skip + size > there * _LARGEST_RATIO:
+        size += stored.skip
     if size > (there if stored.codec == "raw" else there * _LARGEST_RATIO):
         raise ValueError(
             f"{stored.file}: truncated or damaged: the header promises {what} ({size} bytes), but the file holds only "
@@ -143,7 +145,7 @@ def read_stored(stored: Stored, size: int, what: str, slack: int) -> tuple[np.nd
             behind = stored.file.stat().st_size - file.tell()
         else:
             file.seek(stored.start)
-            found, behind = _fill_from(_pieces(stored.file, file, stored.codec), buffer, stored.skip)
+            found, behind = _fill_from(_pieces(stored.file, file, stored.codec), buffer, stored.skip, slack)
     if found < size:
         raise ValueError(
             f"{stored.file}: truncated or damaged: the header promises {what} ({size} bytes), found {found}; {_HINT}"
@@ -163,8 +165,11 @@ def _fill(file: IO[bytes], buffer: np.ndarray) -> int:
     return found
 
 
-def _fill_from(pieces: Iterator[bytes], buffer: np.ndarray, skip: int) -> tuple[int, int]:
-    """Fill an array with what comes behind the first ``skip`` bytes; numbers of bytes found, and left over."""
+def _fill_from(pieces: Iterator[bytes], buffer: np.ndarray, skip: int, slack: int) -> tuple[int, int]:
+    """Fill an array with what comes behind the first ``skip`` bytes; numbers of bytes found, and left over.
+
+    From ``slack`` bytes left over on the file is refused anyway, however many gigabytes are still to come.
+    """
     view, at, behind = buffer.data, -skip, 0
     for piece in pieces:
         end = at + len(piece)
@@ -173,6 +178,8 @@ def _fill_from(pieces: Iterator[bytes], buffer: np.ndarray, skip: int) -> tuple[
             view[max(at, 0) : max(at, 0) + len(fresh)] = fresh
             behind = max(end - len(view), 0)
         at = end
+        if behind >= slack:
+            break
     return max(min(at, len(view)), 0), behind
 
 

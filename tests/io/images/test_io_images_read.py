@@ -313,3 +313,33 @@ def test_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(ValueError, match=r"a\.png: cannot be opened, permission denied; make the file readable"):
         read_image(path)
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+BOMB = zlib.compress(bytes(2**26), 9)  # 64 MiB
+NOTES = {
+    "zTXt": chunk(b"zTXt", b"Comment\0\0" + BOMB),
+    "iTXt": chunk(b"iTXt", b"Comment\0\1\0\0\0" + BOMB),
+    "iCCP": chunk(b"iCCP", b"profile\0\0" + BOMB),
+}
+
+
+@pytest.mark.parametrize("kind", NOTES)
+def test_notes_that_unpack_to_megabytes(tmp_path: Path, kind: str) -> None:
+    path = save(tmp_path / "a.png", Image.fromarray(RGB))
+    content = path.read_bytes()
+    path.write_bytes(content[:33] + NOTES[kind] + content[33:])
+    with pytest.raises(ValueError, match=r"a\.png: has compressed notes or a colour profile that unpack to more"):
+        read_image(path)
+
+
+def test_a_chunk_that_promises_gigabytes(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", Image.fromarray(RGB))
+    content = path.read_bytes()
+    at = content.index(b"IDAT") - 4
+    path.write_bytes(content[:at] + struct.pack(">I", 2**32 - 16) + content[at + 4 :])
+    with pytest.raises(ValueError, match=r"a\.png: .*damaged or truncated image"):
+        read_image(path)

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import lzma
+import tracemalloc
 import types
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +339,8 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = types.ModuleType("tifffile._imagecodecs")
     stand_in.__dict__.update(tifffile._imagecodecs.__dict__)
     monkeypatch.setattr(tifffile.tifffile, "imagecodecs", stand_in)
+    for name in ("zlib_decode", "lzma_decode"):  # put back afterwards
+        monkeypatch.setattr(tifffile._imagecodecs, name, getattr(tifffile._imagecodecs, name))
     monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", tifffile.tifffile.CompressionCodec(encode=False))
     monkeypatch.setattr(tifffile.TIFF, "UNPREDICTORS", tifffile.tifffile.PredictorCodec(encode=False))
 
@@ -363,6 +368,29 @@ def test_common_compressions_need_no_extra(tmp_path: Path, request: pytest.Fixtu
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(ValueError, match=r"a\.tif: (damaged or truncated|is not a readable) image"):
         read_image(path)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzma"])
+def test_strips_that_unpack_to_more_than_they_hold(tmp_path: Path, plain: None, compression: str) -> None:
+    path = write(tmp_path / "a.tif", U8, compression=compression, **GREY)
+    np.testing.assert_array_equal(read_image(path)[..., 0], U8)
+    pack = {"zlib": lambda data: zlib.compress(data, 9), "lzma": lzma.compress}[compression]
+    bomb = pack(bytes(2**26))  # 64 MiB
+    with tifffile.TiffFile(path) as tiff:
+        tags = tiff.pages[0].tags
+        places = {tags[273].valueoffset: path.stat().st_size, tags[279].valueoffset: len(bomb)}
+        sizes = {tag.valueoffset: {3: 2, 4: 4, 16: 8}[tag.dtype] for tag in (tags[273], tags[279])}
+    content = bytearray(path.read_bytes() + bomb)
+    for at, value in places.items():
+        content[at : at + sizes[at]] = value.to_bytes(sizes[at], "little")
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"a\.tif: .*a strip or tile of 60 bytes unpacks to more than"):
+            read_image(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**25
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("compression", ["tiff_ccitt", "group3", "group4"])

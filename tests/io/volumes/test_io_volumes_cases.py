@@ -39,8 +39,8 @@ TEST_CASE_REFUSED = {
     "volumes/unlabelled_unchecked/images/broken.nii.gz": "is not a NIfTI file or damaged",
     "untrusted/absurd/abs.nii": "promises 32767 x 32767 x 32767 voxels of int16",
     "untrusted/absurd/abs.nii.gz": "promises 32767 x 32767 x 32767 voxels of int16",
-    "untrusted/mhd_outside/x.mhd": "the header does not fit the voxels",
-    "untrusted/mhd_outside/y.nrrd": "the header does not fit the voxels",
+    "untrusted/mhd_outside/x.mhd": "outside of its own folder",
+    "untrusted/mhd_outside/y.nrrd": "outside of its own folder",
 }
 
 
