@@ -76,9 +76,13 @@ def run_workflow(
         raise ImportError("tracking with MLflow needs the package mlflow: python -m pip install 'sa2_monai[mlflow]'.")
     # What this refuses is not run: also metadata, which the configuration may refer to, and settings of the tracking.
     known = load(*files)
-    beside = [Path(files[0]).with_name("metadata.json"), *([tracking] if tracking and tracking != "mlflow" else [])]
-    for file in filter(os.path.isfile, beside):
-        load_one(file)
+    beside: list[str | Path] = [
+        Path(files[0]).with_name("metadata.json"),
+        *([tracking] if tracking and tracking != "mlflow" else []),
+    ]
+    for file in beside:
+        if os.path.isfile(file):
+            load_one(file)
     overrides = current_words(known, overrides)
     check_ids(known, overrides, str(files[0]))
     # MONAI warns that there is no logging file; Ignite logs every exception that ends a run, which is reported anyway.
