@@ -69,7 +69,9 @@ TEST_CASES: list[tuple[str, Callable[[Path], Any], str, Exception]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "read", "what", "error"), TEST_CASES, ids=lambda value: getattr(value, "__name__", str(value)[:40]))
+@pytest.mark.parametrize(
+    ("kind", "read", "what", "error"), TEST_CASES, ids=lambda value: getattr(value, "__name__", str(value)[:40])
+)
 def test_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, read: Any, what: str, error: Exception
 ) -> None:
