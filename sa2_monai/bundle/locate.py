@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sa2_monai.bundle.trust.consent import came_from, check_trusted
+from sa2_monai.bundle.trust.reading import content_of
 from sa2_monai.bundle.unzip import extract_bundle
 from sa2_monai.io.digest import file_state
-from sa2_monai.io.limits.aliases import checked_config
 from sa2_monai.io.workplace import temporary_folder
 from sa2_monai.networks.catalogue import BASELINES
 
@@ -188,10 +188,7 @@ def load_one(file: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _read(file: str | os.PathLike[str]) -> dict[str, Any]:
     """Content of one file, bounded; nobody has been asked whether it is trusted."""
-    from monai.bundle import ConfigParser
-
-    with checked_config(file):
-        content = ConfigParser.load_config_file(str(file))
+    content = content_of(file)
     if not isinstance(content, dict):
         what = "nothing" if content is None else f"a {type(content).__name__}"
         raise ValueError(f"{file}: holds {what}, expected values by their ids; correct the file, or copy it again")

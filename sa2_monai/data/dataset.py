@@ -148,30 +148,18 @@ class DataSet:
             ignore_value = self.ignore_value  # unless the user's table says otherwise
         table = without_ignored(table, ignore_value)
         files = opened or OpenedFiles(self.files, RememberedFacts())
+        known = table  # nothing is mapped here
+        if ignore_value is not None and not isinstance(table, str):
+            known = {**table, ignore_value: ignore_value}
         try:
-            self._check(where, cases, table, in_channels, read_labels, ignore_value, files)
+            if self.files == "images":
+                check_cases(where, cases, table, in_channels, ignore_value, files)
+            elif self.files == "volumes":
+                check_volumes(where, cases, known, in_channels, read_labels, self.kind_check, files)
+            else:
+                check_preprocessed(where, cases, known, read_labels, self.kind_check, files)
         finally:
             files.remember()
-
-    def _check(
-        self,
-        where: str,
-        cases: Sequence[Case],
-        table: LabelTable,
-        in_channels: int | None,
-        read_labels: bool,
-        ignore_value: int | None,
-        opened: OpenedFiles,
-    ) -> None:
-        if self.files == "images":
-            check_cases(where, cases, table, in_channels, ignore_value, opened)
-            return
-        if ignore_value is not None and not isinstance(table, str):
-            table = {**table, ignore_value: ignore_value}  # a value that is known; nothing is mapped here
-        if self.files == "volumes":
-            check_volumes(where, cases, table, in_channels, read_labels, self.kind_check, opened)
-        else:
-            check_preprocessed(where, cases, table, read_labels, self.kind_check, opened)
 
 
 def report_counts(directory: Path, parts: Parts, expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["named", "read_config"]
+from sa2_monai.io.limits.aliases import checked_config
+
+__all__ = ["content_of", "named", "read_config"]
 
 
 @contextlib.contextmanager
@@ -36,6 +38,18 @@ def named(file: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
 
 
+def content_of(file: str | os.PathLike[str]) -> Any:
+    """What a configuration file holds, with its size bounded; see :mod:`sa2_monai.io.limits.aliases`.
+
+    Args:
+        file: JSON or YAML.
+    """
+    from monai.bundle import ConfigParser
+
+    with checked_config(file):
+        return ConfigParser.load_config_file(str(file))
+
+
 def read_config(file: Path) -> dict[str, Any]:
     """Content of a configuration file.
 
@@ -45,10 +59,8 @@ def read_config(file: Path) -> dict[str, Any]:
     Raises:
         OSError, ValueError: as :func:`named`; also for a file that holds no dictionary.
     """
-    from monai.bundle import ConfigParser
-
     with named(file):
-        config = ConfigParser.load_config_file(str(file))
+        config = content_of(file)
         if not isinstance(config, dict):
             raise ValueError(f"it holds {type(config).__name__}, expected ids with their values")
         return config
