@@ -103,3 +103,10 @@ def read_config(bundle: Path) -> dict[str, Any]:
 def write_config(bundle: Path, config: dict[str, Any]) -> None:
     """Replace the inference configuration of a bundle."""
     (bundle / "configs" / "inference.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def take_tolerant_parts(config: dict[str, Any]) -> None:
+    """Data set, loader and evaluator of the product in place of MONAI's: a case that fails does not end the others."""
+    parts = {"dataset": "CaseDataset", "dataloader": "CaseDataLoader", "evaluator": "CaseEvaluator"}
+    for name, target in parts.items():
+        config[name]["_target_"] = f"sa2_monai.inference.{target}"

@@ -20,7 +20,7 @@ from sa2_monai.bundle.prediction.shard import Shard, shard_of_environment
 from sa2_monai.bundle.prediction.window import check_window
 from sa2_monai.cli.main import main
 from sa2_monai.cli.predict import parse_shard
-from tests.cli.mini_bundle import make_bundle, read_config, write_config
+from tests.cli.mini_bundle import make_bundle, read_config, take_tolerant_parts, write_config
 
 INFO = {"network": "sa2net", "class_names": ["background", "nucleus"], "view": "whole", "roi_size": [16, 16]}
 NAMES = ("a", "b", "c", "d", "e")
@@ -42,12 +42,7 @@ def bundle(tmp_path: Path) -> Path:
     folder = make_bundle(tmp_path / "bundle", INFO)
     config = read_config(folder)
     config["predictions_dir"] = "$@output_dir + '/predictions'"
-    for name, target in {
-        "dataset": "CaseDataset",
-        "dataloader": "CaseDataLoader",
-        "evaluator": "CaseEvaluator",
-    }.items():
-        config[name]["_target_"] = f"sa2_monai.inference.{target}"
+    take_tolerant_parts(config)
     for step in config["postprocessing"]["transforms"]:
         if "output_dir" in step:
             step["output_dir"] = "@predictions_dir"
