@@ -69,8 +69,9 @@ class OverflowCheck:
         for name, module in _watched(unwrap(self.network)):
             self._hooks.append(module.register_forward_hook(self._watch(name)))
 
-    def _without_overflow(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
-        if not isinstance(output, torch.Tensor):
+    def _without_overflow(self, module: nn.Module, _inputs: Any, output: Any) -> Any:
+        # In training mode it sees the batches of PreciseStatistics, which are no part of the validation.
+        if module.training or not isinstance(output, torch.Tensor):
             return None
         lost = ~torch.isfinite(output).flatten(1).all(1)
         count = lost.sum()  # stays where it is: nobody waits for a GPU here

@@ -133,3 +133,22 @@ def test_an_overflow_is_background_and_told(channels: int, caplog: pytest.LogCap
     assert "epoch 7: the network's output for 2 of the slices or windows of the validation has NaN" in caplog.text
     with torch.no_grad():
         assert not torch.isfinite(network(data[0]["image"])).all()  # released
+
+
+def test_batches_for_statistics_are_no_part_of_the_validation(caplog: pytest.LogCaptureFixture) -> None:
+    class Overflows(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(x), 2, 2, 2), torch.inf if self.training else 1.0)
+
+    network = Overflows()
+    found: list[torch.Tensor] = []
+
+    def infer(images: torch.Tensor, network: nn.Module, *_: object, **__: object) -> torch.Tensor:
+        found.append(network.train()(images))
+        return network.eval()(images)
+
+    data = [{"image": torch.zeros(1, 1, 2, 2)}]
+    handlers = [OverflowCheck(network)]
+    SupervisedEvaluator("cpu", data, network, val_handlers=handlers, decollate=False, inferer=infer).run(1)
+    assert bool(torch.isinf(found[0]).all())
+    assert "slices or windows" not in caplog.text
